@@ -1,0 +1,63 @@
+/* Every difference between the CPython versions that we build for (3.11 to 3.14), and the includes
+ * that go with it. Files that know Python include this instead of Python.h. */
+#ifndef TC_COMPAT_H
+#define TC_COMPAT_H
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+#include <structmember.h>
+
+#include "base/base.h"
+
+#if PY_VERSION_HEX < 0x030b0000
+#error "tornado_c needs CPython 3.11 or newer"
+#endif
+
+#if PY_VERSION_HEX < 0x030c0000
+/* The exception that is set, as one normalised object with its traceback; NULL if there is none. */
+static inline PyObject *
+PyErr_GetRaisedException(void)
+{
+    PyObject *type, *value, *traceback;
+    PyErr_Fetch(&type, &value, &traceback);
+    if (type == NULL) {
+        return NULL;
+    }
+    PyErr_NormalizeException(&type, &value, &traceback);
+    if (traceback != NULL) {
+        PyException_SetTraceback(value, traceback);
+    }
+    Py_XDECREF(type);
+    Py_XDECREF(traceback);
+    return value;
+}
+
+static inline void
+PyErr_SetRaisedException(PyObject *exc) /* steals */
+{
+    PyErr_Restore(Py_NewRef(Py_TYPE(exc)), exc, PyException_GetTraceback(exc));
+}
+#endif
+
+#if PY_VERSION_HEX < 0x030d0000
+/* 1 found (*result is a new reference), 0 missing, -1 raised. */
+static inline int
+PyDict_GetItemRef(PyObject *dict, PyObject *key, PyObject **result)
+{
+    PyObject *value = PyDict_GetItemWithError(dict, key);
+    if (value != NULL) {
+        *result = Py_NewRef(value);
+        return 1;
+    }
+    *result = NULL;
+    return PyErr_Occurred() ? -1 : 0;
+}
+
+static inline int
+PyObject_GetOptionalAttr(PyObject *obj, PyObject *name, PyObject **result)
+{
+    return _PyObject_LookupAttr(obj, name, result);
+}
+#endif
+
+#endif

@@ -1,0 +1,81 @@
+/* The HTTP/1.x request machine: head, then body, pulled by its driver.
+ *
+ * Plain C: no Python, no allocation, no call up. The driver owns the bytes; the machine owns a few words
+ * of progress, so that input may arrive cut at any offset and no byte is looked at twice without bound.
+ * Strictness follows RFC 9110/9112 and is nowhere laxer than Tornado 6.6.1.
+ *
+ *     int st = tc_http_parse_head(&parser, data, size, limit, &head);
+ *     TC_OK     head is filled; head.size bytes of data are the head (leading empty lines included)
+ *     TC_AGAIN  not complete yet: call again with the same bytes and more behind them
+ *     <0        -(int)enum tc_http_error: the request is malformed; head is not valid
+ */
+#ifndef TC_HTTP_PARSER_H
+#define TC_HTTP_PARSER_H
+
+#include "base/base.h"
+
+/* Why a request was refused. Negated, it is the parser's return value. */
+enum tc_http_error {
+    TC_HTTP_ERR_START_LINE = 1,   /* "Malformed HTTP request line" */
+    TC_HTTP_ERR_VERSION,          /* well-formed version that is not HTTP/1.x */
+    TC_HTTP_ERR_HEADER,           /* no colon, bad name, bad value */
+    TC_HTTP_ERR_FOLDING,          /* a header line begins with white space */
+    TC_HTTP_ERR_HOST,             /* HTTP/1.1 without Host, several, or a bad one */
+    TC_HTTP_ERR_CONTENT_LENGTH,   /* not digits, differing duplicates, overflow */
+    TC_HTTP_ERR_TRANSFER_ENCODING,/* not exactly one "chunked", or beside a Content-Length, or in HTTP/1.0 */
+    TC_HTTP_ERR_HEAD_TOO_LONG,    /* the head exceeds the limit */
+    TC_HTTP_ERR_CHUNK_SIZE,       /* "invalid chunk size" */
+    TC_HTTP_ERR_CHUNK_END,        /* "improperly terminated chunk" */
+    TC_HTTP_ERR_CHUNK_LAST,       /* "improperly terminated chunked request" */
+    TC_HTTP_ERR_BODY_TOO_LONG,    /* the body exceeds the limit */
+};
+
+/* The message that Tornado logs after "Malformed HTTP message from ...: ". Static storage. */
+const char *tc_http_error_text(int error);
+
+/* Bits of tc_http_head.flags. */
+enum {
+    TC_HTTP_HAS_LENGTH = 1 << 0,     /* a Content-Length was present */
+    TC_HTTP_CHUNKED = 1 << 1,        /* Transfer-Encoding: chunked */
+    TC_HTTP_CONN_CLOSE = 1 << 2,     /* a Connection header has the token close */
+    TC_HTTP_CONN_KEEP_ALIVE = 1 << 3,/* the only Connection value is keep-alive */
+    TC_HTTP_CONN_UPGRADE = 1 << 4,   /* a Connection header has the token upgrade */
+    TC_HTTP_EXPECT_CONTINUE = 1 << 5,/* Expect: 100-continue (case-blind) */
+    TC_HTTP_HAS_CONTENT_TYPE = 1 << 6,
+    TC_HTTP_HAS_COOKIE = 1 << 7,
+    TC_HTTP_HAS_IF_NONE_MATCH = 1 << 8,
+};
+
+enum tc_http_method {
+    TC_HTTP_OTHER = 0,
+    TC_HTTP_GET, TC_HTTP_HEAD, TC_HTTP_POST, TC_HTTP_PUT, TC_HTTP_DELETE, TC_HTTP_PATCH, TC_HTTP_OPTIONS,
+};
+
+/* What the driver needs of a head. Spans count from the first byte of the data given (leading empty
+ * lines included); the header block itself is kept as bytes and read again only if somebody asks. */
+typedef struct {
+    uint32_t size;           /* bytes of the head, leading empty lines and the empty line at its end included */
+    uint32_t flags;
+    uint8_t minor;           /* 0 or 1 */
+    uint8_t method_id;       /* enum tc_http_method */
+    tc_span method;
+    tc_span target;          /* the request target, query included */
+    tc_span host;            /* the Host value; off 0 where absent */
+    tc_span headers;         /* from the first header line to the CRLF before the empty line, that included */
+    uint64_t content_length; /* 0 unless TC_HTTP_HAS_LENGTH */
+} tc_http_head;
+
+/* Progress over one head, kept between calls; zero it before each request. */
+typedef struct {
+    uint32_t scanned; /* bytes already searched for the end of the head */
+} tc_http_parser;
+
+/* size must be at most UINT32_MAX; limit is the largest head accepted, in bytes. */
+int tc_http_parse_head(tc_http_parser *parser, const char *data, size_t size, size_t limit,
+                       tc_http_head *head);
+
+/* The next header of a block that tc_http_parse_head has accepted (so it cannot fail): fills name and value
+ * and moves *pos behind the line. False at the end. Start with *pos = 0; spans count from `block`. */
+bool tc_http_next_header(const char *block, size_t size, size_t *pos, tc_span *name, tc_span *value);
+
+#endif

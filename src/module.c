@@ -1,0 +1,149 @@
+/* The extension module tornado_c._core: multi-phase initialisation, the state's life cycle and the
+ * registration of the Python classes that C makes instances of. */
+#include "state.h"
+
+PyObject *
+tc_face_or_raise(PyObject *face, const char *name, const char *module)
+{
+    if (TC_UNLIKELY(face == NULL)) {
+        PyErr_Format(PyExc_RuntimeError, "%s is not registered; import %s first", name, module);
+    }
+    return face;
+}
+
+PyDoc_STRVAR(module_register_doc,
+             "register($module, name, obj, /)\n--\n\n"
+             "Hand a Python class or exception to C, which makes instances of it.\n\n"
+             "Raises LookupError for a name that C does not know.");
+
+static PyObject *
+module_register(PyObject *module, PyObject *args)
+{
+    const char *name;
+    PyObject *obj;
+    if (!PyArg_ParseTuple(args, "sO:register", &name, &obj)) {
+        return NULL;
+    }
+    tc_state *state = PyModule_GetState(module);
+#define TC_X(face)                                                                                           \
+    if (strcmp(name, #face) == 0) {                                                                          \
+        Py_XSETREF(state->face_##face, Py_NewRef(obj));                                                      \
+        Py_RETURN_NONE;                                                                                      \
+    }
+    TC_FACES(TC_X)
+#undef TC_X
+    PyErr_Format(PyExc_LookupError, "no face named '%s'", name);
+    return NULL;
+}
+
+static PyMethodDef module_methods[] = {
+    {"register", module_register, METH_VARARGS, module_register_doc},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyObject *
+module_import(const char *module_name, const char *attr)
+{
+    PyObject *imported = PyImport_ImportModule(module_name);
+    if (imported == NULL) {
+        return NULL;
+    }
+    PyObject *value = PyObject_GetAttrString(imported, attr);
+    Py_DECREF(imported);
+    return value;
+}
+
+static int
+module_exec(PyObject *module)
+{
+    tc_state *state = PyModule_GetState(module);
+#define TC_X(name)                                                                                           \
+    if ((state->str_##name = PyUnicode_InternFromString(#name)) == NULL) {                                   \
+        return -1;                                                                                           \
+    }
+    TC_NAMES(TC_X)
+#undef TC_X
+#define TC_X(field, module_name, attr)                                                                       \
+    if ((state->field = module_import(module_name, attr)) == NULL) {                                         \
+        return -1;                                                                                           \
+    }
+    TC_IMPORTS(TC_X)
+#undef TC_X
+#define TC_X(name, init)                                                                                     \
+    if (init(module, state) < 0) {                                                                           \
+        return -1;                                                                                           \
+    }
+    TC_TYPES(TC_X)
+#undef TC_X
+    return 0;
+}
+
+static int
+module_traverse(PyObject *module, visitproc visit, void *arg)
+{
+    tc_state *state = PyModule_GetState(module);
+#define TC_X(name, init) Py_VISIT(state->name##_type);
+    TC_TYPES(TC_X)
+#undef TC_X
+#define TC_X(field, module_name, attr) Py_VISIT(state->field);
+    TC_IMPORTS(TC_X)
+#undef TC_X
+#define TC_X(name) Py_VISIT(state->face_##name);
+    TC_FACES(TC_X)
+#undef TC_X
+    return 0;
+}
+
+static int
+module_clear(PyObject *module)
+{
+    tc_state *state = PyModule_GetState(module);
+#define TC_X(name, init) Py_CLEAR(state->name##_type);
+    TC_TYPES(TC_X)
+#undef TC_X
+#define TC_X(name) Py_CLEAR(state->str_##name);
+    TC_NAMES(TC_X)
+#undef TC_X
+#define TC_X(field, module_name, attr) Py_CLEAR(state->field);
+    TC_IMPORTS(TC_X)
+#undef TC_X
+#define TC_X(name) Py_CLEAR(state->face_##name);
+    TC_FACES(TC_X)
+#undef TC_X
+    return 0;
+}
+
+static void
+module_free(void *module)
+{
+    module_clear((PyObject *)module);
+}
+
+static PyModuleDef_Slot module_slots[] = {
+    {Py_mod_exec, module_exec},
+#if PY_VERSION_HEX >= 0x030c0000
+    {Py_mod_multiple_interpreters, Py_MOD_MULTIPLE_INTERPRETERS_NOT_SUPPORTED},
+#endif
+#if PY_VERSION_HEX >= 0x030d0000
+    {Py_mod_gil, Py_MOD_GIL_USED},
+#endif
+    {0, NULL},
+};
+
+struct PyModuleDef tc_module = {
+    PyModuleDef_HEAD_INIT,
+    .m_name = "tornado_c._core",
+    .m_doc = "The C core of tornado_c. Use the modules of the package tornado_c instead.",
+    .m_size = sizeof(tc_state),
+    .m_methods = module_methods,
+    .m_slots = module_slots,
+    .m_traverse = module_traverse,
+    .m_clear = module_clear,
+    .m_free = module_free,
+};
+
+PyMODINIT_FUNC
+PyInit__core(void)
+{
+    return PyModuleDef_Init(&tc_module);
+}
