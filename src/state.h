@@ -13,7 +13,8 @@
     X(handle, tc_handle_init_type)                                                                           \
     X(timer_handle, tc_timer_handle_init_type)                                                               \
     X(core, tc_core_init_type)                                                                               \
-    X(ioloop, tc_ioloop_init_type)
+    X(ioloop, tc_ioloop_init_type)                                                                           \
+    X(stream, tc_stream_init_type)
 
 /* Interned attribute, method and keyword names: state->str_<name>. */
 #define TC_NAMES(X)                                                                                          \
@@ -28,21 +29,42 @@
     X(_run_once)                                                                                             \
     X(_watch_result)                                                                                         \
     X(add_reader)                                                                                            \
+    X(address)                                                                                               \
     X(call_at)                                                                                               \
     X(call_exception_handler)                                                                                \
     X(call_later)                                                                                            \
     X(call_soon)                                                                                             \
     X(call_soon_threadsafe)                                                                                  \
+    X(callback)                                                                                              \
     X(cancel)                                                                                                \
+    X(close)                                                                                                 \
+    X(connect)                                                                                               \
     X(context)                                                                                               \
+    X(data)                                                                                                  \
+    X(delimiter)                                                                                             \
+    X(done)                                                                                                  \
+    X(end)                                                                                                   \
+    X(errno)                                                                                                 \
     X(events)                                                                                                \
+    X(exc_info)                                                                                              \
     X(exception)                                                                                             \
+    X(family)                                                                                                \
     X(fd)                                                                                                    \
+    X(fileno)                                                                                                \
     X(handle)                                                                                                \
     X(handler)                                                                                               \
+    X(max_bytes)                                                                                             \
     X(message)                                                                                               \
+    X(num_bytes)                                                                                             \
+    X(partial)                                                                                               \
+    X(regex)                                                                                                 \
     X(remove_reader)                                                                                         \
+    X(search)                                                                                                \
+    X(server_hostname)                                                                                       \
+    X(set_exception)                                                                                         \
+    X(set_result)                                                                                            \
     X(source_traceback)                                                                                      \
+    X(streaming_callback)                                                                                    \
     X(time)                                                                                                  \
     X(total_seconds)
 
@@ -64,12 +86,19 @@
     X(extract_stack, "asyncio.format_helpers", "extract_stack")                                              \
     X(format_callback_source, "asyncio.format_helpers", "_format_callback_source")                           \
     X(number_real, "numbers", "Real")                                                                        \
-    X(partial, "functools", "partial")                                                
+    X(get_logger, "logging", "getLogger")                                                                    \
+    X(partial, "functools", "partial")                                                                       \
+    X(re_compile, "re", "compile")                                                                           \
+    X(socket_class, "socket", "socket")                                                
 
 /* Python classes over our C bases and exceptions, which the Python modules hand over with
  * _core.register(NAME, object) when they are imported: state->face_<name>. */
 #define TC_FACES(X)                                                                                          \
     X(HTTPHeaders)                                                                                           \
+    X(IOStream)                                                                                              \
+    X(StreamBufferFullError)                                                                                 \
+    X(StreamClosedError)                                                                                     \
+    X(UnsatisfiableReadError)                                                                                \
     X(HTTPInputError)                                                                                        \
     X(HTTPOutputError)                                                                                       \
     X(wrap_awaitable)
@@ -94,6 +123,8 @@ typedef struct tc_state {
     TC_FACES(TC_X)
 #undef TC_X
     PyObject *ioloop_run;          /* the function that a queued callback's handle calls */
+    PyObject *stream_run_callback; /* the same for a stream's user callback */
+    PyObject *kw_fileno;           /* ("fileno",) */
     PyObject *kw_context;          /* ("context",) */
     PyObject *kw_loop;             /* ("loop",) */
     PyObject *kw_loop_eager_start; /* ("loop", "eager_start") */
