@@ -131,7 +131,7 @@ class LogFormatter(logging.Formatter):
 def enable_pretty_logging(options: Any = None, logger: logging.Logger | None = None) -> None:
     """Set a logger's level and handlers from the logging options.
 
-    :param options: an OptionParser with the options of :func:`define_logging_options`; default: the global one.
+    :param options: an OptionParser with :func:`define_logging_options`' options; default: the global one.
     :param logger: the logger to configure; default: the root logger.
     :raises ValueError: ``log_rotate_mode`` is neither ``"size"`` nor ``"time"``.
     """
@@ -193,7 +193,7 @@ def define_logging_options(options: Any = None) -> None:
         "log_to_stderr",
         type=bool,
         default=None,
-        help="log to standard error, coloured on a terminal (unset: only where nothing else receives the log)",
+        help="log to standard error, coloured on a terminal (unset: only where nothing else receives it)",
     )
     options.define(
         "log_file_prefix",

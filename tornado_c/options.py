@@ -163,8 +163,8 @@ class OptionParser:
         :param args: the arguments, the program's name first; default: ``sys.argv``.
         :param final: whether to run the parse callbacks; False where more sources follow. Default True.
         :returns: the arguments that were left over.
-        :raises Error: an option is unknown (the help is printed first), lacks its value, or has one that is no
-            date or time span. What a type itself raises for a bad value (mostly ValueError) passes through.
+        :raises Error: an option is unknown (the help is printed first), lacks its value, or has one that is
+            no date or time span. What a type itself raises for a bad value passes through.
         """
         words = sys.argv if args is None else args
         remaining: list[str] = []
@@ -196,8 +196,8 @@ class OptionParser:
     def parse_config_file(self, path: str, final: bool = True) -> None:
         """Set options from a file of Python code; each global that is named like an option gives its value.
 
-        The code is executed, so the file has to be trusted. It is read as UTF-8 and finds its own absolute path
-        in ``__file__``. A string is parsed as on the command line where the option is not itself a string.
+        The code is executed, so the file has to be trusted. It is read as UTF-8 and finds its own absolute
+        path in ``__file__``. A string is parsed as on the command line unless the option is a string itself.
 
         :param path: the file.
         :param final: whether to run the parse callbacks; False where more sources follow. Default True.
