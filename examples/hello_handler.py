@@ -5,9 +5,8 @@ Run it with ``--help`` to see its options, with ``--port=8000`` to choose the po
 
 import tornado_c.httpserver
 import tornado_c.ioloop
-import tornado_c.web
-
 import tornado_c.options
+import tornado_c.web
 from tornado_c.options import define, options
 
 define("port", default=8888, help="port to listen on", type=int)

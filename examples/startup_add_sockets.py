@@ -8,10 +8,9 @@ import sys
 
 from tornado_c.httpserver import HTTPServer
 from tornado_c.ioloop import IOLoop
-from tornado_c.web import Application, RequestHandler
-
 from tornado_c.netutil import bind_sockets
 from tornado_c.process import fork_processes, task_id
+from tornado_c.web import Application, RequestHandler
 
 
 class MainHandler(RequestHandler):

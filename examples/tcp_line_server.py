@@ -7,7 +7,6 @@ The function that serves a connection is assigned to the server, and streams tak
 import sys
 
 from tornado_c.ioloop import IOLoop
-
 from tornado_c.tcpserver import TCPServer
 
 
