@@ -16,7 +16,7 @@ from tornado_c._support import current_ioloop, errno_from_exception, is_future
 from tornado_c.log import app_log
 from tornado_c.netutil import _DEFAULT_BACKLOG, add_accept_handler, bind_sockets, ssl_wrap_socket
 
-SSLOptions = dict[str, Any] | ssl.SSLContext
+_SSLOptions = dict[str, Any] | ssl.SSLContext
 
 
 class TCPServer:
@@ -44,7 +44,7 @@ class TCPServer:
     """
 
     # Defaults for a subclass whose __init__ does not call ours.
-    ssl_options: SSLOptions | None = None
+    ssl_options: _SSLOptions | None = None
     max_buffer_size: int | None = None
     read_chunk_size: int | None = None
     _given_loop: Any = None
@@ -53,7 +53,7 @@ class TCPServer:
     @overload
     def __init__(
         self,
-        ssl_options: SSLOptions | None = None,
+        ssl_options: _SSLOptions | None = None,
         max_buffer_size: int | None = None,
         read_chunk_size: int | None = None,
         *,
@@ -64,7 +64,7 @@ class TCPServer:
     def __init__(
         self,
         io_loop: Any,
-        ssl_options: SSLOptions | None = None,
+        ssl_options: _SSLOptions | None = None,
         max_buffer_size: int | None = None,
         read_chunk_size: int | None = None,
     ) -> None: ...
@@ -213,7 +213,7 @@ class TCPServer:
 
 def _signature(
     self: TCPServer,
-    ssl_options: SSLOptions | None = None,
+    ssl_options: _SSLOptions | None = None,
     max_buffer_size: int | None = None,
     read_chunk_size: int | None = None,
     *,
@@ -255,7 +255,7 @@ def _sort_arguments(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any,
     return io_loop, ssl_options, max_buffer_size, read_chunk_size
 
 
-def _check_certificates(ssl_options: SSLOptions | None) -> None:
+def _check_certificates(ssl_options: _SSLOptions | None) -> None:
     """Find mistakes in a dictionary of TLS options now rather than at the first connection."""
     if not isinstance(ssl_options, dict):
         return
