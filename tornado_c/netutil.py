@@ -14,7 +14,7 @@ import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from tornado_c._support import Configurable, chain_future, current_ioloop, errno_from_exception
+from tornado_c._support import Configurable, current_ioloop, errno_from_exception
 from tornado_c.log import gen_log
 
 #: Length of the queue of connections that wait to be accepted, where none is given.
@@ -373,9 +373,7 @@ class ExecutorResolver(Resolver):
     ) -> asyncio.Future[list[tuple[int, Any]]]:
         if self.executor is None:
             raise RuntimeError("the resolver is closed")
-        answer: asyncio.Future[list[tuple[int, Any]]] = asyncio.Future()
-        chain_future(self.executor.submit(_resolve_addr, host, port, family), answer)
-        return answer
+        return asyncio.wrap_future(self.executor.submit(_resolve_addr, host, port, family))
 
 
 class BlockingResolver(ExecutorResolver):

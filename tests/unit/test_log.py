@@ -19,6 +19,14 @@ PAIR = pytest.mark.parametrize(
 )
 
 
+ROOT = os.path.dirname(os.path.dirname(tornado_c.log.__file__))
+
+
+def child_env():
+    """Return an environment in which a script of any folder imports this package."""
+    return {**os.environ, "PYTHONPATH": ROOT}
+
+
 def make_record(level=logging.ERROR, msg="hello", args=(), exc_info=None):
     record = logging.LogRecord("name", level, "/some/where/module.py", 42, msg, args, exc_info)
     record.created, record.msecs = 1700000000.0, 0
@@ -64,10 +72,10 @@ def test_bad_arguments_do_not_raise():
 
 def test_format_parameters():
     texts = [
-        log.LogFormatter(fmt="%(levelname)s|%(asctime)s|%(message)s", datefmt="%Y", color=False).format(make_record())
+        log.LogFormatter(fmt="%(levelname)s|%(asctime)s|%(message)s", datefmt="%Y").format(make_record(level=5))
         for log in (tornado_c.log, tornado.log)
     ]
-    assert texts == ["ERROR|2023|hello"] * 2
+    assert texts == ["Level 5|2023|hello"] * 2
 
 
 def test_public_constants():
@@ -93,9 +101,12 @@ def test_colour_on_a_terminal(tmp_path):
         )
         parent, child = pty.openpty()
         try:
-            env = {**os.environ, "TERM": "xterm-256color", "PYTHONPATH": os.pathsep.join(sys.path)}
             done = subprocess.run(
-                [sys.executable, str(script)], stderr=child, stdout=subprocess.PIPE, env=env, check=True
+                [sys.executable, str(script)],
+                stderr=child,
+                stdout=subprocess.PIPE,
+                env={**child_env(), "TERM": "xterm-256color"},
+                check=True,
             )
         finally:
             os.close(parent)
@@ -185,7 +196,9 @@ class TestEnable:
             f"import logging; from {options.__name__} import parse_command_line; "
             "parse_command_line(); logging.info('hello')"
         )
-        done = subprocess.run([sys.executable, "-c", code, argument], capture_output=True, check=True)
+        done = subprocess.run(
+            [sys.executable, "-c", code, argument], capture_output=True, env=child_env(), check=True
+        )
         assert (b"hello" in done.stderr) == shown
 
 

@@ -5,6 +5,7 @@ import concurrent.futures
 import datetime
 import errno
 import logging
+import os
 import subprocess
 import sys
 
@@ -36,7 +37,8 @@ import tornado_c.{module}
 loaded = [name for name in sys.modules if name.startswith("tornado.")]
 assert not loaded, loaded
 """
-    subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)
+    env = {**os.environ, "PYTHONPATH": os.path.dirname(os.path.dirname(_support.__file__))}
+    subprocess.run([sys.executable, "-W", "error", "-c", code], env=env, check=True)
 
 
 def test_require_tornado_returns_the_module():
@@ -68,7 +70,8 @@ def test_text(value):
 
 
 @pytest.mark.parametrize(
-    "name", ["os", "os.path", "os.path.join", "os.nothing", "no_such_module", "no_such_module.name", "email.mime"]
+    "name",
+    ["os", "os.path", "os.path.join", "os.nothing", "no_such_module", "no_such_module.name", "email.mime"],
 )
 def test_import_object(name):
     assert outcome(_support.import_object, name) == outcome(tornado.util.import_object, name)
