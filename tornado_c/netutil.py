@@ -477,14 +477,15 @@ def ssl_options_to_context(
     context.options |= ssl.OP_NO_COMPRESSION  # compression tells an eavesdropper about secrets (CRIME)
     if "certfile" in ssl_options:
         context.load_cert_chain(ssl_options["certfile"], ssl_options.get("keyfile"))
-    if "cert_reqs" in ssl_options:
-        if ssl_options["cert_reqs"] == ssl.CERT_NONE:
-            context.check_hostname = False  # a client's context has it on, and CERT_NONE is refused then
-        context.verify_mode = ssl_options["cert_reqs"]
-    if "ca_certs" in ssl_options:
-        context.load_verify_locations(ssl_options["ca_certs"])
-    if "ciphers" in ssl_options:
-        context.set_ciphers(ssl_options["ciphers"])
+    verify = ssl_options.get("cert_reqs")
+    if verify is not None:
+        # A client's context checks names, and does not take CERT_NONE while it does.
+        context.check_hostname = context.check_hostname and verify != ssl.CERT_NONE
+        context.verify_mode = verify
+    apply: Callable[[Any], None]
+    for key, apply in (("ca_certs", context.load_verify_locations), ("ciphers", context.set_ciphers)):
+        if key in ssl_options:
+            apply(ssl_options[key])
     return context
 
 

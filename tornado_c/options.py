@@ -16,6 +16,7 @@ always present, and logging is set up when a parse is final.
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import numbers
 import os
@@ -23,7 +24,7 @@ import re
 import sys
 import textwrap
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, NoReturn, TextIO
+from typing import Any, ClassVar, NoReturn, TextIO
 
 from tornado_c._support import basestring_type
 from tornado_c.log import LogFormatter, define_logging_options, enable_pretty_logging
@@ -295,49 +296,40 @@ class _Mockable:
     """
 
     def __init__(self, options: OptionParser) -> None:
-        self.__dict__.update(_options=options, _originals={})
+        vars(self).update(_parser=options, _before={})
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self.__dict__["_options"], name)
+        return getattr(vars(self)["_parser"], name)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        assert name not in self._originals, "don't reuse mockable objects"
-        self._originals[name] = getattr(self._options, name)
-        setattr(self._options, name, value)
+        assert name not in self._before, "don't reuse mockable objects"
+        self._before[name] = self._parser[name]
+        self._parser[name] = value
 
     def __delattr__(self, name: str) -> None:
-        setattr(self._options, name, self._originals.pop(name))
+        self._parser[name] = self._before.pop(name)
 
 
+@dataclasses.dataclass(eq=False)
 class _Option:
     """One option: how it is described, how text becomes its value, and the value."""
 
-    UNSET = object()
+    UNSET: ClassVar[object] = object()
 
-    def __init__(
-        self,
-        name: str,
-        default: Any = None,
-        type: type | None = None,
-        help: str | None = None,
-        metavar: str | None = None,
-        multiple: bool = False,
-        file_name: str | None = None,
-        group_name: str | None = None,
-        callback: Callable[[Any], None] | None = None,
-    ) -> None:
-        if type is None:
-            raise ValueError("type must not be None")
-        self.name = name
-        self.default = [] if multiple and default is None else default
-        self.type = type
-        self.help = help
-        self.metavar = metavar
-        self.multiple = multiple
-        self.file_name = file_name
-        self.group_name = group_name
-        self.callback = callback
-        self._value: Any = _Option.UNSET
+    name: str
+    type: type
+    default: Any = None
+    help: str | None = None
+    metavar: str | None = None
+    multiple: bool = False
+    file_name: str | None = None
+    group_name: str | None = None
+    callback: Callable[[Any], None] | None = None
+    _value: Any = dataclasses.field(default=UNSET, init=False)
+
+    def __post_init__(self) -> None:
+        if self.multiple and self.default is None:
+            self.default = []
 
     def value(self) -> Any:
         """Return the value that was set last, or the default."""
