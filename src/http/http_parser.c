@@ -436,7 +436,10 @@ tc_http_parse_head(tc_http_parser *parser, const char *data, size_t size, size_t
     if (st != TC_OK) {
         return st;
     }
-    if (TC_LIKELY(parser->scanned == 0)) {
+    if (TC_UNLIKELY(start == window)) {
+        st = TC_AGAIN;
+    }
+    else if (TC_LIKELY(parser->scanned == 0)) {
         st = parse_lines(data, start, window, head);
         if (TC_LIKELY(st == TC_OK)) {
             return TC_OK;
