@@ -3,7 +3,7 @@
 #ifndef TC_TESTS_HTTP_FEED_H
 #define TC_TESTS_HTTP_FEED_H
 
-#include "check.h"
+#include "exact_copy.h"
 #include "http/http_chunked.h"
 #include "http/http_parser.h"
 

@@ -1,4 +1,5 @@
 /* The chunked machine: what is body, where it ends, what is refused, and that cuts change nothing. */
+#include "check.h"
 #include "http_feed.h"
 
 #define NO_LIMIT UINT64_MAX

@@ -1,5 +1,6 @@
 /* The head machine: spans, flags, refusals, limits, and that cuts change nothing. The transcripts below
  * tests/http_cases hold the wider list of requests. */
+#include "check.h"
 #include "http_feed.h"
 
 #define LIMIT 65536
