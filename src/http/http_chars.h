@@ -76,6 +76,15 @@ tc_sse_name_stops(__m128i b)
     return (unsigned)_mm_movemask_epi8(_mm_or_si128(letter, other)) ^ 0xffff;
 }
 
+/* Stops at what is no letter, digit, minus, dot or colon: nearly all hosts, and a bound from below. */
+static inline unsigned
+tc_sse_host_stops(__m128i b)
+{
+    __m128i letter = tc_sse_in_range(_mm_or_si128(b, _mm_set1_epi8(0x20)), 'a', 'z');
+    __m128i other = _mm_or_si128(tc_sse_in_range(b, '0', ':'), tc_sse_in_range(b, '-', '.'));
+    return (unsigned)_mm_movemask_epi8(_mm_or_si128(letter, other)) ^ 0xffff;
+}
+
 /* The last, short block is read as the 16 bytes that end at `end`, if base leaves room for that. */
 #define TC_SSE_SCAN(stops, base, p, end)                                                                     \
     do {                                                                                                     \
@@ -127,6 +136,20 @@ found:
     return p;
 }
 
+/* The first byte from p on that a Host may not hold, or end; that may be the percent of %XX. */
+static inline const char *
+tc_http_scan_host(const char *base, const char *p, const char *end)
+{
+    TC_SSE_SCAN(tc_sse_host_stops, base, p, end);
+#ifdef __SSE2__
+found:
+#endif
+    while (p < end && tc_http_char_is(*p, TC_CHAR_HOST)) {
+        p++;
+    }
+    return p;
+}
+
 /* The first byte from p on that a token may not hold, or end. */
 static inline const char *
 tc_http_scan_token(const char *base, const char *p, const char *end)
@@ -134,6 +157,9 @@ tc_http_scan_token(const char *base, const char *p, const char *end)
     TC_SSE_SCAN(tc_sse_name_stops, base, p, end);
 #ifdef __SSE2__
 found:
+    if (TC_LIKELY(p < end && *p == ':')) {
+        return p;
+    }
 #endif
     while (p < end && tc_http_char_is(*p, TC_CHAR_TOKEN)) {
         p++;

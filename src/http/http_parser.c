@@ -73,8 +73,8 @@ equal_blind(const char *p, const char *lower, size_t size)
 static inline const char *
 pass_line_end(const char *p, const char *end)
 {
-    if (p < end && *p == '\r') {
-        p++;
+    if (TC_LIKELY(end - p >= 2 && memcmp(p, "\r\n", 2) == 0)) {
+        return p + 2;
     }
     return TC_LIKELY(p < end && *p == '\n') ? p + 1 : NULL;
 }
@@ -170,7 +170,8 @@ parse_start_line(const char *data, const char **pos, const char *end, tc_http_he
     }
     head->target = (tc_span){(uint32_t)(token - data), (uint32_t)(p - token)};
     p++;
-    bool known = memcmp(p, "HTTP/1.", 7) == 0 && (p[7] == '1' || p[7] == '0');
+    uint64_t version = load64(p);
+    bool known = version == load64("HTTP/1.1") || version == load64("HTTP/1.0");
     if (TC_UNLIKELY(!known)) {
         bool digits = p[5] >= '0' && p[5] <= '9' && p[6] == '.' && p[7] >= '0' && p[7] <= '9';
         if (memcmp(p, "HTTP/", 5) != 0 || !digits || pass_line_end(p + 8, end) == NULL) {
@@ -325,20 +326,18 @@ take_header(framing *seen, const char *data, const char *name, size_t name_size,
 }
 
 static inline bool
-host_is_valid(const char *p, const char *end)
+host_is_valid(const char *data, const char *p, const char *end)
 {
-    while (p < end) {
-        if (TC_LIKELY(tc_http_char_is(*p, TC_CHAR_HOST))) {
-            p++;
+    for (;;) {
+        p = tc_http_scan_host(data, p, end);
+        if (TC_LIKELY(p == end)) {
+            return true;
         }
-        else if (*p == '%' && end - p >= 3 && tc_http_hex_digit(p[1]) >= 0 && tc_http_hex_digit(p[2]) >= 0) {
-            p += 3;
-        }
-        else {
+        if (*p != '%' || end - p < 3 || tc_http_hex_digit(p[1]) < 0 || tc_http_hex_digit(p[2]) < 0) {
             return false;
         }
+        p += 3;
     }
-    return true;
 }
 
 /* Judges the headers together, in the order in which Tornado meets them. */
@@ -347,7 +346,7 @@ check_framing(const framing *seen, const char *data, tc_http_head *head)
 {
     if (TC_LIKELY(seen->hosts == 1)) {
         const char *host = data + head->host.off;
-        if (TC_UNLIKELY(!host_is_valid(host, host + head->host.len))) {
+        if (TC_UNLIKELY(!host_is_valid(data, host, host + head->host.len))) {
             return memchr(host, ',', head->host.len) != NULL ? -TC_HTTP_ERR_HOST_MULTIPLE : -TC_HTTP_ERR_HOST;
         }
     }
@@ -402,18 +401,15 @@ parse_lines(const char *data, size_t start, size_t size, tc_http_head *head)
     head->headers.off = (uint32_t)(p - data);
     while (p < end) {
         const char *name = p;
-        if (*p == '\r' || *p == '\n') {
-            const char *next = pass_line_end(p, end);
-            if (TC_UNLIKELY(next == NULL)) {
+        p = tc_http_scan_token(data, p, end);
+        if (TC_UNLIKELY(p == end || *p != ':' || p == name)) {
+            const char *next = p == name ? pass_line_end(p, end) : NULL;
+            if (next == NULL) {
                 return name_error(name, end);
             }
             head->headers.len = (uint32_t)(p - data) - head->headers.off;
             head->size = (uint32_t)(next - data);
             return check_framing(&seen, data, head);
-        }
-        p = tc_http_scan_token(data, p, end);
-        if (TC_UNLIKELY(p == end || *p != ':' || p == name)) {
-            return name_error(name, end);
         }
         size_t name_size = (size_t)(p - name);
         const char *value = p + 1;
@@ -432,9 +428,12 @@ tc_http_parse_head(tc_http_parser *parser, const char *data, size_t size, size_t
 {
     size_t window = tc_min_size(size, tc_min_size(limit, UINT32_MAX));
     size_t start = 0;
-    int st = skip_empty_lines(data, window, &start);
-    if (st != TC_OK) {
-        return st;
+    int st = TC_OK;
+    if (TC_UNLIKELY(window == 0 || (uint8_t)data[0] <= '\r')) {
+        st = skip_empty_lines(data, window, &start);
+        if (st != TC_OK) {
+            return st;
+        }
     }
     if (TC_UNLIKELY(start == window)) {
         st = TC_AGAIN;

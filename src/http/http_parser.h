@@ -16,24 +16,24 @@
 
 /* Why a request was refused. Negated, it is the parser's return value. */
 enum tc_http_error {
-    TC_HTTP_ERR_START_LINE = 1,   /* "Malformed HTTP request line" */
-    TC_HTTP_ERR_VERSION,          /* well-formed version that is not HTTP/1.x */
-    TC_HTTP_ERR_HEADER,           /* bad name, bad value */
-    TC_HTTP_ERR_FOLDING,          /* a header line begins with white space */
-    TC_HTTP_ERR_HOST,             /* a Host that is no host */
-    TC_HTTP_ERR_CONTENT_LENGTH,   /* not digits, overflow */
-    TC_HTTP_ERR_TRANSFER_ENCODING,/* not exactly one "chunked", or in HTTP/1.0 */
-    TC_HTTP_ERR_HEAD_TOO_LONG,    /* the head exceeds the limit */
-    TC_HTTP_ERR_CHUNK_SIZE,       /* "invalid chunk size" */
-    TC_HTTP_ERR_CHUNK_END,        /* "improperly terminated chunk" */
-    TC_HTTP_ERR_CHUNK_LAST,       /* "improperly terminated chunked request" */
-    TC_HTTP_ERR_BODY_TOO_LONG,    /* the body exceeds the limit */
+    TC_HTTP_ERR_START_LINE = 1,    /* "Malformed HTTP request line" */
+    TC_HTTP_ERR_VERSION,           /* a well-formed version, neither 1.0 nor 1.1 */
+    TC_HTTP_ERR_HEADER,            /* bad name, bad value */
+    TC_HTTP_ERR_FOLDING,           /* a header line begins with white space */
+    TC_HTTP_ERR_HOST,              /* a Host that is no host */
+    TC_HTTP_ERR_CONTENT_LENGTH,    /* not digits, overflow */
+    TC_HTTP_ERR_TRANSFER_ENCODING, /* not exactly one "chunked", or in HTTP/1.0 */
+    TC_HTTP_ERR_HEAD_TOO_LONG,     /* the head exceeds the limit */
+    TC_HTTP_ERR_CHUNK_SIZE,        /* "invalid chunk size" */
+    TC_HTTP_ERR_CHUNK_END,         /* "improperly terminated chunk" */
+    TC_HTTP_ERR_CHUNK_LAST,        /* "improperly terminated chunked request" */
+    TC_HTTP_ERR_BODY_TOO_LONG,     /* the body exceeds the limit */
     /* Finer cases of HEADER, HOST, CONTENT_LENGTH and TRANSFER_ENCODING, for their messages. */
-    TC_HTTP_ERR_NO_COLON,         /* a header line without a colon */
-    TC_HTTP_ERR_HOST_MISSING,     /* HTTP/1.1 without a Host */
-    TC_HTTP_ERR_HOST_MULTIPLE,    /* several Hosts, or a comma in it */
-    TC_HTTP_ERR_LENGTHS_DIFFER,   /* Content-Length: 5, 6 */
-    TC_HTTP_ERR_LENGTH_AND_CHUNKED,/* Content-Length beside Transfer-Encoding */
+    TC_HTTP_ERR_NO_COLON,           /* a header line without a colon */
+    TC_HTTP_ERR_HOST_MISSING,       /* HTTP/1.1 without a Host */
+    TC_HTTP_ERR_HOST_MULTIPLE,      /* several Hosts, or a comma in it */
+    TC_HTTP_ERR_LENGTHS_DIFFER,     /* Content-Length: 5, 6 */
+    TC_HTTP_ERR_LENGTH_AND_CHUNKED, /* Content-Length beside Transfer-Encoding */
 };
 
 /* What Tornado logs after "Malformed HTTP message from ...: ", without the offending value. Static storage.
@@ -46,12 +46,12 @@ size_t tc_http_error_message(int error, const char *data, size_t size, char *out
 
 /* Bits of tc_http_head.flags. */
 enum {
-    TC_HTTP_HAS_LENGTH = 1 << 0,     /* a Content-Length was present */
-    TC_HTTP_CHUNKED = 1 << 1,        /* Transfer-Encoding: chunked */
-    TC_HTTP_CONN_CLOSE = 1 << 2,     /* a Connection header has the token close */
-    TC_HTTP_CONN_KEEP_ALIVE = 1 << 3,/* the only Connection value is keep-alive */
-    TC_HTTP_CONN_UPGRADE = 1 << 4,   /* a Connection header has the token upgrade */
-    TC_HTTP_EXPECT_CONTINUE = 1 << 5,/* the only Expect is 100-continue (case-blind); never in HTTP/1.0 */
+    TC_HTTP_HAS_LENGTH = 1 << 0,      /* a Content-Length was present */
+    TC_HTTP_CHUNKED = 1 << 1,         /* Transfer-Encoding: chunked */
+    TC_HTTP_CONN_CLOSE = 1 << 2,      /* a Connection header has the token close */
+    TC_HTTP_CONN_KEEP_ALIVE = 1 << 3, /* the only Connection value is keep-alive */
+    TC_HTTP_CONN_UPGRADE = 1 << 4,    /* a Connection header has the token upgrade */
+    TC_HTTP_EXPECT_CONTINUE = 1 << 5, /* the only Expect is 100-continue (case-blind); never in HTTP/1.0 */
     TC_HTTP_HAS_CONTENT_TYPE = 1 << 6,
     TC_HTTP_HAS_COOKIE = 1 << 7,
     TC_HTTP_HAS_IF_NONE_MATCH = 1 << 8,
@@ -59,16 +59,22 @@ enum {
 
 enum tc_http_method {
     TC_HTTP_OTHER = 0,
-    TC_HTTP_GET, TC_HTTP_HEAD, TC_HTTP_POST, TC_HTTP_PUT, TC_HTTP_DELETE, TC_HTTP_PATCH, TC_HTTP_OPTIONS,
+    TC_HTTP_GET,
+    TC_HTTP_HEAD,
+    TC_HTTP_POST,
+    TC_HTTP_PUT,
+    TC_HTTP_DELETE,
+    TC_HTTP_PATCH,
+    TC_HTTP_OPTIONS,
 };
 
 /* What the driver needs of a head. Spans count from the first byte of the data given (leading empty
  * lines included); the header block itself is kept as bytes and read again only if somebody asks. */
 typedef struct {
-    uint32_t size;           /* bytes of the head, leading empty lines and the empty line at its end included */
+    uint32_t size; /* bytes of the head, leading empty lines and the empty line at its end included */
     uint32_t flags;
-    uint8_t minor;           /* 0 or 1 */
-    uint8_t method_id;       /* enum tc_http_method */
+    uint8_t minor;     /* 0 or 1 */
+    uint8_t method_id; /* enum tc_http_method */
     tc_span method;
     tc_span target;          /* the request target, query included */
     tc_span host;            /* the Host value, perhaps empty; off 0 where absent */

@@ -5,7 +5,7 @@
 
 #include "http/http_parser.h"
 
-static const char SHORT[] = "GET /ab HTTP/1.1\r\nHost: 127.0.0.1:8888\r\n\r\n";
+static const char SHORT[] = "GET /hello HTTP/1.1\r\nHost: 127.0.0.1:8888\r\n\r\n";
 
 static const char BROWSER[] =
     "GET /articles/2024/tornado?ref=home HTTP/1.1\r\n"
@@ -15,6 +15,8 @@ static const char BROWSER[] =
     "User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0 "
     "Safari/537.36\r\n"
     "Accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8\r\n"
+    "Sec-Fetch-Mode: navigate\r\n"
+    "Sec-Fetch-Dest: document\r\n"
     "Accept-Encoding: gzip, deflate, br\r\n"
     "Accept-Language: en-GB,en;q=0.9\r\n"
     "Cookie: session=0123456789abcdef0123456789abcdef; theme=dark\r\n"

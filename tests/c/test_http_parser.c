@@ -185,7 +185,8 @@ test_header_lines(void)
     ACCEPTED(GET11 "X-A-Name-That-Is-Longer-Than-Two-Vector-Blocks_With_Underscores: x\r\n\r\n");
 }
 
-/* Each byte value, in each position of 40, in name, value and target: the vector code against the classes. */
+/* Each byte value, in each position of 40, in name, value, target, method and Host: the vector code against
+ * the classes. */
 static void
 test_every_byte_everywhere(void)
 {
@@ -199,12 +200,11 @@ test_every_byte_everywhere(void)
             char request[160];
             filler[at] = '?';
             static const char *const forms[] = {
-                "GET / HTTP/1.0\r\n%s: x\r\n\r\n",
-                "GET / HTTP/1.0\r\nX: %s\r\n\r\n",
-                "GET /%s HTTP/1.0\r\n\r\n",
-                "%s / HTTP/1.0\r\n\r\n",
+                "GET / HTTP/1.0\r\n%s: x\r\n\r\n",   "GET / HTTP/1.0\r\nX: %s\r\n\r\n",
+                "GET /%s HTTP/1.0\r\n\r\n",          "%s / HTTP/1.0\r\n\r\n",
+                "GET / HTTP/1.0\r\nHost:%s\r\n\r\n",
             };
-            for (int form = 0; form < 4; form++) {
+            for (int form = 0; form < 5; form++) {
                 int size = snprintf(request, sizeof(request), forms[form], filler);
                 *strchr(request, '?') = (char)c;
                 bool name_or_method = form == 0 || form == 3;
@@ -212,8 +212,13 @@ test_every_byte_everywhere(void)
                 if ((form == 0 && c == ':' && at > 0) || (c == '\n' && form == 3 && at == 0)) {
                     good = true; /* a shorter name; an empty line before */
                 }
-                if ((form == 0 || form == 1) && c == '\n') {
+                if ((form == 0 || form == 1 || form == 4) && c == '\n') {
                     continue;
+                }
+                if (form == 4) {
+                    bool blank_at_an_end = (c == ' ' || c == '\t') && (at == 0 || at == 39);
+                    good = alnum || (c != 0 && strchr("-._~!$&'()*+;=[]:", c) != NULL) || blank_at_an_end ||
+                           (c == '%' && at < 38); /* what follows is hex */
                 }
                 tc_http_head head;
                 int st = feed_head(request, (size_t)size, LIMIT, &head);
