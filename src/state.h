@@ -13,21 +13,32 @@
     X(handle, tc_handle_init_type)                                                                           \
     X(timer_handle, tc_timer_handle_init_type)                                                               \
     X(core, tc_core_init_type)                                                                               \
-    X(ioloop, tc_ioloop_init_type)
+    X(ioloop, tc_ioloop_init_type)                                                                           \
+    X(header_names, tc_header_names_init_type)                                                               \
+    X(header_pairs, tc_header_pairs_init_type)                                                               \
+    X(headers, tc_headers_init_type)
 
 /* Interned attribute, method and keyword names: state->str_<name>. */
 #define TC_NAMES(X)                                                                                          \
+    X(__dict__)                                                                                              \
+    X(__getstate__)                                                                                          \
     X(_args)                                                                                                 \
+    X(_as_list)                                                                                              \
     X(_cancelled)                                                                                            \
+    X(_chars_are_bytes)                                                                                      \
     X(_check_callback)                                                                                       \
     X(_check_thread)                                                                                         \
+    X(_combined_cache)                                                                                       \
     X(_guest_turn)                                                                                           \
     X(_log_callback_exception)                                                                               \
     X(_log_slow)                                                                                             \
+    X(_normalize_header)                                                                                     \
     X(_run)                                                                                                  \
     X(_run_once)                                                                                             \
     X(_watch_result)                                                                                         \
+    X(add)                                                                                                   \
     X(add_reader)                                                                                            \
+    X(append)                                                                                                \
     X(call_at)                                                                                               \
     X(call_exception_handler)                                                                                \
     X(call_later)                                                                                            \
@@ -35,16 +46,27 @@
     X(call_soon_threadsafe)                                                                                  \
     X(cancel)                                                                                                \
     X(context)                                                                                               \
+    X(copy)                                                                                                  \
+    X(default)                                                                                               \
     X(events)                                                                                                \
     X(exception)                                                                                             \
     X(fd)                                                                                                    \
+    X(get_all)                                                                                               \
     X(handle)                                                                                                \
     X(handler)                                                                                               \
+    X(headers)                                                                                               \
+    X(items)                                                                                                 \
+    X(key)                                                                                                   \
+    X(line)                                                                                                  \
     X(message)                                                                                               \
+    X(name)                                                                                                  \
+    X(parse_line)                                                                                            \
     X(remove_reader)                                                                                         \
     X(source_traceback)                                                                                      \
     X(time)                                                                                                  \
-    X(total_seconds)
+    X(total_seconds)                                                                                         \
+    X(update)                                                                                                \
+    X(value)
 
 /* Objects imported when the module is loaded: state-><field> = getattr(import(module), attr). */
 #if PY_VERSION_HEX < 0x030e0000
@@ -61,10 +83,12 @@
     X(asyncio_handle, "asyncio", "Handle")                                                                   \
     X(asyncio_task, "asyncio", "Task")                                                                       \
     X(asyncio_timer_handle, "asyncio", "TimerHandle")                                                        \
+    X(copyreg_newobj, "copyreg", "__newobj__")                                                               \
     X(extract_stack, "asyncio.format_helpers", "extract_stack")                                              \
     X(format_callback_source, "asyncio.format_helpers", "_format_callback_source")                           \
+    X(mutable_mapping, "collections.abc", "MutableMapping")                                                  \
     X(number_real, "numbers", "Real")                                                                        \
-    X(partial, "functools", "partial")                                                
+    X(partial, "functools", "partial")
 
 /* Python classes over our C bases and exceptions, which the Python modules hand over with
  * _core.register(NAME, object) when they are imported: state->face_<name>. */
@@ -72,7 +96,10 @@
     X(HTTPHeaders)                                                                                           \
     X(HTTPInputError)                                                                                        \
     X(HTTPOutputError)                                                                                       \
-    X(wrap_awaitable)
+    X(wrap_awaitable)                                                                                        \
+    X(header_names)                                                                                          \
+    X(httputil_globals)                                                                                      \
+    X(normalize_header)
 
 /* Dead handles kept for the next call_soon. */
 typedef struct {
