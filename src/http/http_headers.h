@@ -11,9 +11,8 @@
 
 /* The C part of an HTTPHeaders. Nobody but http_headers_type.c touches the fields. */
 typedef struct HeadersObject {
-    PyObject_HEAD
-    tc_state *state;    /* borrowed */
-    PyObject *fields;   /* dict: name -> the only value, or the list of values; NULL: none yet */
+    PyObject_HEAD tc_state *state; /* borrowed */
+    PyObject *fields;              /* dict: name -> the only value, or the list of values; NULL: none yet */
     PyObject *combined; /* dict: name -> combined value of a field whose values are a list; may be NULL */
     char *block;        /* raw header block not parsed yet, PyMem_Malloc; NULL otherwise */
     size_t block_size;
@@ -50,15 +49,15 @@ int tc_headers_each(PyObject *headers, tc_headers_visit visit, void *arg);
 int tc_headers_check(tc_state *state, PyObject *obj);
 
 /* Appends a line "Name: value\r\n", in Latin-1, for each pair: 0, or -1 with an exception, which leaves out's
- * size as it was. Bytes are taken for UTF-8. Raises ValueError for CR, LF or NUL in a line and UnicodeEncodeError
- * for what Latin-1 has not; the latter, in any line, goes first. */
+ * size as it was. Bytes are taken for UTF-8. Raises ValueError for CR, LF or NUL in a line and
+ * UnicodeEncodeError for what Latin-1 has not; the latter, in any line, goes first. */
 int tc_headers_serialize(PyObject *headers, tc_bytes_buf *out);
 
 /* Raises the ValueError of tc_headers_serialize if the line (without its CRLF) has CR, LF or NUL: 0 or -1. */
 int tc_headers_check_line(const char *line, size_t size);
 
-/* Between the http_headers_*.c files only. The dict of fields, borrowed, with a raw block parsed, or NULL with
- * an exception; whether pairs may be read straight from it; the method get_all. */
+/* Between the http_headers_*.c files only. The dict of fields, borrowed, with a raw block parsed, or NULL
+ * with an exception; whether pairs may be read straight from it; the method get_all. */
 PyObject *tc_headers_fields(HeadersObject *self);
 bool tc_headers_plain(PyObject *obj);
 PyObject *tc_headers_get_all(HeadersObject *self, PyObject *ignored);

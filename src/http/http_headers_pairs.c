@@ -6,13 +6,12 @@
 /* -- the iterator --------------------------------------------------------------------------------------- */
 
 typedef struct {
-    PyObject_HEAD
-    HeadersObject *headers; /* NULL when exhausted */
-    PyObject *items;        /* iterator over the fields' items; NULL until the first step, as in a generator */
-    PyObject *name;         /* of the field in progress */
-    PyObject *values;       /* its list, or NULL */
-    PyObject *single;       /* its only value, already given out, or NULL */
-    Py_ssize_t index;       /* of the next value in `values` */
+    PyObject_HEAD HeadersObject *headers; /* NULL when exhausted */
+    PyObject *items;  /* iterator over the fields' items; NULL until the first step, as in a generator */
+    PyObject *name;   /* of the field in progress */
+    PyObject *values; /* its list, or NULL */
+    PyObject *single; /* its only value, already given out, or NULL */
+    Py_ssize_t index; /* of the next value in `values` */
 } HeaderPairsObject;
 
 static int
@@ -61,7 +60,8 @@ header_pairs_follow(HeaderPairsObject *self)
         PyList_GET_ITEM(slot, 0) == self->single) {
         self->values = slot;
         self->index = 1;
-    } else {
+    }
+    else {
         Py_XDECREF(slot);
     }
     Py_CLEAR(self->single);
@@ -72,7 +72,8 @@ static int
 header_pairs_start(HeaderPairsObject *self)
 {
     PyObject *fields = tc_headers_fields(self->headers);
-    PyObject *view = fields != NULL ? PyObject_CallMethodNoArgs(fields, self->headers->state->str_items) : NULL;
+    PyObject *view =
+        fields != NULL ? PyObject_CallMethodNoArgs(fields, self->headers->state->str_items) : NULL;
     self->items = view != NULL ? PyObject_GetIter(view) : NULL;
     Py_XDECREF(view);
     return self->items != NULL ? 0 : -1;
@@ -128,12 +129,9 @@ end:
 }
 
 static PyType_Slot header_pairs_slots[] = {
-    {Py_tp_traverse, header_pairs_traverse},
-    {Py_tp_clear, header_pairs_clear},
-    {Py_tp_dealloc, header_pairs_dealloc},
-    {Py_tp_iter, PyObject_SelfIter},
-    {Py_tp_iternext, header_pairs_next},
-    {0, NULL},
+    {Py_tp_traverse, header_pairs_traverse}, {Py_tp_clear, header_pairs_clear},
+    {Py_tp_dealloc, header_pairs_dealloc},   {Py_tp_iter, PyObject_SelfIter},
+    {Py_tp_iternext, header_pairs_next},     {0, NULL},
 };
 
 static PyType_Spec header_pairs_spec = {
@@ -190,9 +188,11 @@ headers_each_plain(HeadersObject *self, tc_headers_visit visit, void *arg)
         Py_INCREF(slot);
         if (PyList_CheckExact(slot)) {
             result = headers_each_value(name, slot, visit, arg);
-        } else if (TC_LIKELY(!self->exposed)) {
+        }
+        else if (TC_LIKELY(!self->exposed)) {
             result = visit(arg, name, slot);
-        } else {
+        }
+        else {
             PyObject *values = PySequence_List(slot);
             result = values != NULL ? headers_each_value(name, values, visit, arg) : -1;
             Py_XDECREF(values);
@@ -226,10 +226,12 @@ tc_headers_each(PyObject *headers, tc_headers_visit visit, void *arg)
         Py_DECREF(pair);
         if (both == NULL) {
             result = -1;
-        } else if (PySequence_Fast_GET_SIZE(both) != 2) {
+        }
+        else if (PySequence_Fast_GET_SIZE(both) != 2) {
             PyErr_SetString(PyExc_ValueError, "get_all() must give (name, value) pairs");
             result = -1;
-        } else {
+        }
+        else {
             PyObject *name = Py_NewRef(PySequence_Fast_GET_ITEM(both, 0));
             PyObject *value = Py_NewRef(PySequence_Fast_GET_ITEM(both, 1));
             result = visit(arg, name, value);
@@ -336,7 +338,8 @@ headers_write_visit(void *arg, PyObject *name, PyObject *value)
         tail = (const char *)PyUnicode_1BYTE_DATA(value);
         tail_size = (size_t)PyUnicode_GET_LENGTH(value);
         extra = 2;
-    } else {
+    }
+    else {
         if ((bytes = headers_slow_line(name, value)) == NULL) {
             return -1;
         }

@@ -8,8 +8,8 @@
  * Python asks for them; from then on the instance works on them alone ("exposed").
  *
  * Methods that subclasses override are called as methods: C recognises its own by the identity of slots and
- * functions. Pairs are walked and written out in http_headers_pairs.c. What may run Python: overridden methods, a replaced
- * _normalize_header, and names or values that are not str. */
+ * functions. Pairs are walked and written out in http_headers_pairs.c. What may run Python: overridden
+ * methods, a replaced _normalize_header, and names or values that are not str. */
 #include "http/http_headers.h"
 
 #include "base/args.h"
@@ -47,7 +47,8 @@ static bool
 headers_own_update(HeadersObject *self)
 {
     PyObject *name = self->state->str_update;
-    return _PyType_Lookup(Py_TYPE(self), name) == _PyType_Lookup((PyTypeObject *)self->state->mutable_mapping, name);
+    return _PyType_Lookup(Py_TYPE(self), name) ==
+           _PyType_Lookup((PyTypeObject *)self->state->mutable_mapping, name);
 }
 
 static inline bool
@@ -341,7 +342,8 @@ headers_is_value(int kind, const void *data, Py_ssize_t start, Py_ssize_t end, b
         for (Py_ssize_t i = start; i < end; i++) {
             bad |= (p[i] < 0x20 && p[i] != '\t') || p[i] == 0x7f;
         }
-    } else {
+    }
+    else {
         for (Py_ssize_t i = start; i < end; i++) {
             Py_UCS4 c = PyUnicode_READ(kind, data, i);
             bad |= (c < 0x20 && c != '\t') || c == 0x7f || c > max;
@@ -381,7 +383,8 @@ headers_raise_not_str(PyObject *obj)
 {
     if (PyObject_CheckBuffer(obj)) {
         PyErr_SetString(PyExc_TypeError, "cannot use a string pattern on a bytes-like object");
-    } else {
+    }
+    else {
         PyErr_Format(PyExc_TypeError, "expected string or bytes-like object, got '%.200s'",
                      Py_TYPE(obj)->tp_name);
     }
@@ -394,11 +397,14 @@ headers_check_value(tc_state *state, PyObject *value, bool chars_are_bytes)
     PyObject *text = NULL;
     if (TC_LIKELY(PyUnicode_Check(value))) {
         text = Py_NewRef(value);
-    } else if (!chars_are_bytes || value == Py_None) {
+    }
+    else if (!chars_are_bytes || value == Py_None) {
         return headers_raise_not_str(value);
-    } else if (PyBytes_Check(value)) {
+    }
+    else if (PyBytes_Check(value)) {
         text = PyUnicode_DecodeUTF8(PyBytes_AS_STRING(value), PyBytes_GET_SIZE(value), NULL);
-    } else {
+    }
+    else {
         PyErr_Format(PyExc_TypeError, "Expected bytes, unicode, or None; got %R", Py_TYPE(value));
     }
     if (text == NULL) {
@@ -455,7 +461,8 @@ headers_call_overridden(HeadersObject *self, PyObject *method, PyObject *first, 
 
 /* parse_line(text[start:end]) of this class. */
 static int
-headers_parse_span(HeadersObject *self, PyObject *text, Py_ssize_t start, Py_ssize_t end, bool chars_are_bytes)
+headers_parse_span(HeadersObject *self, PyObject *text, Py_ssize_t start, Py_ssize_t end,
+                   bool chars_are_bytes)
 {
     int kind = PyUnicode_KIND(text);
     const void *data = PyUnicode_DATA(text);
@@ -491,7 +498,8 @@ headers_parse_span(HeadersObject *self, PyObject *text, Py_ssize_t start, Py_ssi
     if (name != NULL && value != NULL) {
         if (TC_LIKELY(headers_own_add(self))) {
             result = headers_add_pair(self, name, value, chars_are_bytes);
-        } else {
+        }
+        else {
             result = headers_call_overridden(self, self->state->str_add, name, value, chars_are_bytes);
         }
     }
@@ -626,7 +634,8 @@ static bool
 headers_may_set_all(HeadersObject *self, PyObject *dict)
 {
     PyObject *name, *value;
-    if (!PyDict_CheckExact(dict) || !headers_own_setitem((PyObject *)self) || tc_names_replaced(self->state)) {
+    if (!PyDict_CheckExact(dict) || !headers_own_setitem((PyObject *)self) ||
+        tc_names_replaced(self->state)) {
         return false;
     }
     for (Py_ssize_t pos = 0; PyDict_Next(dict, &pos, &name, &value);) {
@@ -643,7 +652,8 @@ headers_init(HeadersObject *self, PyObject *args, PyObject *kwargs)
     Py_ssize_t nargs = PyTuple_GET_SIZE(args);
     bool has_kwargs = kwargs != NULL && PyDict_GET_SIZE(kwargs) > 0;
     headers_reset(self);
-    if (nargs == 1 && !has_kwargs && PyObject_TypeCheck(PyTuple_GET_ITEM(args, 0), self->state->headers_type)) {
+    if (nargs == 1 && !has_kwargs &&
+        PyObject_TypeCheck(PyTuple_GET_ITEM(args, 0), self->state->headers_type)) {
         int result = tc_headers_each(PyTuple_GET_ITEM(args, 0), headers_add_visit, self);
         return result == 0 ? 0 : -1;
     }
@@ -687,11 +697,12 @@ headers_args(tc_state *state, const char *method, PyObject *const *args, Py_ssiz
     return truth < 0 ? -1 : 0;
 }
 
-PyDoc_STRVAR(headers_add_doc,
-             "add($self, name, value, *, _chars_are_bytes=True)\n--\n\n"
-             "Append a value, keeping those that the header already has.\n\n"
-             "Raises HTTPInputError if the name is not a token or the value has characters that no header may\n"
-             "carry.");
+PyDoc_STRVAR(
+    headers_add_doc,
+    "add($self, name, value, *, _chars_are_bytes=True)\n--\n\n"
+    "Append a value, keeping those that the header already has.\n\n"
+    "Raises HTTPInputError if the name is not a token or the value has characters that no header may\n"
+    "carry.");
 
 static PyObject *
 headers_add(HeadersObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
@@ -722,11 +733,13 @@ headers_get_list(HeadersObject *self, PyObject *const *args, Py_ssize_t nargs, P
     int found = fields != NULL ? PyDict_GetItemRef(fields, name, &slot) : -1;
     if (found == 0) {
         slot = PyList_New(0);
-    } else if (found > 0 && !PyList_CheckExact(slot) && !self->exposed) {
+    }
+    else if (found > 0 && !PyList_CheckExact(slot) && !self->exposed) {
         /* The caller gets the list itself, not a copy: it is ours from now on. */
         if (headers_store_list(self, name, slot) < 0) {
             Py_CLEAR(slot);
-        } else {
+        }
+        else {
             Py_SETREF(slot, Py_XNewRef(PyDict_GetItemWithError(fields, name)));
         }
     }
@@ -734,11 +747,12 @@ headers_get_list(HeadersObject *self, PyObject *const *args, Py_ssize_t nargs, P
     return slot;
 }
 
-PyDoc_STRVAR(headers_parse_line_doc,
-             "parse_line($self, line, *, _chars_are_bytes=True)\n--\n\n"
-             "Add the header of one line, with or without its line end.\n\n"
-             "Does nothing for an empty line. Raises HTTPInputError for a line without a colon and for one that\n"
-             "begins with white space, which would continue the line before: that is not supported.");
+PyDoc_STRVAR(
+    headers_parse_line_doc,
+    "parse_line($self, line, *, _chars_are_bytes=True)\n--\n\n"
+    "Add the header of one line, with or without its line end.\n\n"
+    "Does nothing for an empty line. Raises HTTPInputError for a line without a colon and for one that\n"
+    "begins with white space, which would continue the line before: that is not supported.");
 
 static PyObject *
 headers_parse_line(HeadersObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
@@ -856,7 +870,8 @@ headers_setitem(HeadersObject *self, PyObject *key, PyObject *value)
     int result = -1;
     if (value != NULL) {
         result = headers_store(self, name, value);
-    } else if (headers_fields(self) != NULL && headers_dict_discard(self->combined, name) >= 0) {
+    }
+    else if (headers_fields(self) != NULL && headers_dict_discard(self->combined, name) >= 0) {
         result = PyDict_DelItem(self->fields, name);
     }
     Py_DECREF(name);
@@ -910,7 +925,8 @@ headers_get(HeadersObject *self, PyObject *const *args, Py_ssize_t nargs, PyObje
         if (value == NULL && !PyErr_Occurred()) {
             return Py_NewRef(fallback);
         }
-    } else {
+    }
+    else {
         value = PyObject_GetItem((PyObject *)self, out[0]);
     }
     if (value == NULL && PyErr_ExceptionMatches(PyExc_KeyError)) {
@@ -920,12 +936,10 @@ headers_get(HeadersObject *self, PyObject *const *args, Py_ssize_t nargs, PyObje
     return value;
 }
 
-PyDoc_STRVAR(headers_copy_doc,
-             "copy($self, /)\n--\n\n"
-             "A new HTTPHeaders with the same values, independent of this one.");
-PyDoc_STRVAR(headers_dunder_copy_doc,
-             "__copy__($self, /)\n--\n\n"
-             "As copy(): the copy's lists of values are its own.");
+PyDoc_STRVAR(headers_copy_doc, "copy($self, /)\n--\n\n"
+                               "A new HTTPHeaders with the same values, independent of this one.");
+PyDoc_STRVAR(headers_dunder_copy_doc, "__copy__($self, /)\n--\n\n"
+                                      "As copy(): the copy's lists of values are its own.");
 
 static PyObject *
 headers_copy(HeadersObject *self, PyObject *ignored)
@@ -944,9 +958,8 @@ headers_str_visit(void *arg, PyObject *name, PyObject *value)
     return result;
 }
 
-PyDoc_STRVAR(headers_unicode_doc,
-             "__unicode__($self, /)\n--\n\n"
-             "As str(): a line for each value.");
+PyDoc_STRVAR(headers_unicode_doc, "__unicode__($self, /)\n--\n\n"
+                                  "As str(): a line for each value.");
 
 static PyObject *
 headers_str(HeadersObject *self)
@@ -966,9 +979,8 @@ headers_unicode(HeadersObject *self, PyObject *ignored)
     return headers_str(self);
 }
 
-PyDoc_STRVAR(headers_getstate_doc,
-             "__getstate__($self, /)\n--\n\n"
-             "What pickle keeps: the attributes, those of Tornado's own HTTPHeaders.");
+PyDoc_STRVAR(headers_getstate_doc, "__getstate__($self, /)\n--\n\n"
+                                   "What pickle keeps: the attributes, those of Tornado's own HTTPHeaders.");
 
 static PyObject *
 headers_getstate(HeadersObject *self, PyObject *ignored)
@@ -1019,9 +1031,11 @@ headers_setstate(HeadersObject *self, PyObject *values)
         }
         if (is_list) {
             result = headers_take_dict(self, &self->fields, value);
-        } else if (is_cache) {
+        }
+        else if (is_cache) {
             result = headers_take_dict(self, &self->combined, value);
-        } else {
+        }
+        else {
             if (attributes == NULL &&
                 (attributes = PyObject_GetAttr((PyObject *)self, self->state->str___dict__)) == NULL) {
                 goto error;
@@ -1039,9 +1053,8 @@ error:
     return NULL;
 }
 
-PyDoc_STRVAR(headers_reduce_doc,
-             "__reduce__($self, /)\n--\n\n"
-             "For pickle and copy.deepcopy: the class and __getstate__().");
+PyDoc_STRVAR(headers_reduce_doc, "__reduce__($self, /)\n--\n\n"
+                                 "For pickle and copy.deepcopy: the class and __getstate__().");
 
 static PyObject *
 headers_reduce(HeadersObject *self, PyObject *ignored)
@@ -1093,10 +1106,9 @@ headers_from_block(PyTypeObject *type, PyObject *block)
     return tc_headers_from_block(state, data, (size_t)size);
 }
 
-PyDoc_STRVAR(headers_serialize_doc,
-             "_serialize($self, /)\n--\n\n"
-             "The lines of a message head as bytes, each ended by CRLF.\n\n"
-             "Raises ValueError for CR, LF or NUL in a line.");
+PyDoc_STRVAR(headers_serialize_doc, "_serialize($self, /)\n--\n\n"
+                                    "The lines of a message head as bytes, each ended by CRLF.\n\n"
+                                    "Raises ValueError for CR, LF or NUL in a line.");
 
 static PyObject *
 headers_serialize(HeadersObject *self, PyObject *ignored)

@@ -19,8 +19,7 @@ typedef struct {
 } names_slot;
 
 typedef struct {
-    PyObject_HEAD
-    names_slot slots[NAMES_SLOTS];
+    PyObject_HEAD names_slot slots[NAMES_SLOTS];
 } HeaderNamesObject;
 
 static inline uint64_t
@@ -42,9 +41,11 @@ names_hash(const char *p, size_t size)
             h ^= h >> 29;
         }
         h ^= names_load(p + size - 8, 8);
-    } else if (size >= 4) {
+    }
+    else if (size >= 4) {
         h ^= names_load(p, 4) | names_load(p + size - 4, 4) << 32;
-    } else if (size > 0) {
+    }
+    else if (size > 0) {
         h ^= (uint64_t)(unsigned char)p[0] | (uint64_t)(unsigned char)p[size / 2] << 8 |
              (uint64_t)(unsigned char)p[size - 1] << 16;
     }
@@ -91,9 +92,11 @@ names_find(tc_state *state, const char *raw, size_t size, PyObject *raw_str)
     }
     if (memcmp(PyUnicode_1BYTE_DATA(name), raw, size) == 0) {
         raw_str = Py_NewRef(name);
-    } else if (raw_str != NULL) {
+    }
+    else if (raw_str != NULL) {
         Py_INCREF(raw_str);
-    } else if ((raw_str = PyUnicode_DecodeASCII(raw, (Py_ssize_t)size, NULL)) == NULL) {
+    }
+    else if ((raw_str = PyUnicode_DecodeASCII(raw, (Py_ssize_t)size, NULL)) == NULL) {
         Py_DECREF(name);
         return NULL;
     }
@@ -146,7 +149,8 @@ tc_names_normalize(tc_state *state, PyObject *name)
         return names_find(state, (const char *)PyUnicode_1BYTE_DATA(name), (size_t)PyUnicode_GET_LENGTH(name),
                           name);
     }
-    PyObject *function = tc_face_or_raise(state->face_normalize_header, "_normalize_header", "tornado_c.httputil");
+    PyObject *function =
+        tc_face_or_raise(state->face_normalize_header, "_normalize_header", "tornado_c.httputil");
     return function != NULL ? names_call(function, name) : NULL;
 }
 
