@@ -42,13 +42,13 @@ headers_own_add(HeadersObject *self)
     return headers_is_own(Py_TYPE(self), self->state->str_add, headers_add);
 }
 
-/* Is update() the one of MutableMapping? */
+/* Is update() the one of MutableMapping? (The bare C base has none.) */
 static bool
-headers_own_update(HeadersObject *self)
+headers_own_update(tc_state *state, PyTypeObject *type)
 {
-    PyObject *name = self->state->str_update;
-    return _PyType_Lookup(Py_TYPE(self), name) ==
-           _PyType_Lookup((PyTypeObject *)self->state->mutable_mapping, name);
+    PyObject *found = _PyType_Lookup(type, state->str_update);
+    return found == NULL ||
+           found == _PyType_Lookup((PyTypeObject *)state->mutable_mapping, state->str_update);
 }
 
 static inline bool
@@ -657,7 +657,7 @@ headers_init(HeadersObject *self, PyObject *args, PyObject *kwargs)
         int result = tc_headers_each(PyTuple_GET_ITEM(args, 0), headers_add_visit, self);
         return result == 0 ? 0 : -1;
     }
-    if (TC_LIKELY(headers_own_update(self))) {
+    if (TC_LIKELY(headers_own_update(self->state, Py_TYPE(self)))) {
         if (nargs == 0 && !has_kwargs) {
             return 0;
         }
@@ -1134,8 +1134,7 @@ headers_new_is_plain(tc_state *state, PyObject *face)
 {
     PyTypeObject *type = (PyTypeObject *)face;
     return PyType_Check(face) && type->tp_new == headers_new && type->tp_init == (initproc)headers_init &&
-           _PyType_Lookup(type, state->str_update) ==
-               _PyType_Lookup((PyTypeObject *)state->mutable_mapping, state->str_update);
+           headers_own_update(state, type);
 }
 
 PyObject *
