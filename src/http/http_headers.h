@@ -9,7 +9,7 @@
 #include "base/buf.h"
 #include "state.h"
 
-/* The C part of an HTTPHeaders. Nobody but http_headers_type.c touches the fields. */
+/* The C part of an HTTPHeaders. Nobody but the http_headers_*.c files touches the fields. */
 typedef struct HeadersObject {
     PyObject_HEAD tc_state *state; /* borrowed */
     PyObject *fields;              /* dict: name -> the only value, or the list of values; NULL: none yet */
@@ -55,11 +55,5 @@ int tc_headers_serialize(PyObject *headers, tc_bytes_buf *out);
 
 /* Raises the ValueError of tc_headers_serialize if the line (without its CRLF) has CR, LF or NUL: 0 or -1. */
 int tc_headers_check_line(const char *line, size_t size);
-
-/* Between the http_headers_*.c files only. The dict of fields, borrowed, with a raw block parsed, or NULL
- * with an exception; whether pairs may be read straight from it; the method get_all. */
-PyObject *tc_headers_fields(HeadersObject *self);
-bool tc_headers_plain(PyObject *obj);
-PyObject *tc_headers_get_all(HeadersObject *self, PyObject *ignored);
 
 #endif

@@ -1,16 +1,12 @@
-/* The C base of httputil.HTTPHeaders: a multi-map of header fields, lazy inside. It owns HeadersBase, the
- * iterator behind get_all, and what http_headers.h promises to the rest of C. Called by Python code and by
- * the HTTP drivers, on any thread that holds the interpreter's lock.
- *
- * Most fields have one value, so one dict serves for them: name -> value. A list in it holds the values of a
- * repeated field (a value that is itself a list goes into a list of one), and `combined` caches their
- * comma-separated form. The two dicts that Tornado has, _as_list and _combined_cache, come into being when
- * Python asks for them; from then on the instance works on them alone ("exposed").
+/* The C base of httputil.HTTPHeaders, a multi-map of header fields that is lazy inside, and what
+ * http_headers.h promises of it to the rest of C. How fields are kept is the business of
+ * http_headers_fields.c; pairs are walked and written out in http_headers_pairs.c. Called by Python code and
+ * by the HTTP drivers, on any thread that holds the interpreter's lock.
  *
  * Methods that subclasses override are called as methods: C recognises its own by the identity of slots and
- * functions. Pairs are walked and written out in http_headers_pairs.c. What may run Python: overridden
- * methods, a replaced _normalize_header, and names or values that are not str. */
-#include "http/http_headers.h"
+ * functions. What may run Python: overridden methods, a replaced _normalize_header, and names or values that
+ * are not str. */
+#include "http/http_headers_parts.h"
 
 #include "base/args.h"
 #include "http/http_names.h"
@@ -85,126 +81,8 @@ tc_headers_check(tc_state *state, PyObject *obj)
     return PyObject_TypeCheck(obj, state->headers_type) && tc_headers_plain(obj);
 }
 
-/* -- fields --------------------------------------------------------------------------------------------- */
-
-static int headers_parse_block(HeadersObject *self);
-
-static inline PyObject *
-headers_fields(HeadersObject *self)
-{
-    if (TC_UNLIKELY(self->block != NULL) && headers_parse_block(self) < 0) {
-        return NULL;
-    }
-    if (TC_UNLIKELY(self->fields == NULL)) {
-        self->fields = PyDict_New();
-    }
-    return self->fields;
-}
-
-PyObject *
-tc_headers_fields(HeadersObject *self)
-{
-    return headers_fields(self);
-}
-
-static inline PyObject *
-headers_combined(HeadersObject *self)
-{
-    if (self->combined == NULL) {
-        self->combined = PyDict_New();
-    }
-    return self->combined;
-}
-
-/* Removes a key that may be absent: 1, 0 or -1. */
-static int
-headers_dict_discard(PyObject *dict, PyObject *key)
-{
-    int found = dict != NULL ? PyDict_Contains(dict, key) : 0;
-    return found > 0 && PyDict_DelItem(dict, key) < 0 ? -1 : found;
-}
-
-/* A new list with one value. */
-static PyObject *
-headers_list_of(PyObject *value)
-{
-    PyObject *list = PyList_New(1);
-    if (list != NULL) {
-        PyList_SET_ITEM(list, 0, Py_NewRef(value));
-    }
-    return list;
-}
-
-/* Makes fields[name] = [value] and combined[name] = value. */
-static int
-headers_store_list(HeadersObject *self, PyObject *name, PyObject *value)
-{
-    PyObject *combined = headers_combined(self);
-    if (combined == NULL || PyDict_SetItem(combined, name, value) < 0) {
-        return -1;
-    }
-    PyObject *list = headers_list_of(value);
-    int result = list != NULL ? PyDict_SetItem(self->fields, name, list) : -1;
-    Py_XDECREF(list);
-    return result;
-}
-
-/* self[name] = value for a normalised name. */
-static int
-headers_store(HeadersObject *self, PyObject *name, PyObject *value)
-{
-    PyObject *fields = headers_fields(self);
-    if (fields == NULL) {
-        return -1;
-    }
-    if (TC_UNLIKELY(self->exposed || PyList_CheckExact(value))) {
-        return headers_store_list(self, name, value);
-    }
-    return PyDict_SetItem(fields, name, value);
-}
-
-/* Adds another value to a field whose present slot is given. */
-static int
-headers_append(HeadersObject *self, PyObject *name, PyObject *slot, PyObject *value)
-{
-    if (headers_dict_discard(self->combined, name) < 0) {
-        return -1;
-    }
-    if (PyList_CheckExact(slot)) {
-        return PyList_Append(slot, value);
-    }
-    if (self->exposed) { /* somebody put a list of their own kind into _as_list */
-        PyObject *result = PyObject_CallMethodOneArg(slot, self->state->str_append, value);
-        Py_XDECREF(result);
-        return result != NULL ? 0 : -1;
-    }
-    PyObject *list = PyList_New(2);
-    if (list == NULL) {
-        return -1;
-    }
-    PyList_SET_ITEM(list, 0, Py_NewRef(slot));
-    PyList_SET_ITEM(list, 1, Py_NewRef(value));
-    int result = PyDict_SetItem(self->fields, name, list);
-    Py_DECREF(list);
-    return result;
-}
-
-/* Appends a value under a normalised name, whatever is there. */
-static int
-headers_put(HeadersObject *self, PyObject *name, PyObject *value)
-{
-    PyObject *fields = headers_fields(self), *slot;
-    if (fields == NULL) {
-        return -1;
-    }
-    int found = PyDict_GetItemRef(fields, name, &slot);
-    if (found <= 0) {
-        return found < 0 ? -1 : headers_store(self, name, value);
-    }
-    int result = headers_append(self, name, slot, value);
-    Py_DECREF(slot);
-    return result;
-}
+/* -- adding and parsing
+ * --------------------------------------------------------------------------------------- */
 
 /* As headers_put, through the methods of a class that overrides __contains__ or __setitem__. */
 static int
@@ -212,13 +90,13 @@ headers_put_checked(HeadersObject *self, PyObject *name, PyObject *value)
 {
     PyObject *obj = (PyObject *)self;
     if (TC_LIKELY(headers_own_contains(obj) && headers_own_setitem(obj))) {
-        return headers_put(self, name, value);
+        return tc_headers_put(self, name, value);
     }
     int found = PySequence_Contains(obj, name);
     if (found <= 0) {
         return found < 0 ? -1 : PyObject_SetItem(obj, name, value);
     }
-    PyObject *fields = headers_fields(self), *slot;
+    PyObject *fields = tc_headers_fields(self), *slot;
     if (fields == NULL || (found = PyDict_GetItemRef(fields, name, &slot)) < 0) {
         return -1;
     }
@@ -226,194 +104,9 @@ headers_put_checked(HeadersObject *self, PyObject *name, PyObject *value)
         PyErr_SetObject(PyExc_KeyError, name);
         return -1;
     }
-    int result = headers_append(self, name, slot, value);
+    int result = tc_headers_append(self, name, slot, value);
     Py_DECREF(slot);
     return result;
-}
-
-/* The combined value of a normalised name, a new reference; NULL without an exception if missing. */
-static PyObject *
-headers_lookup(HeadersObject *self, PyObject *name)
-{
-    PyObject *fields = headers_fields(self), *slot, *value = NULL;
-    if (fields == NULL) {
-        return NULL;
-    }
-    if (self->exposed && PyDict_GetItemRef(self->combined, name, &value) != 0) {
-        return value;
-    }
-    if (PyDict_GetItemRef(fields, name, &slot) <= 0) {
-        return NULL;
-    }
-    if (TC_LIKELY(!self->exposed)) {
-        if (TC_LIKELY(!PyList_CheckExact(slot))) {
-            return slot;
-        }
-        if (self->combined != NULL && PyDict_GetItemRef(self->combined, name, &value) != 0) {
-            Py_DECREF(slot);
-            return value;
-        }
-    }
-    PyObject *comma = PyUnicode_FromOrdinal(',');
-    value = comma != NULL ? PyUnicode_Join(comma, slot) : NULL;
-    Py_XDECREF(comma);
-    Py_DECREF(slot);
-    if (value != NULL) {
-        PyObject *combined = headers_combined(self);
-        if (combined == NULL || PyDict_SetItem(combined, name, value) < 0) {
-            Py_CLEAR(value);
-        }
-    }
-    return value;
-}
-
-/* Turns the fields into Tornado's two dicts, for good. */
-static int
-headers_expose(HeadersObject *self)
-{
-    PyObject *fields = headers_fields(self), *name, *slot;
-    if (fields == NULL || headers_combined(self) == NULL) {
-        return -1;
-    }
-    if (self->exposed) {
-        return 0;
-    }
-    for (Py_ssize_t pos = 0; PyDict_Next(fields, &pos, &name, &slot);) {
-        if (!PyList_CheckExact(slot)) {
-            Py_INCREF(slot);
-            int result = headers_store_list(self, name, slot);
-            Py_DECREF(slot);
-            if (result < 0) {
-                return -1;
-            }
-        }
-    }
-    self->exposed = true;
-    return 0;
-}
-
-static void
-headers_reset(HeadersObject *self)
-{
-    Py_CLEAR(self->fields);
-    Py_CLEAR(self->combined);
-    PyMem_Free(self->block);
-    self->block = NULL;
-    self->block_size = 0;
-    self->exposed = false;
-}
-
-/* -- reading text --------------------------------------------------------------------------------------- */
-
-static inline bool
-headers_is_blank(Py_UCS4 c)
-{
-    return c == ' ' || c == '\t';
-}
-
-/* tchar of RFC 9110: letters, digits and !#$%&'*+-.^_`|~ */
-static inline bool
-headers_is_token_char(Py_UCS4 c)
-{
-    static const uint32_t bits[4] = {0x00000000, 0x03ff6cfa, 0xc7fffffe, 0x57ffffff};
-    return c < 128 && (bits[c >> 5] >> (c & 31) & 1) != 0;
-}
-
-static bool
-headers_is_token(int kind, const void *data, Py_ssize_t start, Py_ssize_t end)
-{
-    for (Py_ssize_t i = start; i < end; i++) {
-        if (!headers_is_token_char(PyUnicode_READ(kind, data, i))) {
-            return false;
-        }
-    }
-    return start < end;
-}
-
-/* Is this a field value? For HTTP, where characters stand for bytes: visible ones and those above 0x7f, with
- * blanks between them. Otherwise (multipart parts): anything but control characters, tab allowed. */
-static bool
-headers_is_value(int kind, const void *data, Py_ssize_t start, Py_ssize_t end, bool chars_are_bytes)
-{
-    Py_UCS4 max = chars_are_bytes ? 0xff : 0x10ffff;
-    bool bad = false;
-    if (kind == PyUnicode_1BYTE_KIND) {
-        const Py_UCS1 *p = data;
-        for (Py_ssize_t i = start; i < end; i++) {
-            bad |= (p[i] < 0x20 && p[i] != '\t') || p[i] == 0x7f;
-        }
-    }
-    else {
-        for (Py_ssize_t i = start; i < end; i++) {
-            Py_UCS4 c = PyUnicode_READ(kind, data, i);
-            bad |= (c < 0x20 && c != '\t') || c == 0x7f || c > max;
-        }
-    }
-    if (bad || start == end || !chars_are_bytes) {
-        return !bad;
-    }
-    return !headers_is_blank(PyUnicode_READ(kind, data, start)) &&
-           !headers_is_blank(PyUnicode_READ(kind, data, end - 1));
-}
-
-static int
-headers_raise(tc_state *state, const char *message)
-{
-    PyObject *error = tc_face(state, HTTPInputError, "tornado_c.httputil");
-    if (error != NULL) {
-        PyErr_SetString(error, message);
-    }
-    return -1;
-}
-
-/* Raises HTTPInputError("Invalid header <what> <repr>"). */
-static int
-headers_raise_invalid(tc_state *state, const char *what, PyObject *obj)
-{
-    PyObject *error = tc_face(state, HTTPInputError, "tornado_c.httputil");
-    if (error != NULL) {
-        PyErr_Format(error, "Invalid header %s %R", what, obj);
-    }
-    return -1;
-}
-
-/* Raises what `re` raises when a str pattern meets something that is not a str. */
-static int
-headers_raise_not_str(PyObject *obj)
-{
-    if (PyObject_CheckBuffer(obj)) {
-        PyErr_SetString(PyExc_TypeError, "cannot use a string pattern on a bytes-like object");
-    }
-    else {
-        PyErr_Format(PyExc_TypeError, "expected string or bytes-like object, got '%.200s'",
-                     Py_TYPE(obj)->tp_name);
-    }
-    return -1;
-}
-
-static int
-headers_check_value(tc_state *state, PyObject *value, bool chars_are_bytes)
-{
-    PyObject *text = NULL;
-    if (TC_LIKELY(PyUnicode_Check(value))) {
-        text = Py_NewRef(value);
-    }
-    else if (!chars_are_bytes || value == Py_None) {
-        return headers_raise_not_str(value);
-    }
-    else if (PyBytes_Check(value)) {
-        text = PyUnicode_DecodeUTF8(PyBytes_AS_STRING(value), PyBytes_GET_SIZE(value), NULL);
-    }
-    else {
-        PyErr_Format(PyExc_TypeError, "Expected bytes, unicode, or None; got %R", Py_TYPE(value));
-    }
-    if (text == NULL) {
-        return -1;
-    }
-    bool valid = headers_is_value(PyUnicode_KIND(text), PyUnicode_DATA(text), 0, PyUnicode_GET_LENGTH(text),
-                                  chars_are_bytes);
-    Py_DECREF(text);
-    return valid ? 0 : headers_raise_invalid(state, "value", value);
 }
 
 /* add(name, value) of this class, whatever subclasses make of it. */
@@ -421,12 +114,12 @@ static int
 headers_add_pair(HeadersObject *self, PyObject *name, PyObject *value, bool chars_are_bytes)
 {
     if (!PyUnicode_Check(name)) {
-        return headers_raise_not_str(name);
+        return tc_headers_raise_not_str(name);
     }
-    if (!headers_is_token(PyUnicode_KIND(name), PyUnicode_DATA(name), 0, PyUnicode_GET_LENGTH(name))) {
-        return headers_raise_invalid(self->state, "name", name);
+    if (!tc_headers_is_token(PyUnicode_KIND(name), PyUnicode_DATA(name), 0, PyUnicode_GET_LENGTH(name))) {
+        return tc_headers_raise_invalid(self->state, "name", name);
     }
-    if (headers_check_value(self->state, value, chars_are_bytes) < 0) {
+    if (tc_headers_check_value(self->state, value, chars_are_bytes) < 0) {
         return -1;
     }
     PyObject *normalized = tc_names_normalize(self->state, name);
@@ -478,18 +171,19 @@ headers_parse_span(HeadersObject *self, PyObject *text, Py_ssize_t start, Py_ssi
     if (start == end) {
         return 0;
     }
-    if (headers_is_blank(PyUnicode_READ(kind, data, start))) {
-        return headers_raise(self->state, "header line cannot start with whitespace, folding not supported");
+    if (tc_headers_is_blank(PyUnicode_READ(kind, data, start))) {
+        return tc_headers_raise(self->state,
+                                "header line cannot start with whitespace, folding not supported");
     }
     Py_ssize_t colon = PyUnicode_FindChar(text, ':', start, end, 1);
     if (colon < 0) {
-        return colon == -1 ? headers_raise(self->state, "no colon in header line") : -1;
+        return colon == -1 ? tc_headers_raise(self->state, "no colon in header line") : -1;
     }
     Py_ssize_t from = colon + 1, to = end;
-    while (from < to && headers_is_blank(PyUnicode_READ(kind, data, from))) {
+    while (from < to && tc_headers_is_blank(PyUnicode_READ(kind, data, from))) {
         from++;
     }
-    while (from < to && headers_is_blank(PyUnicode_READ(kind, data, to - 1))) {
+    while (from < to && tc_headers_is_blank(PyUnicode_READ(kind, data, to - 1))) {
         to--;
     }
     PyObject *name = PyUnicode_Substring(text, start, colon);
@@ -505,43 +199,6 @@ headers_parse_span(HeadersObject *self, PyObject *text, Py_ssize_t start, Py_ssi
     }
     Py_XDECREF(name);
     Py_XDECREF(value);
-    return result;
-}
-
-/* Parses the raw block into fields. Its contents are valid, so this fails for want of memory only, or if a
- * replaced _normalize_header does; what was parsed by then stays. */
-static int
-headers_parse_block(HeadersObject *self)
-{
-    char *block = self->block;
-    const char *p = block, *end = block + self->block_size;
-    self->block = NULL; /* first: a replaced _normalize_header may look at this very object */
-    self->block_size = 0;
-    int result = 0;
-    while (p < end && result == 0) {
-        const char *eol = memchr(p, '\n', (size_t)(end - p));
-        const char *next = eol != NULL ? eol + 1 : end, *stop = eol != NULL ? eol : end;
-        const char *colon = memchr(p, ':', (size_t)(stop - p));
-        if (colon != NULL) {
-            const char *from = colon + 1;
-            while (from < stop && headers_is_blank((unsigned char)*from)) {
-                from++;
-            }
-            if (from < stop && stop[-1] == '\r') {
-                stop--;
-            }
-            while (from < stop && headers_is_blank((unsigned char)stop[-1])) {
-                stop--;
-            }
-            PyObject *name = tc_names_normalize_token(self->state, p, (size_t)(colon - p));
-            PyObject *value = PyUnicode_DecodeLatin1(from, stop - from, NULL);
-            result = name != NULL && value != NULL ? headers_put(self, name, value) : -1;
-            Py_XDECREF(name);
-            Py_XDECREF(value);
-        }
-        p = next;
-    }
-    PyMem_Free(block);
     return result;
 }
 
@@ -584,7 +241,7 @@ headers_dealloc(HeadersObject *self)
 {
     PyTypeObject *type = Py_TYPE(self);
     PyObject_GC_UnTrack(self);
-    headers_reset(self);
+    tc_headers_reset(self);
     type->tp_free(self);
     Py_DECREF(type);
 }
@@ -620,7 +277,7 @@ headers_set_all(HeadersObject *self, PyObject *dict)
     PyObject *name, *value;
     for (Py_ssize_t pos = 0; PyDict_Next(dict, &pos, &name, &value);) {
         PyObject *normalized = tc_names_normalize(self->state, name);
-        int result = normalized != NULL ? headers_store(self, normalized, value) : -1;
+        int result = normalized != NULL ? tc_headers_store(self, normalized, value) : -1;
         Py_XDECREF(normalized);
         if (result < 0) {
             return -1;
@@ -651,7 +308,7 @@ headers_init(HeadersObject *self, PyObject *args, PyObject *kwargs)
 {
     Py_ssize_t nargs = PyTuple_GET_SIZE(args);
     bool has_kwargs = kwargs != NULL && PyDict_GET_SIZE(kwargs) > 0;
-    headers_reset(self);
+    tc_headers_reset(self);
     if (nargs == 1 && !has_kwargs &&
         PyObject_TypeCheck(PyTuple_GET_ITEM(args, 0), self->state->headers_type)) {
         int result = tc_headers_each(PyTuple_GET_ITEM(args, 0), headers_add_visit, self);
@@ -729,14 +386,14 @@ headers_get_list(HeadersObject *self, PyObject *const *args, Py_ssize_t nargs, P
         return NULL;
     }
     PyObject *name = tc_names_normalize(self->state, out[0]);
-    PyObject *fields = name != NULL ? headers_fields(self) : NULL;
+    PyObject *fields = name != NULL ? tc_headers_fields(self) : NULL;
     int found = fields != NULL ? PyDict_GetItemRef(fields, name, &slot) : -1;
     if (found == 0) {
         slot = PyList_New(0);
     }
     else if (found > 0 && !PyList_CheckExact(slot) && !self->exposed) {
         /* The caller gets the list itself, not a copy: it is ours from now on. */
-        if (headers_store_list(self, name, slot) < 0) {
+        if (tc_headers_store_list(self, name, slot) < 0) {
             Py_CLEAR(slot);
         }
         else {
@@ -764,7 +421,7 @@ headers_parse_line(HeadersObject *self, PyObject *const *args, Py_ssize_t nargs,
         return NULL;
     }
     if (!PyUnicode_Check(out[0])) {
-        headers_raise_not_str(out[0]);
+        tc_headers_raise_not_str(out[0]);
         return NULL;
     }
     if (headers_parse_span(self, out[0], 0, PyUnicode_GET_LENGTH(out[0]), chars_are_bytes) < 0) {
@@ -817,7 +474,7 @@ headers_parse(PyTypeObject *type, PyObject *const *args, Py_ssize_t nargs, PyObj
         PyObject *found = PyObject_CallMethod(text, "find", "si", "\n", 0);
         if (found != NULL) {
             Py_DECREF(found);
-            headers_raise_not_str(text);
+            tc_headers_raise_not_str(text);
         }
         goto error;
     }
@@ -852,7 +509,7 @@ headers_getitem(HeadersObject *self, PyObject *key)
     if (name == NULL) {
         return NULL;
     }
-    PyObject *value = headers_lookup(self, name);
+    PyObject *value = tc_headers_lookup(self, name);
     if (value == NULL && !PyErr_Occurred()) {
         PyErr_SetObject(PyExc_KeyError, name);
     }
@@ -869,10 +526,14 @@ headers_setitem(HeadersObject *self, PyObject *key, PyObject *value)
     }
     int result = -1;
     if (value != NULL) {
-        result = headers_store(self, name, value);
+        result = tc_headers_store(self, name, value);
     }
-    else if (headers_fields(self) != NULL && headers_dict_discard(self->combined, name) >= 0) {
-        result = PyDict_DelItem(self->fields, name);
+    else {
+        PyObject *fields = Py_XNewRef(tc_headers_fields(self));
+        if (fields != NULL && tc_headers_dict_discard(self->combined, name) >= 0) {
+            result = PyDict_DelItem(fields, name);
+        }
+        Py_XDECREF(fields);
     }
     Py_DECREF(name);
     return result;
@@ -885,7 +546,7 @@ headers_contains(HeadersObject *self, PyObject *key)
         return 0;
     }
     PyObject *name = tc_names_normalize(self->state, key);
-    PyObject *fields = name != NULL ? headers_fields(self) : NULL;
+    PyObject *fields = name != NULL ? tc_headers_fields(self) : NULL;
     int found = fields != NULL ? PyDict_Contains(fields, name) : -1;
     Py_XDECREF(name);
     return found;
@@ -894,14 +555,14 @@ headers_contains(HeadersObject *self, PyObject *key)
 static Py_ssize_t
 headers_length(HeadersObject *self)
 {
-    PyObject *fields = headers_fields(self);
+    PyObject *fields = tc_headers_fields(self);
     return fields != NULL ? PyDict_GET_SIZE(fields) : -1;
 }
 
 static PyObject *
 headers_iter(HeadersObject *self)
 {
-    PyObject *fields = headers_fields(self);
+    PyObject *fields = tc_headers_fields(self);
     return fields != NULL ? PyObject_GetIter(fields) : NULL;
 }
 
@@ -920,7 +581,7 @@ headers_get(HeadersObject *self, PyObject *const *args, Py_ssize_t nargs, PyObje
     PyObject *fallback = out[1] != NULL ? out[1] : Py_None;
     if (TC_LIKELY(headers_own_getitem((PyObject *)self))) {
         PyObject *name = tc_names_normalize(state, out[0]);
-        value = name != NULL ? headers_lookup(self, name) : NULL;
+        value = name != NULL ? tc_headers_lookup(self, name) : NULL;
         Py_XDECREF(name);
         if (value == NULL && !PyErr_Occurred()) {
             return Py_NewRef(fallback);
@@ -986,7 +647,7 @@ static PyObject *
 headers_getstate(HeadersObject *self, PyObject *ignored)
 {
     PyObject *attributes = NULL;
-    PyObject *result = headers_expose(self) == 0 ? PyDict_New() : NULL;
+    PyObject *result = tc_headers_expose(self) == 0 ? PyDict_New() : NULL;
     if (result == NULL || PyDict_SetItem(result, self->state->str__as_list, self->fields) < 0 ||
         PyDict_SetItem(result, self->state->str__combined_cache, self->combined) < 0 ||
         PyObject_GetOptionalAttr((PyObject *)self, self->state->str___dict__, &attributes) < 0 ||
@@ -1004,7 +665,7 @@ headers_take_dict(HeadersObject *self, PyObject **field, PyObject *value)
         PyErr_SetString(PyExc_TypeError, "the values of HTTPHeaders are kept in a dict");
         return -1;
     }
-    if (headers_expose(self) < 0) {
+    if (tc_headers_expose(self) < 0) {
         return -1;
     }
     Py_XSETREF(*field, Py_NewRef(value));
@@ -1069,7 +730,7 @@ headers_reduce(HeadersObject *self, PyObject *ignored)
 static PyObject *
 headers_get_as_list(HeadersObject *self, void *closure)
 {
-    return headers_expose(self) == 0 ? Py_NewRef(self->fields) : NULL;
+    return tc_headers_expose(self) == 0 ? Py_NewRef(self->fields) : NULL;
 }
 
 static int
@@ -1081,7 +742,7 @@ headers_set_as_list(HeadersObject *self, PyObject *value, void *closure)
 static PyObject *
 headers_get_combined_cache(HeadersObject *self, void *closure)
 {
-    return headers_expose(self) == 0 ? Py_NewRef(self->combined) : NULL;
+    return tc_headers_expose(self) == 0 ? Py_NewRef(self->combined) : NULL;
 }
 
 static int
@@ -1187,7 +848,7 @@ int
 tc_headers_set(PyObject *headers, PyObject *normalized_name, PyObject *value)
 {
     if (TC_LIKELY(headers_own_setitem(headers))) {
-        return headers_store((HeadersObject *)headers, normalized_name, value);
+        return tc_headers_store((HeadersObject *)headers, normalized_name, value);
     }
     return PyObject_SetItem(headers, normalized_name, value);
 }
@@ -1196,7 +857,7 @@ PyObject *
 tc_headers_get(PyObject *headers, PyObject *normalized_name)
 {
     if (TC_LIKELY(headers_own_getitem(headers))) {
-        return headers_lookup((HeadersObject *)headers, normalized_name);
+        return tc_headers_lookup((HeadersObject *)headers, normalized_name);
     }
     PyObject *value = PyObject_GetItem(headers, normalized_name);
     if (value == NULL && PyErr_ExceptionMatches(PyExc_KeyError)) {
@@ -1209,7 +870,7 @@ int
 tc_headers_contains(PyObject *headers, PyObject *normalized_name)
 {
     if (TC_LIKELY(headers_own_contains(headers))) {
-        PyObject *fields = headers_fields((HeadersObject *)headers);
+        PyObject *fields = tc_headers_fields((HeadersObject *)headers);
         return fields != NULL ? PyDict_Contains(fields, normalized_name) : -1;
     }
     return PySequence_Contains(headers, normalized_name);
@@ -1224,10 +885,10 @@ tc_headers_discard(PyObject *headers, PyObject *normalized_name)
     }
     if (TC_LIKELY(headers_own_setitem(headers))) {
         HeadersObject *self = (HeadersObject *)headers;
-        if (headers_dict_discard(self->combined, normalized_name) < 0) {
+        if (tc_headers_dict_discard(self->combined, normalized_name) < 0) {
             return -1;
         }
-        return headers_fields(self) != NULL ? headers_dict_discard(self->fields, normalized_name) : -1;
+        return tc_headers_fields(self) != NULL ? tc_headers_dict_discard(self->fields, normalized_name) : -1;
     }
     return PyObject_DelItem(headers, normalized_name) < 0 ? -1 : 1;
 }

@@ -129,12 +129,24 @@ tc_names_replaced(tc_state *state)
     return names_replacement(state) != NULL;
 }
 
+/* function(name), which must be a str: keys of another type could run Python while a dict is at work. */
 static PyObject *
 names_call(PyObject *function, PyObject *name)
 {
     Py_INCREF(function);
     PyObject *result = PyObject_CallOneArg(function, name);
     Py_DECREF(function);
+    if (result == NULL || PyUnicode_CheckExact(result)) {
+        return result;
+    }
+    if (PyUnicode_Check(result)) {
+        Py_SETREF(result, PyUnicode_FromObject(result));
+    }
+    else {
+        PyErr_Format(PyExc_TypeError, "_normalize_header must return a str, not %.200s",
+                     Py_TYPE(result)->tp_name);
+        Py_CLEAR(result);
+    }
     return result;
 }
 
@@ -163,7 +175,7 @@ tc_names_normalize_token(tc_state *state, const char *raw, size_t size)
     }
     Py_INCREF(replacement);
     PyObject *name = PyUnicode_DecodeLatin1(raw, (Py_ssize_t)size, NULL);
-    PyObject *result = name != NULL ? PyObject_CallOneArg(replacement, name) : NULL;
+    PyObject *result = name != NULL ? names_call(replacement, name) : NULL;
     Py_XDECREF(name);
     Py_DECREF(replacement);
     return result;

@@ -544,6 +544,41 @@ def test_replaced_normalize_header(monkeypatch):
     assert headers["x-a"] == "1"
 
 
+def test_replacement_must_return_text(monkeypatch):
+    class Text(str):
+        pass
+
+    headers = HTTPHeaders(a="1")
+    monkeypatch.setattr(httputil, "_normalize_header", lambda name: 5)
+    with pytest.raises(TypeError, match="must return a str, not int"):
+        headers["a"] = "2"
+    monkeypatch.setattr(httputil, "_normalize_header", Text)
+    headers["x"] = "2"
+    assert [type(name) for name in headers] == [str, str]
+
+
+def test_finalizers_may_drop_the_fields():
+    headers = HTTPHeaders()
+
+    class Reset:
+        def __del__(self):
+            headers.__init__()
+
+    for change in (
+        lambda: headers.__setitem__("a", "2"),
+        lambda: headers.__delitem__("a"),
+        lambda: headers.__init__(b="3"),
+        lambda: headers.clear(),
+    ):
+        for expose in (False, True):
+            headers.__init__(z="0")
+            headers["a"] = Reset()
+            if expose:
+                assert headers._as_list
+            outcome(change)
+            assert len(headers) <= 2
+
+
 def test_attributes_and_weak_references():
     headers = HTTPHeaders()
     headers.anything = headers
