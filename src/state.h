@@ -14,22 +14,33 @@
     X(timer_handle, tc_timer_handle_init_type)                                                               \
     X(core, tc_core_init_type)                                                                               \
     X(ioloop, tc_ioloop_init_type)                                                                           \
-    X(stream, tc_stream_init_type)
+    X(stream, tc_stream_init_type)                                                                           \
+    X(header_names, tc_header_names_init_type)                                                               \
+    X(header_pairs, tc_header_pairs_init_type)                                                               \
+    X(headers, tc_headers_init_type)
 
 /* Interned attribute, method and keyword names: state->str_<name>. */
 #define TC_NAMES(X)                                                                                          \
+    X(__dict__)                                                                                              \
+    X(__getstate__)                                                                                          \
     X(_args)                                                                                                 \
+    X(_as_list)                                                                                              \
     X(_cancelled)                                                                                            \
+    X(_chars_are_bytes)                                                                                      \
     X(_check_callback)                                                                                       \
     X(_check_thread)                                                                                         \
+    X(_combined_cache)                                                                                       \
     X(_guest_turn)                                                                                           \
     X(_log_callback_exception)                                                                               \
     X(_log_slow)                                                                                             \
+    X(_normalize_header)                                                                                     \
     X(_run)                                                                                                  \
     X(_run_once)                                                                                             \
     X(_watch_result)                                                                                         \
+    X(add)                                                                                                   \
     X(add_reader)                                                                                            \
     X(address)                                                                                               \
+    X(append)                                                                                                \
     X(call_at)                                                                                               \
     X(call_exception_handler)                                                                                \
     X(call_later)                                                                                            \
@@ -40,7 +51,9 @@
     X(close)                                                                                                 \
     X(connect)                                                                                               \
     X(context)                                                                                               \
+    X(copy)                                                                                                  \
     X(data)                                                                                                  \
+    X(default)                                                                                               \
     X(delimiter)                                                                                             \
     X(done)                                                                                                  \
     X(end)                                                                                                   \
@@ -51,11 +64,18 @@
     X(family)                                                                                                \
     X(fd)                                                                                                    \
     X(fileno)                                                                                                \
+    X(get_all)                                                                                               \
     X(handle)                                                                                                \
     X(handler)                                                                                               \
+    X(headers)                                                                                               \
+    X(items)                                                                                                 \
+    X(key)                                                                                                   \
+    X(line)                                                                                                  \
     X(max_bytes)                                                                                             \
     X(message)                                                                                               \
+    X(name)                                                                                                  \
     X(num_bytes)                                                                                             \
+    X(parse_line)                                                                                            \
     X(partial)                                                                                               \
     X(regex)                                                                                                 \
     X(remove_reader)                                                                                         \
@@ -66,7 +86,9 @@
     X(source_traceback)                                                                                      \
     X(streaming_callback)                                                                                    \
     X(time)                                                                                                  \
-    X(total_seconds)
+    X(total_seconds)                                                                                         \
+    X(update)                                                                                                \
+    X(value)
 
 /* Objects imported when the module is loaded: state-><field> = getattr(import(module), attr). */
 #if PY_VERSION_HEX < 0x030e0000
@@ -83,24 +105,29 @@
     X(asyncio_handle, "asyncio", "Handle")                                                                   \
     X(asyncio_task, "asyncio", "Task")                                                                       \
     X(asyncio_timer_handle, "asyncio", "TimerHandle")                                                        \
+    X(copyreg_newobj, "copyreg", "__newobj__")                                                               \
     X(extract_stack, "asyncio.format_helpers", "extract_stack")                                              \
     X(format_callback_source, "asyncio.format_helpers", "_format_callback_source")                           \
-    X(number_real, "numbers", "Real")                                                                        \
     X(get_logger, "logging", "getLogger")                                                                    \
+    X(mutable_mapping, "collections.abc", "MutableMapping")                                                  \
+    X(number_real, "numbers", "Real")                                                                        \
     X(partial, "functools", "partial")                                                                       \
     X(re_compile, "re", "compile")                                                                           \
-    X(socket_class, "socket", "socket")                                                
+    X(socket_class, "socket", "socket")
 
 /* Python classes over our C bases and exceptions, which the Python modules hand over with
  * _core.register(NAME, object) when they are imported: state->face_<name>. */
 #define TC_FACES(X)                                                                                          \
     X(HTTPHeaders)                                                                                           \
+    X(HTTPInputError)                                                                                        \
+    X(HTTPOutputError)                                                                                       \
     X(IOStream)                                                                                              \
     X(StreamBufferFullError)                                                                                 \
     X(StreamClosedError)                                                                                     \
     X(UnsatisfiableReadError)                                                                                \
-    X(HTTPInputError)                                                                                        \
-    X(HTTPOutputError)                                                                                       \
+    X(header_names)                                                                                          \
+    X(httputil_globals)                                                                                      \
+    X(normalize_header)                                                                                      \
     X(wrap_awaitable)
 
 /* Dead handles kept for the next call_soon. */
