@@ -1,0 +1,39 @@
+/* HttpConnObject, the C base of tornado_c.httpserver.HTTPConnection: one client's connection, from its first byte to its close, and what
+ * request.connection is. It is its stream's native consumer.
+ *
+ * Files: http_conn.c (reads, dispatches, keeps alive, closes), http_response.c (writes), http_conn_type.c (Python's methods). */
+#ifndef TC_HTTP_CONN_H
+#define TC_HTTP_CONN_H
+
+#include "http/http_chunked.h"
+#include "http/http_parser.h"
+#include "http/http_request.h"
+#include "stream/stream.h"
+
+typedef struct HttpConnObject HttpConnObject;
+
+/* Whether obj is a connection of ours none of whose write methods a subclass or instance has replaced, so that the functions
+ * below may be called in place of the methods write_headers, write and finish. */
+bool tc_http_conn_check(tc_state *state, PyObject *obj);
+
+/* Writes the status line, the headers (HTTPHeaders; Connection and Transfer-Encoding are added to it as Tornado does) and the
+ * first piece of body (bytes, may be NULL). 0, or -1 with what write_headers raises (HTTPOutputError, ValueError). A closed connection is no
+ * error: nothing is written. */
+int tc_http_conn_write_head(HttpConnObject *self, int status, PyObject *reason, PyObject *headers, PyObject *chunk);
+
+/* Writes a piece of body (bytes), chunked where that was announced. */
+int tc_http_conn_write_chunk(HttpConnObject *self, PyObject *chunk);
+
+/* The answer is complete: the next request is read, or the connection closed. Raises HTTPOutputError where Content-Length was not met. */
+int tc_http_conn_finish(HttpConnObject *self);
+
+/* A Future (or None where everything is sent, with none_if_done) for what was written so far. */
+PyObject *tc_http_conn_written(HttpConnObject *self, bool none_if_done);
+
+/* The loop of the connection, borrowed; NULL after it was closed. */
+LoopCore *tc_http_conn_core(HttpConnObject *self);
+
+/* The context in which requests of this connection are handled (borrowed, or NULL). */
+PyObject *tc_http_conn_context(HttpConnObject *self);
+
+#endif

@@ -1,0 +1,45 @@
+/* RequestObject, the C base of tornado_c.httputil.HTTPServerRequest: the head as bytes, and attributes made from it when somebody
+ * asks. Attributes can be assigned; what was assigned wins. A request made by Python has no head and all attributes set. */
+#ifndef TC_HTTP_REQUEST_H
+#define TC_HTTP_REQUEST_H
+
+#include "http/http_parser.h"
+#include "state.h"
+
+#define TC_REQUEST_INLINE_HEAD 200 /* a longer head gets memory of its own */
+
+typedef struct RequestObject {
+    PyObject_HEAD
+    tc_state *state;      /* borrowed */
+    char *head;           /* the raw head, spans of `info` count from it; NULL for a request made by Python */
+    tc_http_head info;
+    double start_time;    /* seconds since the epoch */
+    double finish_time;   /* 0 until finished */
+    PyObject *connection; /* HTTPConnection, or any object, or NULL */
+    PyObject *server_connection;
+    PyObject *method, *uri, *path, *query, *version, *headers, *body, *arguments, *query_arguments,
+        *body_arguments, *files, *remote_ip, *protocol, *host, *host_name, *cookies;
+    char inline_head[TC_REQUEST_INLINE_HEAD];
+} RequestObject;
+
+/* A request of class state->face_HTTPServerRequest over a copy of a parsed head. body: bytes, or NULL for none. */
+PyObject *tc_request_new(tc_state *state, PyObject *connection, const char *head, const tc_http_head *info,
+                         PyObject *body);
+
+/* The attributes as C uses them: borrowed references, NULL with an exception. */
+PyObject *tc_request_method(RequestObject *self);
+PyObject *tc_request_path(RequestObject *self);
+PyObject *tc_request_headers(RequestObject *self);
+PyObject *tc_request_version(RequestObject *self);
+
+/* Whether obj is a request of ours (a subclass's instance counts). */
+static inline bool
+tc_request_check(tc_state *state, PyObject *obj)
+{
+    return PyObject_TypeCheck(obj, state->request_type);
+}
+
+/* Marks the request as finished now, for request_time(). */
+void tc_request_set_finished(RequestObject *self);
+
+#endif
