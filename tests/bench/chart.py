@@ -1,5 +1,5 @@
-"""The picture of a comparison: for each row a bar for each server, CPU microseconds a request, to the row's own
-scale, with a mark where our bar should end. Plain SVG, written by hand."""
+"""The picture of a comparison: for each row a bar for each server, CPU microseconds a request, to the
+row's own scale, with a mark where our bar should end. Plain SVG, written by hand."""
 
 from html import escape
 
@@ -10,8 +10,11 @@ LEFT, BAR_WIDTH, BAR, GAP, TOP = 270, 420, 15, 14, 74
 WIDTH = LEFT + BAR_WIDTH + 270
 
 
-def text(x: float, y: float, content: str, *, size: int = 12, anchor: str = "start", colour: str = "#222") -> str:
-    return f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size}" text-anchor="{anchor}" fill="{colour}">{escape(content)}</text>'
+def text(
+    x: float, y: float, content: str, *, size: int = 12, anchor: str = "start", colour: str = "#222"
+) -> str:
+    place = f'x="{x:.1f}" y="{y:.1f}" font-size="{size}" text-anchor="{anchor}" fill="{colour}"'
+    return f"<text {place}>{escape(content)}</text>"
 
 
 def rect(x: float, y: float, width: float, height: float, colour: str) -> str:
@@ -59,11 +62,23 @@ def draw(report: dict) -> str:
         y += GAP
     heading = [
         text(20, 28, "Server CPU for each request, microseconds: shorter is better", size=17),
-        text(20, 48, f"{about['processor']}, CPython {about['python']}, median of {about['rounds']} rounds of "
-             f"{about['seconds']:g} s, {about['when']}", colour="#555"),
-        text(20, 64, "each row to its own scale; the red mark is where our bar should end at the latest", colour="#555"),
+        text(
+            20,
+            48,
+            f"{about['processor']}, CPython {about['python']}, median of {about['rounds']} rounds of "
+            f"{about['seconds']:g} s, {about['when']}",
+            colour="#555",
+        ),
+        text(
+            20,
+            64,
+            "each row to its own scale; the red mark is where our bar should end at the latest",
+            colour="#555",
+        ),
     ]
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{y}" viewBox="0 0 {WIDTH} {y}" '
-        f'font-family="sans-serif">\n{rect(0, 0, WIDTH, y, "#fff")}\n' + "\n".join(heading + pieces) + "\n</svg>\n"
+        f'font-family="sans-serif">\n{rect(0, 0, WIDTH, y, "#fff")}\n'
+        + "\n".join(heading + pieces)
+        + "\n</svg>\n"
     )

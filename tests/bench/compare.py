@@ -1,12 +1,12 @@
-"""Runs the limit (a raw C epoll server), stock Tornado and tornado_c side by side under wrk, and reports requests
-per second, server CPU for each request, user instructions and the ratios.
+"""Runs the limit (a raw C epoll server), stock Tornado and tornado_c side by side under wrk, and reports
+requests per second, server CPU for each request, user instructions and the ratios.
 
     python tests/bench/compare.py [--servers limit,stock,ours] [--rows callback,handler,...]
                                   [--rounds 5] [--seconds 3] [--no-instructions]
 
-Each server has one core, wrk another. The servers of a row take turns within each round, so that noise meets all
-of them; figures are medians, ratios are medians of the rounds' own ratios. A table goes to standard output; a
-JSON file and a picture go to tests/bench/results/."""
+Each server has one core, wrk another. The servers of a row take turns within each round, so that noise
+meets all of them; figures are medians, ratios are medians of the rounds' own ratios. A table goes to
+standard output; a JSON file and a picture go to tests/bench/results/."""
 
 import argparse
 import json
@@ -42,8 +42,20 @@ def check_answer(port: int, row: Row) -> None:
 def drive(port: int, row: Row, seconds: float, core: int) -> dict:
     """One run of wrk; what it reports."""
     command = [servers.need("taskset", "it is in util-linux"), "-c", str(core)]
-    command += [servers.need("wrk", "install wrk"), "-t1", f"-c{row.connections}", f"-d{max(1, round(seconds))}s"]
-    command += ["--timeout", "10s", "-s", str(servers.HERE / "load.lua"), f"http://127.0.0.1:{port}{row.path}", "--"]
+    command += [
+        servers.need("wrk", "install wrk"),
+        "-t1",
+        f"-c{row.connections}",
+        f"-d{max(1, round(seconds))}s",
+    ]
+    command += [
+        "--timeout",
+        "10s",
+        "-s",
+        str(servers.HERE / "load.lua"),
+        f"http://127.0.0.1:{port}{row.path}",
+        "--",
+    ]
     command += [str(row.pipeline), str(len(servers.BODY) if row.post else 0), "1" if row.close else "0"]
     output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     found = re.search(r"^RESULT (\d+) (\d+) (\d+) (\d+) (\d+)$", output, re.M)
@@ -52,7 +64,13 @@ def drive(port: int, row: Row, seconds: float, core: int) -> dict:
     requests, micros, p50, p99, errors = map(int, found.groups())
     if requests == 0:
         raise RuntimeError("no request was answered")
-    return {"requests": requests, "rps": requests / micros * 1e6, "p50_us": p50, "p99_us": p99, "errors": errors}
+    return {
+        "requests": requests,
+        "rps": requests / micros * 1e6,
+        "p50_us": p50,
+        "p99_us": p99,
+        "errors": errors,
+    }
 
 
 def measure(pid: int, port: int, row: Row, seconds: float, core: int) -> dict:
@@ -67,7 +85,10 @@ def measure(pid: int, port: int, row: Row, seconds: float, core: int) -> dict:
 
 
 def summary(rounds: list[dict]) -> dict:
-    result = {key: statistics.median(r[key] for r in rounds) for key in ("rps", "cpu_us", "p50_us", "p99_us", "user_share")}
+    result = {
+        key: statistics.median(r[key] for r in rounds)
+        for key in ("rps", "cpu_us", "p50_us", "p99_us", "user_share")
+    }
     return {**result, "errors": sum(r["errors"] for r in rounds), "rounds": rounds}
 
 
@@ -133,9 +154,13 @@ def targets(row: Row, ours: dict) -> list[tuple[str, float, str, bool]]:
     """(what, figure, the figure to reach, reached) for our server in this row."""
     found = []
     if row.to_limit and "to_limit" in ours:
-        found.append(("CPU x limit", ours["to_limit"], f"<= {row.to_limit}", ours["to_limit"] <= row.to_limit))
+        found.append(
+            ("CPU x limit", ours["to_limit"], f"<= {row.to_limit}", ours["to_limit"] <= row.to_limit)
+        )
     if row.to_stock and "to_stock" in ours:
-        found.append(("x under stock", ours["to_stock"], f">= {row.to_stock:g}", ours["to_stock"] >= row.to_stock))
+        found.append(
+            ("x under stock", ours["to_stock"], f">= {row.to_stock:g}", ours["to_stock"] >= row.to_stock)
+        )
     if row.instructions and "instructions" in ours:
         reached = ours["instructions"] <= row.instructions
         found.append(("instructions", ours["instructions"], f"<= {row.instructions:,}", reached))
@@ -144,7 +169,8 @@ def targets(row: Row, ours: dict) -> list[tuple[str, float, str, bool]]:
 
 def table(report: dict) -> str:
     lines = [
-        f"{'':38} {'server':6} {'req/s':>10} {'CPU us':>8} {'user':>5} {'x limit':>8} {'/ stock':>8} {'instr.':>9}",
+        f"{'':38} {'server':6} {'req/s':>10} {'CPU us':>8} {'user':>5} {'x limit':>8} {'/ stock':>8}"
+        f" {'instr.':>9}",
         "-" * 100,
     ]
     for name, results in report["rows"].items():
@@ -225,7 +251,12 @@ def main() -> int:
     (servers.RESULTS / "compare.svg").write_text(chart.draw(report))
     print(table(report))
     print(f"\n{servers.RESULTS / 'compare.json'}\n{servers.RESULTS / 'compare.svg'}")
-    missed = [t for name, results in report["rows"].items() for t in targets(BY_NAME[name], results.get("ours", {})) if not t[3]]
+    missed = [
+        t
+        for name, results in report["rows"].items()
+        for t in targets(BY_NAME[name], results.get("ours", {}))
+        if not t[3]
+    ]
     return 1 if args.check and missed else 0
 
 

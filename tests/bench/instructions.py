@@ -1,9 +1,11 @@
-"""User instructions for each request, by callgrind: repeatable to the digit, blind to noise and to the kernel.
+"""User instructions for each request, by callgrind: repeatable to the digit, blind to noise and to the
+kernel.
 
     python tests/bench/instructions.py [--servers limit,stock,ours] [--rows callback,handler] [--check]
 
-A server is run twice under valgrind, with two different counts of requests over one keep-alive connection; the
-difference of the totals divided by the difference of the counts leaves start-up and shut-down out."""
+A server is run twice under valgrind, with two different counts of requests over one keep-alive
+connection; the difference of the totals divided by the difference of the counts leaves start-up and
+shut-down out."""
 
 import argparse
 import re
@@ -22,9 +24,10 @@ def total_instructions(server: str, row: Row, requests: int) -> int:
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder, "log")
         wrapper = [valgrind, "--tool=callgrind", f"--log-file={log}", f"--callgrind-out-file={folder}/out"]
-        with servers.running(
-            server, row.app, row.limit_mode, wrapper=wrapper, timeout=120, quiet=True
-        ) as (process, port):
+        with servers.running(server, row.app, row.limit_mode, wrapper=wrapper, timeout=120, quiet=True) as (
+            process,
+            port,
+        ):
             client = servers.Client(port)
             body = servers.BODY if row.post else b""
             client.ask(servers.request_bytes(row.path, body=body), requests, row.pipeline)

@@ -1,5 +1,5 @@
-"""What the measuring programs of this folder share: the limit's build, the applications, starting and stopping
-a server on its own core, and reading how much CPU it has used."""
+"""What the measuring programs of this folder share: the limit's build, the applications, starting and
+stopping a server on its own core, and reading how much CPU it has used."""
 
 import functools
 import importlib.util
@@ -38,7 +38,17 @@ def build_limit() -> Path:
     if not program.exists() or program.stat().st_mtime < source.stat().st_mtime:
         RESULTS.mkdir(exist_ok=True)
         compiler = os.environ.get("CC") or need("cc", "install gcc")
-        command = [*compiler.split(), "-std=gnu11", "-O3", "-g", "-Wall", "-Wextra", str(source), "-o", str(program)]
+        command = [
+            *compiler.split(),
+            "-std=gnu11",
+            "-O3",
+            "-g",
+            "-Wall",
+            "-Wextra",
+            str(source),
+            "-o",
+            str(program),
+        ]
         subprocess.run(command, check=True)
     return program
 
@@ -132,7 +142,9 @@ def stop(process: subprocess.Popen) -> None:
 
 
 @contextmanager
-def running(server: str, app: str, limit_mode: str = "hello", *, wrapper=(), core=None, timeout=20.0, quiet=False):
+def running(
+    server: str, app: str, limit_mode: str = "hello", *, wrapper=(), core=None, timeout=20.0, quiet=False
+):
     """Starts a server; yields (process, port). `wrapper` goes before its command line (valgrind, strace)."""
     port = free_port()
     command = [*wrapper, *command_line(server, app, limit_mode, port)]

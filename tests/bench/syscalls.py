@@ -1,9 +1,9 @@
 """System calls for each request, counted by strace over a window of a running server.
 
-    python tests/bench/syscalls.py [--servers limit,stock,ours] [--rows callback,raw,handler] [--check] [--json]
+    python tests/bench/syscalls.py [--servers limit,stock,ours] [--rows callback,handler] [--check] [--json]
 
---check fails unless our server answers a keep-alive request with one receive and one send, no epoll_ctl and no
-setsockopt, and 16 pipelined requests with one send."""
+--check fails unless our server answers a keep-alive request with one receive and one send, no epoll_ctl
+and no setsockopt, and 16 pipelined requests with one send."""
 
 import argparse
 import json
@@ -27,7 +27,9 @@ SENDS = ("sendto", "sendmsg", "write", "writev", "send")
 
 def attach(pid: int, log: Path) -> subprocess.Popen:
     strace = servers.need("strace", "install strace")
-    tracer = subprocess.Popen([strace, "-f", "-p", str(pid), "-o", str(log)], stderr=subprocess.PIPE, text=True)
+    tracer = subprocess.Popen(
+        [strace, "-f", "-p", str(pid), "-o", str(log)], stderr=subprocess.PIPE, text=True
+    )
     line = tracer.stderr.readline()
     if "attached" not in line:
         tracer.wait()
@@ -92,7 +94,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--servers", default=",".join(servers.SERVERS))
     parser.add_argument("--rows", default="callback,raw,handler")
-    parser.add_argument("--check", action="store_true", help="fail where ours makes more calls than it should")
+    parser.add_argument(
+        "--check", action="store_true", help="fail where ours makes more calls than it should"
+    )
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
     results: dict = {}

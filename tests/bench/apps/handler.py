@@ -1,4 +1,5 @@
-"""Hello world through Application and RequestHandler: / plain, /async as a coroutine; POST echoes the body."""
+"""Hello world through Application and RequestHandler: / plain, /async as a coroutine; POST echoes the
+body."""
 
 import logging
 import sys

@@ -1,4 +1,5 @@
-"""Hello world through HTTPServer(callback) in the older style: the answer's own bytes through request.write.
+"""Hello world through HTTPServer(callback) in the older style: the answer's own bytes through
+request.write.
 
 Tornado 4.5 and later have no such call, so this one runs for us alone."""
 
