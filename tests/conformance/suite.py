@@ -1,7 +1,7 @@
 """Runs a module of another project's unittest suite in a process of its own and compares two runs.
 
-What the child does before it loads the module (patching a loop class in, swapping the core) is the business of
-asyncio_suite.py and tornado_suite.py."""
+What the child does before it loads the module (patching a loop class in, swapping the core) is the business
+of asyncio_suite.py and tornado_suite.py."""
 
 import json
 import os
