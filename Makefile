@@ -33,7 +33,7 @@ test: dev ## the test suite on an in-place build
 
 test-debug: $(VENV)/.ready ## the test suite with assertions on, in development mode
 	TORNADO_C_DEBUG=1 $(PY) setup.py --quiet build --build-base build/debug --build-lib build/debug/lib
-	PYTHONDEVMODE=1 PYTHONPATH=build/debug/lib $(PYTEST)
+	PYTHONDEVMODE=1 PYTHONPATH=$(abspath build/debug/lib) $(PYTEST)
 
 ctest: ## native tests of the plain-C machines under ASan and UBSan
 	$(MAKE) -C tests/c check

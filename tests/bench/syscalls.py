@@ -130,5 +130,5 @@ def main() -> int:
 if __name__ == "__main__":
     try:
         sys.exit(main())
-    except servers.Missing as missing:
-        sys.exit(f"syscalls.py: {missing}")
+    except (servers.Missing, RuntimeError) as problem:
+        sys.exit(f"syscalls.py: {problem}")
