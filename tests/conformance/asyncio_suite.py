@@ -26,7 +26,7 @@ MODULES = """
 
 def available() -> list[str]:
     """The modules that this interpreter's test package has; none where it is not installed (Debian leaves it
-    out: package libpython3-testsuite)."""
+    out: package libpython3.11-testsuite)."""
     try:
         return [name for name in MODULES if importlib.util.find_spec(f"test.test_asyncio.{name}")]
     except ModuleNotFoundError:
