@@ -1,5 +1,6 @@
 /* The extension module tornado_c._core: multi-phase initialisation, the state's life cycle and the
  * registration of the Python classes that C makes instances of. */
+#include "event/core.h"
 #include "state.h"
 
 PyObject *
@@ -69,6 +70,12 @@ module_exec(PyObject *module)
     }
     TC_IMPORTS(TC_X)
 #undef TC_X
+    state->kw_context = Py_BuildValue("(s)", "context");
+    state->kw_loop = Py_BuildValue("(s)", "loop");
+    state->kw_loop_eager_start = Py_BuildValue("(ss)", "loop", "eager_start");
+    if (state->kw_context == NULL || state->kw_loop == NULL || state->kw_loop_eager_start == NULL) {
+        return -1;
+    }
 #define TC_X(name, init)                                                                                     \
     if (init(module, state) < 0) {                                                                           \
         return -1;                                                                                           \
@@ -98,6 +105,11 @@ static int
 module_clear(PyObject *module)
 {
     tc_state *state = PyModule_GetState(module);
+    tc_handle_clear_freelists(state);
+    Py_CLEAR(state->ioloop_run);
+    Py_CLEAR(state->kw_context);
+    Py_CLEAR(state->kw_loop);
+    Py_CLEAR(state->kw_loop_eager_start);
 #define TC_X(name, init) Py_CLEAR(state->name##_type);
     TC_TYPES(TC_X)
 #undef TC_X

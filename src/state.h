@@ -10,24 +10,75 @@
 
 /* C types, made by tc_<noun>_init_type in this order. */
 #define TC_TYPES(X)                                                                                          \
-    X(headers, tc_headers_init_type)
+    X(handle, tc_handle_init_type)                                                                           \
+    X(timer_handle, tc_timer_handle_init_type)                                                               \
+    X(core, tc_core_init_type)                                                                               \
+    X(ioloop, tc_ioloop_init_type)
 
 /* Interned attribute, method and keyword names: state->str_<name>. */
 #define TC_NAMES(X)                                                                                          \
-    X(copy)                                                                                                  \
-    X(update)
+    X(_args)                                                                                                 \
+    X(_cancelled)                                                                                            \
+    X(_check_callback)                                                                                       \
+    X(_check_thread)                                                                                         \
+    X(_guest_turn)                                                                                           \
+    X(_log_callback_exception)                                                                               \
+    X(_log_slow)                                                                                             \
+    X(_run)                                                                                                  \
+    X(_run_once)                                                                                             \
+    X(_watch_result)                                                                                         \
+    X(add_reader)                                                                                            \
+    X(call_at)                                                                                               \
+    X(call_exception_handler)                                                                                \
+    X(call_later)                                                                                            \
+    X(call_soon)                                                                                             \
+    X(call_soon_threadsafe)                                                                                  \
+    X(cancel)                                                                                                \
+    X(context)                                                                                               \
+    X(events)                                                                                                \
+    X(exception)                                                                                             \
+    X(fd)                                                                                                    \
+    X(handle)                                                                                                \
+    X(handler)                                                                                               \
+    X(message)                                                                                               \
+    X(remove_reader)                                                                                         \
+    X(source_traceback)                                                                                      \
+    X(time)                                                                                                  \
+    X(total_seconds)
 
 /* Objects imported when the module is loaded: state-><field> = getattr(import(module), attr). */
+#if PY_VERSION_HEX < 0x030e0000
+#define TC_CURRENT_TASKS "_current_tasks" /* a dict: loop -> task */
+#else
+#define TC_CURRENT_TASKS "current_task" /* a function of the loop */
+#endif
+
 #define TC_IMPORTS(X)                                                                                        \
+    X(asyncio_cancelled_error, "asyncio", "CancelledError")                                                  \
+    X(asyncio_current_tasks, "asyncio.tasks", TC_CURRENT_TASKS)                                              \
     X(asyncio_future, "asyncio", "Future")                                                                   \
-    X(asyncio_task, "asyncio", "Task")
+    X(asyncio_get_running_loop, "asyncio.events", "_get_running_loop")                                       \
+    X(asyncio_handle, "asyncio", "Handle")                                                                   \
+    X(asyncio_task, "asyncio", "Task")                                                                       \
+    X(asyncio_timer_handle, "asyncio", "TimerHandle")                                                        \
+    X(extract_stack, "asyncio.format_helpers", "extract_stack")                                              \
+    X(format_callback_source, "asyncio.format_helpers", "_format_callback_source")                           \
+    X(number_real, "numbers", "Real")                                                                        \
+    X(partial, "functools", "partial")                                                
 
 /* Python classes over our C bases and exceptions, which the Python modules hand over with
  * _core.register(NAME, object) when they are imported: state->face_<name>. */
 #define TC_FACES(X)                                                                                          \
     X(HTTPHeaders)                                                                                           \
     X(HTTPInputError)                                                                                        \
-    X(HTTPOutputError)
+    X(HTTPOutputError)                                                                                       \
+    X(wrap_awaitable)
+
+/* Dead handles kept for the next call_soon. */
+typedef struct {
+    PyObject *items[128];
+    int size;
+} tc_handle_freelist;
 
 typedef struct tc_state {
 #define TC_X(name, init) PyTypeObject *name##_type;
@@ -42,6 +93,11 @@ typedef struct tc_state {
 #define TC_X(name) PyObject *face_##name;
     TC_FACES(TC_X)
 #undef TC_X
+    PyObject *ioloop_run;          /* the function that a queued callback's handle calls */
+    PyObject *kw_context;          /* ("context",) */
+    PyObject *kw_loop;             /* ("loop",) */
+    PyObject *kw_loop_eager_start; /* ("loop", "eager_start") */
+    tc_handle_freelist handles, timer_handles;
 } tc_state;
 
 extern struct PyModuleDef tc_module;

@@ -1,0 +1,182 @@
+/* What the layers above ask of a loop (see core.h): calls, timers, watchers, error reports and scratch buffers. */
+#include "event/core.h"
+
+static int
+core_check_open(const LoopCore *core)
+{
+    if (TC_UNLIKELY(core->closed)) {
+        PyErr_SetString(PyExc_RuntimeError, "Event loop is closed");
+        return -1;
+    }
+    return 0;
+}
+
+PyObject *
+tc_core_call_soon(LoopCore *core, PyObject *callback, PyObject *const *args, Py_ssize_t nargs, PyObject *context)
+{
+    if (core_check_open(core) < 0) {
+        return NULL;
+    }
+    if (TC_UNLIKELY(core->host != NULL)) {
+        return tc_guest_call_soon(core, false, callback, args, nargs, context);
+    }
+    PyObject *handle = tc_handle_new(core, false, callback, args, nargs, context);
+    if (handle == NULL) {
+        return NULL;
+    }
+    if (TC_UNLIKELY(core->capture)) {
+        /* task.c is making a Task and wants its first step for itself. */
+        core->capture = false;
+        Py_XSETREF(core->captured, Py_NewRef(handle));
+        return handle;
+    }
+    if (tc_ready_push(&core->ready, Py_NewRef(handle)) < 0) {
+        Py_DECREF(handle);
+        return NULL;
+    }
+    return handle;
+}
+
+PyObject *
+tc_core_call_soon_threadsafe(LoopCore *core, PyObject *callback, PyObject *const *args, Py_ssize_t nargs,
+                             PyObject *context)
+{
+    if (core_check_open(core) < 0) {
+        return NULL;
+    }
+    if (TC_UNLIKELY(core->host != NULL)) {
+        return tc_guest_call_soon(core, true, callback, args, nargs, context);
+    }
+    PyObject *handle = tc_handle_new(core, false, callback, args, nargs, context);
+    if (handle == NULL || tc_ready_push(&core->ready, Py_NewRef(handle)) < 0) {
+        Py_XDECREF(handle);
+        return NULL;
+    }
+    if (core->polling) {
+        tc_wakeup_send(&core->wakeup);
+    }
+    return handle;
+}
+
+PyObject *
+tc_core_call_at(LoopCore *core, double when, PyObject *callback, PyObject *const *args, Py_ssize_t nargs,
+                PyObject *context)
+{
+    if (core_check_open(core) < 0) {
+        return NULL;
+    }
+    PyObject *handle = tc_handle_new(core, true, callback, args, nargs, context);
+    if (handle == NULL) {
+        return NULL;
+    }
+    Py_INCREF(handle); /* the heap's reference */
+    if (tc_core_timer_set(core, tc_handle_timer(handle), when) < 0) {
+        Py_DECREF(handle);
+        Py_DECREF(handle);
+        return NULL;
+    }
+    return handle;
+}
+
+int
+tc_core_timer_set(LoopCore *core, tc_timer *timer, double when)
+{
+    tc_heap_remove(&core->timers, timer);
+    timer->when = when;
+    if (tc_heap_push(&core->timers, timer) != TC_OK) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    if (TC_UNLIKELY(core->host != NULL)) {
+        tc_guest_timer_changed(core);
+    }
+    return 0;
+}
+
+int
+tc_core_watch(LoopCore *core, tc_watcher *watcher, unsigned events)
+{
+    int st = tc_poller_set(&core->poller, watcher, events);
+    if (TC_LIKELY(st == TC_OK)) {
+        return TC_LIKELY(core->host == NULL) ? 0 : tc_guest_watch(core);
+    }
+    if (st == -EEXIST) {
+        PyErr_Format(PyExc_ValueError, "fd %d added twice", watcher->fd);
+    } else {
+        errno = -st;
+        PyErr_SetFromErrno(PyExc_OSError);
+    }
+    return -1;
+}
+
+int
+tc_core_report(LoopCore *core, const char *message, PyObject *source)
+{
+    if (PyErr_ExceptionMatches(PyExc_SystemExit) || PyErr_ExceptionMatches(PyExc_KeyboardInterrupt)) {
+        return TC_RAISED;
+    }
+    tc_state *state = core->state;
+    PyObject *exc = PyErr_GetRaisedException();
+    PyObject *text = source != NULL ? PyUnicode_FromFormat("%s %R", message, source) : PyUnicode_FromString(message);
+    PyObject *context = text != NULL ? PyDict_New() : NULL;
+    PyObject *done = NULL;
+    if (context != NULL && PyDict_SetItem(context, state->str_message, text) == 0 &&
+        PyDict_SetItem(context, state->str_exception, exc) == 0) {
+        done = PyObject_CallMethodOneArg(tc_core_asyncio(core), state->str_call_exception_handler, context);
+    }
+    Py_XDECREF(text);
+    Py_XDECREF(context);
+    Py_XDECREF(exc);
+    if (done == NULL) {
+        if (PyErr_ExceptionMatches(PyExc_SystemExit) || PyErr_ExceptionMatches(PyExc_KeyboardInterrupt)) {
+            return TC_RAISED;
+        }
+        PyErr_WriteUnraisable(source);
+        return TC_OK;
+    }
+    Py_DECREF(done);
+    return TC_OK;
+}
+
+PyObject *
+tc_core_future(LoopCore *core)
+{
+    PyObject *args[2] = {NULL, tc_core_asyncio(core)};
+    return PyObject_Vectorcall(core->state->asyncio_future, args + 1, 0 | PY_VECTORCALL_ARGUMENTS_OFFSET,
+                               core->state->kw_loop);
+}
+
+char *
+tc_scratch_take(tc_scratch *scratch, size_t size, bool *own)
+{
+    if (TC_LIKELY(!scratch->taken)) {
+        if (TC_UNLIKELY(scratch->size < size)) {
+            char *data = PyMem_RawRealloc(scratch->data, size);
+            if (data == NULL) {
+                PyErr_NoMemory();
+                return NULL;
+            }
+            scratch->data = data;
+            scratch->size = size;
+        }
+        scratch->taken = true;
+        *own = false;
+        return scratch->data;
+    }
+    *own = true;
+    char *data = PyMem_RawMalloc(size);
+    if (data == NULL) {
+        PyErr_NoMemory();
+    }
+    return data;
+}
+
+void
+tc_scratch_return(tc_scratch *scratch, char *data, bool own)
+{
+    if (own) {
+        PyMem_RawFree(data);
+    } else {
+        scratch->taken = false;
+    }
+}

@@ -1,0 +1,300 @@
+/* Python callbacks on descriptors: the readers and writers of asyncio's add_reader and add_writer, and the handlers
+ * of IOLoop.add_handler, which share one watcher for each descriptor.
+ *
+ * Readers and writers are queued in the ready queue, as asyncio does. A handler is called at once, with every event bit at
+ * hand, in the context in which it was added; it gets ERROR unasked, together with the bits it asked for. */
+#include "event/core.h"
+
+#include <stdlib.h>
+
+typedef struct {
+    tc_watcher watcher;
+    LoopCore *core;            /* borrowed: the core owns this through its poller's table */
+    PyObject *reader, *writer; /* handles, or NULL */
+    PyObject *handler, *handler_fd, *handler_context;
+    unsigned handler_events;
+} FdEntry;
+
+static int
+fd_call_handler(FdEntry *entry, unsigned events)
+{
+    LoopCore *core = entry->core;
+    unsigned told = events & (TC_READ | TC_WRITE | TC_ERROR | TC_HUP);
+    if (told & (TC_ERROR | TC_HUP)) {
+        told |= TC_ERROR | (entry->handler_events & (TC_READ | TC_WRITE));
+    }
+    PyObject *handler = Py_NewRef(entry->handler);
+    PyObject *context = Py_NewRef(entry->handler_context);
+    PyObject *args[3] = {NULL, Py_NewRef(entry->handler_fd), PyLong_FromUnsignedLong(told)};
+    PyObject *result = NULL;
+    int status = TC_OK;
+    if (args[2] != NULL && PyContext_Enter(context) == 0) {
+        result = PyObject_Vectorcall(handler, args + 1, 2 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
+        PyObject *exc = result == NULL ? PyErr_GetRaisedException() : NULL;
+        if (PyContext_Exit(context) < 0) {
+            PyErr_WriteUnraisable(handler);
+        }
+        if (exc != NULL) {
+            PyErr_SetRaisedException(exc);
+        }
+    }
+    if (result == NULL) {
+        status = tc_core_report(core, "Exception in I/O handler", handler);
+    }
+    Py_XDECREF(result);
+    Py_XDECREF(args[1]);
+    Py_XDECREF(args[2]);
+    Py_DECREF(context);
+    Py_DECREF(handler);
+    return status;
+}
+
+/* The kernel reports an error or a hang-up whether asked or not: both directions are told then. */
+static int
+fd_event(tc_watcher *watcher, unsigned events)
+{
+    FdEntry *entry = tc_container_of(watcher, FdEntry, watcher);
+    LoopCore *core = entry->core;
+    unsigned both = events & (TC_ERROR | TC_HUP) ? TC_READ | TC_WRITE : events;
+    if (entry->reader != NULL && (both & TC_READ) && tc_ready_push(&core->ready, Py_NewRef(entry->reader)) < 0) {
+        return TC_RAISED;
+    }
+    if (entry->writer != NULL && (both & TC_WRITE) && tc_ready_push(&core->ready, Py_NewRef(entry->writer)) < 0) {
+        return TC_RAISED;
+    }
+    return entry->handler != NULL ? fd_call_handler(entry, events) : TC_OK;
+}
+
+static FdEntry *
+fd_find(LoopCore *core, int fd)
+{
+    tc_watcher *watcher = tc_poller_find(&core->poller, fd);
+    return watcher != NULL && watcher->cb == fd_event ? tc_container_of(watcher, FdEntry, watcher) : NULL;
+}
+
+static unsigned
+fd_wanted(const FdEntry *entry)
+{
+    return (entry->reader != NULL ? TC_READ : 0) | (entry->writer != NULL ? TC_WRITE : 0) |
+           (entry->handler != NULL ? entry->handler_events & (TC_READ | TC_WRITE) : 0);
+}
+
+static void
+fd_free(FdEntry *entry)
+{
+    Py_XDECREF(entry->reader);
+    Py_XDECREF(entry->writer);
+    Py_XDECREF(entry->handler);
+    Py_XDECREF(entry->handler_fd);
+    Py_XDECREF(entry->handler_context);
+    free(entry);
+}
+
+/* Registers what is wanted now; an entry that nobody wants is freed. */
+static int
+fd_apply(LoopCore *core, FdEntry *entry)
+{
+    if (entry->reader == NULL && entry->writer == NULL && entry->handler == NULL) {
+        tc_core_unwatch(core, &entry->watcher);
+        fd_free(entry);
+        return 0;
+    }
+    if (tc_core_watch(core, &entry->watcher, fd_wanted(entry)) < 0) {
+        if (!entry->watcher.registered) {
+            PyObject *exc = PyErr_GetRaisedException();
+            fd_free(entry);
+            PyErr_SetRaisedException(exc);
+        }
+        return -1;
+    }
+    return 0;
+}
+
+static FdEntry *
+fd_find_or_make(LoopCore *core, int fd)
+{
+    FdEntry *entry = fd_find(core, fd);
+    if (entry == NULL) {
+        entry = calloc(1, sizeof(*entry));
+        if (entry == NULL) {
+            PyErr_NoMemory();
+            return NULL;
+        }
+        entry->core = core;
+        entry->watcher.cb = fd_event;
+        entry->watcher.fd = fd;
+    }
+    return entry;
+}
+
+static void
+fd_cancel_handle(LoopCore *core, PyObject *handle) /* steals */
+{
+    PyObject *result = PyObject_CallMethodNoArgs(handle, core->state->str_cancel);
+    if (result == NULL) {
+        PyErr_WriteUnraisable(handle);
+    }
+    Py_XDECREF(result);
+    Py_DECREF(handle);
+}
+
+PyObject *
+tc_fd_add(LoopCore *core, int fd, bool write, PyObject *handle)
+{
+    FdEntry *entry = fd_find_or_make(core, fd);
+    if (entry == NULL) {
+        Py_DECREF(handle);
+        return NULL;
+    }
+    PyObject **place = write ? &entry->writer : &entry->reader;
+    PyObject *old = *place;
+    *place = handle;
+    if (fd_apply(core, entry) < 0) {
+        return NULL; /* the entry is gone, and with it our reference */
+    }
+    if (old != NULL) {
+        fd_cancel_handle(core, old);
+    }
+    return handle;
+}
+
+int
+tc_fd_remove(LoopCore *core, int fd, bool write)
+{
+    FdEntry *entry = fd_find(core, fd);
+    PyObject **place = entry == NULL ? NULL : write ? &entry->writer : &entry->reader;
+    if (place == NULL || *place == NULL) {
+        return 0;
+    }
+    PyObject *old = *place;
+    *place = NULL;
+    /* A descriptor that was closed before: there is nothing to change in the kernel, and no error to tell. */
+    if (fd_apply(core, entry) < 0) {
+        PyErr_Clear();
+    }
+    fd_cancel_handle(core, old);
+    return 1;
+}
+
+int
+tc_fd_set_handler(LoopCore *core, int fd, PyObject *fd_obj, PyObject *handler, unsigned events)
+{
+    FdEntry *entry = fd_find_or_make(core, fd);
+    if (entry == NULL) {
+        return -1;
+    }
+    if (entry->handler != NULL) {
+        PyErr_Format(PyExc_ValueError, "fd %d added twice", fd);
+        return -1;
+    }
+    PyObject *context = PyContext_CopyCurrent();
+    if (context == NULL) {
+        return -1;
+    }
+    entry->handler = Py_NewRef(handler);
+    entry->handler_fd = Py_NewRef(fd_obj);
+    entry->handler_context = context;
+    entry->handler_events = events;
+    return fd_apply(core, entry);
+}
+
+int
+tc_fd_update_handler(LoopCore *core, int fd, unsigned events)
+{
+    FdEntry *entry = fd_find(core, fd);
+    if (entry == NULL || entry->handler == NULL) {
+        return 0;
+    }
+    entry->handler_events = events;
+    return fd_apply(core, entry) < 0 ? -1 : 1;
+}
+
+int
+tc_fd_remove_handler(LoopCore *core, int fd)
+{
+    FdEntry *entry = fd_find(core, fd);
+    if (entry == NULL || entry->handler == NULL) {
+        return 0;
+    }
+    PyObject *handler = entry->handler, *fd_obj = entry->handler_fd, *context = entry->handler_context;
+    entry->handler = entry->handler_fd = entry->handler_context = NULL;
+    if (fd_apply(core, entry) < 0) {
+        PyErr_Clear();
+    }
+    Py_DECREF(handler);
+    Py_DECREF(fd_obj);
+    Py_DECREF(context);
+    return 1;
+}
+
+PyObject *
+tc_fd_info(LoopCore *core, int fd)
+{
+    FdEntry *entry = fd_find(core, fd);
+    if (entry == NULL || (entry->reader == NULL && entry->writer == NULL)) {
+        Py_RETURN_NONE;
+    }
+    /* selectors.EVENT_READ is 1 and EVENT_WRITE 2. */
+    int events = (entry->reader != NULL ? 1 : 0) | (entry->writer != NULL ? 2 : 0);
+    return Py_BuildValue("(iOO)", events, entry->reader != NULL ? entry->reader : Py_None,
+                         entry->writer != NULL ? entry->writer : Py_None);
+}
+
+PyObject *
+tc_fd_list(LoopCore *core)
+{
+    PyObject *list = PyList_New(0);
+    for (size_t fd = 0; list != NULL && fd < core->poller.slots_cap; fd++) {
+        FdEntry *entry = fd_find(core, (int)fd);
+        if (entry == NULL || (entry->reader == NULL && entry->writer == NULL)) {
+            continue;
+        }
+        PyObject *number = PyLong_FromSize_t(fd);
+        if (number == NULL || PyList_Append(list, number) < 0) {
+            Py_CLEAR(list);
+        }
+        Py_XDECREF(number);
+    }
+    return list;
+}
+
+PyObject *
+tc_fd_handlers(LoopCore *core)
+{
+    PyObject *list = PyList_New(0);
+    for (size_t fd = 0; list != NULL && fd < core->poller.slots_cap; fd++) {
+        FdEntry *entry = fd_find(core, (int)fd);
+        if (entry != NULL && entry->handler != NULL && PyList_Append(list, entry->handler_fd) < 0) {
+            Py_CLEAR(list);
+        }
+    }
+    return list;
+}
+
+int
+tc_fd_traverse(LoopCore *core, visitproc visit, void *arg)
+{
+    for (size_t fd = 0; fd < core->poller.slots_cap; fd++) {
+        FdEntry *entry = fd_find(core, (int)fd);
+        if (entry != NULL) {
+            Py_VISIT(entry->reader);
+            Py_VISIT(entry->writer);
+            Py_VISIT(entry->handler);
+            Py_VISIT(entry->handler_fd);
+            Py_VISIT(entry->handler_context);
+        }
+    }
+    return 0;
+}
+
+void
+tc_fd_clear(LoopCore *core)
+{
+    for (size_t fd = 0; fd < core->poller.slots_cap; fd++) {
+        FdEntry *entry = fd_find(core, (int)fd);
+        if (entry != NULL) {
+            tc_core_unwatch(core, &entry->watcher);
+            fd_free(entry);
+        }
+    }
+}

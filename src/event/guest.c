@@ -1,0 +1,145 @@
+/* Guest mode: a core that a foreign asyncio loop drives (plain asyncio, uvloop, a notebook's loop).
+ *
+ * The host watches our poller's descriptor, has one timer for our earliest one, and runs a turn of ours (_guest_turn, which
+ * never waits) when either says so or when work was put off. Python's calls go to the host itself. Runs Python: the host's methods. */
+#include "event/core.h"
+
+#define GUEST_SLACK 1e-4 /* a host timer this close to the wanted deadline is kept */
+
+static PyObject *
+guest_turn_method(LoopCore *core)
+{
+    return PyObject_GetAttr((PyObject *)core, core->state->str__guest_turn);
+}
+
+void
+tc_guest_wake(LoopCore *core)
+{
+    if (core->guest_scheduled || core->closed) {
+        return;
+    }
+    PyObject *method = guest_turn_method(core);
+    PyObject *handle =
+        method != NULL ? PyObject_CallMethodOneArg(core->host, core->state->str_call_soon, method) : NULL;
+    if (handle == NULL) {
+        PyErr_WriteUnraisable((PyObject *)core);
+    } else {
+        core->guest_scheduled = true;
+    }
+    Py_XDECREF(handle);
+    Py_XDECREF(method);
+}
+
+static void
+guest_cancel_timer(LoopCore *core)
+{
+    PyObject *timer = core->guest_timer;
+    core->guest_timer = NULL;
+    PyObject *result = PyObject_CallMethodNoArgs(timer, core->state->str_cancel);
+    if (result == NULL) {
+        PyErr_WriteUnraisable((PyObject *)core);
+    }
+    Py_XDECREF(result);
+    Py_DECREF(timer);
+}
+
+void
+tc_guest_timer_changed(LoopCore *core)
+{
+    const tc_timer *first = tc_heap_first(&core->timers);
+    double now = tc_clock_now();
+    if (core->guest_timer != NULL) {
+        double off = first != NULL ? first->when - core->guest_when : 1.0;
+        if (off >= 0.0 && off < GUEST_SLACK && core->guest_when > now) {
+            return;
+        }
+        guest_cancel_timer(core);
+    }
+    if (first == NULL || core->closed) {
+        return;
+    }
+    double delay = first->when > now ? first->when - now : 0.0;
+    PyObject *seconds = PyFloat_FromDouble(delay);
+    PyObject *method = seconds != NULL ? guest_turn_method(core) : NULL;
+    if (method != NULL) {
+        PyObject *args[4] = {NULL, core->host, seconds, method};
+        core->guest_timer = PyObject_VectorcallMethod(core->state->str_call_later, args + 1,
+                                                      3 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
+        core->guest_when = first->when;
+    }
+    if (core->guest_timer == NULL) {
+        PyErr_WriteUnraisable((PyObject *)core);
+    }
+    Py_XDECREF(method);
+    Py_XDECREF(seconds);
+}
+
+int
+tc_guest_watch(LoopCore *core)
+{
+    if (core->guest_polled) {
+        return 0;
+    }
+    PyObject *fd = PyLong_FromLong(core->poller.fd);
+    PyObject *method = fd != NULL ? guest_turn_method(core) : NULL;
+    PyObject *result = NULL;
+    if (method != NULL) {
+        PyObject *args[4] = {NULL, core->host, fd, method};
+        result = PyObject_VectorcallMethod(core->state->str_add_reader, args + 1, 3 | PY_VECTORCALL_ARGUMENTS_OFFSET,
+                                           NULL);
+    }
+    core->guest_polled = result != NULL;
+    Py_XDECREF(result);
+    Py_XDECREF(method);
+    Py_XDECREF(fd);
+    return core->guest_polled ? 0 : -1;
+}
+
+/* The host may be closed already, and then has forgotten us. */
+void
+tc_guest_leave(LoopCore *core)
+{
+    if (core->guest_timer != NULL) {
+        guest_cancel_timer(core);
+    }
+    if (core->guest_polled) {
+        core->guest_polled = false;
+        PyObject *fd = PyLong_FromLong(core->poller.fd);
+        PyObject *result =
+            fd != NULL ? PyObject_CallMethodOneArg(core->host, core->state->str_remove_reader, fd) : NULL;
+        if (result == NULL) {
+            PyErr_Clear();
+        }
+        Py_XDECREF(result);
+        Py_XDECREF(fd);
+    }
+}
+
+PyObject *
+tc_guest_call_soon(LoopCore *core, bool threadsafe, PyObject *callback, PyObject *const *args, Py_ssize_t nargs,
+                   PyObject *context)
+{
+    tc_state *state = core->state;
+    PyObject *small[8], **stack = small;
+    if (nargs + 4 > (Py_ssize_t)TC_ARRAY_LEN(small)) {
+        stack = PyMem_Malloc((size_t)(nargs + 4) * sizeof(*stack));
+        if (stack == NULL) {
+            return PyErr_NoMemory();
+        }
+    }
+    stack[0] = NULL;
+    stack[1] = core->host;
+    stack[2] = callback;
+    for (Py_ssize_t i = 0; i < nargs; i++) {
+        stack[3 + i] = args[i];
+    }
+    context = tc_arg_or_null(context);
+    stack[3 + nargs] = context;
+    PyObject *handle = PyObject_VectorcallMethod(threadsafe ? state->str_call_soon_threadsafe : state->str_call_soon,
+                                                 stack + 1, (size_t)(nargs + 2) | PY_VECTORCALL_ARGUMENTS_OFFSET,
+                                                 context != NULL ? state->kw_context : NULL);
+    if (stack != small) {
+        PyMem_Free(stack);
+    }
+    return handle;
+}

@@ -1,0 +1,593 @@
+/* Handle and TimerHandle: C types that subclass asyncio's, so that isinstance and the standard library's own use of their slots hold.
+ *
+ * The base classes keep their fields in __slots__, whose offsets are read from the member descriptors when the module
+ * is loaded. Behind them lies HandleExtra: up to two arguments inline (a longer call has a tuple in the slot _args) and
+ * the heap's entry. Traverse, clear and dealloc are written out because the base class's subtype_* functions
+ * would call ours again. Running a handle runs Python. */
+#include "event/core.h"
+
+#define HANDLE_FREELIST_MAX 128
+
+/* Offsets in the standard library's classes: integers, the same in every interpreter. */
+static struct {
+    Py_ssize_t callback, args, cancelled, loop, source_traceback, repr, context, weakrefs, when, scheduled, extra;
+} layout;
+
+typedef struct {
+    PyObject *arg0, *arg1;
+    int nargs; /* -1: a tuple in the slot _args */
+    tc_timer timer;
+} HandleExtra;
+
+#define SLOT(handle, field) (*(PyObject **)((char *)(handle) + layout.field))
+#define EXTRA(handle) ((HandleExtra *)((char *)(handle) + layout.extra))
+
+static bool
+handle_is_ours(const tc_state *state, PyObject *handle)
+{
+    return Py_TYPE(handle) == state->handle_type || Py_TYPE(handle) == state->timer_handle_type;
+}
+
+tc_timer *
+tc_handle_timer(PyObject *handle)
+{
+    return &EXTRA(handle)->timer;
+}
+
+/* The heap's reference becomes the ready queue's. */
+static void
+handle_fire(tc_timer *timer)
+{
+    PyObject *handle = tc_handle_of_timer(timer);
+    LoopCore *core = (LoopCore *)SLOT(handle, loop);
+    if (tc_ready_push(&core->ready, handle) < 0) {
+        PyErr_WriteUnraisable((PyObject *)core);
+    }
+}
+
+PyObject *
+tc_handle_of_timer(tc_timer *timer)
+{
+    if (timer->fire != handle_fire) {
+        return NULL;
+    }
+    return (PyObject *)((char *)tc_container_of(timer, HandleExtra, timer) - layout.extra);
+}
+
+static void
+handle_clear_args(PyObject *handle)
+{
+    HandleExtra *extra = EXTRA(handle);
+    int nargs = extra->nargs;
+    extra->nargs = 0;
+    if (nargs < 0) {
+        Py_CLEAR(SLOT(handle, args));
+    }
+    if (nargs >= 1) {
+        Py_CLEAR(extra->arg0);
+    }
+    if (nargs >= 2) {
+        Py_CLEAR(extra->arg1);
+    }
+}
+
+static int
+handle_set_args(PyObject *handle, PyObject *const *args, Py_ssize_t nargs)
+{
+    HandleExtra *extra = EXTRA(handle);
+    if (nargs > 2) {
+        PyObject *tuple = PyTuple_New(nargs);
+        if (tuple == NULL) {
+            return -1;
+        }
+        for (Py_ssize_t i = 0; i < nargs; i++) {
+            PyTuple_SET_ITEM(tuple, i, Py_NewRef(args[i]));
+        }
+        SLOT(handle, args) = tuple;
+        extra->nargs = -1;
+        return 0;
+    }
+    extra->nargs = (int)nargs;
+    if (nargs >= 1) {
+        extra->arg0 = Py_NewRef(args[0]);
+    }
+    if (nargs == 2) {
+        extra->arg1 = Py_NewRef(args[1]);
+    }
+    return 0;
+}
+
+/* The stack of the caller, as debug mode shows it. */
+static int
+handle_set_source(LoopCore *core, PyObject *handle)
+{
+    PyFrameObject *frame = PyEval_GetFrame();
+    PyObject *stack = frame == NULL ? Py_NewRef(Py_None)
+                                    : PyObject_CallOneArg(core->state->extract_stack, (PyObject *)frame);
+    if (stack == NULL) {
+        return -1;
+    }
+    SLOT(handle, source_traceback) = stack;
+    return 0;
+}
+
+PyObject *
+tc_handle_new(LoopCore *core, bool timer, PyObject *callback, PyObject *const *args, Py_ssize_t nargs,
+              PyObject *context)
+{
+    tc_state *state = core->state;
+    PyObject *handle;
+    tc_handle_freelist *spare = timer ? &state->timer_handles : &state->handles;
+    if (spare->size > 0) {
+        handle = spare->items[--spare->size];
+        _Py_NewReference(handle);
+    } else {
+        handle = PyType_GenericAlloc(timer ? state->timer_handle_type : state->handle_type, 0);
+        if (handle == NULL) {
+            return NULL;
+        }
+        PyObject_GC_UnTrack(handle);
+    }
+    HandleExtra *extra = EXTRA(handle);
+    extra->nargs = 0;
+    extra->timer.place = 0;
+    extra->timer.fire = handle_fire;
+    SLOT(handle, callback) = Py_NewRef(callback);
+    SLOT(handle, loop) = Py_NewRef((PyObject *)core);
+    SLOT(handle, cancelled) = Py_NewRef(Py_False);
+    context = tc_arg_or_null(context);
+    SLOT(handle, context) = context != NULL ? Py_NewRef(context) : PyContext_CopyCurrent();
+    PyObject_GC_Track(handle);
+    if (SLOT(handle, context) == NULL || handle_set_args(handle, args, nargs) < 0 ||
+        (TC_UNLIKELY(core->debug) && handle_set_source(core, handle) < 0)) {
+        Py_DECREF(handle);
+        return NULL;
+    }
+    return handle;
+}
+
+/* ---- life cycle ---- */
+
+static int
+handle_traverse(PyObject *handle, visitproc visit, void *arg)
+{
+    const HandleExtra *extra = EXTRA(handle);
+    Py_VISIT(Py_TYPE(handle));
+    Py_VISIT(SLOT(handle, callback));
+    Py_VISIT(SLOT(handle, args));
+    Py_VISIT(SLOT(handle, loop));
+    Py_VISIT(SLOT(handle, context));
+    Py_VISIT(SLOT(handle, source_traceback));
+    Py_VISIT(SLOT(handle, repr));
+    if (extra->nargs >= 1) {
+        Py_VISIT(extra->arg0);
+    }
+    if (extra->nargs >= 2) {
+        Py_VISIT(extra->arg1);
+    }
+    return 0;
+}
+
+static int
+handle_clear(PyObject *handle)
+{
+    handle_clear_args(handle);
+    Py_CLEAR(SLOT(handle, callback));
+    Py_CLEAR(SLOT(handle, context));
+    Py_CLEAR(SLOT(handle, source_traceback));
+    Py_CLEAR(SLOT(handle, repr));
+    Py_CLEAR(SLOT(handle, loop));
+    return 0;
+}
+
+static void
+handle_dealloc(PyObject *handle)
+{
+    PyTypeObject *type = Py_TYPE(handle);
+    PyObject_GC_UnTrack(handle);
+    if (SLOT(handle, weakrefs) != NULL) {
+        PyObject_ClearWeakRefs(handle);
+    }
+    PyObject *loop = SLOT(handle, loop);
+    SLOT(handle, loop) = NULL;
+    handle_clear(handle);
+    Py_CLEAR(SLOT(handle, cancelled));
+    Py_CLEAR(SLOT(handle, args));
+    Py_CLEAR(SLOT(handle, when)); /* a plain handle has these two places as well, always empty */
+    Py_CLEAR(SLOT(handle, scheduled));
+#ifndef TC_DEBUG
+    if (loop != NULL) {
+        tc_state *state = ((LoopCore *)loop)->state;
+        tc_handle_freelist *spare = NULL;
+        if (type == state->handle_type) {
+            spare = &state->handles;
+        } else if (type == state->timer_handle_type) {
+            spare = &state->timer_handles;
+        }
+        if (spare != NULL && spare->size < (int)TC_ARRAY_LEN(spare->items)) {
+            spare->items[spare->size++] = handle; /* keeps its reference to the type */
+            Py_DECREF(loop);
+            return;
+        }
+    }
+#endif
+    PyObject_GC_Del(handle);
+    Py_DECREF(type);
+    Py_XDECREF(loop);
+}
+
+void
+tc_handle_clear_freelists(tc_state *state)
+{
+    tc_handle_freelist *lists[] = {&state->handles, &state->timer_handles};
+    for (size_t k = 0; k < TC_ARRAY_LEN(lists); k++) {
+        while (lists[k]->size > 0) {
+            PyObject *handle = lists[k]->items[--lists[k]->size];
+            PyTypeObject *type = Py_TYPE(handle);
+            PyObject_GC_Del(handle);
+            Py_DECREF(type);
+        }
+    }
+}
+
+/* ---- running ---- */
+
+/* An exception left the callback: tell the loop's handler, as asyncio words it. */
+static int
+handle_report(LoopCore *core, PyObject *handle)
+{
+    if (PyErr_ExceptionMatches(PyExc_SystemExit) || PyErr_ExceptionMatches(PyExc_KeyboardInterrupt)) {
+        return -1;
+    }
+    tc_state *state = core->state;
+    PyObject *exc = PyErr_GetRaisedException();
+    PyObject *callback = SLOT(handle, callback) != NULL ? SLOT(handle, callback) : Py_None;
+    PyObject *args = PyObject_GetAttr(handle, state->str__args);
+    PyObject *text = NULL, *message = NULL, *context = NULL, *done = NULL;
+    if (args == NULL) {
+        goto done;
+    }
+    PyObject *call[] = {callback, args};
+    text = PyObject_Vectorcall(state->format_callback_source, call, 2, NULL);
+    if (text == NULL || (message = PyUnicode_FromFormat("Exception in callback %U", text)) == NULL) {
+        goto done;
+    }
+    context = PyDict_New();
+    if (context == NULL || PyDict_SetItem(context, state->str_message, message) < 0 ||
+        PyDict_SetItem(context, state->str_exception, exc) < 0 ||
+        PyDict_SetItem(context, state->str_handle, handle) < 0) {
+        goto done;
+    }
+    PyObject *source = SLOT(handle, source_traceback);
+    if (source != NULL && PyObject_IsTrue(source) == 1 &&
+        PyDict_SetItem(context, state->str_source_traceback, source) < 0) {
+        goto done;
+    }
+    done = PyObject_CallMethodOneArg(tc_core_asyncio(core), state->str_call_exception_handler, context);
+done:
+    Py_XDECREF(args);
+    Py_XDECREF(text);
+    Py_XDECREF(message);
+    Py_XDECREF(context);
+    Py_DECREF(exc);
+    if (done == NULL) {
+        if (PyErr_ExceptionMatches(PyExc_SystemExit) || PyErr_ExceptionMatches(PyExc_KeyboardInterrupt)) {
+            return -1;
+        }
+        PyErr_WriteUnraisable(handle);
+        return 0;
+    }
+    Py_DECREF(done);
+    return 0;
+}
+
+static PyObject *
+handle_call(PyObject *handle, PyObject *callback)
+{
+    const HandleExtra *extra = EXTRA(handle);
+    if (extra->nargs < 0) {
+        PyObject *args = Py_NewRef(SLOT(handle, args));
+        PyObject *result = PyObject_Call(callback, args, NULL);
+        Py_DECREF(args);
+        return result;
+    }
+    /* Cancelling the handle from within drops its references: hold our own over the call. */
+    int nargs = extra->nargs;
+    PyObject *stack[3] = {NULL, nargs >= 1 ? Py_NewRef(extra->arg0) : NULL,
+                          nargs >= 2 ? Py_NewRef(extra->arg1) : NULL};
+    PyObject *result =
+        PyObject_Vectorcall(callback, stack + 1, (size_t)nargs | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
+    Py_XDECREF(stack[1]);
+    Py_XDECREF(stack[2]);
+    return result;
+}
+
+/* Runs a foreign handle, one that a subclass or a test put into the queue. */
+static int
+handle_run_foreign(LoopCore *core, PyObject *handle)
+{
+    PyObject *result = PyObject_CallMethodNoArgs(handle, core->state->str__run);
+    if (result == NULL) {
+        return tc_core_report(core, "Exception in callback", handle) == TC_RAISED ? -1 : 0;
+    }
+    Py_DECREF(result);
+    return 0;
+}
+
+int
+tc_handle_run(LoopCore *core, PyObject *handle)
+{
+    if (TC_UNLIKELY(!handle_is_ours(core->state, handle))) {
+        return handle_run_foreign(core, handle);
+    }
+    PyObject *context = Py_NewRef(SLOT(handle, context));
+    PyObject *callback = Py_NewRef(SLOT(handle, callback));
+    PyObject *result = NULL;
+    int status = 0;
+    if (PyContext_Enter(context) == 0) {
+        result = handle_call(handle, callback);
+        PyObject *exc = result == NULL ? PyErr_GetRaisedException() : NULL;
+        if (PyContext_Exit(context) < 0) {
+            PyErr_WriteUnraisable(handle);
+        }
+        if (exc != NULL) {
+            PyErr_SetRaisedException(exc);
+        }
+    }
+    if (TC_UNLIKELY(result == NULL)) {
+        status = handle_report(core, handle);
+    } else {
+        Py_DECREF(result);
+    }
+    Py_DECREF(context);
+    Py_DECREF(callback);
+    return status;
+}
+
+bool
+tc_handle_is_cancelled(LoopCore *core, PyObject *handle)
+{
+    if (TC_LIKELY(handle_is_ours(core->state, handle))) {
+        return SLOT(handle, cancelled) == Py_True;
+    }
+    PyObject *cancelled = PyObject_GetAttr(handle, core->state->str__cancelled);
+    bool yes = cancelled != NULL && PyObject_IsTrue(cancelled) == 1;
+    Py_XDECREF(cancelled);
+    PyErr_Clear();
+    return yes;
+}
+
+/* ---- methods ---- */
+
+PyDoc_STRVAR(handle_cancel_doc, "cancel($self, /)\n--\n\nCancel the call; a timer leaves the loop at once.");
+
+static PyObject *
+handle_cancel(PyObject *handle, PyObject *unused)
+{
+    if (SLOT(handle, cancelled) == Py_True) {
+        Py_RETURN_NONE;
+    }
+    LoopCore *core = (LoopCore *)SLOT(handle, loop);
+    if (core != NULL && core->debug) {
+        /* The repr is kept for the log, since the callback goes away now. */
+        PyObject *repr = PyObject_Repr(handle);
+        if (repr == NULL) {
+            return NULL;
+        }
+        Py_XSETREF(SLOT(handle, repr), repr);
+    }
+    Py_INCREF(handle);
+    Py_SETREF(SLOT(handle, cancelled), Py_NewRef(Py_True));
+    Py_CLEAR(SLOT(handle, callback));
+    handle_clear_args(handle);
+    tc_timer *timer = tc_handle_timer(handle);
+    if (core != NULL && tc_timer_pending(timer)) {
+        tc_heap_remove(&core->timers, timer);
+        Py_DECREF(handle); /* the heap's reference */
+    }
+    Py_DECREF(handle);
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+handle_cancelled(PyObject *handle, PyObject *unused)
+{
+    return Py_NewRef(SLOT(handle, cancelled) != NULL ? SLOT(handle, cancelled) : Py_False);
+}
+
+static PyObject *
+handle_run(PyObject *handle, PyObject *unused)
+{
+    LoopCore *core = (LoopCore *)SLOT(handle, loop);
+    if (core != NULL && SLOT(handle, callback) != NULL && tc_handle_run(core, handle) < 0) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+handle_get_context(PyObject *handle, PyObject *unused)
+{
+    return Py_NewRef(SLOT(handle, context) != NULL ? SLOT(handle, context) : Py_None);
+}
+
+static PyObject *
+timer_handle_when(PyObject *handle, PyObject *unused)
+{
+    return PyFloat_FromDouble(EXTRA(handle)->timer.when);
+}
+
+static PyObject *
+handle_get_args(PyObject *handle, void *unused)
+{
+    const HandleExtra *extra = EXTRA(handle);
+    if (SLOT(handle, callback) == NULL) {
+        Py_RETURN_NONE;
+    }
+    switch (extra->nargs) {
+    case 0:
+        return PyTuple_New(0);
+    case 1:
+        return PyTuple_Pack(1, extra->arg0);
+    case 2:
+        return PyTuple_Pack(2, extra->arg0, extra->arg1);
+    default:
+        return Py_NewRef(SLOT(handle, args));
+    }
+}
+
+static PyObject *
+handle_get_callback(PyObject *handle, void *unused)
+{
+    return Py_NewRef(SLOT(handle, callback) != NULL ? SLOT(handle, callback) : Py_None);
+}
+
+static PyObject *
+handle_get_source(PyObject *handle, void *unused)
+{
+    return Py_NewRef(SLOT(handle, source_traceback) != NULL ? SLOT(handle, source_traceback) : Py_None);
+}
+
+static PyObject *
+handle_get_repr(PyObject *handle, void *unused)
+{
+    return Py_NewRef(SLOT(handle, repr) != NULL ? SLOT(handle, repr) : Py_None);
+}
+
+static PyObject *
+timer_handle_get_when(PyObject *handle, void *unused)
+{
+    return timer_handle_when(handle, NULL);
+}
+
+static PyObject *
+timer_handle_get_scheduled(PyObject *handle, void *unused)
+{
+    return PyBool_FromLong(tc_timer_pending(tc_handle_timer(handle)));
+}
+
+static PyMethodDef handle_methods[] = {
+    {"cancel", handle_cancel, METH_NOARGS, handle_cancel_doc},
+    {"cancelled", handle_cancelled, METH_NOARGS, "cancelled($self, /)\n--\n\nWhether the call was cancelled."},
+    {"get_context", handle_get_context, METH_NOARGS, "get_context($self, /)\n--\n\nThe context of the call."},
+    {"_run", handle_run, METH_NOARGS, "_run($self, /)\n--\n\nRun the callback in its context."},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyMethodDef timer_handle_methods[] = {
+    {"cancel", handle_cancel, METH_NOARGS, handle_cancel_doc},
+    {"cancelled", handle_cancelled, METH_NOARGS, "cancelled($self, /)\n--\n\nWhether the call was cancelled."},
+    {"get_context", handle_get_context, METH_NOARGS, "get_context($self, /)\n--\n\nThe context of the call."},
+    {"_run", handle_run, METH_NOARGS, "_run($self, /)\n--\n\nRun the callback in its context."},
+    {"when", timer_handle_when, METH_NOARGS, "when($self, /)\n--\n\nThe deadline on the loop's clock, seconds."},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyGetSetDef handle_getset[] = {
+    {"_args", handle_get_args, NULL, NULL, NULL},
+    {"_callback", handle_get_callback, NULL, NULL, NULL},
+    {"_source_traceback", handle_get_source, NULL, NULL, NULL},
+    {"_repr", handle_get_repr, NULL, NULL, NULL},
+    {NULL},
+};
+
+static PyGetSetDef timer_handle_getset[] = {
+    {"_args", handle_get_args, NULL, NULL, NULL},
+    {"_callback", handle_get_callback, NULL, NULL, NULL},
+    {"_source_traceback", handle_get_source, NULL, NULL, NULL},
+    {"_repr", handle_get_repr, NULL, NULL, NULL},
+    {"_when", timer_handle_get_when, NULL, NULL, NULL},
+    {"_scheduled", timer_handle_get_scheduled, NULL, NULL, NULL},
+    {NULL},
+};
+
+static PyType_Slot handle_slots[] = {
+    {Py_tp_dealloc, handle_dealloc}, {Py_tp_traverse, handle_traverse}, {Py_tp_clear, handle_clear},
+    {Py_tp_methods, handle_methods}, {Py_tp_getset, handle_getset},     {0, NULL},
+};
+
+static PyType_Slot timer_handle_slots[] = {
+    {Py_tp_dealloc, handle_dealloc},       {Py_tp_traverse, handle_traverse},   {Py_tp_clear, handle_clear},
+    {Py_tp_methods, timer_handle_methods}, {Py_tp_getset, timer_handle_getset}, {0, NULL},
+};
+
+static Py_ssize_t
+slot_offset(PyObject *type, const char *name)
+{
+    PyObject *member = PyObject_GetAttrString(type, name);
+    if (member == NULL) {
+        return -1;
+    }
+    Py_ssize_t offset = -1;
+    if (Py_IS_TYPE(member, &PyMemberDescr_Type)) {
+        offset = ((PyMemberDescrObject *)member)->d_member->offset;
+    } else {
+        PyErr_Format(PyExc_ImportError, "asyncio.Handle.%s is not a slot on this Python", name);
+    }
+    Py_DECREF(member);
+    return offset;
+}
+
+static int
+handle_read_layout(PyObject *handle, PyObject *timer_handle)
+{
+    const struct {
+        PyObject *type;
+        const char *name;
+        Py_ssize_t *out;
+    } fields[] = {
+        {handle, "_callback", &layout.callback},
+        {handle, "_args", &layout.args},
+        {handle, "_cancelled", &layout.cancelled},
+        {handle, "_loop", &layout.loop},
+        {handle, "_source_traceback", &layout.source_traceback},
+        {handle, "_repr", &layout.repr},
+        {handle, "_context", &layout.context},
+        {timer_handle, "_when", &layout.when},
+        {timer_handle, "_scheduled", &layout.scheduled},
+    };
+    for (size_t i = 0; i < TC_ARRAY_LEN(fields); i++) {
+        if ((*fields[i].out = slot_offset(fields[i].type, fields[i].name)) < 0) {
+            return -1;
+        }
+    }
+    layout.weakrefs = ((PyTypeObject *)handle)->tp_weaklistoffset;
+    layout.extra = ((PyTypeObject *)timer_handle)->tp_basicsize;
+    return 0;
+}
+
+static PyTypeObject *
+handle_make_type(PyObject *module, PyObject *base, const char *name, PyType_Slot *slots)
+{
+    PyType_Spec spec = {
+        .name = name,
+        .basicsize = (int)(layout.extra + (Py_ssize_t)sizeof(HandleExtra)),
+        .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
+        .slots = slots,
+    };
+    PyObject *bases = PyTuple_Pack(1, base);
+    if (bases == NULL) {
+        return NULL;
+    }
+    PyObject *type = PyType_FromModuleAndSpec(module, &spec, bases);
+    Py_DECREF(bases);
+    return (PyTypeObject *)type;
+}
+
+int
+tc_handle_init_type(PyObject *module, tc_state *state)
+{
+    if (handle_read_layout(state->asyncio_handle, state->asyncio_timer_handle) < 0) {
+        return -1;
+    }
+    state->handle_type = handle_make_type(module, state->asyncio_handle, "tornado_c._core.Handle", handle_slots);
+    return state->handle_type != NULL ? 0 : -1;
+}
+
+int
+tc_timer_handle_init_type(PyObject *module, tc_state *state)
+{
+    state->timer_handle_type = handle_make_type(module, state->asyncio_timer_handle,
+                                                "tornado_c._core.TimerHandle", timer_handle_slots);
+    return state->timer_handle_type != NULL ? 0 : -1;
+}

@@ -1,0 +1,521 @@
+/* IOLoopBase: the C base of tornado_c.ioloop.IOLoop, Tornado's interface over a LoopCore. What is hot is here;
+ * configuration, run_sync and the other cold methods are in ioloop.py.
+ *
+ * A callback's exception is logged to tornado.application and swallowed; what it returns is awaited where that can be. */
+#include "event/core.h"
+
+typedef struct {
+    PyObject_HEAD
+    tc_state *state; /* borrowed */
+    LoopCore *core;  /* NULL until initialize() */
+} IOLoopObject;
+
+static LoopCore *
+ioloop_core(IOLoopObject *self)
+{
+    if (TC_UNLIKELY(self->core == NULL)) {
+        PyErr_SetString(PyExc_RuntimeError, "this IOLoop was not initialized");
+    }
+    return self->core;
+}
+
+/* ---- running callbacks ---- */
+
+/* Logs the exception that is set as app_log.error("Exception in callback %r", callback, exc_info=exc). Cancellation is silent;
+ * KeyboardInterrupt and SystemExit stay set. */
+static int
+ioloop_log_exception(IOLoopObject *self, PyObject *callback)
+{
+    if (!PyErr_ExceptionMatches(PyExc_Exception)) {
+        if (PyErr_ExceptionMatches(self->state->asyncio_cancelled_error)) {
+            PyErr_Clear();
+            return 0;
+        }
+        return -1;
+    }
+    PyObject *exc = PyErr_GetRaisedException();
+    PyObject *args[4] = {NULL, (PyObject *)self, callback, exc};
+    PyObject *result = PyObject_VectorcallMethod(self->state->str__log_callback_exception, args + 1,
+                                                 3 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
+    Py_DECREF(exc);
+    Py_XDECREF(result);
+    return result != NULL ? 0 : -1;
+}
+
+/* A callback returned something: a coroutine starts as a Task, other awaitables are watched, the rest is ignored. Steals `result`. */
+static int
+ioloop_handle_result(IOLoopObject *self, PyObject *result)
+{
+    if (TC_LIKELY(result == Py_None)) {
+        Py_DECREF(result);
+        return 0;
+    }
+    if (PyCoro_CheckExact(result)) {
+        Py_SETREF(result, tc_task_start(self->core, result));
+        if (result == NULL) {
+            return -1;
+        }
+    }
+    PyObject *watched = PyObject_CallMethodOneArg((PyObject *)self, self->state->str__watch_result, result);
+    Py_DECREF(result);
+    Py_XDECREF(watched);
+    return watched != NULL ? 0 : -1;
+}
+
+/* args: the IOLoop, the callback, its arguments. What a queued callback's handle calls. */
+static PyObject *
+ioloop_run(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
+{
+    IOLoopObject *self = (IOLoopObject *)args[0];
+    PyObject *callback = args[1];
+    PyObject *result = PyObject_Vectorcall(callback, args + 2, (size_t)(nargs - 2), NULL);
+    if (TC_UNLIKELY(result == NULL) || ioloop_handle_result(self, result) < 0) {
+        if (ioloop_log_exception(self, callback) < 0) {
+            return NULL;
+        }
+    }
+    Py_RETURN_NONE;
+}
+
+static PyMethodDef ioloop_run_def = {
+    "run_callback", (PyCFunction)(void (*)(void))ioloop_run, METH_FASTCALL,
+    "run_callback(io_loop, callback, /, *args)\n--\n\nRun a callback as the IOLoop does: log, do not raise."};
+
+PyDoc_STRVAR(ioloop_run_callback_doc, "_run_callback($self, callback, /)\n--\n\n"
+                                      "Run a callback; log its exception, await what it returns.");
+
+static PyObject *
+ioloop_run_callback(IOLoopObject *self, PyObject *callback)
+{
+    if (ioloop_core(self) == NULL) {
+        return NULL;
+    }
+    PyObject *args[2] = {(PyObject *)self, callback};
+    return ioloop_run(NULL, args, 2);
+}
+
+/* The call that a handle is to make: ioloop_run(self, callback, *args), or a bound _run_callback where a subclass has its own. */
+typedef struct {
+    PyObject *callback;
+    PyObject *small[8];
+    PyObject **args;
+    Py_ssize_t nargs;
+    PyObject *owned; /* a partial made for keyword arguments, or a bound method */
+} ioloop_call;
+
+static void
+ioloop_call_free(ioloop_call *call)
+{
+    if (call->args != call->small) {
+        PyMem_Free(call->args);
+    }
+    Py_XDECREF(call->owned);
+}
+
+static int
+ioloop_call_init(IOLoopObject *self, ioloop_call *call, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+{
+    call->callback = self->state->ioloop_run;
+    call->args = call->small;
+    call->owned = NULL;
+    PyObject *one[1];
+    if (TC_UNLIKELY(kwnames != NULL && PyTuple_GET_SIZE(kwnames) > 0)) {
+        call->owned = PyObject_Vectorcall(self->state->partial, args, (size_t)nargs, kwnames);
+        if (call->owned == NULL) {
+            return -1;
+        }
+        one[0] = call->owned;
+        args = one;
+        nargs = 1;
+    }
+    call->nargs = nargs + 1;
+    if (call->nargs > (Py_ssize_t)TC_ARRAY_LEN(call->small)) {
+        call->args = PyMem_Malloc((size_t)call->nargs * sizeof(PyObject *));
+        if (call->args == NULL) {
+            call->args = call->small;
+            ioloop_call_free(call);
+            PyErr_NoMemory();
+            return -1;
+        }
+    }
+    call->args[0] = (PyObject *)self;
+    for (Py_ssize_t i = 0; i < nargs; i++) {
+        call->args[1 + i] = args[i];
+    }
+    return 0;
+}
+
+static PyObject *
+ioloop_enqueue(IOLoopObject *self, const char *name, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+{
+    LoopCore *core = ioloop_core(self);
+    if (core == NULL) {
+        return NULL;
+    }
+    if (nargs < 1) {
+        return PyErr_Format(PyExc_TypeError, "%s() missing 1 required positional argument: 'callback'", name);
+    }
+    if (core->closed) {
+        Py_RETURN_NONE; /* as Tornado: a callback added to a closed loop is dropped */
+    }
+    ioloop_call call;
+    if (ioloop_call_init(self, &call, args, nargs, kwnames) < 0) {
+        return NULL;
+    }
+    bool here = core->running && core->thread_id == PyThread_get_thread_ident();
+    PyObject *handle = here ? tc_core_call_soon(core, call.callback, call.args, call.nargs, NULL)
+                            : tc_core_call_soon_threadsafe(core, call.callback, call.args, call.nargs, NULL);
+    ioloop_call_free(&call);
+    if (handle == NULL) {
+        return NULL;
+    }
+    Py_DECREF(handle);
+    Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(ioloop_add_callback_doc, "add_callback($self, callback, /, *args, **kwargs)\n--\n\n"
+                                      "Call callback(*args, **kwargs) in the loop's next turn. Safe from any thread.");
+
+static PyObject *
+ioloop_add_callback(IOLoopObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+{
+    return ioloop_enqueue(self, "add_callback", args, nargs, kwnames);
+}
+
+PyDoc_STRVAR(ioloop_spawn_callback_doc, "spawn_callback($self, callback, /, *args, **kwargs)\n--\n\n"
+                                        "As add_callback.");
+
+static PyObject *
+ioloop_spawn_callback(IOLoopObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+{
+    return ioloop_enqueue(self, "spawn_callback", args, nargs, kwnames);
+}
+
+/* ---- timers ---- */
+
+static PyObject *
+ioloop_schedule(IOLoopObject *self, double delay, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+{
+    LoopCore *core = ioloop_core(self);
+    ioloop_call call;
+    if (core == NULL || ioloop_call_init(self, &call, args, nargs, kwnames) < 0) {
+        return NULL;
+    }
+    PyObject *handle = tc_core_call_at(core, tc_core_time(core) + (delay > 0.0 ? delay : 0.0), call.callback,
+                                       call.args, call.nargs, NULL);
+    ioloop_call_free(&call);
+    return handle;
+}
+
+/* This loop's wall clock, where a subclass may have its own time(). */
+static int
+ioloop_time_now(IOLoopObject *self, double *now)
+{
+    PyObject *value = PyObject_CallMethodNoArgs((PyObject *)self, self->state->str_time);
+    if (value == NULL) {
+        return -1;
+    }
+    *now = PyFloat_AsDouble(value);
+    Py_DECREF(value);
+    return *now == -1.0 && PyErr_Occurred() ? -1 : 0;
+}
+
+PyDoc_STRVAR(ioloop_call_later_doc, "call_later($self, delay, callback, /, *args, **kwargs)\n--\n\n"
+                                    "Call callback after `delay` seconds; return a handle for remove_timeout.");
+
+static PyObject *
+ioloop_call_later(IOLoopObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+{
+    if (tc_args_check("call_later", nargs, 2, PY_SSIZE_T_MAX) < 0) {
+        return NULL;
+    }
+    double delay = PyFloat_AsDouble(args[0]);
+    if (delay == -1.0 && PyErr_Occurred()) {
+        return NULL;
+    }
+    return ioloop_schedule(self, delay, args + 1, nargs - 1, kwnames);
+}
+
+PyDoc_STRVAR(ioloop_call_at_doc, "call_at($self, when, callback, /, *args, **kwargs)\n--\n\n"
+                                 "Call callback when time() reads `when`, seconds since the epoch; return a handle.");
+
+static PyObject *
+ioloop_call_at(IOLoopObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+{
+    if (tc_args_check("call_at", nargs, 2, PY_SSIZE_T_MAX) < 0) {
+        return NULL;
+    }
+    double when = PyFloat_AsDouble(args[0]), now;
+    if ((when == -1.0 && PyErr_Occurred()) || ioloop_time_now(self, &now) < 0) {
+        return NULL;
+    }
+    return ioloop_schedule(self, when - now, args + 1, nargs - 1, kwnames);
+}
+
+PyDoc_STRVAR(ioloop_add_timeout_doc,
+             "add_timeout($self, deadline, callback, /, *args, **kwargs)\n--\n\n"
+             "Call callback at `deadline`: a number on the scale of time(), or a timedelta from now.\n\n"
+             "Returns a handle for remove_timeout. Raises TypeError for another kind of deadline.");
+
+static PyObject *
+ioloop_add_timeout(IOLoopObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+{
+    if (tc_args_check("add_timeout", nargs, 2, PY_SSIZE_T_MAX) < 0) {
+        return NULL;
+    }
+    if (PyFloat_Check(args[0]) || PyLong_Check(args[0]) || PyIndex_Check(args[0])) {
+        return ioloop_call_at(self, args, nargs, kwnames);
+    }
+    if (PyObject_HasAttr(args[0], self->state->str_total_seconds)) {
+        PyObject *seconds = PyObject_CallMethodNoArgs(args[0], self->state->str_total_seconds);
+        double delay = seconds != NULL ? PyFloat_AsDouble(seconds) : -1.0;
+        Py_XDECREF(seconds);
+        if (delay == -1.0 && PyErr_Occurred()) {
+            return NULL;
+        }
+        return ioloop_schedule(self, delay, args + 1, nargs - 1, kwnames);
+    }
+    int real = PyObject_IsInstance(args[0], self->state->number_real);
+    if (real < 0) {
+        return NULL;
+    }
+    if (real) {
+        return ioloop_call_at(self, args, nargs, kwnames);
+    }
+    return PyErr_Format(PyExc_TypeError, "Unsupported deadline %R", args[0]);
+}
+
+static PyObject *
+ioloop_remove_timeout(IOLoopObject *self, PyObject *timeout)
+{
+    PyObject *result = PyObject_CallMethodNoArgs(timeout, self->state->str_cancel);
+    if (result == NULL) {
+        return NULL;
+    }
+    Py_DECREF(result);
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+ioloop_time(IOLoopObject *self, PyObject *unused)
+{
+    return PyFloat_FromDouble(tc_clock_wall());
+}
+
+/* ---- descriptors ---- */
+
+/* Splits an int or an object with fileno() into its number; -1 with an exception. */
+static int
+ioloop_fd(IOLoopObject *self, PyObject *fd_obj)
+{
+    if (PyLong_Check(fd_obj)) {
+        long fd = PyLong_AsLong(fd_obj);
+        if (fd < 0 || fd > INT32_MAX) {
+            if (!PyErr_Occurred()) {
+                PyErr_Format(PyExc_ValueError, "Invalid file descriptor: %ld", fd);
+            }
+            return -1;
+        }
+        return (int)fd;
+    }
+    return PyObject_AsFileDescriptor(fd_obj);
+}
+
+PyDoc_STRVAR(ioloop_add_handler_doc,
+             "add_handler($self, fd, handler, events, /)\n--\n\n"
+             "Call handler(fd, events) when the descriptor, or object with fileno(), is ready.\n\n"
+             "events is READ, WRITE or both; ERROR is always told. Raises ValueError for one that has a handler.");
+
+static PyObject *
+ioloop_add_handler(IOLoopObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+{
+    PyObject *const names[] = {self->state->str_fd, self->state->str_handler, self->state->str_events};
+    PyObject *values[3];
+    LoopCore *core = ioloop_core(self);
+    if (core == NULL || tc_args_parse("add_handler", args, nargs, kwnames, names, 3, 3, values) < 0) {
+        return NULL;
+    }
+    int fd = ioloop_fd(self, values[0]);
+    unsigned long events = PyLong_AsUnsignedLong(values[2]);
+    if (fd < 0 || (events == (unsigned long)-1 && PyErr_Occurred())) {
+        return NULL;
+    }
+    if (tc_fd_set_handler(core, fd, values[0], values[1], (unsigned)events) < 0) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(ioloop_update_handler_doc, "update_handler($self, fd, events, /)\n--\n\n"
+                                        "Change the events that a descriptor's handler is called for.");
+
+static PyObject *
+ioloop_update_handler(IOLoopObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+{
+    PyObject *const names[] = {self->state->str_fd, self->state->str_events};
+    PyObject *values[2];
+    LoopCore *core = ioloop_core(self);
+    if (core == NULL || tc_args_parse("update_handler", args, nargs, kwnames, names, 2, 2, values) < 0) {
+        return NULL;
+    }
+    int fd = ioloop_fd(self, values[0]);
+    unsigned long events = PyLong_AsUnsignedLong(values[1]);
+    if (fd < 0 || (events == (unsigned long)-1 && PyErr_Occurred()) ||
+        tc_fd_update_handler(core, fd, (unsigned)events) < 0) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(ioloop_remove_handler_doc, "remove_handler($self, fd, /)\n--\n\nStop watching a descriptor.");
+
+static PyObject *
+ioloop_remove_handler(IOLoopObject *self, PyObject *fd_obj)
+{
+    LoopCore *core = ioloop_core(self);
+    int fd = core != NULL ? ioloop_fd(self, fd_obj) : -1;
+    if (fd < 0) {
+        return NULL;
+    }
+    tc_fd_remove_handler(core, fd);
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+ioloop_handlers(IOLoopObject *self, PyObject *unused)
+{
+    return self->core != NULL ? tc_fd_handlers(self->core) : PyList_New(0);
+}
+
+/* ---- the current loop ---- */
+
+PyDoc_STRVAR(ioloop_running_doc, "_running_instance()\n--\n\n"
+                                 "The IOLoop of the native loop that runs in this thread, or None.");
+
+static PyObject *
+ioloop_running_instance(PyObject *module, PyObject *unused)
+{
+    tc_state *state = PyModule_GetState(module);
+    PyObject *loop = PyObject_CallNoArgs(state->asyncio_get_running_loop);
+    if (loop == NULL) {
+        return NULL;
+    }
+    PyObject *found = Py_None;
+    if (loop != Py_None && PyObject_TypeCheck(loop, state->core_type) && ((LoopCore *)loop)->ioloop != NULL) {
+        found = ((LoopCore *)loop)->ioloop;
+    }
+    Py_INCREF(found);
+    Py_DECREF(loop);
+    return found;
+}
+
+PyMethodDef tc_ioloop_functions[] = {
+    {"running_ioloop", ioloop_running_instance, METH_NOARGS, ioloop_running_doc},
+    {NULL, NULL, 0, NULL},
+};
+
+/* ---- life cycle ---- */
+
+PyDoc_STRVAR(ioloop_attach_doc, "_attach($self, core, /)\n--\n\nBind this IOLoop to its LoopCore.");
+
+static PyObject *
+ioloop_attach(IOLoopObject *self, PyObject *core)
+{
+    if (!PyObject_TypeCheck(core, self->state->core_type)) {
+        return PyErr_Format(PyExc_TypeError, "expected a LoopCore, got %.200s", Py_TYPE(core)->tp_name);
+    }
+    Py_XSETREF(self->core, (LoopCore *)Py_NewRef(core));
+    Py_XSETREF(self->core->ioloop, Py_NewRef((PyObject *)self));
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+ioloop_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+    IOLoopObject *self = (IOLoopObject *)type->tp_alloc(type, 0);
+    if (self != NULL && (self->state = tc_state_of(type)) == NULL) {
+        Py_CLEAR(self);
+    }
+    return (PyObject *)self;
+}
+
+static int
+ioloop_traverse(IOLoopObject *self, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(self->core);
+    return 0;
+}
+
+static int
+ioloop_clear(IOLoopObject *self)
+{
+    Py_CLEAR(self->core);
+    return 0;
+}
+
+static void
+ioloop_dealloc(IOLoopObject *self)
+{
+    PyTypeObject *type = Py_TYPE(self);
+    PyObject_GC_UnTrack(self);
+    ioloop_clear(self);
+    type->tp_free(self);
+    Py_DECREF(type);
+}
+
+static PyMemberDef ioloop_members[] = {
+    {"_core", T_OBJECT, offsetof(IOLoopObject, core), READONLY, NULL},
+    {NULL},
+};
+
+#define FASTCALL(f) (PyCFunction)(void (*)(void))(f)
+#define KEYWORDS (METH_FASTCALL | METH_KEYWORDS)
+
+static PyMethodDef ioloop_methods[] = {
+    {"add_callback", FASTCALL(ioloop_add_callback), KEYWORDS, ioloop_add_callback_doc},
+    {"spawn_callback", FASTCALL(ioloop_spawn_callback), KEYWORDS, ioloop_spawn_callback_doc},
+    {"call_later", FASTCALL(ioloop_call_later), KEYWORDS, ioloop_call_later_doc},
+    {"call_at", FASTCALL(ioloop_call_at), KEYWORDS, ioloop_call_at_doc},
+    {"add_timeout", FASTCALL(ioloop_add_timeout), KEYWORDS, ioloop_add_timeout_doc},
+    {"remove_timeout", (PyCFunction)ioloop_remove_timeout, METH_O,
+     "remove_timeout($self, timeout, /)\n--\n\nCancel a timeout, also one that has run."},
+    {"time", (PyCFunction)ioloop_time, METH_NOARGS, "time($self, /)\n--\n\nSeconds since the epoch, as time.time()."},
+    {"add_handler", FASTCALL(ioloop_add_handler), KEYWORDS, ioloop_add_handler_doc},
+    {"update_handler", FASTCALL(ioloop_update_handler), KEYWORDS, ioloop_update_handler_doc},
+    {"remove_handler", (PyCFunction)ioloop_remove_handler, METH_O, ioloop_remove_handler_doc},
+    {"_run_callback", (PyCFunction)ioloop_run_callback, METH_O, ioloop_run_callback_doc},
+    {"_handler_fds", (PyCFunction)ioloop_handlers, METH_NOARGS, NULL},
+    {"_attach", (PyCFunction)ioloop_attach, METH_O, ioloop_attach_doc},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyType_Slot ioloop_slots[] = {
+    {Py_tp_doc, "The native half of tornado_c.ioloop.IOLoop."},
+    {Py_tp_new, ioloop_new},
+    {Py_tp_dealloc, ioloop_dealloc},
+    {Py_tp_traverse, ioloop_traverse},
+    {Py_tp_clear, ioloop_clear},
+    {Py_tp_methods, ioloop_methods},
+    {Py_tp_members, ioloop_members},
+    {0, NULL},
+};
+
+static PyType_Spec ioloop_spec = {
+    .name = "tornado_c._core.IOLoopBase",
+    .basicsize = sizeof(IOLoopObject),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
+    .slots = ioloop_slots,
+};
+
+int
+tc_ioloop_init_type(PyObject *module, tc_state *state)
+{
+    state->ioloop_run = PyCFunction_New(&ioloop_run_def, NULL);
+    state->ioloop_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &ioloop_spec, NULL);
+    if (state->ioloop_run == NULL || state->ioloop_type == NULL ||
+        PyModule_AddFunctions(module, tc_ioloop_functions) < 0) {
+        return -1;
+    }
+    return PyModule_AddType(module, state->ioloop_type);
+}

@@ -1,0 +1,57 @@
+/* The part of the pollers that does not depend on the kernel: the table of watchers by descriptor. Plain C. */
+#include "event/poller.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static unsigned fork_count;
+static pthread_once_t fork_watch_once = PTHREAD_ONCE_INIT;
+
+static void
+fork_seen(void)
+{
+    fork_count++;
+}
+
+static void
+fork_watch(void)
+{
+    pthread_atfork(NULL, NULL, fork_seen);
+}
+
+unsigned
+tc_fork_count(void)
+{
+    return fork_count;
+}
+
+void
+tc_poller_init(tc_poller *poller)
+{
+    pthread_once(&fork_watch_once, fork_watch);
+    memset(poller, 0, sizeof(*poller));
+    poller->fd = -1;
+}
+
+tc_poller_slot *
+tc_poller_slot_for(tc_poller *poller, int fd)
+{
+    if ((size_t)fd >= poller->slots_cap) {
+        size_t cap = tc_round_pow2((size_t)fd + 1);
+        tc_poller_slot *slots = realloc(poller->slots, cap * sizeof(*slots));
+        if (slots == NULL) {
+            return NULL;
+        }
+        memset(slots + poller->slots_cap, 0, (cap - poller->slots_cap) * sizeof(*slots));
+        poller->slots = slots;
+        poller->slots_cap = cap;
+    }
+    return &poller->slots[fd];
+}
+
+tc_watcher *
+tc_poller_find(const tc_poller *poller, int fd)
+{
+    return fd >= 0 && (size_t)fd < poller->slots_cap ? poller->slots[fd].watcher : NULL;
+}

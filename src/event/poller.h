@@ -1,0 +1,76 @@
+/* The poller contract: which descriptors are watched for what, and what the kernel says of them. One backend is
+ * compiled: poller_epoll.c on Linux, poller_kqueue.c elsewhere. Plain C; one thread at a time.
+ *
+ * A watcher is embedded in what it serves and registered under its descriptor, one for each descriptor.
+ * Notification is level-triggered everywhere. tc_poller_wait collects a batch; tc_poller_next hands it out and leaves out
+ * watchers that were removed, or descriptors that were reused, since the batch was collected. */
+#ifndef TC_POLLER_H
+#define TC_POLLER_H
+
+#include "base/base.h"
+
+/* Event bits; those of IOLoop.READ, WRITE and ERROR. */
+enum {
+    TC_READ = 0x001,
+    TC_WRITE = 0x004,
+    TC_ERROR = 0x008, /* always watched */
+    TC_HUP = 0x010,   /* always watched */
+};
+
+typedef struct tc_watcher tc_watcher;
+struct tc_watcher {
+    int (*cb)(tc_watcher *watcher, unsigned events); /* TC_OK or TC_RAISED */
+    int fd;
+    unsigned events; /* what is registered now */
+    bool registered;
+};
+
+typedef struct {
+    tc_watcher *watcher;
+    uint32_t generation; /* tells a reused descriptor from the one that an event is about */
+} tc_poller_slot;
+
+typedef struct {
+    int fd; /* the kernel's object; -1 until first needed */
+    unsigned fork_count; /* tc_fork_count() when fd was made */
+    tc_poller_slot *slots; /* by descriptor */
+    size_t slots_cap;
+    size_t count;
+    struct tc_poller_batch *batch;
+    int ready, next; /* the batch: [next, ready) is still to be handed out */
+} tc_poller;
+
+void tc_poller_init(tc_poller *poller);
+
+/* Registers the watcher's descriptor for `events`, or changes what it is registered for. Statuses: TC_OK, -EEXIST
+ * if another watcher has the descriptor, -EPERM for what cannot be polled (a regular file), or what the kernel says. */
+int tc_poller_set(tc_poller *poller, tc_watcher *watcher, unsigned events);
+
+/* Forgets the watcher; its pending events are dropped. The descriptor may be closed already. */
+void tc_poller_remove(tc_poller *poller, tc_watcher *watcher);
+
+/* The watcher of a descriptor, or NULL. */
+tc_watcher *tc_poller_find(const tc_poller *poller, int fd);
+
+/* Makes the kernel's object where there is none, anew after a fork (all registrations are carried over). */
+int tc_poller_ensure(tc_poller *poller);
+
+/* Waits for events, at most `timeout` seconds (negative: without end). Returns their number, or a negative errno.
+ * Touches nothing that other calls touch, so the GIL may be released around it; call tc_poller_ensure first. */
+int tc_poller_wait(tc_poller *poller, double timeout);
+
+/* The next watcher of the batch and its events. False when the batch is used up. */
+bool tc_poller_next(tc_poller *poller, tc_watcher **watcher, unsigned *events);
+
+void tc_poller_close(tc_poller *poller);
+
+/* Shared by the backends (poller.c): the slot for a descriptor, grown as needed; NULL without memory. */
+tc_poller_slot *tc_poller_slot_for(tc_poller *poller, int fd);
+
+/* How many forks lie between this process and the one that loaded the module: costs no system call. */
+unsigned tc_fork_count(void);
+
+/* The name of the backend: "epoll" or "kqueue". */
+const char *tc_poller_backend(void);
+
+#endif

@@ -1,0 +1,191 @@
+/* The kqueue backend of poller.h (macOS, BSD). Plain C.
+ *
+ * kqueue has a filter for each direction. The two of one descriptor are reported apart and may come in one batch: that is
+ * two calls of the watcher. EV_EOF on the read side reads as TC_READ (recv then tells the end); on the write side,
+ * or with an error code, also as TC_HUP. */
+#if !defined(__linux__) || defined(TC_TEST_KQUEUE)
+
+#include "event/poller.h"
+
+#include <stdlib.h>
+#include <sys/event.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#define BATCH_SIZE 256
+
+struct tc_poller_batch {
+    struct kevent events[BATCH_SIZE];
+};
+
+const char *
+tc_poller_backend(void)
+{
+    return "kqueue";
+}
+
+/* Adds or deletes the filters that differ between two event masks. */
+static int
+kqueue_change(tc_poller *poller, int fd, unsigned old_events, unsigned new_events, uint32_t generation)
+{
+    static const struct {
+        unsigned bit;
+        short filter;
+    } filters[] = {{TC_READ, EVFILT_READ}, {TC_WRITE, EVFILT_WRITE}};
+    for (size_t i = 0; i < TC_ARRAY_LEN(filters); i++) {
+        unsigned bit = filters[i].bit;
+        if (!((old_events ^ new_events) & bit)) {
+            continue;
+        }
+        struct kevent change;
+        unsigned short flags = new_events & bit ? EV_ADD : EV_DELETE;
+        EV_SET(&change, (uintptr_t)fd, filters[i].filter, flags, 0, 0, (void *)(uintptr_t)generation);
+        /* A descriptor that was closed has lost its filters: deleting them again is no error. */
+        if (kevent(poller->fd, &change, 1, NULL, 0, NULL) < 0 && flags == EV_ADD) {
+            return -errno;
+        }
+    }
+    return TC_OK;
+}
+
+/* A kqueue is not inherited by the child of a fork: its descriptor number there may be anything. */
+static int
+kqueue_start(tc_poller *poller)
+{
+    poller->ready = poller->next = 0;
+    if (poller->batch == NULL && (poller->batch = malloc(sizeof(*poller->batch))) == NULL) {
+        return -ENOMEM;
+    }
+    poller->fd = kqueue();
+    if (poller->fd < 0) {
+        return -errno;
+    }
+    poller->fork_count = tc_fork_count();
+    for (size_t fd = 0; fd < poller->slots_cap; fd++) {
+        tc_watcher *watcher = poller->slots[fd].watcher;
+        if (watcher != NULL) {
+            kqueue_change(poller, (int)fd, 0, watcher->events, poller->slots[fd].generation);
+        }
+    }
+    return TC_OK;
+}
+
+int
+tc_poller_ensure(tc_poller *poller)
+{
+    if (TC_LIKELY(poller->fd >= 0 && poller->fork_count == tc_fork_count())) {
+        return TC_OK;
+    }
+    return kqueue_start(poller);
+}
+
+int
+tc_poller_set(tc_poller *poller, tc_watcher *watcher, unsigned events)
+{
+    int fd = watcher->fd;
+    if (fd < 0) {
+        return -EBADF;
+    }
+    int st = tc_poller_ensure(poller);
+    if (st != TC_OK) {
+        return st;
+    }
+    tc_poller_slot *slot = tc_poller_slot_for(poller, fd);
+    if (slot == NULL) {
+        return -ENOMEM;
+    }
+    if (slot->watcher != NULL && slot->watcher != watcher) {
+        return -EEXIST;
+    }
+    uint32_t generation = slot->watcher == watcher ? slot->generation : slot->generation + 1;
+    st = kqueue_change(poller, fd, slot->watcher == watcher ? watcher->events : 0, events, generation);
+    if (st != TC_OK) {
+        return st;
+    }
+    if (slot->watcher == NULL) {
+        slot->watcher = watcher;
+        slot->generation = generation;
+        watcher->registered = true;
+        poller->count++;
+    }
+    watcher->events = events;
+    return TC_OK;
+}
+
+void
+tc_poller_remove(tc_poller *poller, tc_watcher *watcher)
+{
+    if (!watcher->registered) {
+        return;
+    }
+    tc_poller_slot *slot = &poller->slots[watcher->fd];
+    assert(slot->watcher == watcher);
+    if (poller->fd >= 0 && poller->fork_count == tc_fork_count()) {
+        kqueue_change(poller, watcher->fd, watcher->events, 0, slot->generation);
+    }
+    slot->watcher = NULL;
+    slot->generation++;
+    watcher->registered = false;
+    watcher->events = 0;
+    poller->count--;
+}
+
+int
+tc_poller_wait(tc_poller *poller, double timeout)
+{
+    struct timespec limit, *given = NULL;
+    if (timeout >= 0.0) {
+        if (timeout > 86400.0) {
+            timeout = 86400.0;
+        }
+        limit.tv_sec = (time_t)timeout;
+        limit.tv_nsec = (long)((timeout - (double)limit.tv_sec) * 1e9);
+        given = &limit;
+    }
+    int n = kevent(poller->fd, NULL, 0, poller->batch->events, BATCH_SIZE, given);
+    poller->next = 0;
+    poller->ready = n > 0 ? n : 0;
+    return n >= 0 ? n : -errno;
+}
+
+bool
+tc_poller_next(tc_poller *poller, tc_watcher **watcher, unsigned *events)
+{
+    while (poller->next < poller->ready) {
+        const struct kevent *event = &poller->batch->events[poller->next++];
+        const tc_poller_slot *slot = &poller->slots[event->ident];
+        if (slot->watcher == NULL || slot->generation != (uint32_t)(uintptr_t)event->udata) {
+            continue;
+        }
+        *watcher = slot->watcher;
+        *events = event->filter == EVFILT_READ ? TC_READ : TC_WRITE;
+        if (event->flags & EV_ERROR) {
+            *events |= TC_ERROR;
+        }
+        if ((event->flags & EV_EOF) && (event->filter == EVFILT_WRITE || event->fflags != 0)) {
+            *events |= TC_HUP;
+        }
+        return true;
+    }
+    return false;
+}
+
+void
+tc_poller_close(tc_poller *poller)
+{
+    for (size_t fd = 0; fd < poller->slots_cap; fd++) {
+        tc_watcher *watcher = poller->slots[fd].watcher;
+        if (watcher != NULL) {
+            watcher->registered = false;
+            watcher->events = 0;
+        }
+    }
+    if (poller->fd >= 0 && poller->fork_count == tc_fork_count()) {
+        close(poller->fd);
+    }
+    free(poller->slots);
+    free(poller->batch);
+    tc_poller_init(poller);
+}
+
+#endif

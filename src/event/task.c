@@ -1,0 +1,85 @@
+/* Runs an awaitable that a native event's callback returned.
+ *
+ * Where no task is current, its first step runs at once inside a real asyncio.Task, so that a coroutine that never suspends needs no turn
+ * of its own. On 3.11 the Task queues its first step with loop.call_soon: that handle is captured and run here. From 3.12
+ * asyncio.Task has eager_start. Inside another task's step (where eager execution would disturb the current task) the Task is simply made,
+ * and runs in the next turn. Runs Python. */
+#include "event/core.h"
+
+/* Whether a task of this loop is inside a step: 1, 0, or -1. */
+static int
+task_is_current(LoopCore *core)
+{
+#if PY_VERSION_HEX < 0x030e0000
+    return PyDict_Contains(core->state->asyncio_current_tasks, tc_core_asyncio(core));
+#else
+    PyObject *task = PyObject_CallOneArg(core->state->asyncio_current_tasks, tc_core_asyncio(core));
+    if (task == NULL) {
+        return -1;
+    }
+    int current = task != Py_None;
+    Py_DECREF(task);
+    return current;
+#endif
+}
+
+static PyObject *
+task_make_plain(LoopCore *core, PyObject *coroutine)
+{
+    PyObject *args[3] = {NULL, coroutine, tc_core_asyncio(core)};
+    return PyObject_Vectorcall(core->state->asyncio_task, args + 1, 1 | PY_VECTORCALL_ARGUMENTS_OFFSET,
+                               core->state->kw_loop);
+}
+
+static PyObject *
+task_make_eager(LoopCore *core, PyObject *coroutine)
+{
+#if PY_VERSION_HEX >= 0x030c0000
+    PyObject *args[4] = {NULL, coroutine, tc_core_asyncio(core), Py_True};
+    return PyObject_Vectorcall(core->state->asyncio_task, args + 1, 1 | PY_VECTORCALL_ARGUMENTS_OFFSET,
+                               core->state->kw_loop_eager_start);
+#else
+    core->capture = true;
+    PyObject *task = task_make_plain(core, coroutine);
+    core->capture = false;
+    PyObject *handle = core->captured;
+    core->captured = NULL;
+    if (task != NULL && handle != NULL && tc_handle_run(core, handle) < 0) {
+        Py_CLEAR(task);
+    }
+    Py_XDECREF(handle);
+    return task;
+#endif
+}
+
+/* An awaitable that is no coroutine is wrapped in one, as asyncio.ensure_future does; a Future is its own task. */
+static PyObject *
+task_coroutine_of(LoopCore *core, PyObject *awaitable)
+{
+    if (PyCoro_CheckExact(awaitable)) {
+        return Py_NewRef(awaitable);
+    }
+    PyObject *wrap = tc_face(core->state, wrap_awaitable, "tornado_c");
+    return wrap != NULL ? PyObject_CallOneArg(wrap, awaitable) : NULL;
+}
+
+PyObject *
+tc_task_start(LoopCore *core, PyObject *awaitable)
+{
+    int current = task_is_current(core);
+    if (current < 0) {
+        return NULL;
+    }
+    PyObject *coroutine = task_coroutine_of(core, awaitable);
+    if (coroutine == NULL) {
+        return NULL;
+    }
+    #if PY_VERSION_HEX >= 0x030c0000
+    bool eager = !current && (core->running || core->host != NULL);
+#else
+    bool eager = !current && core->running && !core->capture; /* a foreign loop's call_soon cannot be captured */
+#endif
+    PyObject *task = eager ? task_make_eager(core, coroutine) : task_make_plain(core, coroutine);
+    Py_DECREF(coroutine);
+    return task;
+}

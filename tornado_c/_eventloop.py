@@ -1,0 +1,107 @@
+"""The asyncio face of the native loop: EventLoop, and the core that a foreign loop drives."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import selectors
+import sys
+import threading
+from asyncio import base_events, events
+from collections.abc import Awaitable
+from typing import Any
+
+from . import _core
+
+_asyncio_log = logging.getLogger("asyncio")
+
+
+class _SelectorView:
+    """What the standard library's cold paths ask a loop's selector: who watches a descriptor."""
+
+    def __init__(self, core: _core.LoopCore) -> None:
+        self._core = core
+
+    def get_key(self, fileobj: Any) -> selectors.SelectorKey:
+        fd = fileobj if isinstance(fileobj, int) else fileobj.fileno()
+        info = self._core._fd_info(fd)
+        if info is None:
+            raise KeyError(f"{fileobj!r} is not registered")
+        mask, reader, writer = info
+        return selectors.SelectorKey(fileobj, fd, mask, (reader, writer))
+
+    def get_map(self) -> dict[int, selectors.SelectorKey]:
+        return {fd: self.get_key(fd) for fd in self._core._fd_list()}
+
+    def close(self) -> None:
+        """The descriptors go with the core."""
+
+
+class EventLoop(_core.LoopCore, asyncio.SelectorEventLoop):
+    """An asyncio event loop whose turns, handles, timers and poller are C.
+
+    The rest (transports, subprocesses, executors, debug mode) is the standard library's selector loop.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(_SelectorView(self))  # type: ignore[arg-type]
+
+    def run_forever(self) -> None:
+        """Run until stop() is called."""
+        self._check_closed()
+        self._check_running()
+        self._set_coroutine_origin_tracking(self._debug)
+        old_hooks = sys.get_asyncgen_hooks()
+        try:
+            self._thread_id = threading.get_ident()
+            sys.set_asyncgen_hooks(
+                firstiter=self._asyncgen_firstiter_hook, finalizer=self._asyncgen_finalizer_hook
+            )
+            events._set_running_loop(self)
+            self._run_loop()
+        finally:
+            self._stopping = False
+            self._thread_id = None
+            events._set_running_loop(None)
+            self._set_coroutine_origin_tracking(False)
+            sys.set_asyncgen_hooks(*old_hooks)
+
+    def close(self) -> None:
+        """Close the loop and everything that is queued on it. Raises RuntimeError while it runs."""
+        if self.is_running():
+            raise RuntimeError("Cannot close a running event loop")
+        if self.is_closed():
+            return
+        super().close()
+        self._release()
+
+    def _log_slow(self, handle: asyncio.Handle, seconds: float) -> None:
+        if seconds >= self.slow_callback_duration:
+            _asyncio_log.warning(
+                "Executing %s took %.3f seconds", base_events._format_handle(handle), seconds
+            )
+
+
+class GuestCore(_core.LoopCore):
+    """A core that a foreign asyncio loop drives: its poller and timers are the host's guests."""
+
+    def __init__(self, host: asyncio.AbstractEventLoop) -> None:
+        self._host = host
+
+    def _log_slow(self, handle: asyncio.Handle, seconds: float) -> None:
+        """The host has its own debug mode."""
+
+    def close(self) -> None:
+        """Leave the host; it stays open."""
+        if not self._closed:
+            self._closed = True
+            self._leave_host()
+            self._release()
+
+
+async def _wrap_awaitable(awaitable: Awaitable[Any]) -> Any:
+    """A coroutine around any awaitable, for a Task to run."""
+    return await awaitable
+
+
+_core.register("wrap_awaitable", _wrap_awaitable)

@@ -1,0 +1,416 @@
+"""An I/O event loop: Tornado's IOLoop over the native event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import functools
+import inspect
+import logging
+import math
+import os
+import random
+import sys
+import threading
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Any, ClassVar, Protocol, TypeVar, cast
+from weakref import WeakKeyDictionary
+
+from . import _core
+from ._eventloop import EventLoop, GuestCore
+from ._support import Configurable, future_add_done_callback, is_future
+
+app_log = logging.getLogger("tornado.application")
+gen_log = logging.getLogger("tornado.general")
+
+_T = TypeVar("_T")
+
+
+class _Selectable(Protocol):
+    def fileno(self) -> int: ...
+
+    def close(self) -> None: ...
+
+
+def _thread_asyncio_loop() -> asyncio.AbstractEventLoop | None:
+    """The asyncio loop that is set for this thread, running or not; None where there is none."""
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        pass
+    get_policy = getattr(asyncio.events, "_get_event_loop_policy", None) or asyncio.get_event_loop_policy
+    local = getattr(get_policy(), "_local", None)
+    return getattr(local, "_loop", None)
+
+
+class IOLoop(Configurable, _core.IOLoopBase):
+    """A level-triggered I/O loop.
+
+    Every IOLoop belongs to an asyncio event loop, its `asyncio_loop`: a native `EventLoop` that it made itself, or
+    a foreign loop whose turns drive it. It must be used from the thread that runs it; `add_callback` is the
+    one method for other threads.
+    """
+
+    NONE = 0
+    READ = 0x001
+    WRITE = 0x004
+    ERROR = 0x018
+
+    _ioloop_for_asyncio: ClassVar[WeakKeyDictionary[asyncio.AbstractEventLoop, IOLoop]] = WeakKeyDictionary()
+    _main_instance: ClassVar[IOLoop | None] = None
+    _pending_tasks: ClassVar[set[Any]] = set()
+
+    asyncio_loop: asyncio.AbstractEventLoop
+
+    @classmethod
+    def configurable_base(cls) -> type[Configurable]:
+        return IOLoop
+
+    @classmethod
+    def configurable_default(cls) -> type[Configurable]:
+        return IOLoop
+
+    def initialize(
+        self,
+        make_current: bool | None = None,
+        asyncio_loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        """Bind to an asyncio loop: the given one, or a new native one.
+
+        make_current: True makes it this thread's current loop, None (the default) does so where there is no other.
+        Raises RuntimeError where the asyncio loop has an IOLoop, or where make_current is True and there is a current one.
+        """
+        own = asyncio_loop is None
+        loop = EventLoop() if asyncio_loop is None else asyncio_loop
+        if IOLoop._ioloop_for_asyncio.get(loop) is not None:
+            raise RuntimeError(
+                f"IOLoop {IOLoop._ioloop_for_asyncio[loop]} already associated with asyncio loop {loop}"
+            )
+        try:
+            self.asyncio_loop = loop
+            self._attach(loop if isinstance(loop, _core.LoopCore) else GuestCore(loop))
+            IOLoop._ioloop_for_asyncio[loop] = self
+            if make_current is None:
+                if IOLoop.current(instance=False) is None:
+                    self._make_current()
+            elif make_current:
+                current = IOLoop.current(instance=False)
+                if current is not None and current is not self:
+                    raise RuntimeError("current IOLoop already exists")
+                self._make_current()
+        except BaseException:
+            IOLoop._ioloop_for_asyncio.pop(loop, None)
+            if own:
+                loop.close()
+            raise
+        if IOLoop._main_instance is None and threading.current_thread() is threading.main_thread():
+            IOLoop._main_instance = self
+
+    # ---- which loop is current ----
+
+    @staticmethod
+    def instance() -> IOLoop:
+        """This thread's current loop; off the main thread with none of its own, the main thread's."""
+        running = _core.running_ioloop()
+        if running is not None:
+            return running
+        current = IOLoop.current(instance=False)
+        if current is not None:
+            return current
+        main = IOLoop._main_instance
+        if main is not None and not main.asyncio_loop.is_closed():
+            if threading.current_thread() is not threading.main_thread():
+                return main
+        return cast(IOLoop, IOLoop.current())
+
+    @staticmethod
+    def initialized() -> bool:
+        """Whether this thread has a current loop already."""
+        return IOLoop.current(instance=False) is not None
+
+    def install(self) -> None:
+        """Make this the loop that instance() and current() return. The 2.x name of make_current()."""
+        self._make_current()
+        IOLoop._main_instance = self
+
+    @staticmethod
+    def clear_instance() -> None:
+        """Forget this thread's current loop."""
+        IOLoop._clear_current()
+
+    @staticmethod
+    def current(instance: bool = True) -> IOLoop | None:
+        """This thread's loop: the running one, or the one that is set; made anew where `instance` is true."""
+        running = _core.running_ioloop()
+        if running is not None:
+            return running
+        loop = _thread_asyncio_loop()
+        if loop is not None and (not loop.is_closed() or not instance):
+            found = IOLoop._ioloop_for_asyncio.get(loop)
+            if found is not None or not instance:
+                return found
+            return IOLoop(make_current=False, asyncio_loop=loop)
+        return IOLoop(make_current=True) if instance else None
+
+    def make_current(self) -> None:
+        """Make this the thread's current loop, which is also asyncio's current loop."""
+        self._make_current()
+
+    def _make_current(self) -> None:
+        asyncio.set_event_loop(self.asyncio_loop)
+
+    @staticmethod
+    def clear_current() -> None:
+        """Forget this thread's current loop."""
+        IOLoop._clear_current()
+
+    @staticmethod
+    def _clear_current() -> None:
+        asyncio.set_event_loop(None)
+
+    # ---- running ----
+
+    def start(self) -> None:
+        """Run until stop() is called."""
+        self.asyncio_loop.run_forever()
+
+    def stop(self) -> None:
+        """End start() after the turn that runs now; if none runs, the next start() returns at once."""
+        self.asyncio_loop.stop()
+
+    def running(self) -> bool:
+        """Whether start() runs."""
+        return self.asyncio_loop.is_running()
+
+    def close(self, all_fds: bool = False) -> None:
+        """Close the loop; with all_fds also every descriptor that has a handler."""
+        for fd in self._handler_fds():
+            self.remove_handler(fd)
+            if all_fds:
+                self.close_fd(fd)
+        IOLoop._ioloop_for_asyncio.pop(self.asyncio_loop, None)
+        if IOLoop._main_instance is self:
+            IOLoop._main_instance = None
+        core = self._core
+        if core is not self.asyncio_loop:
+            core.close()
+        self.asyncio_loop.close()
+
+    def run_sync(self, func: Callable[[], Any], timeout: float | None = None) -> Any:
+        """Start the loop, run func, stop the loop, and return func's result, awaited if it is awaitable.
+
+        timeout: seconds; after them the call is cancelled and asyncio.TimeoutError raised.
+        """
+        future: asyncio.Future[Any] | None = None
+        timed_out = False
+
+        def run() -> None:
+            nonlocal future
+            try:
+                result = func()
+                if result is not None:
+                    result = _convert_awaitable(result)
+            except Exception as exc:
+                future = self._create_future()
+                future.set_exception(exc)
+            else:
+                if is_future(result):
+                    future = result
+                else:
+                    future = self._create_future()
+                    future.set_result(result)
+            self.add_future(cast("asyncio.Future[Any]", future), lambda _: self.stop())
+
+        def give_up() -> None:
+            nonlocal timed_out
+            timed_out = True
+            if future is None or not future.cancel():
+                self.stop()
+
+        self.add_callback(run)
+        handle = None if timeout is None else self.call_later(timeout, give_up)
+        self.start()
+        if handle is not None:
+            self.remove_timeout(handle)
+        if future is None or future.cancelled() or not future.done():
+            if timed_out:
+                raise asyncio.TimeoutError(f"Operation timed out after {timeout} seconds")
+            raise RuntimeError("Event loop stopped before Future completed.")
+        return future.result()
+
+    def _create_future(self) -> asyncio.Future[Any]:
+        return asyncio.Future(loop=self.asyncio_loop)
+
+    # ---- futures and executors ----
+
+    def add_future(self, future: Any, callback: Callable[[Any], Any]) -> None:
+        """Call callback(future) in a turn of this loop after the future is done."""
+        if isinstance(future, asyncio.Future):
+            future.add_done_callback(lambda f: self._run_callback(functools.partial(callback, f)))
+        else:
+            assert is_future(future)
+            future_add_done_callback(future, lambda f: self.add_callback(callback, f))
+
+    def run_in_executor(
+        self, executor: concurrent.futures.Executor | None, func: Callable[..., _T], *args: Any
+    ) -> asyncio.Future[_T]:
+        """Call func(*args) in an executor's thread; None is the loop's own executor. Returns its Future."""
+        return self.asyncio_loop.run_in_executor(executor, func, *args)
+
+    def set_default_executor(self, executor: concurrent.futures.Executor) -> None:
+        """Set the executor that run_in_executor(None, ...) uses."""
+        self.asyncio_loop.set_default_executor(executor)  # type: ignore[arg-type]
+
+    def add_callback_from_signal(self, callback: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
+        """As add_callback, from a signal handler."""
+        self.add_callback(callback, *args, **kwargs)
+
+    def _watch_result(self, result: Any) -> None:
+        """A callback returned `result`: if that is awaitable, log what it raises."""
+        try:
+            future = _convert_awaitable(result)
+        except TypeError:
+            return
+        self.add_future(future, self._discard_future_result)
+
+    def _discard_future_result(self, future: asyncio.Future[Any]) -> None:
+        future.result()
+
+    def _log_callback_exception(self, callback: Any, exc: BaseException) -> None:
+        self.handle_callback_exception(callback, exc)
+
+    def handle_callback_exception(self, callback: Any, exc: BaseException | None = None) -> None:
+        """Called with a callback that raised; logs it. Applications may override this."""
+        info = exc if exc is not None else sys.exc_info()[1]
+        app_log.error("Exception in callback %r", callback, exc_info=info)
+
+    def set_blocking_log_threshold(self, seconds: float | None) -> None:
+        """Log callbacks that take longer than `seconds`; None ends that. Turns asyncio's debug mode on or off."""
+        self.asyncio_loop.set_debug(seconds is not None)
+        if seconds is not None:
+            self.asyncio_loop.slow_callback_duration = seconds  # type: ignore[attr-defined]
+
+    def set_blocking_signal_threshold(self, seconds: float | None, action: Any = None) -> None:
+        """The 2.x form of set_blocking_log_threshold; `action` is not called."""
+        self.set_blocking_log_threshold(seconds)
+
+    # ---- descriptors ----
+
+    def split_fd(self, fd: int | _Selectable) -> tuple[int, int | _Selectable]:
+        """The (number, object) pair of a descriptor or an object with fileno()."""
+        if isinstance(fd, int):
+            return fd, fd
+        return fd.fileno(), fd
+
+    def close_fd(self, fd: int | _Selectable) -> None:
+        """Close a descriptor or an object with close(); errors are ignored."""
+        try:
+            if isinstance(fd, int):
+                os.close(fd)
+            else:
+                fd.close()
+        except OSError:
+            pass
+
+    def _register_task(self, future: Any) -> None:
+        self._pending_tasks.add(future)
+
+    def _unregister_task(self, future: Any) -> None:
+        self._pending_tasks.discard(future)
+
+
+def _convert_awaitable(value: Any) -> asyncio.Future[Any]:
+    """A Future for a coroutine, Future or other awaitable; TypeError for anything else.
+
+    Lists, dicts and generators that stock Tornado's `gen` can yield are left to it where it is loaded.
+    """
+    gen = sys.modules.get("tornado.gen")
+    if gen is not None:
+        try:
+            return gen.convert_yielded(value)
+        except gen.BadYieldError as exc:
+            raise TypeError(str(exc)) from None
+    if is_future(value):
+        return value
+    if inspect.isawaitable(value):
+        return asyncio.ensure_future(value)
+    raise TypeError(f"yielded unknown object {value!r}")
+
+
+class PeriodicCallback:
+    """Calls a function, or starts a coroutine function, again and again while it runs.
+
+    callback_time: milliseconds, or a timedelta. jitter: the fraction of callback_time by which each wait varies at
+    random (0.1: 5 % shorter to 5 % longer). A call that takes longer than callback_time makes the next ones be skipped.
+    An IOLoop as third argument is the 2.x-4.x interface's io_loop.
+    """
+
+    def __init__(
+        self,
+        callback: Callable[[], Awaitable[Any] | None],
+        callback_time: timedelta | float,
+        jitter: float | IOLoop | None = 0,
+        io_loop: IOLoop | None = None,
+    ) -> None:
+        if isinstance(jitter, IOLoop) or jitter is None:
+            io_loop, jitter = jitter if io_loop is None else io_loop, 0
+        self.callback = callback
+        if isinstance(callback_time, timedelta):
+            self.callback_time = callback_time / timedelta(milliseconds=1)
+        else:
+            if callback_time <= 0:
+                raise ValueError("Periodic callback must have a positive callback_time")
+            self.callback_time = callback_time
+        self.jitter = jitter
+        self._given_loop = io_loop
+        self._running = False
+        self._timeout: object = None
+
+    def start(self) -> None:
+        """Start the timer on the current loop."""
+        self.io_loop = self._given_loop or cast(IOLoop, IOLoop.current())
+        self._running = True
+        self._next_timeout = self.io_loop.time()
+        self._schedule_next()
+
+    def stop(self) -> None:
+        """Stop the timer."""
+        self._running = False
+        if self._timeout is not None:
+            self.io_loop.remove_timeout(self._timeout)
+            self._timeout = None
+
+    def is_running(self) -> bool:
+        """Whether start() was called and stop() was not."""
+        return self._running
+
+    async def _run(self) -> None:
+        if not self._running:
+            return
+        try:
+            result = self.callback()
+            if result is not None and inspect.isawaitable(result):
+                await result
+        except Exception:
+            app_log.error("Exception in callback %r", self.callback, exc_info=True)
+        finally:
+            self._schedule_next()
+
+    def _schedule_next(self) -> None:
+        if self._running:
+            self._update_next(self.io_loop.time())
+            self._timeout = self.io_loop.add_timeout(self._next_timeout, self._run)
+
+    def _update_next(self, current_time: float) -> None:
+        seconds = self.callback_time / 1000.0
+        if self.jitter:
+            seconds *= 1 + self.jitter * (random.random() - 0.5)  # type: ignore[operator]
+        if self._next_timeout <= current_time:
+            # Measured from start to start; periods that a slow call has used up are skipped.
+            periods = math.floor((current_time - self._next_timeout) / seconds) + 1
+            self._next_timeout += periods * seconds
+        else:
+            # The clock went back: move on all the same, or the same moment would be scheduled again.
+            self._next_timeout += seconds
+
