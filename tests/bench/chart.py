@@ -6,8 +6,8 @@ from html import escape
 from rows import BY_NAME
 
 COLOURS = {"limit": "#8a8f98", "stock": "#d98c3f", "ours": "#2f7fb8"}
-LEFT, BAR_WIDTH, BAR, GAP, TOP = 270, 420, 15, 14, 74
-WIDTH = LEFT + BAR_WIDTH + 270
+LEFT, BAR_WIDTH, BAR, GAP, TOP = 320, 420, 15, 14, 86
+WIDTH = LEFT + BAR_WIDTH + 310
 
 
 def text(
@@ -52,7 +52,7 @@ def draw(report: dict) -> str:
             if server in here:
                 width = r["cpu_us"] / most * BAR_WIDTH
                 pieces.append(rect(LEFT, y, max(width, 1), BAR - 3, COLOURS[server]))
-                pieces.append(text(LEFT + width + 7, y + 11, label(server, r), colour="#555"))
+                pieces.append(text(LEFT + BAR_WIDTH + 12, y + 11, label(server, r), colour="#555"))
             else:
                 pieces.append(text(LEFT, y + 11, "missing", colour="#999"))
             y += BAR
