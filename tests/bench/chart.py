@@ -7,7 +7,7 @@ from rows import BY_NAME
 
 COLOURS = {"limit": "#8a8f98", "stock": "#d98c3f", "ours": "#2f7fb8"}
 LEFT, BAR_WIDTH, BAR, GAP, TOP = 320, 420, 15, 14, 86
-WIDTH = LEFT + BAR_WIDTH + 310
+WIDTH = LEFT + BAR_WIDTH + 390
 
 
 def text(
@@ -21,12 +21,14 @@ def rect(x: float, y: float, width: float, height: float, colour: str) -> str:
     return f'<rect x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}" fill="{colour}"/>'
 
 
-def label(server: str, r: dict) -> str:
+def label(name: str, server: str, r: dict) -> str:
+    row = BY_NAME[name]
     parts = [f"{r['cpu_us']:.2f} us", f"{r['rps']:,.0f}/s"]
-    if server == "ours":
-        parts += [f"{r['to_limit']:.2f} x limit"] if "to_limit" in r else []
-        parts += [f"stock / {r['to_stock']:.1f}"] if "to_stock" in r else []
-    return "  ".join(parts)
+    if server == "ours" and "to_limit" in r:
+        parts.append(f"{r['to_limit']:.2f} x limit" + (f" (reach {row.to_limit})" if row.to_limit else ""))
+    if server == "ours" and "to_stock" in r:
+        parts.append(f"stock / {r['to_stock']:.1f}" + (f" (reach {row.to_stock})" if row.to_stock else ""))
+    return ", ".join(parts)
 
 
 def aim(name: str, results: dict) -> float | None:
@@ -52,7 +54,7 @@ def draw(report: dict) -> str:
             if server in here:
                 width = r["cpu_us"] / most * BAR_WIDTH
                 pieces.append(rect(LEFT, y, max(width, 1), BAR - 3, COLOURS[server]))
-                pieces.append(text(LEFT + BAR_WIDTH + 12, y + 11, label(server, r), colour="#555"))
+                pieces.append(text(LEFT + BAR_WIDTH + 12, y + 11, label(name, server, r), colour="#555"))
             else:
                 pieces.append(text(LEFT, y + 11, "missing", colour="#999"))
             y += BAR
