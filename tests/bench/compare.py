@@ -19,6 +19,7 @@ import subprocess
 import sys
 import time
 from contextlib import ExitStack
+from pathlib import Path
 
 import chart
 import instructions
@@ -227,13 +228,16 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=3, help="length of a round, whole seconds")
     parser.add_argument("--no-instructions", action="store_true", help="leave callgrind out")
+    parser.add_argument(
+        "--output", type=Path, default=servers.RESULTS, help="folder of the JSON and the picture"
+    )
     parser.add_argument("--check", action="store_true", help="fail where a figure to reach is missed")
     args = parser.parse_args()
 
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     report = {"about": about(args), "rows": {}}
-    servers.RESULTS.mkdir(exist_ok=True)
+    args.output.mkdir(parents=True, exist_ok=True)
     server_core, client_core = servers.cores()
     if server_core == client_core:
         print("one core only: server and client share it, and the figures suffer", file=sys.stderr)
@@ -247,10 +251,10 @@ def main() -> int:
                     count_instructions(BY_NAME[name], report["rows"][name])
         except servers.Missing as missing:
             print(f"no instruction counts: {missing}", file=sys.stderr)
-    (servers.RESULTS / "compare.json").write_text(json.dumps(report, indent=1) + "\n")
-    (servers.RESULTS / "compare.svg").write_text(chart.draw(report))
+    (args.output / "compare.json").write_text(json.dumps(report, indent=1) + "\n")
+    (args.output / "compare.svg").write_text(chart.draw(report))
     print(table(report))
-    print(f"\n{servers.RESULTS / 'compare.json'}\n{servers.RESULTS / 'compare.svg'}")
+    print(f"\n{args.output / 'compare.json'}\n{args.output / 'compare.svg'}")
     missed = [
         t
         for name, results in report["rows"].items()

@@ -79,7 +79,7 @@ def missing_reason(server: str, app: str) -> str | None:
         return f"{package} is not installed"
     source = application(app, package).read_text()
     imports = "\n".join(re.findall(r"^from \S+ import .*$", source, flags=re.M))
-    trial = subprocess.run([sys.executable, "-c", imports], capture_output=True, text=True)
+    trial = subprocess.run([sys.executable, "-P", "-c", imports], capture_output=True, text=True)
     if trial.returncode != 0:
         lines = trial.stderr.strip().splitlines()
         return lines[-1] if lines else f"the imports of {app}.py failed"

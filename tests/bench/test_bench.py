@@ -41,11 +41,14 @@ def test_ours_makes_one_receive_and_one_send(row):
     assert result["complaints"] == []
 
 
-def test_compare_reports_the_limit():
+def test_compare_reports_the_limit(tmp_path):
     for tool in ("wrk", "taskset"):
         if shutil.which(tool) is None:
             pytest.skip(f"{tool} is not installed")
-    flags = ["--rounds", "1", "--seconds", "1", "--no-instructions"]
+    flags = ["--rounds", "1", "--seconds", "1", "--no-instructions", "--output", str(tmp_path)]
     result = run("compare.py", "--servers", "limit", "--rows", "callback,close", *flags)
     assert result.returncode == 0, result.stderr
-    assert "hello, callback" in result.stdout and "limit" in result.stdout
+    assert "hello, callback" in result.stdout
+    report = json.loads((tmp_path / "compare.json").read_text())
+    assert report["rows"]["callback"]["limit"]["cpu_us"] > 0
+    assert (tmp_path / "compare.svg").read_text().startswith("<svg ")
