@@ -71,9 +71,10 @@ module_exec(PyObject *module)
     TC_IMPORTS(TC_X)
 #undef TC_X
     state->kw_context = Py_BuildValue("(s)", "context");
+    state->kw_fileno = Py_BuildValue("(s)", "fileno");
     state->kw_loop = Py_BuildValue("(s)", "loop");
     state->kw_loop_eager_start = Py_BuildValue("(ss)", "loop", "eager_start");
-    if (state->kw_context == NULL || state->kw_loop == NULL || state->kw_loop_eager_start == NULL) {
+    if (state->kw_context == NULL || state->kw_fileno == NULL || state->kw_loop == NULL || state->kw_loop_eager_start == NULL) {
         return -1;
     }
 #define TC_X(name, init)                                                                                     \
@@ -107,6 +108,8 @@ module_clear(PyObject *module)
     tc_state *state = PyModule_GetState(module);
     tc_handle_clear_freelists(state);
     Py_CLEAR(state->ioloop_run);
+    Py_CLEAR(state->stream_run_callback);
+    Py_CLEAR(state->kw_fileno);
     Py_CLEAR(state->kw_context);
     Py_CLEAR(state->kw_loop);
     Py_CLEAR(state->kw_loop_eager_start);

@@ -13,38 +13,82 @@
     X(handle, tc_handle_init_type)                                                                           \
     X(timer_handle, tc_timer_handle_init_type)                                                               \
     X(core, tc_core_init_type)                                                                               \
-    X(ioloop, tc_ioloop_init_type)
+    X(ioloop, tc_ioloop_init_type)                                                                           \
+    X(stream, tc_stream_init_type)                                                                           \
+    X(header_names, tc_header_names_init_type)                                                               \
+    X(header_pairs, tc_header_pairs_init_type)                                                               \
+    X(headers, tc_headers_init_type)
 
 /* Interned attribute, method and keyword names: state->str_<name>. */
 #define TC_NAMES(X)                                                                                          \
+    X(__dict__)                                                                                              \
+    X(__getstate__)                                                                                          \
     X(_args)                                                                                                 \
+    X(_as_list)                                                                                              \
     X(_cancelled)                                                                                            \
+    X(_chars_are_bytes)                                                                                      \
     X(_check_callback)                                                                                       \
     X(_check_thread)                                                                                         \
+    X(_combined_cache)                                                                                       \
     X(_guest_turn)                                                                                           \
     X(_log_callback_exception)                                                                               \
     X(_log_slow)                                                                                             \
+    X(_normalize_header)                                                                                     \
     X(_run)                                                                                                  \
     X(_run_once)                                                                                             \
     X(_watch_result)                                                                                         \
+    X(add)                                                                                                   \
     X(add_reader)                                                                                            \
+    X(address)                                                                                               \
+    X(append)                                                                                                \
     X(call_at)                                                                                               \
     X(call_exception_handler)                                                                                \
     X(call_later)                                                                                            \
     X(call_soon)                                                                                             \
     X(call_soon_threadsafe)                                                                                  \
+    X(callback)                                                                                              \
     X(cancel)                                                                                                \
+    X(close)                                                                                                 \
+    X(connect)                                                                                               \
     X(context)                                                                                               \
+    X(copy)                                                                                                  \
+    X(data)                                                                                                  \
+    X(default)                                                                                               \
+    X(delimiter)                                                                                             \
+    X(done)                                                                                                  \
+    X(end)                                                                                                   \
+    X(errno)                                                                                                 \
     X(events)                                                                                                \
+    X(exc_info)                                                                                              \
     X(exception)                                                                                             \
+    X(family)                                                                                                \
     X(fd)                                                                                                    \
+    X(fileno)                                                                                                \
+    X(get_all)                                                                                               \
     X(handle)                                                                                                \
     X(handler)                                                                                               \
+    X(headers)                                                                                               \
+    X(items)                                                                                                 \
+    X(key)                                                                                                   \
+    X(line)                                                                                                  \
+    X(max_bytes)                                                                                             \
     X(message)                                                                                               \
+    X(name)                                                                                                  \
+    X(num_bytes)                                                                                             \
+    X(parse_line)                                                                                            \
+    X(partial)                                                                                               \
+    X(regex)                                                                                                 \
     X(remove_reader)                                                                                         \
+    X(search)                                                                                                \
+    X(server_hostname)                                                                                       \
+    X(set_exception)                                                                                         \
+    X(set_result)                                                                                            \
     X(source_traceback)                                                                                      \
+    X(streaming_callback)                                                                                    \
     X(time)                                                                                                  \
-    X(total_seconds)
+    X(total_seconds)                                                                                         \
+    X(update)                                                                                                \
+    X(value)
 
 /* Objects imported when the module is loaded: state-><field> = getattr(import(module), attr). */
 #if PY_VERSION_HEX < 0x030e0000
@@ -61,10 +105,15 @@
     X(asyncio_handle, "asyncio", "Handle")                                                                   \
     X(asyncio_task, "asyncio", "Task")                                                                       \
     X(asyncio_timer_handle, "asyncio", "TimerHandle")                                                        \
+    X(copyreg_newobj, "copyreg", "__newobj__")                                                               \
     X(extract_stack, "asyncio.format_helpers", "extract_stack")                                              \
     X(format_callback_source, "asyncio.format_helpers", "_format_callback_source")                           \
+    X(get_logger, "logging", "getLogger")                                                                    \
+    X(mutable_mapping, "collections.abc", "MutableMapping")                                                  \
     X(number_real, "numbers", "Real")                                                                        \
-    X(partial, "functools", "partial")                                                
+    X(partial, "functools", "partial")                                                                       \
+    X(re_compile, "re", "compile")                                                                           \
+    X(socket_class, "socket", "socket")
 
 /* Python classes over our C bases and exceptions, which the Python modules hand over with
  * _core.register(NAME, object) when they are imported: state->face_<name>. */
@@ -72,6 +121,13 @@
     X(HTTPHeaders)                                                                                           \
     X(HTTPInputError)                                                                                        \
     X(HTTPOutputError)                                                                                       \
+    X(IOStream)                                                                                              \
+    X(StreamBufferFullError)                                                                                 \
+    X(StreamClosedError)                                                                                     \
+    X(UnsatisfiableReadError)                                                                                \
+    X(header_names)                                                                                          \
+    X(httputil_globals)                                                                                      \
+    X(normalize_header)                                                                                      \
     X(wrap_awaitable)
 
 /* Dead handles kept for the next call_soon. */
@@ -94,6 +150,8 @@ typedef struct tc_state {
     TC_FACES(TC_X)
 #undef TC_X
     PyObject *ioloop_run;          /* the function that a queued callback's handle calls */
+    PyObject *stream_run_callback; /* the same for a stream's user callback */
+    PyObject *kw_fileno;           /* ("fileno",) */
     PyObject *kw_context;          /* ("context",) */
     PyObject *kw_loop;             /* ("loop",) */
     PyObject *kw_loop_eager_start; /* ("loop", "eager_start") */

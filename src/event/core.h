@@ -46,6 +46,7 @@ typedef struct LoopCore {
     unsigned long thread_id;
     PyObject *captured; /* the handle that was */
     PyObject *current_handle;
+    PyObject *done_future;  /* a Future with the result None, for writes that were done at once */
     PyObject *ioloop;       /* the IOLoop over this core, or NULL */
     PyObject *host;         /* guest mode: the foreign loop whose turns drive this core; else NULL */
     PyObject *guest_timer;  /* guest mode: the host's timer for our earliest one */

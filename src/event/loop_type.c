@@ -541,12 +541,29 @@ core_drop_timers(LoopCore *core)
     tc_heap_free(&core->timers);
 }
 
+/* Streams with interest live through their registration: without the loop there will be no event for them. */
+static void
+core_drop_watchers(LoopCore *core)
+{
+    for (size_t fd = 0; fd < core->poller.slots_cap; fd++) {
+        tc_watcher *watcher = core->poller.slots[fd].watcher;
+        if (watcher != NULL && watcher->owner != NULL) {
+            PyObject *owner = watcher->owner;
+            tc_poller_remove(&core->poller, watcher);
+            watcher->owner = NULL;
+            Py_DECREF(owner);
+        }
+    }
+    tc_fd_clear(core);
+}
+
 static int
 core_clear(LoopCore *core)
 {
     core_drop_timers(core);
     tc_ready_clear(&core->ready);
-    tc_fd_clear(core);
+    core_drop_watchers(core);
+    Py_CLEAR(core->done_future);
     Py_CLEAR(core->captured);
     Py_CLEAR(core->current_handle);
     Py_CLEAR(core->ioloop);
@@ -564,7 +581,8 @@ core_release(LoopCore *core, PyObject *unused)
 {
     core_drop_timers(core);
     tc_ready_clear(&core->ready);
-    tc_fd_clear(core);
+    core_drop_watchers(core);
+    Py_CLEAR(core->done_future);
     tc_wakeup_close(&core->wakeup, &core->poller);
     tc_poller_close(&core->poller);
     Py_RETURN_NONE;
@@ -607,6 +625,13 @@ core_traverse(LoopCore *core, visitproc visit, void *arg)
         PyObject *handle = tc_handle_of_timer(core->timers.items[i]);
         Py_VISIT(handle);
     }
+    for (size_t fd = 0; fd < core->poller.slots_cap; fd++) {
+        tc_watcher *watcher = core->poller.slots[fd].watcher;
+        if (watcher != NULL) {
+            Py_VISIT((PyObject *)watcher->owner);
+        }
+    }
+    Py_VISIT(core->done_future);
     Py_VISIT(core->captured);
     Py_VISIT(core->current_handle);
     Py_VISIT(core->ioloop);

@@ -16,31 +16,42 @@
 
 /* Why a request was refused. Negated, it is the parser's return value. */
 enum tc_http_error {
-    TC_HTTP_ERR_START_LINE = 1,   /* "Malformed HTTP request line" */
-    TC_HTTP_ERR_VERSION,          /* well-formed version that is not HTTP/1.x */
-    TC_HTTP_ERR_HEADER,           /* no colon, bad name, bad value */
-    TC_HTTP_ERR_FOLDING,          /* a header line begins with white space */
-    TC_HTTP_ERR_HOST,             /* HTTP/1.1 without Host, several, or a bad one */
-    TC_HTTP_ERR_CONTENT_LENGTH,   /* not digits, differing duplicates, overflow */
-    TC_HTTP_ERR_TRANSFER_ENCODING,/* not exactly one "chunked", or beside a Content-Length, or in HTTP/1.0 */
-    TC_HTTP_ERR_HEAD_TOO_LONG,    /* the head exceeds the limit */
-    TC_HTTP_ERR_CHUNK_SIZE,       /* "invalid chunk size" */
-    TC_HTTP_ERR_CHUNK_END,        /* "improperly terminated chunk" */
-    TC_HTTP_ERR_CHUNK_LAST,       /* "improperly terminated chunked request" */
-    TC_HTTP_ERR_BODY_TOO_LONG,    /* the body exceeds the limit */
+    TC_HTTP_ERR_START_LINE = 1,    /* "Malformed HTTP request line" */
+    TC_HTTP_ERR_VERSION,           /* a well-formed version, neither 1.0 nor 1.1 */
+    TC_HTTP_ERR_HEADER,            /* bad name, bad value */
+    TC_HTTP_ERR_FOLDING,           /* a header line begins with white space */
+    TC_HTTP_ERR_HOST,              /* a Host that is no host */
+    TC_HTTP_ERR_CONTENT_LENGTH,    /* not digits, overflow */
+    TC_HTTP_ERR_TRANSFER_ENCODING, /* not exactly one "chunked", or in HTTP/1.0 */
+    TC_HTTP_ERR_HEAD_TOO_LONG,     /* the head exceeds the limit */
+    TC_HTTP_ERR_CHUNK_SIZE,        /* "invalid chunk size" */
+    TC_HTTP_ERR_CHUNK_END,         /* "improperly terminated chunk" */
+    TC_HTTP_ERR_CHUNK_LAST,        /* "improperly terminated chunked request" */
+    TC_HTTP_ERR_BODY_TOO_LONG,     /* the body exceeds the limit */
+    /* Finer cases of HEADER, HOST, CONTENT_LENGTH and TRANSFER_ENCODING, for their messages. */
+    TC_HTTP_ERR_NO_COLON,           /* a header line without a colon */
+    TC_HTTP_ERR_HOST_MISSING,       /* HTTP/1.1 without a Host */
+    TC_HTTP_ERR_HOST_MULTIPLE,      /* several Hosts, or a comma in it */
+    TC_HTTP_ERR_LENGTHS_DIFFER,     /* Content-Length: 5, 6 */
+    TC_HTTP_ERR_LENGTH_AND_CHUNKED, /* Content-Length beside Transfer-Encoding */
 };
 
-/* The message that Tornado logs after "Malformed HTTP message from ...: ". Static storage. */
+/* What Tornado logs after "Malformed HTTP message from ...: ", without the offending value. Static storage.
+ * `error` is one of the above, or its negation. */
 const char *tc_http_error_text(int error);
+
+/* The same with the offending value where Tornado's message has it, cut to `room` and closed with NUL;
+ * `data` is what was given to the parser. Returns the length. For cold paths: walks the head again. */
+size_t tc_http_error_message(int error, const char *data, size_t size, char *out, size_t room);
 
 /* Bits of tc_http_head.flags. */
 enum {
-    TC_HTTP_HAS_LENGTH = 1 << 0,     /* a Content-Length was present */
-    TC_HTTP_CHUNKED = 1 << 1,        /* Transfer-Encoding: chunked */
-    TC_HTTP_CONN_CLOSE = 1 << 2,     /* a Connection header has the token close */
-    TC_HTTP_CONN_KEEP_ALIVE = 1 << 3,/* the only Connection value is keep-alive */
-    TC_HTTP_CONN_UPGRADE = 1 << 4,   /* a Connection header has the token upgrade */
-    TC_HTTP_EXPECT_CONTINUE = 1 << 5,/* Expect: 100-continue (case-blind) */
+    TC_HTTP_HAS_LENGTH = 1 << 0,      /* a Content-Length was present */
+    TC_HTTP_CHUNKED = 1 << 1,         /* Transfer-Encoding: chunked */
+    TC_HTTP_CONN_CLOSE = 1 << 2,      /* a Connection header has the token close */
+    TC_HTTP_CONN_KEEP_ALIVE = 1 << 3, /* the only Connection value is keep-alive */
+    TC_HTTP_CONN_UPGRADE = 1 << 4,    /* a Connection header has the token upgrade */
+    TC_HTTP_EXPECT_CONTINUE = 1 << 5, /* the only Expect is 100-continue (case-blind); never in HTTP/1.0 */
     TC_HTTP_HAS_CONTENT_TYPE = 1 << 6,
     TC_HTTP_HAS_COOKIE = 1 << 7,
     TC_HTTP_HAS_IF_NONE_MATCH = 1 << 8,
@@ -48,21 +59,27 @@ enum {
 
 enum tc_http_method {
     TC_HTTP_OTHER = 0,
-    TC_HTTP_GET, TC_HTTP_HEAD, TC_HTTP_POST, TC_HTTP_PUT, TC_HTTP_DELETE, TC_HTTP_PATCH, TC_HTTP_OPTIONS,
+    TC_HTTP_GET,
+    TC_HTTP_HEAD,
+    TC_HTTP_POST,
+    TC_HTTP_PUT,
+    TC_HTTP_DELETE,
+    TC_HTTP_PATCH,
+    TC_HTTP_OPTIONS,
 };
 
 /* What the driver needs of a head. Spans count from the first byte of the data given (leading empty
  * lines included); the header block itself is kept as bytes and read again only if somebody asks. */
 typedef struct {
-    uint32_t size;           /* bytes of the head, leading empty lines and the empty line at its end included */
+    uint32_t size; /* bytes of the head, leading empty lines and the empty line at its end included */
     uint32_t flags;
-    uint8_t minor;           /* 0 or 1 */
-    uint8_t method_id;       /* enum tc_http_method */
+    uint8_t minor;     /* 0 or 1 */
+    uint8_t method_id; /* enum tc_http_method */
     tc_span method;
     tc_span target;          /* the request target, query included */
-    tc_span host;            /* the Host value; off 0 where absent */
+    tc_span host;            /* the Host value, perhaps empty; off 0 where absent */
     tc_span headers;         /* from the first header line to the CRLF before the empty line, that included */
-    uint64_t content_length; /* 0 unless TC_HTTP_HAS_LENGTH */
+    uint64_t content_length; /* 0 unless TC_HTTP_HAS_LENGTH; fits an int64_t */
 } tc_http_head;
 
 /* Progress over one head, kept between calls; zero it before each request. */
@@ -70,7 +87,8 @@ typedef struct {
     uint32_t scanned; /* bytes already searched for the end of the head */
 } tc_http_parser;
 
-/* size must be at most UINT32_MAX; limit is the largest head accepted, in bytes. */
+/* `limit` is the largest head accepted, in bytes, leading empty lines (at most 8) included. What is malformed
+ * is reported once the head is complete, so that the verdict does not depend on how the input was cut. */
 int tc_http_parse_head(tc_http_parser *parser, const char *data, size_t size, size_t limit,
                        tc_http_head *head);
 

@@ -1,0 +1,170 @@
+/* Character classes of HTTP (RFC 9110, section 5.6.2, and RFC 3986) and the scanners built on them: a
+ * table of 256 bytes, and 16 bytes at a time where SSE2 exists. Used by the head and the chunked machine.
+ *
+ * Scanners never read outside [base, end), whatever the vector width. */
+#ifndef TC_HTTP_CHARS_H
+#define TC_HTTP_CHARS_H
+
+#include "base/base.h"
+
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
+enum {
+    TC_CHAR_TOKEN = 1 << 0,  /* tchar */
+    TC_CHAR_HOST = 1 << 1,   /* what a Host may hold besides %XX; the comma is left out as in Tornado */
+    TC_CHAR_TARGET = 1 << 2, /* field-vchar: visible ASCII and obs-text */
+    TC_CHAR_VALUE = 1 << 3,  /* TARGET, SP, HTAB */
+};
+
+extern const uint8_t tc_http_char_class[256];
+
+static inline bool
+tc_http_char_is(char c, unsigned classes)
+{
+    return (tc_http_char_class[(uint8_t)c] & classes) != 0;
+}
+
+static inline bool
+tc_http_is_blank(char c)
+{
+    return c == ' ' || c == '\t';
+}
+
+/* The value of a hex digit, or -1. */
+static inline int
+tc_http_hex_digit(char c)
+{
+    if (c >= '0' && c <= '9') {
+        return c - '0';
+    }
+    c = (char)(c | 0x20);
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+#ifdef __SSE2__
+
+/* Bit i of the result: byte i is between low and high. */
+static inline __m128i
+tc_sse_in_range(__m128i b, char low, char high)
+{
+    __m128i shifted = _mm_sub_epi8(b, _mm_set1_epi8(low));
+    return _mm_cmpeq_epi8(_mm_min_epu8(shifted, _mm_set1_epi8((char)(high - low))), shifted);
+}
+
+static inline unsigned
+tc_sse_value_stops(__m128i b)
+{
+    __m128i control = _mm_andnot_si128(_mm_cmpeq_epi8(b, _mm_set1_epi8('\t')), tc_sse_in_range(b, 0, 0x1f));
+    return (unsigned)_mm_movemask_epi8(_mm_or_si128(control, _mm_cmpeq_epi8(b, _mm_set1_epi8(0x7f))));
+}
+
+static inline unsigned
+tc_sse_target_stops(__m128i b)
+{
+    __m128i stop = _mm_or_si128(tc_sse_in_range(b, 0, 0x20), _mm_cmpeq_epi8(b, _mm_set1_epi8(0x7f)));
+    return (unsigned)_mm_movemask_epi8(stop);
+}
+
+/* Stops at what is no letter, digit or minus: all tokens that occur in practice, and a bound from below. */
+static inline unsigned
+tc_sse_name_stops(__m128i b)
+{
+    __m128i letter = tc_sse_in_range(_mm_or_si128(b, _mm_set1_epi8(0x20)), 'a', 'z');
+    __m128i other = _mm_or_si128(tc_sse_in_range(b, '0', '9'), _mm_cmpeq_epi8(b, _mm_set1_epi8('-')));
+    return (unsigned)_mm_movemask_epi8(_mm_or_si128(letter, other)) ^ 0xffff;
+}
+
+/* Stops at what is no letter, digit, minus, dot or colon: nearly all hosts, and a bound from below. */
+static inline unsigned
+tc_sse_host_stops(__m128i b)
+{
+    __m128i letter = tc_sse_in_range(_mm_or_si128(b, _mm_set1_epi8(0x20)), 'a', 'z');
+    __m128i other = _mm_or_si128(tc_sse_in_range(b, '0', ':'), tc_sse_in_range(b, '-', '.'));
+    return (unsigned)_mm_movemask_epi8(_mm_or_si128(letter, other)) ^ 0xffff;
+}
+
+/* The last, short block is read as the 16 bytes that end at `end`, if base leaves room for that. */
+#define TC_SSE_SCAN(stops, base, p, end)                                                                     \
+    do {                                                                                                     \
+        while ((end) - (p) >= 16) {                                                                          \
+            unsigned found_ = stops(_mm_loadu_si128((const __m128i *)(const void *)(p)));                    \
+            if (TC_LIKELY(found_ != 0)) {                                                                    \
+                (p) += __builtin_ctz(found_);                                                                \
+                goto found;                                                                                  \
+            }                                                                                                \
+            (p) += 16;                                                                                       \
+        }                                                                                                    \
+        if ((end) - (base) >= 16) {                                                                          \
+            unsigned found_ = stops(_mm_loadu_si128((const __m128i *)(const void *)((end)-16)));             \
+            found_ >>= 16 - ((end) - (p));                                                                   \
+            (p) = found_ != 0 ? (p) + __builtin_ctz(found_) : (end);                                         \
+            goto found;                                                                                      \
+        }                                                                                                    \
+    } while (0)
+
+#else
+#define TC_SSE_SCAN(stops, base, p, end) ((void)(base))
+#endif
+
+/* The first byte from p on that a field value may not hold, or end. */
+static inline const char *
+tc_http_scan_value(const char *base, const char *p, const char *end)
+{
+    TC_SSE_SCAN(tc_sse_value_stops, base, p, end);
+    while (p < end && tc_http_char_is(*p, TC_CHAR_VALUE)) {
+        p++;
+    }
+#ifdef __SSE2__
+found:
+#endif
+    return p;
+}
+
+/* The first byte from p on that a request target may not hold, or end. */
+static inline const char *
+tc_http_scan_target(const char *base, const char *p, const char *end)
+{
+    TC_SSE_SCAN(tc_sse_target_stops, base, p, end);
+    while (p < end && tc_http_char_is(*p, TC_CHAR_TARGET)) {
+        p++;
+    }
+#ifdef __SSE2__
+found:
+#endif
+    return p;
+}
+
+/* The first byte from p on that a Host may not hold, or end; that may be the percent of %XX. */
+static inline const char *
+tc_http_scan_host(const char *base, const char *p, const char *end)
+{
+    TC_SSE_SCAN(tc_sse_host_stops, base, p, end);
+#ifdef __SSE2__
+found:
+#endif
+    while (p < end && tc_http_char_is(*p, TC_CHAR_HOST)) {
+        p++;
+    }
+    return p;
+}
+
+/* The first byte from p on that a token may not hold, or end. */
+static inline const char *
+tc_http_scan_token(const char *base, const char *p, const char *end)
+{
+    TC_SSE_SCAN(tc_sse_name_stops, base, p, end);
+#ifdef __SSE2__
+found:
+    if (TC_LIKELY(p < end && *p == ':')) {
+        return p;
+    }
+#endif
+    while (p < end && tc_http_char_is(*p, TC_CHAR_TOKEN)) {
+        p++;
+    }
+    return p;
+}
+
+#endif

@@ -1,0 +1,15 @@
+/* The date of HTTP (RFC 9110, section 5.6.7). Plain C, no locale, no time zone. */
+#ifndef TC_HTTP_DATE_H
+#define TC_HTTP_DATE_H
+
+#include "base/base.h"
+
+enum {
+    TC_HTTP_DATE_SIZE = 29, /* "Sun, 06 Nov 1994 08:49:37 GMT" */
+};
+
+/* Writes an IMF-fixdate, not closed with NUL. Years are those of four digits: what lies outside
+ * 0000-01-01 to 9999-12-31 is held at the nearer end. */
+void tc_http_date_format(int64_t unix_seconds, char out[TC_HTTP_DATE_SIZE]);
+
+#endif

@@ -1,0 +1,59 @@
+/* HTTPHeaders for C: its instances are made, read and written out here without a Python frame.
+ *
+ * "Plain" below is an instance of a class over HeadersBase that has not overridden what the function would
+ * use; for anything else the functions call the object's own methods, so they are always right and only then
+ * slow. A method replaced on a single instance is not looked for. */
+#ifndef TC_HTTP_HEADERS_H
+#define TC_HTTP_HEADERS_H
+
+#include "base/buf.h"
+#include "state.h"
+
+/* The C part of an HTTPHeaders. Nobody but the http_headers_*.c files touches the fields. */
+typedef struct HeadersObject {
+    PyObject_HEAD tc_state *state; /* borrowed */
+    PyObject *fields;              /* dict: name -> the only value, or the list of values; NULL: none yet */
+    PyObject *combined; /* dict: name -> combined value of a field whose values are a list; may be NULL */
+    char *block;        /* raw header block not parsed yet, PyMem_Malloc; NULL otherwise */
+    size_t block_size;
+    bool exposed; /* Python has seen the dicts: all values are lists, `combined` is exactly Tornado's */
+} HeadersObject;
+
+/* A new HTTPHeaders over a copy of a raw header block, which must be valid: lines "Name: value" ended by CRLF
+ * or LF, values in Latin-1. It is parsed when the headers are first touched. NULL with an exception. */
+PyObject *tc_headers_from_block(tc_state *state, const char *block, size_t size);
+
+/* A new, empty HTTPHeaders; NULL with an exception. */
+PyObject *tc_headers_new(tc_state *state);
+
+/* headers[name] = value for a name in normalised form: 0, or -1 with an exception. Any mapping will do. */
+int tc_headers_set(PyObject *headers, PyObject *normalized_name, PyObject *value);
+
+/* The combined value, a new reference; NULL without an exception if missing, with one if it failed. */
+PyObject *tc_headers_get(PyObject *headers, PyObject *normalized_name);
+
+/* 1 present, 0 absent, -1 with an exception. */
+int tc_headers_contains(PyObject *headers, PyObject *normalized_name);
+
+/* del headers[name] where present: 1 deleted, 0 absent, -1 with an exception. */
+int tc_headers_discard(PyObject *headers, PyObject *normalized_name);
+
+/* Called with each pair in order, both borrowed; anything but 0 ends the walk. */
+typedef int (*tc_headers_visit)(void *arg, PyObject *name, PyObject *value);
+
+/* 0 after the last pair, else what `visit` returned, or -1 with an exception. An object that is not plain is
+ * asked for get_all(). Adding or deleting names meanwhile ends in RuntimeError, as it does for a dict. */
+int tc_headers_each(PyObject *headers, tc_headers_visit visit, void *arg);
+
+/* True for an instance of HeadersBase whose class overrides none of get_all, __getitem__ and __iter__. */
+int tc_headers_check(tc_state *state, PyObject *obj);
+
+/* Appends a line "Name: value\r\n", in Latin-1, for each pair: 0, or -1 with an exception, which leaves out's
+ * size as it was. Bytes are taken for UTF-8. Raises ValueError for CR, LF or NUL in a line and
+ * UnicodeEncodeError for what Latin-1 has not; the latter, in any line, goes first. */
+int tc_headers_serialize(PyObject *headers, tc_bytes_buf *out);
+
+/* Raises the ValueError of tc_headers_serialize if the line (without its CRLF) has CR, LF or NUL: 0 or -1. */
+int tc_headers_check_line(const char *line, size_t size);
+
+#endif

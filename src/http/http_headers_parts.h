@@ -1,0 +1,73 @@
+/* What the http_headers_*.c files share among themselves. Names are normalised, results are 0 or -1 with an
+ * exception, and new references, unless said otherwise. */
+#ifndef TC_HTTP_HEADERS_PARTS_H
+#define TC_HTTP_HEADERS_PARTS_H
+
+#include "http/http_headers.h"
+
+/* http_headers_fields.c */
+
+/* The slow part of tc_headers_fields. */
+PyObject *tc_headers_load(HeadersObject *self);
+
+/* The dict of fields, borrowed, with any raw block parsed; NULL with an exception. Runs no Python unless
+ * _normalize_header is replaced. */
+static inline PyObject *
+tc_headers_fields(HeadersObject *self)
+{
+    return TC_LIKELY(self->fields != NULL && self->block == NULL) ? self->fields : tc_headers_load(self);
+}
+
+/* Removes a key that may be absent from a dict that may be NULL: 1, 0 or -1. */
+int tc_headers_dict_discard(PyObject *dict, PyObject *key);
+
+/* Makes fields[name] = [value] and combined[name] = value; the fields must be loaded. */
+int tc_headers_store_list(HeadersObject *self, PyObject *name, PyObject *value);
+
+/* self[name] = value. */
+int tc_headers_store(HeadersObject *self, PyObject *name, PyObject *value);
+
+/* Adds a value to a field that is there: `slot` is what the dict of fields has for it. */
+int tc_headers_append(HeadersObject *self, PyObject *name, PyObject *slot, PyObject *value);
+
+/* Adds a value, whether the field is there or not. */
+int tc_headers_put(HeadersObject *self, PyObject *name, PyObject *value);
+
+/* The combined value; NULL without an exception if missing. */
+PyObject *tc_headers_lookup(HeadersObject *self, PyObject *name);
+
+/* Turns the fields into Tornado's two dicts, for good. */
+int tc_headers_expose(HeadersObject *self);
+
+/* Back to an instance without any fields. */
+void tc_headers_reset(HeadersObject *self);
+
+/* http_headers_text.c */
+
+static inline bool
+tc_headers_is_blank(Py_UCS4 c)
+{
+    return c == ' ' || c == '\t';
+}
+
+/* Is data[start:end] of a str of this kind a token, as a name must be? */
+bool tc_headers_is_token(int kind, const void *data, Py_ssize_t start, Py_ssize_t end);
+
+/* 0 if the object may be a value, else -1 with HTTPInputError or what Tornado raises for the type. */
+int tc_headers_check_value(tc_state *state, PyObject *value, bool chars_are_bytes);
+
+/* All return -1: HTTPInputError(message), HTTPInputError("Invalid header <what> <repr>"), and what `re`
+ * raises when a str pattern meets something that is not a str. */
+int tc_headers_raise(tc_state *state, const char *message);
+int tc_headers_raise_invalid(tc_state *state, const char *what, PyObject *obj);
+int tc_headers_raise_not_str(PyObject *obj);
+
+/* http_headers_type.c and http_headers_pairs.c */
+
+/* May pairs be read straight from the fields? False for anything but a HeadersBase. */
+bool tc_headers_plain(PyObject *obj);
+
+/* The method get_all. */
+PyObject *tc_headers_get_all(HeadersObject *self, PyObject *ignored);
+
+#endif

@@ -1,0 +1,509 @@
+"""Listening sockets, accepting connections, resolving names, and TLS contexts."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import errno
+import functools
+import os
+import socket
+import ssl
+import stat
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from tornado_c._support import Configurable, current_ioloop, errno_from_exception
+from tornado_c.log import gen_log
+
+#: Length of the queue of connections that wait to be accepted, where none is given.
+_DEFAULT_BACKLOG = 128
+
+#: Seconds for which a listener rests when the process or the system ran out of descriptors or memory.
+_ACCEPT_PAUSE = 1.0
+
+_OUT_OF_RESOURCES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+
+# Resolving text in a thread imports these codecs, which would block for good while the main thread is itself
+# inside an import. Load them now.
+for _codec in ("idna", "latin1"):
+    "a".encode(_codec)
+
+
+def __getattr__(name: str) -> Any:
+    if name == "TCPServer":  # its home in Tornado 2.x
+        from tornado_c.tcpserver import TCPServer
+
+        return TCPServer
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+# --------------------------------------------------------------------------- listening
+
+
+def bind_sockets(
+    port: int,
+    address: str | None = None,
+    family: socket.AddressFamily = socket.AF_UNSPEC,
+    backlog: int = _DEFAULT_BACKLOG,
+    flags: int | None = None,
+    reuse_port: bool = False,
+) -> list[socket.socket]:
+    """Open a listening, non-blocking socket on every address that *address* stands for.
+
+    :param port: the port; 0 takes a free one, the same for all sockets.
+    :param address: an IP address, or a host name for all its addresses; None or ``""``: all interfaces.
+    :param family: ``socket.AF_INET`` or ``AF_INET6`` to use only that one. IPv6 sockets never accept IPv4.
+    :param backlog: length of the accept queue; default 128.
+    :param flags: flags for ``socket.getaddrinfo``; default ``AI_PASSIVE``.
+    :param reuse_port: set ``SO_REUSEPORT``, so that other processes may bind the same port; default False.
+    :returns: the sockets, IPv4 first; closed again, all of them, if one fails.
+    :raises ValueError: *reuse_port* on a platform without it.
+    :raises OSError: *address* cannot be resolved, or an address cannot be bound. ``::1`` alone may be missing
+        where *address* is ``"localhost"``.
+    """
+    if reuse_port and not hasattr(socket, "SO_REUSEPORT"):
+        raise ValueError("the platform doesn't support SO_REUSEPORT")
+    if family == socket.AF_UNSPEC and not socket.has_ipv6:
+        # getaddrinfo may tell of IPv6 addresses even to a Python that was built without IPv6.
+        family = socket.AF_INET
+    found = socket.getaddrinfo(
+        address or None, port, family, socket.SOCK_STREAM, 0, socket.AI_PASSIVE if flags is None else flags
+    )
+    sockets: list[socket.socket] = []
+    shared_port = 0
+    try:
+        for af, kind, proto, _, sockaddr in sorted(dict.fromkeys(found), key=lambda info: info[0]):
+            if _is_local_link_address(address, af, sockaddr):
+                continue
+            if shared_port and sockaddr[1] == 0:
+                sockaddr = (sockaddr[0], shared_port, *sockaddr[2:])
+            try:
+                sock = socket.socket(af, kind, proto)
+            except OSError as e:
+                if e.errno == errno.EAFNOSUPPORT:
+                    continue
+                raise
+            sockets.append(sock)
+            _set_listener_options(sock, reuse_port)
+            try:
+                sock.bind(sockaddr)
+            except OSError as e:
+                # Where IPv6 is half switched off (common in containers), localhost has an address ::1 that
+                # cannot be bound. Any other address that is not there is likely a mistake.
+                if e.errno == errno.EADDRNOTAVAIL and (address, sockaddr[0]) == ("localhost", "::1"):
+                    sockets.pop().close()
+                    continue
+                raise
+            shared_port = sock.getsockname()[1]
+            sock.listen(backlog)
+    except BaseException:
+        for sock in sockets:
+            sock.close()
+        raise
+    return sockets
+
+
+def _is_local_link_address(address: str | None, af: int, sockaddr: tuple[Any, ...]) -> bool:
+    """Tell whether this is the ``fe80::1%lo0`` that macOS adds to localhost and then asks its user about."""
+    return sys.platform == "darwin" and address == "localhost" and af == socket.AF_INET6 and sockaddr[3] != 0
+
+
+def _set_listener_options(sock: socket.socket, reuse_port: bool) -> None:
+    sock.setblocking(False)
+    if os.name != "nt":
+        _set_reuse_address(sock)
+    if reuse_port:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    if sock.family == socket.AF_INET6 and hasattr(socket, "IPPROTO_IPV6"):
+        # The IPv4 addresses get a socket of their own, on the same port.
+        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+
+
+def _set_reuse_address(sock: socket.socket) -> None:
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    except OSError as e:
+        if e.errno != errno.ENOPROTOOPT:  # the Hurd has no such option
+            raise
+
+
+if hasattr(socket, "AF_UNIX"):
+
+    def bind_unix_socket(file: str, mode: int = 0o600, backlog: int = _DEFAULT_BACKLOG) -> socket.socket:
+        """Open a listening, non-blocking Unix socket.
+
+        :param file: its path; a socket that lies there is removed first. A name that starts with a NUL is in
+            Linux's abstract namespace, where there is no file.
+        :param mode: permissions of the file; default 0o600.
+        :param backlog: length of the accept queue; default 128.
+        :returns: the socket.
+        :raises ValueError: *file* exists and is something else.
+        :raises OSError: the socket cannot be bound.
+        """
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            _set_reuse_address(sock)
+            sock.setblocking(False)
+            in_file_system = not file.startswith("\0")
+            if in_file_system:
+                _remove_stale_socket(file)
+            sock.bind(file)
+            if in_file_system:
+                os.chmod(file, mode)
+            sock.listen(backlog)
+        except BaseException:
+            sock.close()
+            raise
+        return sock
+
+
+def _remove_stale_socket(file: str) -> None:
+    try:
+        kind = os.stat(file).st_mode
+    except FileNotFoundError:
+        return
+    if not stat.S_ISSOCK(kind):
+        raise ValueError(f"File {file} exists and is not a socket")
+    os.remove(file)
+
+
+# --------------------------------------------------------------------------- accepting
+
+
+def add_accept_handler(
+    sock: socket.socket, callback: Callable[[socket.socket, Any], None], io_loop: Any = None
+) -> Callable[[], None]:
+    """Have ``callback(connection, address)`` called for each connection that arrives at *sock*.
+
+    While the process or the system is out of descriptors or memory the listener rests, a second at a time;
+    one line in the general log tells of it, however long it lasts.
+
+    :param sock: a listening, non-blocking socket.
+    :param io_loop: the IOLoop to accept on; default: the current one.
+    :returns: a function that ends accepting. Calling it again does no harm.
+    """
+    acceptor = _Acceptor(sock, callback, current_ioloop() if io_loop is None else io_loop)
+    return acceptor.remove
+
+
+class _Acceptor:
+    """A listener's registration with its loop."""
+
+    __slots__ = ("callback", "io_loop", "resume_timeout", "sock", "starved", "state")
+
+    def __init__(self, sock: socket.socket, callback: Callable[[socket.socket, Any], None], io_loop: Any):
+        self.sock = sock
+        self.callback = callback
+        self.io_loop = io_loop
+        self.resume_timeout: Any = None
+        self.starved = False  # since the error that was logged, no connection was accepted
+        self.state = "removed"
+        self._listen()
+
+    def _listen(self) -> None:
+        self.resume_timeout = None
+        self.io_loop.add_handler(self.sock, self._on_readable, self.io_loop.READ)
+        self.state = "listening"
+
+    def remove(self) -> None:
+        if self.state == "listening":
+            self.io_loop.remove_handler(self.sock)
+        elif self.state == "paused":
+            self.io_loop.remove_timeout(self.resume_timeout)
+        self.state = "removed"
+
+    def _on_readable(self, fd: Any, events: int) -> None:
+        # Callbacks run between accepts, which spreads connections over several processes; the bound keeps a
+        # flood of them from starving everything else on the loop.
+        for _ in range(_DEFAULT_BACKLOG):
+            if self.state != "listening":
+                return
+            try:
+                connection, address = self.sock.accept()
+            except BlockingIOError:
+                self.starved = False
+                return
+            except (ConnectionAbortedError, InterruptedError):
+                continue
+            except OSError as e:
+                if e.errno not in _OUT_OF_RESOURCES:
+                    raise
+                self._pause(e)
+                return
+            self.starved = False
+            self.callback(connection, address)
+
+    def _pause(self, error: OSError) -> None:
+        if not self.starved:
+            self.starved = True
+            gen_log.error("Cannot accept connections for now, will keep trying: %s", error)
+        self.io_loop.remove_handler(self.sock)
+        self.state = "paused"
+        self.resume_timeout = self.io_loop.call_later(_ACCEPT_PAUSE, self._listen)
+
+
+# --------------------------------------------------------------------------- names and addresses
+
+
+def is_valid_ip(ip: str) -> bool:
+    """Tell whether *ip* is the text of an IPv4 or IPv6 address.
+
+    :raises OSError: the resolver failed for a reason that says nothing about *ip*.
+    """
+    if not ip or "\0" in ip:
+        # To getaddrinfo these are localhost, and whatever stands before the NUL.
+        return False
+    try:
+        return bool(socket.getaddrinfo(ip, 0, socket.AF_UNSPEC, socket.SOCK_STREAM, 0, socket.AI_NUMERICHOST))
+    except socket.gaierror as e:
+        if errno_from_exception(e) == socket.EAI_NONAME:
+            return False
+        raise
+    except UnicodeError:  # too long for a host name
+        return False
+
+
+def _resolve_addr(
+    host: str, port: int, family: socket.AddressFamily = socket.AF_UNSPEC
+) -> list[tuple[int, Any]]:
+    # Solaris resolves a port that is not in its list of services only where a socket type is given.
+    found = socket.getaddrinfo(host, port, family, socket.SOCK_STREAM)
+    return [(info[0], info[4]) for info in found]
+
+
+class Resolver(Configurable):
+    """Turns host names into addresses without blocking the loop.
+
+    ``Resolver()`` makes the configured implementation, :class:`DefaultLoopResolver` unless
+    ``Resolver.configure(...)`` chose another one.
+    """
+
+    @classmethod
+    def configurable_base(cls) -> type[Resolver]:
+        return Resolver
+
+    @classmethod
+    def configurable_default(cls) -> type[Resolver]:
+        return DefaultLoopResolver
+
+    def resolve(
+        self, host: str, port: int, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> Awaitable[list[tuple[int, Any]]]:
+        """Look up *host*.
+
+        :param host: a host name or the text of an IP address.
+        :param port: passed through into the addresses.
+        :param family: the kind of addresses wanted; default: any.
+        :returns: an awaitable of (family, address) pairs; an address is what ``socket.connect`` takes.
+        :raises OSError: from the awaitable, where *host* cannot be resolved.
+        """
+        raise NotImplementedError()
+
+    def close(self) -> None:
+        """Free what the resolver holds."""
+
+
+class DefaultLoopResolver(Resolver):
+    """Resolves through the running asyncio loop's ``getaddrinfo``."""
+
+    async def resolve(
+        self, host: str, port: int, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[tuple[int, Any]]:
+        loop = asyncio.get_running_loop()
+        found = await loop.getaddrinfo(host, port, family=family, type=socket.SOCK_STREAM)
+        return [(info[0], info[4]) for info in found]
+
+
+class DefaultExecutorResolver(Resolver):
+    """Resolves on the IOLoop's default executor."""
+
+    async def resolve(
+        self, host: str, port: int, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[tuple[int, Any]]:
+        found: list[tuple[int, Any]] = await current_ioloop().run_in_executor(
+            None, _resolve_addr, host, port, family
+        )
+        return found
+
+
+class _InlineExecutor(concurrent.futures.Executor):
+    """Runs each function inside ``submit``."""
+
+    def submit(
+        self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any
+    ) -> concurrent.futures.Future[Any]:
+        done: concurrent.futures.Future[Any] = concurrent.futures.Future()
+        try:
+            done.set_result(fn(*args, **kwargs))
+        except Exception as e:
+            done.set_exception(e)
+        return done
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        pass
+
+
+_inline_executor = _InlineExecutor()
+
+
+class ExecutorResolver(Resolver):
+    """Resolves on an executor.
+
+    :param executor: a ``concurrent.futures.Executor``; default: the calling thread, which blocks.
+    :param close_executor: whether :meth:`close` shuts a given executor down; default True.
+    """
+
+    def initialize(
+        self, executor: concurrent.futures.Executor | None = None, close_executor: bool = True
+    ) -> None:
+        self.executor: concurrent.futures.Executor | None = (
+            _inline_executor if executor is None else executor
+        )
+        self.close_executor = close_executor and executor is not None
+
+    def close(self) -> None:
+        if self.close_executor and self.executor is not None:
+            self.executor.shutdown()
+        self.executor = None
+
+    def resolve(
+        self, host: str, port: int, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> asyncio.Future[list[tuple[int, Any]]]:
+        if self.executor is None:
+            raise RuntimeError("the resolver is closed")
+        return asyncio.wrap_future(self.executor.submit(_resolve_addr, host, port, family))
+
+
+class BlockingResolver(ExecutorResolver):
+    """Resolves in the calling thread, which blocks its loop."""
+
+    def initialize(self) -> None:  # type: ignore[override]
+        super().initialize()
+
+
+class ThreadedResolver(ExecutorResolver):
+    """Resolves on threads that all resolvers of this kind share.
+
+    :param num_threads: size of the pool, heeded by the first instance in a process only; default 10.
+    """
+
+    _threadpool: concurrent.futures.ThreadPoolExecutor | None = None
+    _threadpool_pid: int | None = None
+
+    def initialize(self, num_threads: int = 10) -> None:  # type: ignore[override]
+        super().initialize(executor=self._create_threadpool(num_threads), close_executor=False)
+
+    @classmethod
+    def _create_threadpool(cls, num_threads: int) -> concurrent.futures.ThreadPoolExecutor:
+        pid = os.getpid()
+        # A pool that was made before a fork has no threads in the child.
+        if ThreadedResolver._threadpool is None or ThreadedResolver._threadpool_pid != pid:
+            ThreadedResolver._threadpool = concurrent.futures.ThreadPoolExecutor(num_threads)
+            ThreadedResolver._threadpool_pid = pid
+        return ThreadedResolver._threadpool
+
+
+class OverrideResolver(Resolver):
+    """Replaces some names before another resolver looks them up.
+
+    :param resolver: the resolver that does the work; closed with this one.
+    :param mapping: what to replace. A key is a host, (host, port) or (host, port, family), and the most
+        specific one wins; its value is a host for the first form and (host, port) for the others.
+    """
+
+    def initialize(self, resolver: Resolver, mapping: dict[Any, Any]) -> None:
+        self.resolver = resolver
+        self.mapping = mapping
+
+    def close(self) -> None:
+        self.resolver.close()
+
+    def resolve(
+        self, host: str, port: int, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> Awaitable[list[tuple[int, Any]]]:
+        for key in ((host, port, family), (host, port)):
+            if key in self.mapping:
+                host, port = self.mapping[key]
+                break
+        else:
+            host = self.mapping.get(host, host)
+        return self.resolver.resolve(host, port, family)
+
+
+# --------------------------------------------------------------------------- TLS
+
+_SSL_CONTEXT_KEYWORDS = frozenset({"ssl_version", "certfile", "keyfile", "cert_reqs", "ca_certs", "ciphers"})
+
+
+# Made when first asked for: loading the platform's certificates may start threads, and a fork follow.
+@functools.lru_cache(maxsize=1)
+def _client_ssl_defaults() -> ssl.SSLContext:
+    return _default_context(ssl.Purpose.SERVER_AUTH)
+
+
+@functools.lru_cache(maxsize=1)
+def _server_ssl_defaults() -> ssl.SSLContext:
+    return _default_context(ssl.Purpose.CLIENT_AUTH)
+
+
+def _default_context(purpose: ssl.Purpose) -> ssl.SSLContext:
+    context = ssl.create_default_context(purpose)
+    context.options |= ssl.OP_NO_COMPRESSION
+    return context
+
+
+def ssl_options_to_context(
+    ssl_options: dict[str, Any] | ssl.SSLContext, server_side: bool | None = None
+) -> ssl.SSLContext:
+    """Return the TLS context that *ssl_options* describes.
+
+    :param ssl_options: a context, returned as it is, or a dictionary with any of ``ssl_version``,
+        ``certfile``, ``keyfile``, ``cert_reqs``, ``ca_certs`` and ``ciphers``.
+    :param server_side: which end of a connection it is for. Default None, for both, is deprecated by Python.
+    :raises AssertionError: *ssl_options* has other keys.
+    :raises OSError: a file cannot be read, or holds no certificate or key (``ssl.SSLError``).
+    """
+    if isinstance(ssl_options, ssl.SSLContext):
+        return ssl_options
+    assert isinstance(ssl_options, dict)
+    assert _SSL_CONTEXT_KEYWORDS.issuperset(ssl_options), ssl_options
+    if server_side is None:
+        protocol = ssl.PROTOCOL_TLS
+    else:
+        protocol = ssl.PROTOCOL_TLS_SERVER if server_side else ssl.PROTOCOL_TLS_CLIENT
+    context = ssl.SSLContext(ssl_options.get("ssl_version", protocol))
+    context.options |= ssl.OP_NO_COMPRESSION  # compression tells an eavesdropper about secrets (CRIME)
+    if "certfile" in ssl_options:
+        context.load_cert_chain(ssl_options["certfile"], ssl_options.get("keyfile"))
+    verify = ssl_options.get("cert_reqs")
+    if verify is not None:
+        # A client's context checks names, and does not take CERT_NONE while it does.
+        context.check_hostname = context.check_hostname and verify != ssl.CERT_NONE
+        context.verify_mode = verify
+    apply: Callable[[Any], None]
+    for key, apply in (("ca_certs", context.load_verify_locations), ("ciphers", context.set_ciphers)):
+        if key in ssl_options:
+            apply(ssl_options[key])
+    return context
+
+
+def ssl_wrap_socket(
+    socket: socket.socket,
+    ssl_options: dict[str, Any] | ssl.SSLContext,
+    server_hostname: str | None = None,
+    server_side: bool | None = None,
+    **kwargs: Any,
+) -> ssl.SSLSocket:
+    """Wrap *socket* for TLS.
+
+    :param ssl_options: as for :func:`ssl_options_to_context`.
+    :param server_hostname: the name that a client asks for; default None.
+    :param server_side: whether this is the server's end; default None: a client's, with a context for both.
+    :param kwargs: passed to ``SSLContext.wrap_socket``.
+    """
+    context = ssl_options_to_context(ssl_options, server_side=server_side)
+    return context.wrap_socket(
+        socket, server_side=bool(server_side), server_hostname=server_hostname, **kwargs
+    )

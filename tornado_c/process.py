@@ -1,0 +1,267 @@
+"""Serving from several processes, and running other programs from a loop."""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import os
+import random
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from tornado_c._support import (
+    current_ioloop,
+    future_set_exception_unless_cancelled,
+    future_set_result_unless_cancelled,
+)
+from tornado_c.log import gen_log
+
+CalledProcessError = subprocess.CalledProcessError
+
+#: Times that ``fork_processes`` replaces children, all of them together, where the caller sets no limit.
+_DEFAULT_MAX_RESTARTS = 100
+
+_task_id: int | None = None
+
+
+def cpu_count() -> int:
+    """Return the number of processors of this machine; 1, with a line in the log, where it is unknown."""
+    try:
+        return multiprocessing.cpu_count()
+    except NotImplementedError:
+        pass
+    try:
+        return os.sysconf("SC_NPROCESSORS_CONF")
+    except (AttributeError, ValueError):
+        gen_log.error("Could not detect number of processors; assuming 1")
+        return 1
+
+
+def _reseed_random() -> None:
+    """Give this process random numbers of its own: a fork copies the generator's state."""
+    random.seed(int.from_bytes(os.urandom(16), "big"))
+
+
+def task_id() -> int | None:
+    """Return this process's number, as ``fork_processes`` returned it; None outside its children."""
+    return _task_id
+
+
+def fork_processes(num_processes: int | None, max_restarts: int | None = None) -> int:
+    """Fork worker processes and watch over them. Each child returns from this call and goes on to serve.
+
+    The parent stays inside. A child that exits with a status other than 0, or is killed by a signal, is
+    replaced by a new one of the same number. Once all have exited with status 0, the parent exits with 0 too.
+
+    No event loop may be in use before the call, as children would share it.
+
+    :param num_processes: how many children; None, 0 or less: one for each processor.
+    :param max_restarts: how many replacements to make, all children together; None: 100.
+    :returns: in a child, its number, from 0.
+    :raises SystemExit: in the parent, when every child has ended well.
+    :raises RuntimeError: a loop is in use already; or, in the parent, there were too many restarts. The other
+        children live on then.
+    """
+    if sys.platform == "win32":
+        raise Exception("fork not available on windows")
+    assert _task_id is None
+    if num_processes is None or num_processes <= 0:
+        num_processes = cpu_count()
+    _refuse_used_loop()
+    restarts_left = _DEFAULT_MAX_RESTARTS if max_restarts is None else max_restarts
+    gen_log.info("Starting %d processes", num_processes)
+    children: dict[int, int] = {}
+    for number in range(num_processes):
+        if _fork_child(number, children):
+            return number
+    while children:
+        pid, status = os.wait()
+        if pid not in children:
+            continue  # a process that the application started itself
+        number = children.pop(pid)
+        if not _report_end(number, pid, status):
+            continue
+        if restarts_left <= 0:
+            raise RuntimeError("Too many child restarts, giving up")
+        restarts_left -= 1
+        if _fork_child(number, children):
+            return number
+    # Returning would make the parent a server like its children were.
+    sys.exit(0)
+
+
+def _refuse_used_loop() -> None:
+    in_use = asyncio._get_running_loop() is not None
+    # Loops exist only where their module was imported.
+    ioloop = sys.modules.get("tornado_c.ioloop")
+    initialized = getattr(getattr(ioloop, "IOLoop", None), "initialized", None)
+    if in_use or (initialized is not None and initialized()):
+        raise RuntimeError(
+            "Cannot run in multiple processes: IOLoop instance has already been initialized. "
+            "You cannot call IOLoop.instance() before calling start_processes()"
+        )
+
+
+def _fork_child(number: int, children: dict[int, int]) -> bool:
+    """Fork the child of this number. Returns True in it; in the parent it notes the pid and returns False."""
+    global _task_id
+    pid = os.fork()
+    if pid:
+        children[pid] = number
+        return False
+    _reseed_random()
+    _task_id = number
+    return True
+
+
+def _report_end(number: int, pid: int, status: int) -> bool:
+    """Log how a child ended and tell whether it has to be replaced."""
+    if os.WIFSIGNALED(status):
+        gen_log.warning("child %d (pid %d) killed by signal %d, restarting", number, pid, os.WTERMSIG(status))
+        return True
+    code = os.WEXITSTATUS(status)
+    if code != 0:
+        gen_log.warning("child %d (pid %d) exited with status %d, restarting", number, pid, code)
+        return True
+    gen_log.info("child %d (pid %d) exited normally", number, pid)
+    return False
+
+
+class Subprocess:
+    """A ``subprocess.Popen`` whose pipes can be streams and whose end is reported on the loop.
+
+    Takes Popen's arguments. For each of ``stdin``, ``stdout`` and ``stderr`` that is given as
+    ``Subprocess.STREAM`` the attribute of that name is a PipeIOStream, which the caller closes.
+
+    Attributes: ``proc`` (the Popen), ``pid``, ``io_loop``, ``returncode`` (None until the exit was noticed;
+    minus the signal's number where one killed it).
+
+    :param io_loop: the IOLoop for callbacks; default: the current one.
+    :raises NotImplementedError: a stream is asked for and the package has no PipeIOStream.
+    :raises OSError: the program cannot be started.
+    """
+
+    STREAM = object()
+
+    _initialized = False
+    _signal_loop: asyncio.AbstractEventLoop | None = None
+    _waiting: dict[int, Subprocess] = {}
+
+    stdin: Any
+    stdout: Any
+    stderr: Any
+
+    def __init__(self, *args: Any, io_loop: Any = None, **kwargs: Any) -> None:
+        self.io_loop: Any = current_ioloop() if io_loop is None else io_loop
+        self.returncode: int | None = None
+        self._exit_callback: Callable[[int], None] | None = None
+        piped = [name for name in ("stdin", "stdout", "stderr") if kwargs.get(name) is Subprocess.STREAM]
+        make_stream = _pipe_stream_class() if piped else None
+        ours: dict[str, int] = {}
+        theirs: list[int] = []
+        try:
+            for name in piped:
+                read_end, write_end = os.pipe()
+                child_end, ours[name] = (read_end, write_end) if name == "stdin" else (write_end, read_end)
+                theirs.append(child_end)
+                kwargs[name] = child_end
+            self.proc: subprocess.Popen[Any] = subprocess.Popen(*args, **kwargs)
+        except BaseException:
+            for fd in ours.values():
+                os.close(fd)
+            raise
+        finally:
+            for fd in theirs:
+                os.close(fd)
+        self.pid = self.proc.pid
+        for name in ("stdin", "stdout", "stderr"):
+            if make_stream is not None and name in ours:
+                setattr(self, name, make_stream(ours[name]))
+            else:
+                setattr(self, name, getattr(self.proc, name))
+
+    def set_exit_callback(self, callback: Callable[[int], None]) -> None:
+        """Have ``callback(returncode)`` called on this object's loop when the process has ended.
+
+        Handles SIGCHLD, of which a process has one handler; see :meth:`initialize`.
+        """
+        self._exit_callback = callback
+        Subprocess.initialize()
+        Subprocess._waiting[self.pid] = self
+        Subprocess._try_cleanup_process(self.pid)
+
+    def wait_for_exit(self, raise_error: bool = True) -> asyncio.Future[int]:
+        """Return a Future of the return code.
+
+        :param raise_error: whether a code other than 0 is a CalledProcessError; default True.
+        """
+        future: asyncio.Future[int] = asyncio.Future()
+
+        def on_exit(code: int) -> None:
+            if code and raise_error:
+                future_set_exception_unless_cancelled(future, CalledProcessError(code, "unknown"))
+            else:
+                future_set_result_unless_cancelled(future, code)
+
+        self.set_exit_callback(on_exit)
+        return future
+
+    @classmethod
+    def initialize(cls, io_loop: Any = None) -> None:
+        """Handle SIGCHLD on a loop of the main thread, for all instances. Done already: nothing happens.
+
+        :param io_loop: the IOLoop; default: the current one.
+        """
+        if Subprocess._initialized and not (Subprocess._signal_loop and Subprocess._signal_loop.is_closed()):
+            return
+        loop = (current_ioloop() if io_loop is None else io_loop).asyncio_loop
+        loop.add_signal_handler(signal.SIGCHLD, Subprocess._cleanup)
+        Subprocess._signal_loop = loop
+        Subprocess._initialized = True
+
+    @classmethod
+    def uninitialize(cls) -> None:
+        """Stop handling SIGCHLD."""
+        if not Subprocess._initialized:
+            return
+        loop = Subprocess._signal_loop
+        Subprocess._signal_loop = None
+        Subprocess._initialized = False
+        if loop is not None and not loop.is_closed():
+            loop.remove_signal_handler(signal.SIGCHLD)
+
+    @classmethod
+    def _cleanup(cls) -> None:
+        for pid in list(Subprocess._waiting):
+            Subprocess._try_cleanup_process(pid)
+
+    @classmethod
+    def _try_cleanup_process(cls, pid: int) -> None:
+        try:
+            ended, status = os.waitpid(pid, os.WNOHANG)
+        except ChildProcessError:
+            return  # somebody else waited for it
+        if ended:
+            process = Subprocess._waiting.pop(pid)
+            process.io_loop.add_callback(process._set_returncode, status)
+
+    def _set_returncode(self, status: int) -> None:
+        code = os.waitstatus_to_exitcode(status)
+        self.returncode = code
+        # Popen has not noticed that its process is gone, and would complain when it is collected.
+        self.proc.returncode = code
+        callback, self._exit_callback = self._exit_callback, None
+        if callback is not None:
+            callback(code)
+
+
+def _pipe_stream_class() -> Callable[[int], Any]:
+    import tornado_c.iostream as iostream
+
+    found: Callable[[int], Any] | None = getattr(iostream, "PipeIOStream", None)
+    if found is None:
+        raise NotImplementedError("Subprocess.STREAM needs tornado_c.iostream.PipeIOStream")
+    return found

@@ -1,0 +1,274 @@
+"""A server that accepts TCP (or Unix socket) connections and makes streams of them."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import inspect
+import os
+import socket
+import ssl
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, overload
+
+from tornado_c import process
+from tornado_c._support import current_ioloop, errno_from_exception, is_future
+from tornado_c.log import app_log
+from tornado_c.netutil import _DEFAULT_BACKLOG, add_accept_handler, bind_sockets, ssl_wrap_socket
+
+_SSLOptions = dict[str, Any] | ssl.SSLContext
+
+
+class TCPServer:
+    """Accepts connections and hands each, as a stream, to :meth:`handle_stream`.
+
+    There are three ways to start one::
+
+        server.listen(8888)                 # a single process
+
+        server.bind(8888)                   # several processes, forked by the server
+        server.start(0)
+
+        sockets = bind_sockets(8888)        # several processes, forked by the program
+        fork_processes(0)
+        server.add_sockets(sockets)
+
+    :param ssl_options: a TLS context, or the dictionary that ``netutil.ssl_options_to_context`` takes;
+        default: plain TCP.
+    :param max_buffer_size: bytes that a stream buffers at most; default: the stream's own.
+    :param read_chunk_size: bytes that a stream reads at a time; default: the stream's own.
+    :param io_loop: the IOLoop to serve on; default: the current one when sockets are added. As in Tornado
+        before 5.0 it may come first of all arguments.
+    :raises KeyError: *ssl_options* is a dictionary without ``certfile``.
+    :raises ValueError: its ``certfile`` or ``keyfile`` does not exist.
+    """
+
+    # Defaults for a subclass whose __init__ does not call ours.
+    ssl_options: _SSLOptions | None = None
+    max_buffer_size: int | None = None
+    read_chunk_size: int | None = None
+    _given_loop: Any = None
+    _current_loop: Any = None
+
+    @overload
+    def __init__(
+        self,
+        ssl_options: _SSLOptions | None = None,
+        max_buffer_size: int | None = None,
+        read_chunk_size: int | None = None,
+        *,
+        io_loop: Any = None,
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self,
+        io_loop: Any,
+        ssl_options: _SSLOptions | None = None,
+        max_buffer_size: int | None = None,
+        read_chunk_size: int | None = None,
+    ) -> None: ...
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._given_loop, ssl_options, max_buffer_size, read_chunk_size = _sort_arguments(args, kwargs)
+        _check_certificates(ssl_options)
+        self.ssl_options = ssl_options
+        self.max_buffer_size = max_buffer_size
+        self.read_chunk_size = read_chunk_size
+        self._sockets: dict[int, socket.socket] = {}
+        self._handlers: dict[int, Callable[[], None]] = {}
+        self._pending_sockets: list[socket.socket] = []
+        self._started = False
+        self._stopped = False
+
+    @property
+    def io_loop(self) -> Any:
+        """The IOLoop that was given; else the one on which sockets were added last; else None."""
+        return self._current_loop if self._given_loop is None else self._given_loop
+
+    @io_loop.setter
+    def io_loop(self, io_loop: Any) -> None:
+        self._given_loop = io_loop
+
+    def listen(
+        self,
+        port: int,
+        address: str | None = None,
+        family: socket.AddressFamily = socket.AF_UNSPEC,
+        backlog: int = _DEFAULT_BACKLOG,
+        flags: int | None = None,
+        reuse_port: bool = False,
+    ) -> None:
+        """Bind, and accept connections from now on. May be called for several ports.
+
+        Arguments and exceptions are those of :func:`tornado_c.netutil.bind_sockets`.
+        """
+        self.add_sockets(bind_sockets(port, address, family, backlog, flags, reuse_port))
+
+    def bind(
+        self,
+        port: int,
+        address: str | None = None,
+        family: socket.AddressFamily = socket.AF_UNSPEC,
+        backlog: int = _DEFAULT_BACKLOG,
+        flags: int | None = None,
+        reuse_port: bool = False,
+    ) -> None:
+        """Bind; connections are accepted once :meth:`start` was called. May be called for several ports.
+
+        Arguments and exceptions are those of :func:`tornado_c.netutil.bind_sockets`.
+        """
+        sockets = bind_sockets(port, address, family, backlog, flags, reuse_port)
+        if self._started:
+            self.add_sockets(sockets)
+        else:
+            self._pending_sockets += sockets
+
+    def start(self, num_processes: int | None = 1, max_restarts: int | None = None) -> None:
+        """Accept connections on the sockets that :meth:`bind` made.
+
+        :param num_processes: 1, the default, serves from this process. Any other number forks as many
+            children; None, 0 or less: one for each processor.
+        :param max_restarts: see :func:`tornado_c.process.fork_processes`.
+        :raises AssertionError: it was called before.
+        :raises RuntimeError: as in :func:`tornado_c.process.fork_processes`.
+        """
+        assert not self._started
+        self._started = True
+        if num_processes != 1:
+            process.fork_processes(num_processes, max_restarts)
+        sockets, self._pending_sockets = self._pending_sockets, []
+        self.add_sockets(sockets)
+
+    def add_sockets(self, sockets: Iterable[socket.socket]) -> None:
+        """Accept connections on listening, non-blocking sockets, which :meth:`stop` will close."""
+        if self._given_loop is None:
+            self._current_loop = current_ioloop()
+        for sock in sockets:
+            fd = sock.fileno()
+            self._sockets[fd] = sock
+            self._handlers[fd] = add_accept_handler(sock, self._handle_connection, self.io_loop)
+
+    def add_socket(self, socket: socket.socket) -> None:
+        """Accept connections on one listening, non-blocking socket."""
+        self.add_sockets([socket])
+
+    def stop(self) -> None:
+        """Stop listening and close the sockets; connections that were accepted go on. May be called again."""
+        if self._stopped:
+            return
+        self._stopped = True
+        for fd, sock in self._sockets.items():
+            self._handlers.pop(fd)()
+            sock.close()
+
+    def handle_stream(self, stream: Any, address: Any) -> Awaitable[None] | None:
+        """Serve a connection. Override it, or assign a function to the instance.
+
+        What it raises is logged. With TLS the handshake may still be going on.
+
+        :param stream: an IOStream or SSLIOStream.
+        :param address: the peer's address, as ``socket.accept`` gave it.
+        :returns: an awaitable, which the loop awaits and whose exception it logs. Anything else is ignored.
+        """
+        raise NotImplementedError()
+
+    def _handle_connection(self, connection: socket.socket, address: Any) -> None:
+        """Make a stream of an accepted socket and pass it on."""
+        from tornado_c.iostream import IOStream, SSLIOStream
+
+        stream_class = IOStream
+        if self.ssl_options is not None:
+            stream_class = SSLIOStream
+            try:
+                connection = ssl_wrap_socket(
+                    connection, self.ssl_options, server_side=True, do_handshake_on_connect=False
+                )
+            except OSError as e:
+                connection.close()
+                if not _peer_left(e):
+                    raise
+                return
+        try:
+            stream = stream_class(
+                connection, max_buffer_size=self.max_buffer_size, read_chunk_size=self.read_chunk_size
+            )
+            result = self.handle_stream(stream, address)
+            if result is not None:
+                self._attend(result)
+        except Exception:
+            app_log.error("Error in connection callback", exc_info=True)
+
+    def _attend(self, result: Any) -> None:
+        """Have the loop run an awaitable and log its exception; ignore anything else."""
+        loop = self.io_loop
+        if loop is None:
+            loop = current_ioloop()
+        if not is_future(result):
+            if not inspect.isawaitable(result):
+                return
+            result = asyncio.ensure_future(result, loop=loop.asyncio_loop)
+        loop.add_future(result, lambda future: future.result())
+
+
+def _signature(
+    self: TCPServer,
+    ssl_options: _SSLOptions | None = None,
+    max_buffer_size: int | None = None,
+    read_chunk_size: int | None = None,
+    *,
+    io_loop: Any = None,
+) -> None: ...
+
+
+# What introspection shows in place of (*args, **kwargs).
+TCPServer.__init__.__signature__ = inspect.signature(_signature)  # type: ignore[attr-defined]
+
+_CURRENT_ORDER = ("ssl_options", "max_buffer_size", "read_chunk_size")
+_OLD_ORDER = ("io_loop", *_CURRENT_ORDER)
+
+
+def _sort_arguments(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any, Any, Any]:
+    """Return the constructor's arguments, in the old order, from a call in either generation's order.
+
+    A loop comes first, or None before TLS options or before three more arguments: that is the old order.
+
+    :raises TypeError: there are too many arguments, an unknown one, or one twice.
+    """
+    order: tuple[str, ...] = _CURRENT_ORDER
+    if args and (
+        len(args) > len(order)
+        or hasattr(args[0], "add_handler")
+        or (args[0] is None and ("ssl_options" in kwargs or isinstance(args[-1], (dict, ssl.SSLContext))))
+    ):
+        order = _OLD_ORDER
+    if len(args) > len(order):
+        raise TypeError(f"TCPServer takes at most {len(order)} arguments ({len(args)} given)")
+    given = dict(zip(order, args, strict=False))
+    for name, value in kwargs.items():
+        if name not in _OLD_ORDER:
+            raise TypeError(f"TCPServer got an unexpected keyword argument {name!r}")
+        if name in given:
+            raise TypeError(f"TCPServer got multiple values for argument {name!r}")
+        given[name] = value
+    io_loop, ssl_options, max_buffer_size, read_chunk_size = (given.get(name) for name in _OLD_ORDER)
+    return io_loop, ssl_options, max_buffer_size, read_chunk_size
+
+
+def _check_certificates(ssl_options: _SSLOptions | None) -> None:
+    """Find mistakes in a dictionary of TLS options now rather than at the first connection."""
+    if not isinstance(ssl_options, dict):
+        return
+    if "certfile" not in ssl_options:
+        raise KeyError('missing key "certfile" in ssl_options')
+    for name in ("certfile", "keyfile"):  # the first may hold the key as well
+        if name in ssl_options and not os.path.exists(ssl_options[name]):
+            raise ValueError(f'{name} "{ssl_options[name]}" does not exist')
+
+
+def _peer_left(error: OSError) -> bool:
+    """Tell whether wrapping failed only because the peer, such as a port scanner, was gone again."""
+    if isinstance(error, ssl.SSLError):
+        return bool(error.args[0] == ssl.SSL_ERROR_EOF)
+    # EINVAL is what macOS says of such a connection.
+    return errno_from_exception(error) in (errno.ECONNABORTED, errno.EINVAL)
