@@ -244,7 +244,7 @@ class HTTPServer(TCPServer, Configurable, httputil.HTTPServerConnectionDelegate)
         config.capture_context()
         if not self._accepts_natively():
             return super()._start_accepting(sock)
-        return _core.HTTPListener(self.io_loop._core, config, sock.fileno()).stop
+        return _core.HTTPListener(self.io_loop._core, config, sock, self).stop
 
     def _accepts_natively(self) -> bool:
         """Whether nothing between accept and the callback is overridden, so that C may do all of it."""

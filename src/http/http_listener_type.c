@@ -12,6 +12,7 @@ typedef struct {
     tc_state *state; /* borrowed */
     LoopCore *core;
     HttpConfigObject *config;
+    PyObject *socket, *server; /* kept alive: an application may keep no reference to its server */
     tc_acceptor acceptor;
 } HttpListenerObject;
 
@@ -51,17 +52,20 @@ listener_accepted(tc_acceptor *acceptor, int fd, const struct sockaddr *peer, so
     return st;
 }
 
-PyDoc_STRVAR(listener_doc, "HTTPListener(core, config, fd, /)\n--\n\n"
-                           "Serve HTTP on a listening descriptor, which stays the caller's.");
+PyDoc_STRVAR(listener_doc, "HTTPListener(core, config, socket, server, /)\n--\n\n"
+                           "Serve HTTP on a listening socket; it and the server are kept until stop().");
 
 static PyObject *
 listener_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
     tc_state *state = tc_state_of(type);
-    PyObject *core, *config;
-    int fd;
-    if (state == NULL || !PyArg_ParseTuple(args, "O!O!i:HTTPListener", state->core_type, &core,
-                                           state->http_config_type, &config, &fd)) {
+    PyObject *core, *config, *socket, *server;
+    if (state == NULL || !PyArg_ParseTuple(args, "O!O!OO:HTTPListener", state->core_type, &core,
+                                           state->http_config_type, &config, &socket, &server)) {
+        return NULL;
+    }
+    int fd = PyObject_AsFileDescriptor(socket);
+    if (fd < 0) {
         return NULL;
     }
     HttpListenerObject *self = (HttpListenerObject *)type->tp_alloc(type, 0);
@@ -71,6 +75,8 @@ listener_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     self->state = state;
     self->core = (LoopCore *)Py_NewRef(core);
     self->config = (HttpConfigObject *)Py_NewRef(config);
+    self->socket = Py_NewRef(socket);
+    self->server = Py_NewRef(server);
     self->acceptor.accepted = listener_accepted;
     if (tc_acceptor_start(&self->acceptor, self->core, fd) < 0) {
         Py_DECREF(self);
@@ -98,6 +104,8 @@ listener_traverse(HttpListenerObject *self, visitproc visit, void *arg)
     Py_VISIT(Py_TYPE(self));
     Py_VISIT(self->core);
     Py_VISIT(self->config);
+    Py_VISIT(self->socket);
+    Py_VISIT(self->server);
     return 0;
 }
 
@@ -106,6 +114,8 @@ listener_clear(HttpListenerObject *self)
 {
     tc_acceptor_stop(&self->acceptor);
     Py_CLEAR(self->config);
+    Py_CLEAR(self->socket);
+    Py_CLEAR(self->server);
     return 0;
 }
 
