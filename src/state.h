@@ -66,7 +66,9 @@
     X(context)                                                                                               \
     X(copy)                                                                                                  \
     X(data)                                                                                                  \
+    X(deadline)                                                                                              \
     X(default)                                                                                               \
+    X(delay)                                                                                                 \
     X(delimiter)                                                                                             \
     X(done)                                                                                                  \
     X(end)                                                                                                   \
@@ -106,9 +108,11 @@
     X(start_line)                                                                                            \
     X(streaming_callback)                                                                                    \
     X(time)                                                                                                  \
+    X(timeout)                                                                                               \
     X(total_seconds)                                                                                         \
     X(update)                                                                                                \
     X(value)                                                                                                 \
+    X(when)                                                                                                  \
     X(write)
 
 /* Objects imported when the module is loaded: state-><field> = getattr(import(module), attr). */
