@@ -102,6 +102,7 @@
     X(remove_reader)                                                                                         \
     X(search)                                                                                                \
     X(server_hostname)                                                                                       \
+    X(setblocking)                                                                                           \
     X(set_exception)                                                                                         \
     X(set_result)                                                                                            \
     X(source_traceback)                                                                                      \
@@ -131,6 +132,7 @@
     X(asyncio_task, "asyncio", "Task")                                                                       \
     X(asyncio_timer_handle, "asyncio", "TimerHandle")                                                        \
     X(copyreg_newobj, "copyreg", "__newobj__")                                                               \
+    X(errno_names, "errno", "errorcode")                                                                     \
     X(extract_stack, "asyncio.format_helpers", "extract_stack")                                              \
     X(format_callback_source, "asyncio.format_helpers", "_format_callback_source")                           \
     X(get_logger, "logging", "getLogger")                                                                    \

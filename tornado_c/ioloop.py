@@ -12,6 +12,7 @@ import os
 import random
 import sys
 import threading
+import warnings
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any, ClassVar, Protocol, TypeVar, cast
@@ -81,6 +82,7 @@ class IOLoop(Configurable, _core.IOLoopBase):
         make_current: True makes it this thread's current loop, None (the default) does so where there is no other.
         Raises RuntimeError where the asyncio loop has an IOLoop, or where make_current is True and there is a current one.
         """
+        self._forget_closed_hosts()
         own = asyncio_loop is None
         loop = EventLoop() if asyncio_loop is None else asyncio_loop
         if IOLoop._ioloop_for_asyncio.get(loop) is not None:
@@ -106,6 +108,15 @@ class IOLoop(Configurable, _core.IOLoopBase):
             raise
         if IOLoop._main_instance is None and threading.current_thread() is threading.main_thread():
             IOLoop._main_instance = self
+
+    @staticmethod
+    def _forget_closed_hosts() -> None:
+        """Drop loops that were closed through asyncio, as asyncio.run does: nobody told their IOLoops."""
+        for loop, io_loop in list(IOLoop._ioloop_for_asyncio.items()):
+            if loop.is_closed():
+                IOLoop._ioloop_for_asyncio.pop(loop, None)
+                if io_loop._core is not loop:
+                    io_loop._core.close()
 
     # ---- which loop is current ----
 
@@ -263,7 +274,8 @@ class IOLoop(Configurable, _core.IOLoopBase):
         self.asyncio_loop.set_default_executor(executor)  # type: ignore[arg-type]
 
     def add_callback_from_signal(self, callback: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
-        """As add_callback, from a signal handler."""
+        """As add_callback, from a signal handler. Deprecated: asyncio's add_signal_handler is the better way."""
+        warnings.warn("add_callback_from_signal is deprecated", DeprecationWarning, stacklevel=2)
         self.add_callback(callback, *args, **kwargs)
 
     def _watch_result(self, result: Any) -> None:

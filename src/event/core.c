@@ -96,6 +96,9 @@ tc_core_timer_set(LoopCore *core, tc_timer *timer, double when)
 int
 tc_core_watch(LoopCore *core, tc_watcher *watcher, unsigned events)
 {
+    if (core_check_open(core) < 0) {
+        return -1;
+    }
     int st = tc_poller_set(&core->poller, watcher, events);
     if (TC_LIKELY(st == TC_OK)) {
         return TC_LIKELY(core->host == NULL) ? 0 : tc_guest_watch(core);

@@ -19,6 +19,7 @@ typedef struct tc_task tc_task;
 struct tc_task {
     tc_link link;
     int (*run)(tc_task *task); /* TC_OK or TC_RAISED; unlinked before it is called */
+    PyObject *owner; /* what the queue keeps alive, or NULL: dropped after the run, or when the task is cancelled */
 };
 
 /* A buffer that one event borrows at a time; a nested borrower allocates its own. */
@@ -41,6 +42,7 @@ typedef struct LoopCore {
     double clock_resolution;
     bool closed, stopping, debug;
     bool running; /* thread_id is valid */
+    bool own_time; /* time() is not ours */
     bool polling; /* inside the kernel's wait without the GIL */
     bool capture; /* the next call_soon of a Task's step is to be captured, not queued */
     unsigned long thread_id;
@@ -59,11 +61,13 @@ typedef struct LoopCore {
     PyObject *date_text; /* the Date header of this second, str */
 } LoopCore;
 
-/* The loop's clock, seconds. */
+/* The loop's clock, seconds. A subclass may have a time() of its own (virtual time in tests). */
+double tc_core_own_time(LoopCore *core); /* may run Python */
+
 static inline double
-tc_core_time(const LoopCore *core)
+tc_core_time(LoopCore *core)
 {
-    return tc_clock_now();
+    return TC_LIKELY(!core->own_time) ? tc_clock_now() : tc_core_own_time(core);
 }
 
 /* Queues a call for a coming turn. context NULL: a copy of the current one. Returns the handle (new reference). */
@@ -110,7 +114,10 @@ static inline void
 tc_core_cancel_task(tc_task *task)
 {
     if (tc_list_linked(&task->link)) {
+        PyObject *owner = task->owner;
         tc_list_unlink(&task->link);
+        task->owner = NULL;
+        Py_XDECREF(owner);
     }
 }
 
@@ -152,6 +159,7 @@ int tc_fd_remove(LoopCore *core, int fd, bool write);                      /* 1 
 int tc_fd_set_handler(LoopCore *core, int fd, PyObject *fd_obj, PyObject *handler, unsigned events);
 int tc_fd_update_handler(LoopCore *core, int fd, unsigned events); /* 1, 0 unknown, -1 */
 int tc_fd_remove_handler(LoopCore *core, int fd);
+int tc_fd_of_object(LoopCore *core, PyObject *fd_obj); /* which handler was added with this object, or -1: it may be closed by now */
 PyObject *tc_fd_info(LoopCore *core, int fd);                      /* (events, reader, writer) or None */
 PyObject *tc_fd_list(LoopCore *core);
 PyObject *tc_fd_handlers(LoopCore *core); /* list of the objects given to add_handler */

@@ -99,15 +99,19 @@ fd_apply(LoopCore *core, FdEntry *entry)
         fd_free(entry);
         return 0;
     }
-    if (tc_core_watch(core, &entry->watcher, fd_wanted(entry)) < 0) {
-        if (!entry->watcher.registered) {
-            PyObject *exc = PyErr_GetRaisedException();
-            fd_free(entry);
-            PyErr_SetRaisedException(exc);
-        }
-        return -1;
+    return tc_core_watch(core, &entry->watcher, fd_wanted(entry));
+}
+
+/* After a failed fd_apply and the withdrawal of what it was for: an entry that holds nothing goes. Keeps the exception. */
+static void
+fd_undo(LoopCore *core, FdEntry *entry)
+{
+    PyObject *exc = PyErr_GetRaisedException();
+    if (entry->reader == NULL && entry->writer == NULL && entry->handler == NULL) {
+        tc_core_unwatch(core, &entry->watcher);
+        fd_free(entry);
     }
-    return 0;
+    PyErr_SetRaisedException(exc);
 }
 
 static FdEntry *
@@ -150,7 +154,10 @@ tc_fd_add(LoopCore *core, int fd, bool write, PyObject *handle)
     PyObject *old = *place;
     *place = handle;
     if (fd_apply(core, entry) < 0) {
-        return NULL; /* the entry is gone, and with it our reference */
+        *place = old;
+        fd_undo(core, entry);
+        Py_DECREF(handle);
+        return NULL;
     }
     if (old != NULL) {
         fd_cancel_handle(core, old);
@@ -189,13 +196,33 @@ tc_fd_set_handler(LoopCore *core, int fd, PyObject *fd_obj, PyObject *handler, u
     }
     PyObject *context = PyContext_CopyCurrent();
     if (context == NULL) {
+        fd_undo(core, entry);
         return -1;
     }
     entry->handler = Py_NewRef(handler);
     entry->handler_fd = Py_NewRef(fd_obj);
     entry->handler_context = context;
     entry->handler_events = events;
-    return fd_apply(core, entry);
+    if (fd_apply(core, entry) < 0) {
+        Py_CLEAR(entry->handler);
+        Py_CLEAR(entry->handler_fd);
+        Py_CLEAR(entry->handler_context);
+        fd_undo(core, entry);
+        return -1;
+    }
+    return 0;
+}
+
+int
+tc_fd_of_object(LoopCore *core, PyObject *fd_obj)
+{
+    for (size_t fd = 0; fd < core->poller.slots_cap; fd++) {
+        FdEntry *entry = fd_find(core, (int)fd);
+        if (entry != NULL && entry->handler_fd == fd_obj) {
+            return (int)fd;
+        }
+    }
+    return -1;
 }
 
 int

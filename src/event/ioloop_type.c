@@ -239,6 +239,10 @@ ioloop_enqueue(IOLoopObject *self, const char *name, PyObject *const *args, Py_s
                             : tc_core_call_soon_threadsafe(core, call.callback, call.args, call.nargs, NULL);
     ioloop_call_free(&call);
     if (handle == NULL) {
+        if (core->host != NULL && PyErr_ExceptionMatches(PyExc_RuntimeError)) {
+            PyErr_Clear(); /* the host is closed */
+            Py_RETURN_NONE;
+        }
         return NULL;
     }
     Py_DECREF(handle);
@@ -485,9 +489,16 @@ ioloop_remove_handler(IOLoopObject *self, PyObject *const *args, Py_ssize_t narg
         return NULL;
     }
     LoopCore *core = ioloop_core(self);
-    int fd = core != NULL ? ioloop_fd(self, fd_obj) : -1;
-    if (fd < 0) {
+    if (core == NULL) {
         return NULL;
+    }
+    int fd = PyLong_Check(fd_obj) ? -1 : tc_fd_of_object(core, fd_obj);
+    if (fd < 0 && (fd = ioloop_fd(self, fd_obj)) < 0) {
+        if (!PyErr_ExceptionMatches(PyExc_ValueError)) {
+            return NULL;
+        }
+        PyErr_Clear(); /* a closed file or socket that has no handler */
+        Py_RETURN_NONE;
     }
     tc_fd_remove_handler(core, fd);
     Py_RETURN_NONE;

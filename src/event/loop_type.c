@@ -15,7 +15,7 @@
 /* ---- one turn ---- */
 
 static double
-turn_timeout(const LoopCore *core)
+turn_timeout(LoopCore *core)
 {
     if (core->ready.size > 0 || core->stopping || !tc_list_empty(&core->tasks)) {
         return 0.0;
@@ -24,7 +24,7 @@ turn_timeout(const LoopCore *core)
     if (first == NULL) {
         return -1.0;
     }
-    double left = first->when - tc_clock_now();
+    double when = first->when, left = when - tc_core_time(core);
     return left > 0.0 ? left : 0.0;
 }
 
@@ -35,6 +35,10 @@ turn_wait(LoopCore *core)
     int st = tc_poller_ensure(&core->poller);
     if (st == TC_OK) {
         st = tc_wakeup_ensure(&core->wakeup, &core->poller);
+    }
+    /* A signal's handler that came due while the last turn ran no bytecode must not wait for the next event. */
+    if (PyErr_CheckSignals() < 0) {
+        return -1;
     }
     if (st == TC_OK) {
         double timeout = turn_timeout(core);
@@ -48,6 +52,9 @@ turn_wait(LoopCore *core)
         } else {
             st = tc_poller_wait(&core->poller, timeout);
             core->now = tc_clock_now();
+        }
+        if (TC_UNLIKELY(core->own_time)) {
+            core->now = tc_core_own_time(core);
         }
     }
     if (st < 0 && st != -EINTR) {
@@ -142,12 +149,17 @@ turn_run_tasks(LoopCore *core)
     int status = 0;
     while (!tc_list_empty(&tasks)) {
         tc_task *task = tc_container_of(tasks.next, tc_task, link);
+        PyObject *owner = task->owner;
         tc_list_unlink(&task->link);
-        if (task->run(task) == TC_RAISED) {
+        task->owner = NULL;
+        int st = task->run(task);
+        Py_XDECREF(owner);
+        if (st == TC_RAISED) {
             status = -1;
             break;
         }
     }
+    tc_list_splice(&tasks, &core->tasks);
     tc_list_splice(&core->tasks, &tasks);
     return status;
 }
@@ -200,6 +212,39 @@ core_run_once(LoopCore *core, PyObject *unused)
     Py_RETURN_NONE;
 }
 
+static PyObject *
+core_py_time(LoopCore *core, PyObject *unused)
+{
+    return PyFloat_FromDouble(tc_clock_now());
+}
+
+double
+tc_core_own_time(LoopCore *core)
+{
+    PyObject *value = PyObject_CallMethodNoArgs((PyObject *)core, core->state->str_time);
+    double now = value != NULL ? PyFloat_AsDouble(value) : -1.0;
+    Py_XDECREF(value);
+    if (now == -1.0 && PyErr_Occurred()) {
+        PyErr_WriteUnraisable((PyObject *)core);
+        now = tc_clock_now();
+    }
+    return now;
+}
+
+/* Sees whether time() was overridden in a subclass or replaced on the instance. */
+static int
+core_find_time(LoopCore *core)
+{
+    PyObject *method = PyObject_GetAttr((PyObject *)core, core->state->str_time);
+    if (method == NULL) {
+        return -1;
+    }
+    core->own_time =
+        !(PyCFunction_CheckExact(method) && PyCFunction_GET_FUNCTION(method) == (PyCFunction)core_py_time);
+    Py_DECREF(method);
+    return 0;
+}
+
 PyDoc_STRVAR(core_run_loop_doc, "_run_loop($self, /)\n--\n\nRun turns until stop() was called.");
 
 static PyObject *
@@ -207,7 +252,8 @@ core_run_loop(LoopCore *core, PyObject *unused)
 {
     /* A subclass that replaces _run_once (virtual time, tests) gets its own called. */
     PyObject *method = PyObject_GetAttr((PyObject *)core, core->state->str__run_once);
-    if (method == NULL) {
+    if (method == NULL || core_find_time(core) < 0) {
+        Py_XDECREF(method);
         return NULL;
     }
     bool native = PyCFunction_CheckExact(method) && PyCFunction_GET_FUNCTION(method) == (PyCFunction)core_run_once;
@@ -353,12 +399,6 @@ static PyObject *
 core_call_at(LoopCore *core, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
     return core_schedule(core, "call_at", core->state->str_call_at, 0.0, args, nargs, kwnames);
-}
-
-static PyObject *
-core_py_time(LoopCore *core, PyObject *unused)
-{
-    return PyFloat_FromDouble(tc_core_time(core));
 }
 
 static PyObject *
@@ -534,13 +574,18 @@ core_drop_timers(LoopCore *core)
 {
     tc_timer *timer;
     while ((timer = tc_heap_first(&core->timers)) != NULL) {
-        /* Firing moves a handle's reference to the ready queue, which is cleared next; a native timer just ends. */
         tc_heap_remove(&core->timers, timer);
-        if (tc_handle_of_timer(timer) != NULL) {
-            timer->fire(timer);
-        }
+        Py_XDECREF(tc_handle_of_timer(timer)); /* the heap's reference; a native timer is only forgotten */
     }
     tc_heap_free(&core->timers);
+}
+
+static void
+core_drop_tasks(LoopCore *core)
+{
+    while (!tc_list_empty(&core->tasks)) {
+        tc_core_cancel_task(tc_container_of(core->tasks.next, tc_task, link));
+    }
 }
 
 /* Streams with interest live through their registration: without the loop there will be no event for them. */
@@ -563,6 +608,7 @@ static int
 core_clear(LoopCore *core)
 {
     core_drop_timers(core);
+    core_drop_tasks(core);
     tc_ready_clear(&core->ready);
     core_drop_watchers(core);
     Py_CLEAR(core->done_future);
@@ -582,6 +628,7 @@ static PyObject *
 core_release(LoopCore *core, PyObject *unused)
 {
     core_drop_timers(core);
+    core_drop_tasks(core);
     tc_ready_clear(&core->ready);
     core_drop_watchers(core);
     Py_CLEAR(core->done_future);
@@ -609,7 +656,7 @@ core_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     tc_list_init(&core->tasks);
     core->clock_resolution = tc_clock_resolution();
     core->state = tc_state_of(type);
-    if (core->state == NULL) {
+    if (core->state == NULL || core_find_time(core) < 0) {
         Py_DECREF(core);
         return NULL;
     }
@@ -632,6 +679,9 @@ core_traverse(LoopCore *core, visitproc visit, void *arg)
         if (watcher != NULL) {
             Py_VISIT((PyObject *)watcher->owner);
         }
+    }
+    for (tc_link *link = core->tasks.next; link != NULL && link != &core->tasks; link = link->next) {
+        Py_VISIT(tc_container_of(link, tc_task, link)->owner);
     }
     Py_VISIT(core->done_future);
     Py_VISIT(core->captured);

@@ -320,14 +320,16 @@ stream_connect(StreamObject *self, PyObject *const *args, Py_ssize_t nargs, PyOb
         tc_stream_raise_closed(self);
         return NULL;
     }
-    PyObject *future = NULL;
-    if (callback == NULL && (future = tc_core_future(self->core)) == NULL) {
+    PyObject *future = callback == NULL ? tc_core_future(self->core) : NULL;
+    PyObject *context = callback != NULL ? PyContext_CopyCurrent() : NULL;
+    if (future == NULL && context == NULL) {
         return NULL;
     }
     PyObject *answer = Py_NewRef(future != NULL ? future : Py_None);
     self->connecting = true;
     Py_XSETREF(self->connect_future, future);
     Py_XSETREF(self->connect_callback, Py_XNewRef(callback));
+    Py_XSETREF(self->connect_context, context);
     PyObject *socket = tc_stream_socket(self);
     PyObject *result = socket != NULL ? PyObject_CallMethodOneArg(socket, state->str_connect, v[0]) : NULL;
     Py_XDECREF(socket);
@@ -348,6 +350,9 @@ stream_connect(StreamObject *self, PyObject *const *args, Py_ssize_t nargs, PyOb
             return answer;
         } else {
             self->connecting = false;
+            Py_CLEAR(self->connect_future);
+            Py_CLEAR(self->connect_callback);
+            Py_CLEAR(self->connect_context);
             Py_DECREF(answer);
             return NULL;
         }
@@ -512,6 +517,10 @@ stream_open(StreamObject *self, PyObject *const *args, Py_ssize_t nargs)
     if (tc_args_check("_open", nargs, 5, 5) < 0) {
         return NULL;
     }
+    if (self->core != NULL) {
+        PyErr_SetString(PyExc_RuntimeError, "the stream was initialized already");
+        return NULL;
+    }
     if (!PyObject_TypeCheck(args[1], self->state->core_type)) {
         return PyErr_Format(PyExc_TypeError, "expected a LoopCore, got %.200s", Py_TYPE(args[1])->tp_name);
     }
@@ -575,6 +584,7 @@ stream_traverse(StreamObject *self, visitproc visit, void *arg)
     Py_VISIT(self->consumer);
     Py_VISIT(self->connect_future);
     Py_VISIT(self->connect_callback);
+    Py_VISIT(self->connect_context);
     if (self->read != NULL) {
         Py_VISIT(self->read->pattern);
         Py_VISIT(self->read->future);
@@ -583,7 +593,7 @@ stream_traverse(StreamObject *self, visitproc visit, void *arg)
         Py_VISIT(self->read->context);
     }
     if (self->writes != NULL) {
-        for (size_t i = 0; i < self->writes->nwaiters; i++) {
+        for (size_t i = self->writes->first_waiter; i < self->writes->nwaiters; i++) {
             Py_VISIT(self->writes->waiters[i].future);
             Py_VISIT(self->writes->waiters[i].callback);
             Py_VISIT(self->writes->waiters[i].context);
@@ -598,6 +608,10 @@ stream_clear(StreamObject *self)
     if (self->core != NULL) {
         tc_core_unwatch(self->core, &self->watcher);
     }
+    /* The registration's reference, which nobody else would drop; the collector holds one of its own. */
+    PyObject *owner = self->watcher.owner;
+    self->watcher.owner = NULL;
+    Py_XDECREF(owner);
     Py_CLEAR(self->dict);
     Py_CLEAR(self->error);
     Py_CLEAR(self->close_callback);
@@ -605,6 +619,7 @@ stream_clear(StreamObject *self)
     Py_CLEAR(self->consumer);
     Py_CLEAR(self->connect_future);
     Py_CLEAR(self->connect_callback);
+    Py_CLEAR(self->connect_context);
     if (self->read != NULL) {
         tc_read_clear(self->read);
     }

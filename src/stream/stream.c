@@ -39,6 +39,16 @@ has_interest(const StreamObject *self)
            (self->writes != NULL && self->writes->size > 0) || tc_stream_is_reading(self);
 }
 
+static int
+stream_unwatch(StreamObject *self)
+{
+    tc_core_unwatch(self->core, &self->watcher);
+    PyObject *owner = self->watcher.owner;
+    self->watcher.owner = NULL;
+    Py_XDECREF(owner); /* callers hold a reference of their own */
+    return 0;
+}
+
 int
 tc_stream_update(StreamObject *self)
 {
@@ -49,6 +59,9 @@ tc_stream_update(StreamObject *self)
     bool interest = has_interest(self);
     if (!self->watcher.registered && !interest) {
         return 0;
+    }
+    if (events == 0 && self->hung_up) {
+        return stream_unwatch(self);
     }
     if ((!self->watcher.registered || self->watcher.events != events) &&
         tc_core_watch(self->core, &self->watcher, events) < 0) {
@@ -66,16 +79,38 @@ tc_stream_update(StreamObject *self)
 
 /* ---- events ---- */
 
-/* A watched descriptor reports an error or a hang-up and nobody reads: that cannot be masked, so the stream ends here. */
+/* A watched descriptor reports an error or a hang-up, which cannot be masked. A native consumer learns of it at once. Python may come
+ * to read what the peer sent before it left, so without a reader the descriptor is only no longer watched. */
 static int
-event_hangup(StreamObject *self)
+event_hangup(StreamObject *self, bool reader)
 {
+    if (self->consumer == NULL && !reader) {
+        self->hung_up = true;
+        return TC_OK; /* the update after this event acts on it */
+    }
     int err = 0;
     socklen_t size = sizeof(err);
     if (getsockopt(self->watcher.fd, SOL_SOCKET, SO_ERROR, &err, &size) < 0) {
         err = errno;
     }
     return err != 0 ? tc_stream_close_errno(self, err) : tc_stream_close(self, NULL);
+}
+
+/* As Tornado words it, with the error's name: ECONNREFUSED. */
+static void
+log_connect_error(StreamObject *self, int err)
+{
+    PyObject *number = PyLong_FromLong(err);
+    PyObject *name = number != NULL ? PyObject_GetItem(self->state->errno_names, number) : NULL;
+    if (name == NULL) {
+        PyErr_Clear();
+        name = Py_XNewRef(number);
+    }
+    if (name != NULL) {
+        tc_log(self->state, "general", "warning", "Connect error on fd %d: %S", self->watcher.fd, name);
+    }
+    Py_XDECREF(name);
+    Py_XDECREF(number);
 }
 
 static int
@@ -88,22 +123,23 @@ event_connected(StreamObject *self)
     }
     if (err != 0) {
         if (self->connect_future == NULL) {
-            tc_log(self->state, "general", "warning", "Connect error on fd %d: %s", self->watcher.fd, strerror(err));
+            log_connect_error(self, err);
         }
         return tc_stream_close_errno(self, err);
     }
     self->connecting = false;
-    PyObject *future = self->connect_future, *callback = self->connect_callback;
-    self->connect_future = self->connect_callback = NULL;
+    PyObject *future = self->connect_future, *callback = self->connect_callback, *context = self->connect_context;
+    self->connect_future = self->connect_callback = self->connect_context = NULL;
     int st = TC_OK;
     if (future != NULL) {
         tc_future_resolve(self->state, future, (PyObject *)self);
-    } else if (callback != NULL && tc_stream_call(self, callback, NULL, NULL) < 0) {
+    } else if (callback != NULL && tc_stream_call(self, callback, NULL, context) < 0) {
         st = TC_RAISED;
     }
     Py_XDECREF(future);
     Py_XDECREF(callback);
-    return st;
+    Py_XDECREF(context);
+    return st == TC_OK ? tc_stream_writable(self) : st;
 }
 
 static int
@@ -122,10 +158,35 @@ event_handle(StreamObject *self, unsigned events)
     if ((events & TC_WRITE) && !self->closed && tc_stream_writable(self) == TC_RAISED) {
         return TC_RAISED;
     }
-    if ((events & (TC_ERROR | TC_HUP)) && !self->closed && (!reader || (events & TC_ERROR))) {
-        return event_hangup(self);
+    /* A reader finds the end by itself, once it has read everything before it. */
+    if ((events & (TC_ERROR | TC_HUP)) && !self->closed &&
+        (!reader || ((events & TC_ERROR) && self->drained_socket))) {
+        return event_hangup(self, reader);
     }
     return TC_OK;
+}
+
+/* Sends what the event's handling corked, registers for what is wanted next, reports what went wrong. */
+static int
+event_end(StreamObject *self, bool corked, int st)
+{
+    PyObject *raised = st == TC_RAISED ? PyErr_GetRaisedException() : NULL;
+    if (corked && tc_stream_uncork(self) == TC_RAISED) {
+        st = TC_RAISED;
+    } else if (raised == NULL && tc_stream_update(self) < 0) {
+        st = TC_RAISED;
+    }
+    if (raised != NULL) {
+        PyErr_SetRaisedException(raised);
+    }
+    if (st == TC_RAISED) {
+        /* Nothing of ours raises for the peer's sake: what gets here is a defect or an interrupt. */
+        st = tc_core_report(self->core, "Exception in stream event of", (PyObject *)self);
+        if (st == TC_OK) {
+            st = tc_stream_close(self, NULL);
+        }
+    }
+    return st;
 }
 
 static int
@@ -135,20 +196,7 @@ stream_event(tc_watcher *watcher, unsigned events)
     Py_INCREF(self);
     tc_cork cork;
     bool corked = tc_stream_cork(self, &cork);
-    int st = event_handle(self, events);
-    if (corked && tc_stream_uncork(self) == TC_RAISED) {
-        st = TC_RAISED;
-    }
-    if (st != TC_RAISED && tc_stream_update(self) < 0) {
-        st = TC_RAISED;
-    }
-    if (st == TC_RAISED) {
-        /* Nothing of ours raises for the peer's sake: what gets here is a defect or an interrupt. */
-        st = tc_core_report(self->core, "Exception in stream event of", (PyObject *)self);
-        if (st == TC_OK) {
-            st = tc_stream_close(self, NULL);
-        }
-    }
+    int st = event_end(self, corked, event_handle(self, events));
     Py_DECREF(self);
     return st;
 }
@@ -159,18 +207,9 @@ static int
 resume_run(tc_task *task)
 {
     StreamObject *self = tc_container_of(task, StreamObject, resume_task);
-    Py_INCREF(self);
     tc_cork cork;
     bool corked = tc_stream_cork(self, &cork);
-    int st = self->closed ? TC_OK : tc_stream_offer_buffered(self);
-    if (corked && tc_stream_uncork(self) == TC_RAISED) {
-        st = TC_RAISED;
-    }
-    if (st != TC_RAISED && tc_stream_update(self) < 0) {
-        st = TC_RAISED;
-    }
-    Py_DECREF(self);
-    Py_DECREF(self); /* the task's reference */
+    int st = event_end(self, corked, self->closed ? TC_OK : tc_stream_offer_buffered(self));
     return st;
 }
 
@@ -178,7 +217,7 @@ static void
 resume_later(StreamObject *self)
 {
     if (!tc_list_linked(&self->resume_task.link)) {
-        Py_INCREF(self);
+        self->resume_task.owner = Py_NewRef((PyObject *)self);
         tc_core_defer(self->core, &self->resume_task);
     }
 }
@@ -189,7 +228,7 @@ tc_stream_set_consumer(StreamObject *self, const tc_consumer_class *cls, PyObjec
     assert(self->consumer == NULL && !tc_stream_is_reading(self));
     self->consumer_class = cls;
     self->consumer = Py_NewRef(consumer);
-    self->paused = false;
+    self->paused = self->hung_up = false;
     if (self->buf_len > 0) {
         resume_later(self);
     }
@@ -349,6 +388,7 @@ close_tell(StreamObject *self)
         Py_DECREF(exc);
     }
     Py_CLEAR(self->connect_callback);
+    Py_CLEAR(self->connect_context);
     int st = TC_OK;
     if (self->consumer != NULL) {
         PyObject *consumer = self->consumer;
@@ -379,10 +419,7 @@ tc_stream_close(StreamObject *self, PyObject *exc)
     if (!self->closed) { /* flushing may have found the connection broken */
         self->closed = true;
         self->connecting = false;
-        if (tc_list_linked(&self->resume_task.link)) {
-            tc_list_unlink(&self->resume_task.link);
-            Py_DECREF(self); /* the task's reference */
-        }
+        tc_core_cancel_task(&self->resume_task);
         close_descriptor(self);
         st = close_tell(self);
     }
@@ -423,6 +460,11 @@ tc_stream_socket(StreamObject *self)
         if (self->socket == NULL) {
             return NULL;
         }
+        PyObject *done = PyObject_CallMethodOneArg(self->socket, self->state->str_setblocking, Py_False);
+        if (done == NULL) {
+            return NULL;
+        }
+        Py_DECREF(done);
     }
     return Py_NewRef(self->socket);
 }

@@ -66,9 +66,9 @@ typedef struct {
     tc_piece *pieces; /* [first, count) are to be sent */
     size_t first, count, cap;
     size_t size; /* bytes in all pieces */
-    uint64_t total, done; /* bytes ever written, bytes ever sent */
-    tc_write_waiter *waiters;
-    size_t nwaiters, waiters_cap;
+    uint64_t done; /* bytes sent since this struct was made */
+    tc_write_waiter *waiters; /* [first_waiter, nwaiters) still wait */
+    size_t first_waiter, nwaiters, waiters_cap;
 } tc_writes;
 
 /* Output of one event of ours, joined and sent when the event's handling ends. */
@@ -94,7 +94,7 @@ struct StreamObject {
     tc_read *read;     /* NULL until Python first reads */
     tc_writes *writes; /* NULL until something had to wait */
     tc_cork *cork;     /* inside an event of ours */
-    PyObject *connect_future, *connect_callback;
+    PyObject *connect_future, *connect_callback, *connect_context;
     tc_task resume_task; /* offer what is buffered to the consumer again */
     Py_ssize_t max_buffer_size, read_chunk_size, max_write_buffer_size; /* the last -1: unlimited */
     int family;           /* of the socket: AF_INET... */
@@ -103,6 +103,7 @@ struct StreamObject {
     bool paused;         /* the consumer wants nothing now */
     bool reading_event;  /* stream_read is on the stack */
     bool drained_socket; /* the last recv emptied the socket: no use trying before an event */
+    bool hung_up;        /* the kernel reports a hang-up, which it does unasked: no registration for nothing */
     bool nodelay;        /* TCP_NODELAY as we last set it */
 };
 

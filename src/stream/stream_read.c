@@ -328,11 +328,18 @@ read_ended(StreamObject *self, int err)
     return tc_stream_close_errno(self, err);
 }
 
+/* An application may set the attribute to anything; asking for nothing would look like the end. */
+static size_t
+read_chunk(const StreamObject *self)
+{
+    return self->read_chunk_size > 0 ? (size_t)self->read_chunk_size : TC_STREAM_CHUNK;
+}
+
 /* One recv behind what is buffered. Bytes received; 0 when there is nothing now or the stream was closed; TC_RAISED as -1. */
 static Py_ssize_t
 receive_to_buffer(StreamObject *self)
 {
-    size_t chunk = (size_t)self->read_chunk_size;
+    size_t chunk = read_chunk(self);
     char *room = buffer_room(self, chunk);
     if (room == NULL) {
         return -1;
@@ -358,7 +365,7 @@ static Py_ssize_t
 receive_and_deliver(StreamObject *self)
 {
     bool own;
-    size_t chunk = (size_t)self->read_chunk_size;
+    size_t chunk = read_chunk(self);
     char *scratch = tc_scratch_take(&self->core->input, chunk, &own);
     if (scratch == NULL) {
         return -1;
@@ -491,6 +498,9 @@ tc_stream_start_read(StreamObject *self, const tc_read *request, PyObject *callb
     }
     if (st == TC_RAISED) {
         Py_DECREF(answer);
+        if (tc_stream_is_reading(self)) {
+            tc_read_clear(self->read);
+        }
         return NULL;
     }
     return answer;
@@ -504,10 +514,10 @@ tc_stream_read_closed(StreamObject *self, PyObject *exc)
         return;
     }
     tc_read *read = self->read;
-    size_t used = 0;
+    /* While a consumer looks at the buffer nothing may be taken from it. */
+    size_t size = self->reading_event ? 0 : self->buf_len, used = 0;
     if (read->kind == TC_READ_CLOSE) {
         if (self->error == NULL || tc_error_is_connreset(self->state, self->error)) {
-            size_t size = self->buf_len;
             if (read_finish(self, buffered(self), size) == TC_RAISED) {
                 PyErr_WriteUnraisable((PyObject *)self);
             }
@@ -516,8 +526,8 @@ tc_stream_read_closed(StreamObject *self, PyObject *exc)
             }
             return;
         }
-    } else if (self->buf_len > 0 && read->streaming == NULL) {
-        Py_ssize_t n = read_find(self, buffered(self), self->buf_len);
+    } else if (size > 0 && read->streaming == NULL) {
+        Py_ssize_t n = read_find(self, buffered(self), size);
         if (n == FIND_RAISED) {
             PyErr_Clear();
         }

@@ -37,7 +37,7 @@ writes_append(StreamObject *self, PyObject *owner, const char *data, size_t size
         return TC_RAISED;
     }
     if (w->count == w->cap) {
-        if (w->first > 0) {
+        if (w->first > w->cap / 2) {
             memmove(w->pieces, w->pieces + w->first, (w->count - w->first) * sizeof(tc_piece));
             w->count -= w->first;
             w->first = 0;
@@ -107,6 +107,28 @@ writes_advance(tc_writes *w, size_t sent)
     }
 }
 
+/* The first of those who wait, if it waits for no more than `index`; the caller owns what it holds. */
+static bool
+waiters_take(tc_writes *w, uint64_t index, tc_write_waiter *waiter)
+{
+    if (w->first_waiter == w->nwaiters || w->waiters[w->first_waiter].index > index) {
+        return false;
+    }
+    *waiter = w->waiters[w->first_waiter++];
+    if (w->first_waiter == w->nwaiters) {
+        w->first_waiter = w->nwaiters = 0;
+    }
+    return true;
+}
+
+static void
+waiter_free(tc_write_waiter *waiter)
+{
+    Py_XDECREF(waiter->future);
+    Py_XDECREF(waiter->callback);
+    Py_XDECREF(waiter->context);
+}
+
 static bool
 writes_pending(const StreamObject *self)
 {
@@ -120,10 +142,8 @@ tc_writes_free(tc_writes *w)
         return;
     }
     writes_drop_pieces(w);
-    for (size_t i = 0; i < w->nwaiters; i++) {
-        Py_XDECREF(w->waiters[i].future);
-        Py_XDECREF(w->waiters[i].callback);
-        Py_XDECREF(w->waiters[i].context);
+    for (tc_write_waiter waiter; waiters_take(w, UINT64_MAX, &waiter);) {
+        waiter_free(&waiter);
     }
     PyMem_Free(w->waiters);
     PyMem_Free(w->pieces);
@@ -147,9 +167,7 @@ waiter_tell(StreamObject *self, tc_write_waiter waiter) /* steals what it holds 
     } else if (tc_stream_call(self, waiter.callback, NULL, waiter.context) < 0) {
         st = TC_RAISED;
     }
-    Py_XDECREF(waiter.future);
-    Py_XDECREF(waiter.callback);
-    Py_XDECREF(waiter.context);
+    waiter_free(&waiter);
     return st;
 }
 
@@ -158,9 +176,8 @@ static int
 waiters_wake(StreamObject *self)
 {
     tc_writes *w = self->writes;
-    while (w->nwaiters > 0 && w->waiters[0].index <= w->done) {
-        tc_write_waiter waiter = w->waiters[0];
-        memmove(w->waiters, w->waiters + 1, --w->nwaiters * sizeof(*w->waiters));
+    tc_write_waiter waiter;
+    while (w != NULL && waiters_take(w, w->done, &waiter)) {
         if (waiter_tell(self, waiter) == TC_RAISED) {
             return TC_RAISED;
         }
@@ -209,6 +226,11 @@ tc_stream_wait_written(StreamObject *self, PyObject *callback)
         Py_XDECREF(context);
         return NULL;
     }
+    if (w->nwaiters == w->waiters_cap && w->first_waiter > w->waiters_cap / 2) {
+        w->nwaiters -= w->first_waiter;
+        memmove(w->waiters, w->waiters + w->first_waiter, w->nwaiters * sizeof(*w->waiters));
+        w->first_waiter = 0;
+    }
     if (w->nwaiters == w->waiters_cap) {
         size_t cap = w->waiters_cap != 0 ? w->waiters_cap * 2 : 4;
         tc_write_waiter *waiters = PyMem_Realloc(w->waiters, cap * sizeof(*waiters));
@@ -238,15 +260,11 @@ tc_stream_write_closed(StreamObject *self, PyObject *exc)
         return;
     }
     writes_drop_pieces(w);
-    while (w->nwaiters > 0) {
-        tc_write_waiter waiter = w->waiters[0];
-        memmove(w->waiters, w->waiters + 1, --w->nwaiters * sizeof(*w->waiters));
+    for (tc_write_waiter waiter; waiters_take(w, UINT64_MAX, &waiter);) {
         if (waiter.future != NULL) {
             tc_future_fail_quietly(self->state, waiter.future, exc);
         }
-        Py_XDECREF(waiter.future);
-        Py_XDECREF(waiter.callback);
-        Py_XDECREF(waiter.context);
+        waiter_free(&waiter);
     }
 }
 
@@ -302,17 +320,15 @@ writes_send(StreamObject *self)
 int
 tc_stream_writable(StreamObject *self)
 {
-    if (self->writes == NULL) {
-        return TC_OK;
-    }
-    bool waited = writes_pending(self);
-    if (writes_send(self) == TC_RAISED) {
+    bool pending = writes_pending(self);
+    if (pending && writes_send(self) == TC_RAISED) {
         return TC_RAISED;
     }
-    if (!self->closed && waiters_wake(self) == TC_RAISED) {
-        return TC_RAISED;
+    /* Somebody may wait for nothing: an empty write while connecting. */
+    if (self->closed || waiters_wake(self) == TC_RAISED) {
+        return self->closed ? TC_OK : TC_RAISED;
     }
-    if (waited && !self->closed && !writes_pending(self) && self->consumer != NULL) {
+    if (pending && !self->closed && !writes_pending(self) && self->consumer != NULL) {
         return self->consumer_class->drained(self->consumer);
     }
     return TC_OK;
@@ -337,8 +353,11 @@ send_or_queue(StreamObject *self, const char *head, size_t head_size, const char
             return tc_stream_close_errno(self, (int)-n);
         }
         sent = (size_t)n;
+        if (self->writes != NULL) {
+            self->writes->done += sent;
+        }
         if (TC_LIKELY(sent == head_size + size)) {
-            return TC_OK;
+            return waiters_wake(self);
         }
     }
     if (sent < head_size) {
