@@ -6,10 +6,11 @@ TORNADO_C_DEBUG=1      -O1, assertions on
 TORNADO_C_SANITIZE=1   as DEBUG, with AddressSanitizer and UndefinedBehaviorSanitizer
 TORNADO_C_COVERAGE=1   as DEBUG, with gcov instrumentation
 TORNADO_C_JOBS=N       compilers run at once (default: the number of processors)
+
+Everything else about the package is in pyproject.toml.
 """
 
 import os
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from setuptools.command.build_ext import build_ext
 HERE = Path(__file__).parent
 SOURCES = sorted(p.relative_to(HERE).as_posix() for p in (HERE / "src").rglob("*.c"))
 HEADERS = sorted(p.relative_to(HERE).as_posix() for p in (HERE / "src").rglob("*.h"))
+VARIANTS = ("DEBUG", "SANITIZE", "COVERAGE")
 
 
 def switched_on(name: str) -> bool:
@@ -30,27 +32,36 @@ def compile_flags() -> tuple[list[str], list[str]]:
     compile_args = ["-std=gnu11", "-fvisibility=hidden", "-Wall", "-Wextra", "-Wno-unused-parameter"]
     compile_args += ["-Wno-missing-field-initializers", "-Wno-cast-function-type"]
     link_args: list[str] = []
-    sanitize, coverage = switched_on("SANITIZE"), switched_on("COVERAGE")
-    if sanitize or coverage or switched_on("DEBUG"):
+    if any(map(switched_on, VARIANTS)):
         compile_args += ["-g", "-O1", "-UNDEBUG", "-DTC_DEBUG"]
     else:
         compile_args += ["-O3", "-fno-semantic-interposition", "-fno-plt"]
-    if sanitize:
+    if switched_on("SANITIZE"):
         compile_args += ["-fsanitize=address,undefined", "-fno-omit-frame-pointer", "-fno-wrapv"]
         link_args += ["-fsanitize=address,undefined"]
-    if coverage:
+    if switched_on("COVERAGE"):
         compile_args += ["--coverage"]
         link_args += ["--coverage"]
     return compile_args, link_args
 
 
 class ParallelBuildExt(build_ext):
-    """Compiles the stale files of an extension side by side."""
+    """Compiles an extension's stale files side by side, then always links.
+
+    A file is stale when it, any header or this script is newer than its object; objects of different
+    switches lie in different folders. setuptools by itself compiles one file after another, and all or
+    nothing."""
+
+    def finalize_options(self) -> None:
+        super().finalize_options()
+        variant = "".join(f"-{name.lower()}" for name in VARIANTS if switched_on(name))
+        if variant and not self.build_temp.endswith(variant):
+            self.build_temp += variant
 
     def build_extension(self, ext: Extension) -> None:
         compiler = self.compiler
-        newest_header = max((os.path.getmtime(h) for h in ext.depends), default=0.0)
-        newest_header = max(newest_header, os.path.getmtime(__file__))
+        rebuild_all = self.force
+        newest = max(os.path.getmtime(path) for path in (*ext.depends, __file__))
 
         def compile_files(
             sources,
@@ -70,7 +81,7 @@ class ParallelBuildExt(build_ext):
             def compile_one(obj: str) -> None:
                 src, suffix = build[obj]
                 stamp = os.path.getmtime(obj) if os.path.exists(obj) else -1.0
-                if self.force or stamp < max(os.path.getmtime(src), newest_header):
+                if rebuild_all or stamp < max(os.path.getmtime(src), newest):
                     compiler._compile(obj, src, suffix, cc_args, extra_postargs, pp_opts)
 
             jobs = int(os.environ.get("TORNADO_C_JOBS", "0")) or os.cpu_count() or 1
@@ -79,11 +90,11 @@ class ParallelBuildExt(build_ext):
             return objects
 
         compiler.compile = compile_files
-        if self.inplace or os.path.exists(self.get_ext_fullpath(ext.name)):
-            # The base class skips the whole extension when the library is newer than every file;
-            # the check above is finer, and linking is cheap.
-            self.force_link = True
-        super().build_extension(ext)
+        self.force = compiler.force = True  # past the checks of setuptools: those above are finer
+        try:
+            super().build_extension(ext)
+        finally:
+            self.force = rebuild_all
 
 
 compile_args, link_args = compile_flags()
@@ -101,8 +112,4 @@ setup(
         )
     ],
     cmdclass={"build_ext": ParallelBuildExt},
-    packages=["tornado_c", "tornado_c._web"] if (HERE / "tornado_c/_web").is_dir() else ["tornado_c"],
 )
-
-if sys.version_info < (3, 11):
-    sys.exit("tornado_c needs CPython 3.11 or newer")

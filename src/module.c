@@ -109,6 +109,11 @@ module_clear(PyObject *module)
     tc_handle_clear_freelists(state);
     Py_CLEAR(state->ioloop_run);
     Py_CLEAR(state->stream_run_callback);
+    Py_CLEAR(state->http_1_0);
+    Py_CLEAR(state->http_1_1);
+    Py_CLEAR(state->keep_alive_value);
+    Py_CLEAR(state->str_Content_Length);
+    Py_CLEAR(state->str_Transfer_Encoding);
     Py_CLEAR(state->kw_fileno);
     Py_CLEAR(state->kw_context);
     Py_CLEAR(state->kw_loop);

@@ -17,12 +17,21 @@
     X(stream, tc_stream_init_type)                                                                           \
     X(header_names, tc_header_names_init_type)                                                               \
     X(header_pairs, tc_header_pairs_init_type)                                                               \
-    X(headers, tc_headers_init_type)
+    X(headers, tc_headers_init_type)                                                                         \
+    X(request, tc_request_init_type)                                                                         \
+    X(http_config, tc_http_config_init_type)                                                                 \
+    X(http_conn, tc_http_conn_init_type)                                                                     \
+    X(http_listener, tc_http_listener_init_type)
 
 /* Interned attribute, method and keyword names: state->str_<name>. */
 #define TC_NAMES(X)                                                                                          \
+    X(Connection)                                                                                            \
+    X(GET)                                                                                                   \
+    X(HEAD)                                                                                                  \
+    X(POST)                                                                                                  \
     X(__dict__)                                                                                              \
     X(__getstate__)                                                                                          \
+    X(_apply_xheaders)                                                                                       \
     X(_args)                                                                                                 \
     X(_as_list)                                                                                              \
     X(_cancelled)                                                                                            \
@@ -34,8 +43,10 @@
     X(_log_callback_exception)                                                                               \
     X(_log_slow)                                                                                             \
     X(_normalize_header)                                                                                     \
+    X(_parse_body)                                                                                           \
     X(_run)                                                                                                  \
     X(_run_once)                                                                                             \
+    X(_unapply_xheaders)                                                                                     \
     X(_watch_result)                                                                                         \
     X(add)                                                                                                   \
     X(add_reader)                                                                                            \
@@ -48,6 +59,8 @@
     X(call_soon_threadsafe)                                                                                  \
     X(callback)                                                                                              \
     X(cancel)                                                                                                \
+    X(chunk)                                                                                                 \
+    X(chunked)                                                                                               \
     X(close)                                                                                                 \
     X(connect)                                                                                               \
     X(context)                                                                                               \
@@ -64,31 +77,39 @@
     X(family)                                                                                                \
     X(fd)                                                                                                    \
     X(fileno)                                                                                                \
+    X(finish)                                                                                                \
     X(get_all)                                                                                               \
     X(handle)                                                                                                \
     X(handler)                                                                                               \
     X(headers)                                                                                               \
+    X(http)                                                                                                  \
     X(items)                                                                                                 \
     X(key)                                                                                                   \
     X(line)                                                                                                  \
+    X(lower)                                                                                                 \
     X(max_bytes)                                                                                             \
     X(message)                                                                                               \
     X(name)                                                                                                  \
     X(num_bytes)                                                                                             \
     X(parse_line)                                                                                            \
     X(partial)                                                                                               \
+    X(protocol)                                                                                              \
+    X(query_arguments)                                                                                       \
     X(regex)                                                                                                 \
+    X(remote_ip)                                                                                             \
     X(remove_reader)                                                                                         \
     X(search)                                                                                                \
     X(server_hostname)                                                                                       \
     X(set_exception)                                                                                         \
     X(set_result)                                                                                            \
     X(source_traceback)                                                                                      \
+    X(start_line)                                                                                            \
     X(streaming_callback)                                                                                    \
     X(time)                                                                                                  \
     X(total_seconds)                                                                                         \
     X(update)                                                                                                \
-    X(value)
+    X(value)                                                                                                 \
+    X(write)
 
 /* Objects imported when the module is loaded: state-><field> = getattr(import(module), attr). */
 #if PY_VERSION_HEX < 0x030e0000
@@ -118,16 +139,25 @@
 /* Python classes over our C bases and exceptions, which the Python modules hand over with
  * _core.register(NAME, object) when they are imported: state->face_<name>. */
 #define TC_FACES(X)                                                                                          \
+    X(HTTPConnection)                                                                                        \
     X(HTTPHeaders)                                                                                           \
     X(HTTPInputError)                                                                                        \
     X(HTTPOutputError)                                                                                       \
+    X(HTTPRequestContext)                                                                                    \
+    X(HTTPServerRequest)                                                                                     \
     X(IOStream)                                                                                              \
     X(StreamBufferFullError)                                                                                 \
     X(StreamClosedError)                                                                                     \
     X(UnsatisfiableReadError)                                                                                \
     X(header_names)                                                                                          \
     X(httputil_globals)                                                                                      \
+    X(load_cookies)                                                                                          \
     X(normalize_header)                                                                                      \
+    X(parse_body)                                                                                            \
+    X(parse_int)                                                                                             \
+    X(parse_query)                                                                                           \
+    X(split_host_and_port)                                                                                   \
+    X(watch_request_task)                                                                                    \
     X(wrap_awaitable)
 
 /* Dead handles kept for the next call_soon. */
@@ -151,6 +181,9 @@ typedef struct tc_state {
 #undef TC_X
     PyObject *ioloop_run;          /* the function that a queued callback's handle calls */
     PyObject *stream_run_callback; /* the same for a stream's user callback */
+    PyObject *http_1_0, *http_1_1; /* "HTTP/1.0", "HTTP/1.1" */
+    PyObject *keep_alive_value;    /* "Keep-Alive" */
+    PyObject *str_Content_Length, *str_Transfer_Encoding;
     PyObject *kw_fileno;           /* ("fileno",) */
     PyObject *kw_context;          /* ("context",) */
     PyObject *kw_loop;             /* ("loop",) */

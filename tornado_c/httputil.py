@@ -13,8 +13,10 @@ import datetime
 import email.utils
 import http.cookies
 import re
+import ssl
 import time
 import unicodedata
+import warnings
 from collections.abc import Awaitable, Iterable, Iterator, Mapping
 from functools import lru_cache
 from http.client import responses as responses
@@ -127,8 +129,97 @@ class HTTPHeaders(_core.HeadersBase, collections.abc.MutableMapping[str, str]):
         def __init__(self, *args: Any, **kwargs: str) -> None: ...
 
 
-# HTTPServerRequest (a class over _core.RequestBase) belongs here. It calls the three functions below,
-# when somebody first asks for arguments, cookies or the parsed body.
+class HTTPServerRequest(_core.RequestBase):
+    """One request to a server.
+
+    Attributes, all str unless said otherwise: `method`, `uri`, `path`, `query`, `version`, `headers` (`HTTPHeaders`), `body` (bytes),
+    `remote_ip`, `protocol` ("http" or "https"), `host`, `host_name`, `arguments`, `query_arguments` and `body_arguments` (name to
+    list of bytes), `files` (name to list of `HTTPFile`), `cookies`, `connection`. Those of a request that came over the
+    network are made from its head when they are first asked for; all can be assigned.
+
+    start_line: a `RequestStartLine`; method, uri and version in its place are deprecated, as is host. Raises `HTTPInputError` for a
+    Host that is missing in HTTP/1.1 or malformed, and for a query string with too many arguments.
+    """
+
+    def __init__(
+        self,
+        method: str | None = None,
+        uri: str | None = None,
+        version: str = "HTTP/1.0",
+        headers: HTTPHeaders | None = None,
+        body: bytes | None = None,
+        host: str | None = None,
+        files: dict[str, list[HTTPFile]] | None = None,
+        connection: Any = None,
+        start_line: RequestStartLine | None = None,
+        server_connection: object | None = None,
+    ) -> None:
+        if method is not None or uri is not None:
+            warnings.warn(
+                "HTTPServerRequest's arguments method, uri and version are deprecated and will be removed "
+                "in Tornado 6.7; pass start_line instead.",
+                DeprecationWarning,
+                stacklevel=2,
+            )
+        if start_line is None:
+            warnings.warn(
+                "HTTPServerRequest's argument start_line will be required in Tornado 6.7.",
+                DeprecationWarning,
+                stacklevel=2,
+            )
+            start_line = RequestStartLine(method or "GET", uri or "/", version)
+        self.method, self.uri, self.version = start_line
+        self.headers = headers or HTTPHeaders()
+        if host is not None:
+            warnings.warn(
+                "HTTPServerRequest's argument host is deprecated and will be removed in Tornado 6.7; "
+                'set headers["Host"] instead.',
+                DeprecationWarning,
+                stacklevel=2,
+            )
+            self.headers["Host"] = host
+        self.body = body or b""
+        context = getattr(connection, "context", None)
+        self.remote_ip = getattr(context, "remote_ip", None)
+        self.protocol = getattr(context, "protocol", "http")
+        self.host = _checked_host(self.headers, self.version)
+        self.host_name = split_host_and_port(self.host.lower())[0]
+        self.files = files or {}
+        self.connection = connection
+        self.server_connection = server_connection
+        if self.uri is not None:
+            self.path, _, self.query = self.uri.partition("?")
+        self.query_arguments = _parse_query(self.query)
+        self.body_arguments = {}
+
+    def get_ssl_certificate(self, binary_form: bool = False) -> dict[str, Any] | bytes | None:
+        """The client's certificate, None if it gave none: a dict, or DER bytes with `binary_form`."""
+        if self.connection is None:
+            return None
+        try:
+            return self.connection.stream.socket.getpeercert(binary_form=binary_form)
+        except ssl.SSLError:
+            return None
+
+    def __repr__(self) -> str:
+        names = ("protocol", "host", "method", "uri", "version", "remote_ip")
+        shown = ", ".join(f"{name}={getattr(self, name)!r}" for name in names)
+        return f"{type(self).__name__}({shown})"
+
+
+def _checked_host(headers: HTTPHeaders, version: str) -> str:
+    """The Host header of a request; HTTP/1.0 may do without."""
+    host = headers.get("Host")
+    if host is None:
+        if version != "HTTP/1.0":
+            raise HTTPInputError("Missing Host header")
+        host = "127.0.0.1"
+    if not _ABNF.host.fullmatch(host):
+        raise HTTPInputError(f"Invalid Host header: {host!r}")
+    if "," in host:
+        # No DNS name has a comma: a proxy has joined several Host headers, which are forbidden.
+        raise HTTPInputError(f"Multiple host headers not allowed: {host!r}")
+    return host
 
 
 def _parse_query(query: str) -> dict[str, list[bytes]]:
@@ -679,3 +770,9 @@ _core.register("httputil_globals", globals())
 _core.register("HTTPHeaders", HTTPHeaders)
 _core.register("HTTPInputError", HTTPInputError)
 _core.register("HTTPOutputError", HTTPOutputError)
+_core.register("HTTPServerRequest", HTTPServerRequest)
+_core.register("parse_query", _parse_query)
+_core.register("parse_body", _parse_body)
+_core.register("load_cookies", _load_cookies)
+_core.register("parse_int", parse_int)
+_core.register("split_host_and_port", split_host_and_port)

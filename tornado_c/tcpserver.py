@@ -147,7 +147,11 @@ class TCPServer:
         for sock in sockets:
             fd = sock.fileno()
             self._sockets[fd] = sock
-            self._handlers[fd] = add_accept_handler(sock, self._handle_connection, self.io_loop)
+            self._handlers[fd] = self._start_accepting(sock)
+
+    def _start_accepting(self, sock: socket.socket) -> Callable[[], None]:
+        """Accept connections on a listening socket; return what ends that."""
+        return add_accept_handler(sock, self._handle_connection, self.io_loop)
 
     def add_socket(self, socket: socket.socket) -> None:
         """Accept connections on one listening, non-blocking socket."""
@@ -175,10 +179,12 @@ class TCPServer:
 
     def _handle_connection(self, connection: socket.socket, address: Any) -> None:
         """Make a stream of an accepted socket and pass it on."""
-        from tornado_c.iostream import IOStream, SSLIOStream
+        from tornado_c.iostream import IOStream
 
-        stream_class = IOStream
+        stream_class: Any = IOStream
         if self.ssl_options is not None:
+            from tornado_c.iostream import SSLIOStream
+
             stream_class = SSLIOStream
             try:
                 connection = ssl_wrap_socket(

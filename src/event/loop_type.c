@@ -534,9 +534,11 @@ core_drop_timers(LoopCore *core)
 {
     tc_timer *timer;
     while ((timer = tc_heap_first(&core->timers)) != NULL) {
-        /* Firing moves a handle's reference to the ready queue, which is cleared next; native timers are told likewise. */
+        /* Firing moves a handle's reference to the ready queue, which is cleared next; a native timer just ends. */
         tc_heap_remove(&core->timers, timer);
-        timer->fire(timer);
+        if (tc_handle_of_timer(timer) != NULL) {
+            timer->fire(timer);
+        }
     }
     tc_heap_free(&core->timers);
 }

@@ -16,6 +16,20 @@ typedef struct HttpConnObject HttpConnObject;
  * below may be called in place of the methods write_headers, write and finish. */
 bool tc_http_conn_check(tc_state *state, PyObject *obj);
 
+/* The connection if obj is one of ours, whatever it overrides; else NULL. */
+HttpConnObject *tc_http_conn_of(tc_state *state, PyObject *obj);
+
+/* The client's address and the scheme, as request.remote_ip and request.protocol; borrowed, NULL with an exception. */
+PyObject *tc_http_conn_remote_ip(HttpConnObject *self);
+PyObject *tc_http_conn_protocol(HttpConnObject *self);
+
+/* What is called, without arguments, when the client goes away before its request is answered; NULL for nothing. */
+void tc_http_conn_set_close_callback(HttpConnObject *self, PyObject *callback);
+PyObject *tc_http_conn_close_callback(HttpConnObject *self); /* borrowed, or NULL */
+
+/* Writes raw bytes of an answer (the interface of 2.x-4.x; str is encoded as UTF-8); callback (or NULL) is called when they are sent. */
+int tc_http_conn_write_raw(HttpConnObject *self, PyObject *chunk, PyObject *callback);
+
 /* Writes the status line, the headers (HTTPHeaders; Connection and Transfer-Encoding are added to it as Tornado does) and the
  * first piece of body (bytes, may be NULL). 0, or -1 with what write_headers raises (HTTPOutputError, ValueError). A closed connection is no
  * error: nothing is written. */

@@ -189,7 +189,8 @@ done_future(StreamObject *self)
 PyObject *
 tc_stream_wait_written(StreamObject *self, PyObject *callback)
 {
-    bool done = tc_stream_unsent(self) == 0 && !self->connecting;
+    /* Corked bytes count as sent: they leave before the loop waits again, or join the queue. */
+    bool done = !writes_pending(self) && !self->connecting;
     if (done && callback == NULL) {
         return done_future(self);
     }
@@ -301,19 +302,17 @@ writes_send(StreamObject *self)
 int
 tc_stream_writable(StreamObject *self)
 {
-    if (!writes_pending(self)) {
+    if (self->writes == NULL) {
         return TC_OK;
     }
+    bool waited = writes_pending(self);
     if (writes_send(self) == TC_RAISED) {
         return TC_RAISED;
     }
-    if (self->closed) {
-        return TC_OK;
-    }
-    if (waiters_wake(self) == TC_RAISED) {
+    if (!self->closed && waiters_wake(self) == TC_RAISED) {
         return TC_RAISED;
     }
-    if (!self->closed && !writes_pending(self) && self->consumer != NULL) {
+    if (waited && !self->closed && !writes_pending(self) && self->consumer != NULL) {
         return self->consumer_class->drained(self->consumer);
     }
     return TC_OK;

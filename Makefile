@@ -1,0 +1,83 @@
+# The tasks of development; `make` lists them. Everything is built below build/ and installed into $(VENV).
+
+PYTHON ?= python3
+DEBUG_PYTHON ?= python3.11-dbg
+VENV ?= .venv
+SECONDS ?= 20
+BENCH ?=
+CC ?= cc
+
+PY := $(abspath $(VENV))/bin/python
+PYTEST := $(abspath $(VENV))/bin/pytest
+LIBASAN = $(shell $(CC) -print-file-name=libasan.so) $(shell $(CC) -print-file-name=libubsan.so)
+
+.DEFAULT_GOAL := help
+.PHONY: help dev test test-debug ctest asan asan-run leaks leaks-run fuzz lint bench conformance clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo "Variables: PYTHON=$(PYTHON) VENV=$(VENV) SECONDS=$(SECONDS) DEBUG_PYTHON=$(DEBUG_PYTHON) BENCH='flags of compare.py'"
+
+# An environment that .ci/run or a developer has filled is taken as it is.
+$(VENV)/.ready:
+	test -x $(PY) || $(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install --quiet 'setuptools>=77' ruff docutils pygments
+	$(PY) -m pip install --quiet --no-build-isolation --editable '.[test]'
+	touch $@
+
+dev: $(VENV)/.ready ## set up $(VENV) and build the extension in place, what is stale only
+	$(PY) setup.py --quiet build_ext --inplace
+
+test: dev ## the test suite on an in-place build
+	$(PYTEST)
+
+test-debug: $(VENV)/.ready ## the test suite with assertions on, in development mode
+	TORNADO_C_DEBUG=1 $(PY) setup.py --quiet build --build-base build/debug --build-lib build/debug/lib
+	PYTHONDEVMODE=1 PYTHONPATH=$(abspath build/debug/lib) $(PYTEST)
+
+ctest: ## native tests of the plain-C machines under ASan and UBSan
+	$(MAKE) -C tests/c check
+
+asan: $(VENV)/.ready ## the test suite on a build with AddressSanitizer and UndefinedBehaviorSanitizer
+	@case "$(LIBASAN)" in \
+	    /*) $(MAKE) --no-print-directory asan-run;; \
+	    *) echo "asan: skipped, $(CC) has no libasan.so";; \
+	esac
+
+asan-run:
+	TORNADO_C_SANITIZE=1 $(PY) setup.py --quiet build --build-base build/asan --build-lib build/asan/lib
+	LD_PRELOAD="$(LIBASAN)" PYTHONMALLOC=malloc ASAN_OPTIONS=detect_leaks=0 \
+	    UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 PYTHONPATH=$(abspath build/asan/lib) $(PYTEST)
+
+leaks: ## the scenarios of tests/leaks under a debug interpreter, $(DEBUG_PYTHON)
+	@if command -v $(DEBUG_PYTHON) >/dev/null; then \
+	    $(MAKE) --no-print-directory leaks-run; \
+	else echo "leaks: skipped, $(DEBUG_PYTHON) is not installed"; fi
+
+leaks-run:
+	test -e build/leaks/venv/.ready || { $(DEBUG_PYTHON) -m venv build/leaks/venv && \
+	    build/leaks/venv/bin/python -m pip install --quiet 'setuptools>=77' && touch build/leaks/venv/.ready; }
+	TORNADO_C_DEBUG=1 build/leaks/venv/bin/python setup.py --quiet build --build-base build/leaks --build-lib build/leaks/lib
+	PYTHONPATH=$(abspath build/leaks/lib) build/leaks/venv/bin/python tests/leaks/run.py
+
+fuzz: ## libFuzzer on the parsers, $(SECONDS) seconds for each target
+	$(MAKE) -C tests/fuzz run SECONDS=$(SECONDS)
+
+conformance: $(VENV)/.ready ## the suites of Tornado and asyncio, as far as they apply
+	$(PY) -m pip install --quiet '.[conformance]'
+	$(PYTEST) -m conformance
+
+lint: $(VENV)/.ready ## ruff, clang-format and the documents
+	$(PY) -m ruff check setup.py tornado_c tests examples
+	@if command -v clang-format-14 >/dev/null; then \
+	    clang-format-14 --dry-run -Werror $$(git ls-files '*.c' '*.h'); \
+	else echo "lint: skipped clang-format-14, it is not installed"; fi
+	for file in *.rst; do $(PY) -m docutils --strict --writer=html5 $$file /dev/null || exit 1; done
+
+bench: $(VENV)/.ready ## the limit, stock Tornado and ours side by side; then system calls (BENCH="--rows ...")
+	$(PY) -m pip install --quiet .
+	$(PY) tests/bench/compare.py $(BENCH)
+	$(PY) tests/bench/syscalls.py
+
+clean: ## remove what was built
+	rm -rf build dist *.egg-info tornado_c/_core*.so

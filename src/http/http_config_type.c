@@ -1,0 +1,151 @@
+/* HTTPConfig: the settings and lists that the connections of one server share (http_config.h). */
+#include "http/http_conn_parts.h"
+
+#include "base/args.h"
+
+int
+tc_http_config_bind(HttpConfigObject *self, LoopCore *core)
+{
+    if (TC_LIKELY(self->core == core)) {
+        return 0;
+    }
+    if (self->core != NULL && !self->core->closed && !tc_list_empty(&self->connections)) {
+        PyErr_SetString(PyExc_RuntimeError, "the server's connections belong to another loop");
+        return -1;
+    }
+    tc_timeouts_stop(&self->head_timeouts);
+    tc_timeouts_stop(&self->body_timeouts);
+    Py_XSETREF(self->core, (LoopCore *)Py_NewRef((PyObject *)core));
+    core->now = tc_core_time(core);
+    tc_timeouts_init(&self->head_timeouts, core, self->idle_timeout, tc_http_conn_expired);
+    tc_timeouts_init(&self->body_timeouts, core, self->body_timeout, tc_http_conn_expired);
+    return 0;
+}
+
+static PyObject *
+config_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+    HttpConfigObject *self = (HttpConfigObject *)type->tp_alloc(type, 0);
+    if (self == NULL) {
+        return NULL;
+    }
+    tc_list_init(&self->connections);
+    tc_list_init(&self->head_timeouts.entries);
+    tc_list_init(&self->body_timeouts.entries);
+    self->max_header_size = 65536;
+    if ((self->state = tc_state_of(type)) == NULL) {
+        Py_CLEAR(self);
+    }
+    return (PyObject *)self;
+}
+
+static int
+config_traverse(HttpConfigObject *self, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(self->core);
+    Py_VISIT(self->request_callback);
+    Py_VISIT(self->protocol);
+    Py_VISIT(self->trusted_downstream);
+    Py_VISIT(self->context);
+    return 0;
+}
+
+static int
+config_clear(HttpConfigObject *self)
+{
+    tc_timeouts_stop(&self->head_timeouts);
+    tc_timeouts_stop(&self->body_timeouts);
+    Py_CLEAR(self->request_callback);
+    Py_CLEAR(self->protocol);
+    Py_CLEAR(self->trusted_downstream);
+    Py_CLEAR(self->context);
+    return 0;
+}
+
+static void
+config_dealloc(HttpConfigObject *self)
+{
+    PyTypeObject *type = Py_TYPE(self);
+    PyObject_GC_UnTrack(self);
+    config_clear(self);
+    /* Connections hold us, so none is left: the lists are empty. */
+    tc_buf_free(&self->head_buffer);
+    Py_CLEAR(self->core);
+    type->tp_free(self);
+    Py_DECREF(type);
+}
+
+PyDoc_STRVAR(config_connections_doc, "connections($self, /)\n--\n\nThe open connections, a list.");
+
+static PyObject *
+config_connections(HttpConfigObject *self, PyObject *unused)
+{
+    PyObject *list = PyList_New(0);
+    for (tc_link *link = self->connections.next; list != NULL && link != &self->connections; link = link->next) {
+        if (PyList_Append(list, (PyObject *)tc_container_of(link, HttpConnObject, link)) < 0) {
+            Py_CLEAR(list);
+        }
+    }
+    return list;
+}
+
+PyDoc_STRVAR(config_capture_doc, "capture_context($self, /)\n--\n\n"
+                                 "Handle requests in copies of the context that is current now.");
+
+static PyObject *
+config_capture_context(HttpConfigObject *self, PyObject *unused)
+{
+    PyObject *context = PyContext_CopyCurrent();
+    if (context == NULL) {
+        return NULL;
+    }
+    Py_XSETREF(self->context, context);
+    Py_RETURN_NONE;
+}
+
+static PyMemberDef config_members[] = {
+    {"request_callback", T_OBJECT, offsetof(HttpConfigObject, request_callback), 0, "Called with each request."},
+    {"protocol", T_OBJECT, offsetof(HttpConfigObject, protocol), 0, "request.protocol; None: by the stream."},
+    {"trusted_downstream", T_OBJECT, offsetof(HttpConfigObject, trusted_downstream), 0, NULL},
+    {"no_keep_alive", T_BOOL, offsetof(HttpConfigObject, no_keep_alive), 0, "Close after each answer."},
+    {"xheaders", T_BOOL, offsetof(HttpConfigObject, xheaders), 0, "Trust X-Forwarded-For and its like."},
+    {"max_header_size", T_PYSSIZET, offsetof(HttpConfigObject, max_header_size), 0, "Bytes."},
+    {"max_body_size", T_PYSSIZET, offsetof(HttpConfigObject, max_body_size), 0, "Bytes; 0: max_buffer_size."},
+    {"chunk_size", T_PYSSIZET, offsetof(HttpConfigObject, chunk_size), 0, "Bytes of one recv; 0: the default."},
+    {"max_buffer_size", T_PYSSIZET, offsetof(HttpConfigObject, max_buffer_size), 0, "Bytes; 0: the default."},
+    {"idle_timeout", T_DOUBLE, offsetof(HttpConfigObject, idle_timeout), 0, "Seconds; 0: none."},
+    {"body_timeout", T_DOUBLE, offsetof(HttpConfigObject, body_timeout), 0, "Seconds; 0: none."},
+    {NULL},
+};
+
+static PyMethodDef config_methods[] = {
+    {"connections", (PyCFunction)config_connections, METH_NOARGS, config_connections_doc},
+    {"capture_context", (PyCFunction)config_capture_context, METH_NOARGS, config_capture_doc},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyType_Slot config_slots[] = {
+    {Py_tp_doc, "What the connections of one HTTP server share."},
+    {Py_tp_new, config_new},
+    {Py_tp_dealloc, config_dealloc},
+    {Py_tp_traverse, config_traverse},
+    {Py_tp_clear, config_clear},
+    {Py_tp_methods, config_methods},
+    {Py_tp_members, config_members},
+    {0, NULL},
+};
+
+static PyType_Spec config_spec = {
+    .name = "tornado_c._core.HTTPConfig",
+    .basicsize = sizeof(HttpConfigObject),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
+    .slots = config_slots,
+};
+
+int
+tc_http_config_init_type(PyObject *module, tc_state *state)
+{
+    state->http_config_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &config_spec, NULL);
+    return state->http_config_type != NULL ? PyModule_AddType(module, state->http_config_type) : -1;
+}

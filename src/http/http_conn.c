@@ -1,0 +1,609 @@
+/* The life of one client's connection: heads and bodies out of the stream's bytes, the application called, the next request or the
+ * close. The one place that parses, in a loop, never nested: finish() inside the callback only sets a flag; from elsewhere it has the
+ * loop offer the buffered bytes again at the end of the turn.
+ *
+ * While an answer is outstanding nothing is parsed: pipelined requests wait, and their answers keep their order. Runs Python: the
+ * application. */
+#include "http/http_conn_parts.h"
+
+#include "base/raise.h"
+
+#include <strings.h>
+
+#define FORM_ARGUMENTS_LIMIT 1000 /* more "&" than this in a query are looked at before the application is */
+
+/* ---- beginning and end ---- */
+
+static void
+conn_start_waiting(HttpConnObject *self)
+{
+    self->phase = CONN_HEAD;
+    tc_timeout_start(&self->config->head_timeouts, &self->timeout);
+}
+
+/* Forgets the request in hand. */
+static void
+conn_drop_request(HttpConnObject *self)
+{
+    Py_CLEAR(self->request);
+    Py_CLEAR(self->context);
+    Py_CLEAR(self->body);
+    Py_CLEAR(self->write_callback);
+    Py_CLEAR(self->close_callback);
+    PyMem_Free(self->head_bytes);
+    self->head_bytes = NULL;
+    self->body_size = 0;
+    self->write_finished = self->read_finished = self->chunking_output = false;
+    self->content_left = -1;
+}
+
+int
+tc_http_conn_close(HttpConnObject *self)
+{
+    if (self->phase == CONN_CLOSED || self->stream == NULL) {
+        return 0;
+    }
+    return tc_stream_close(self->stream, NULL) == TC_RAISED ? -1 : 0;
+}
+
+/* Closes once what was written has gone. */
+static int
+conn_close_when_sent(HttpConnObject *self)
+{
+    if (self->stream->writes != NULL && self->stream->writes->size > 0) {
+        self->closing = true;
+        tc_stream_pause(self->stream);
+        return 0;
+    }
+    return tc_http_conn_close(self);
+}
+
+/* The stream is closed: tell who waits, let go of everything. */
+static int
+conn_closed(PyObject *consumer)
+{
+    HttpConnObject *self = (HttpConnObject *)consumer;
+    bool handling = self->phase == CONN_HANDLING && !self->write_finished;
+    self->phase = CONN_CLOSED;
+    tc_timeout_end(&self->timeout);
+    if (tc_list_linked(&self->link)) {
+        tc_list_unlink(&self->link);
+    }
+    int st = TC_OK;
+    PyObject *callback = self->close_callback;
+    self->close_callback = NULL;
+    if (handling && callback != NULL) {
+        PyObject *handle = tc_core_call_soon(self->stream->core, callback, NULL, 0, self->context);
+        st = handle != NULL ? TC_OK : TC_RAISED;
+        Py_XDECREF(handle);
+    }
+    Py_XDECREF(callback);
+    if (!self->dispatching) {
+        conn_drop_request(self);
+    }
+    return st;
+}
+
+static int
+conn_drained(PyObject *consumer)
+{
+    HttpConnObject *self = (HttpConnObject *)consumer;
+    if (self->closing) {
+        return tc_http_conn_close(self) < 0 ? TC_RAISED : TC_OK;
+    }
+    if (self->phase == CONN_HANDLING && self->write_finished && !self->dispatching) {
+        return tc_http_conn_answered(self) < 0 ? TC_RAISED : TC_OK;
+    }
+    return TC_OK;
+}
+
+/* ---- refusing ---- */
+
+static PyObject *
+conn_label(HttpConnObject *self)
+{
+    PyObject *context = tc_http_conn_context_object(self);
+    if (context == NULL) {
+        PyErr_Clear();
+        return Py_None;
+    }
+    return context;
+}
+
+/* Tornado's answer to a malformed request, and its log line. The input that is left is not looked at. */
+static int
+conn_refuse_text(HttpConnObject *self, const char *text)
+{
+    static const char answer[] = "HTTP/1.1 400 Bad Request\r\n\r\n";
+    tc_log(self->state, "general", "info", "Malformed HTTP message from %S: %s", conn_label(self), text);
+    self->disconnect = true;
+    self->phase = CONN_HANDLING;
+    self->write_finished = true;
+    if (tc_stream_write(self->stream, answer, sizeof(answer) - 1, NULL) == TC_RAISED) {
+        return -1;
+    }
+    return conn_close_when_sent(self);
+}
+
+static int
+conn_refuse(HttpConnObject *self, int error, const char *data, size_t size)
+{
+    char text[300];
+    tc_http_error_message(error, data, size, text, sizeof(text));
+    return conn_refuse_text(self, text);
+}
+
+/* An HTTPInputError is set: refuse with its text. Any other exception: "Uncaught exception", and close. */
+static int
+conn_refuse_exception(HttpConnObject *self)
+{
+    PyObject *input_error = self->state->face_HTTPInputError;
+    if (input_error != NULL && PyErr_ExceptionMatches(input_error)) {
+        PyObject *exc = PyErr_GetRaisedException();
+        PyObject *text = PyObject_Str(exc);
+        const char *utf8 = text != NULL ? PyUnicode_AsUTF8(text) : NULL;
+        int st = conn_refuse_text(self, utf8 != NULL ? utf8 : "malformed request");
+        PyErr_Clear();
+        Py_XDECREF(text);
+        Py_DECREF(exc);
+        return st;
+    }
+    if (!PyErr_ExceptionMatches(PyExc_Exception)) {
+        return -1;
+    }
+    tc_log_exception(self->state, "application", "Uncaught exception");
+    return tc_http_conn_close(self);
+}
+
+/* ---- the application ---- */
+
+/* A form in the body is parsed before the application is called, so that a malformed one never reaches it. */
+static bool
+conn_has_form(const HttpConnObject *self, const char *head)
+{
+    if (!(self->head.flags & TC_HTTP_HAS_CONTENT_TYPE)) {
+        return false;
+    }
+    const char *block = head + self->head.headers.off;
+    size_t pos = 0;
+    tc_span name, value;
+    while (tc_http_next_header(block, self->head.headers.len, &pos, &name, &value)) {
+        if (name.len == 12 && strncasecmp(block + name.off, "content-type", 12) == 0) {
+            const char *type = block + value.off;
+            return (value.len >= 33 && memcmp(type, "application/x-www-form-urlencoded", 33) == 0) ||
+                   (value.len >= 19 && memcmp(type, "multipart/form-data", 19) == 0);
+        }
+    }
+    return false;
+}
+
+static bool
+conn_has_long_query(const HttpConnObject *self, const char *head)
+{
+    const char *p = head + self->head.target.off, *end = p + self->head.target.len;
+    if (self->head.target.len <= FORM_ARGUMENTS_LIMIT) {
+        return false;
+    }
+    size_t count = 0;
+    while ((p = memchr(p, '&', (size_t)(end - p))) != NULL) {
+        count++;
+        p++;
+    }
+    return count >= FORM_ARGUMENTS_LIMIT;
+}
+
+/* Whatever must fail before the application is called. 0, or -1 with an exception. */
+static int
+conn_check_request(HttpConnObject *self, const char *head)
+{
+    PyObject *result;
+    if (TC_UNLIKELY(conn_has_form(self, head))) {
+        result = PyObject_CallMethodNoArgs(self->request, self->state->str__parse_body);
+        if (result == NULL) {
+            return -1;
+        }
+        Py_DECREF(result);
+    }
+    if (TC_UNLIKELY(conn_has_long_query(self, head))) {
+        result = PyObject_GetAttr(self->request, self->state->str_query_arguments);
+        if (result == NULL) {
+            return -1;
+        }
+        Py_DECREF(result);
+    }
+    return 0;
+}
+
+/* X-Forwarded-For and its like, where the server trusts them: httpserver.py does the work. */
+static int
+conn_apply_xheaders(HttpConnObject *self)
+{
+    PyObject *context = tc_http_conn_context_object(self);
+    PyObject *headers = tc_request_headers((RequestObject *)self->request);
+    if (context == NULL || headers == NULL) {
+        return -1;
+    }
+    RequestObject *request = (RequestObject *)self->request;
+    PyObject *result = PyObject_CallMethodOneArg(context, self->state->str__apply_xheaders, headers);
+    if (result == NULL) {
+        return -1;
+    }
+    Py_DECREF(result);
+    Py_XSETREF(request->remote_ip, PyObject_GetAttr(context, self->state->str_remote_ip));
+    Py_XSETREF(request->protocol, PyObject_GetAttr(context, self->state->str_protocol));
+    result = PyObject_CallMethodNoArgs(context, self->state->str__unapply_xheaders);
+    Py_XDECREF(result);
+    return result != NULL && request->remote_ip != NULL && request->protocol != NULL ? 0 : -1;
+}
+
+/* A coroutine that a callback returned runs as a Task whose exception is logged. */
+static int
+conn_run_coroutine(HttpConnObject *self, PyObject *coroutine)
+{
+    PyObject *task = tc_task_start(self->stream->core, coroutine);
+    if (task == NULL) {
+        return -1;
+    }
+    PyObject *watch = tc_face(self->state, watch_request_task, "tornado_c.httpserver");
+    PyObject *args[3] = {NULL, task, (PyObject *)self};
+    PyObject *result =
+        watch != NULL ? PyObject_Vectorcall(watch, args + 1, 2 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL) : NULL;
+    Py_DECREF(task);
+    Py_XDECREF(result);
+    return result != NULL ? 0 : -1;
+}
+
+/* Calls the application. 0, or -1 with the exception that left it. */
+static int
+conn_call_application(HttpConnObject *self)
+{
+    PyObject *callback = Py_NewRef(self->config->request_callback);
+    PyObject *request = Py_NewRef(self->request);
+    PyObject *base = self->config->context;
+    PyObject *context = base != NULL ? PyContext_Copy(base) : PyContext_CopyCurrent();
+    PyObject *result = NULL;
+    int status = -1;
+    if (context != NULL && PyContext_Enter(context) == 0) {
+        Py_XSETREF(self->context, Py_NewRef(context));
+        self->dispatching = true;
+        result = PyObject_CallOneArg(callback, request);
+        if (result != NULL) {
+            status = TC_UNLIKELY(PyCoro_CheckExact(result)) ? conn_run_coroutine(self, result) : 0;
+        }
+        self->dispatching = false;
+        PyObject *exc = status < 0 ? PyErr_GetRaisedException() : NULL;
+        if (PyContext_Exit(context) < 0) {
+            PyErr_WriteUnraisable(callback);
+        }
+        if (exc != NULL) {
+            PyErr_SetRaisedException(exc);
+        }
+    }
+    Py_XDECREF(result);
+    Py_XDECREF(context);
+    Py_DECREF(request);
+    Py_DECREF(callback);
+    return status;
+}
+
+/* The request is whole: hand it to the application, and go on if it was answered. 0 or -1. */
+static int
+conn_dispatch(HttpConnObject *self, const char *head, PyObject *body)
+{
+    tc_timeout_end(&self->timeout);
+    self->phase = CONN_HANDLING;
+    self->read_finished = true;
+    self->request = tc_request_new(self->state, (PyObject *)self, head, &self->head, body);
+    if (self->request == NULL) {
+        return -1;
+    }
+    if (conn_check_request(self, head) < 0 || (self->config->xheaders && conn_apply_xheaders(self) < 0)) {
+        return conn_refuse_exception(self);
+    }
+    int status = conn_call_application(self);
+    if (TC_UNLIKELY(status < 0)) {
+        status = conn_refuse_exception(self);
+    }
+    if (TC_UNLIKELY(self->phase == CONN_CLOSED)) {
+        conn_drop_request(self);
+        return status;
+    }
+    if (status == 0 && self->write_finished) {
+        return tc_http_conn_answered(self);
+    }
+    return status;
+}
+
+int
+tc_http_conn_answered(HttpConnObject *self)
+{
+    if (self->disconnect || self->config->no_keep_alive) {
+        conn_drop_request(self);
+        return conn_close_when_sent(self);
+    }
+    if (TC_UNLIKELY(self->stream->writes != NULL && self->stream->writes->size > 0)) {
+        return 0; /* the next request is not read before this answer has gone: conn_drained comes here again */
+    }
+    conn_drop_request(self);
+    conn_start_waiting(self);
+    tc_stream_resume(self->stream);
+    return 0;
+}
+
+/* ---- reading ---- */
+
+static uint64_t
+conn_body_limit(const HttpConnObject *self)
+{
+    return (uint64_t)(self->config->max_body_size > 0 ? self->config->max_body_size : self->stream->max_buffer_size);
+}
+
+/* A head is whole. Statuses as conn_data's steps: bytes used, or negative to stop. */
+static bool
+conn_can_keep_alive(const HttpConnObject *self)
+{
+    unsigned flags = self->head.flags;
+    if (self->config->no_keep_alive) {
+        return false;
+    }
+    if (self->head.minor == 1) {
+        return !(flags & TC_HTTP_CONN_CLOSE);
+    }
+    bool delimited = (flags & (TC_HTTP_HAS_LENGTH | TC_HTTP_CHUNKED)) || self->head.method_id == TC_HTTP_GET ||
+                     self->head.method_id == TC_HTTP_HEAD;
+    return delimited && (flags & TC_HTTP_CONN_KEEP_ALIVE);
+}
+
+/* Keeps the head while its body comes in; the body's memory grows with what arrives, not with what was declared. */
+static int
+conn_begin_body(HttpConnObject *self, const char *head)
+{
+    self->head_bytes = PyMem_Malloc(self->head.size);
+    if (self->head_bytes == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    memcpy(self->head_bytes, head, self->head.size);
+    size_t first = 4096;
+    if (self->head.flags & TC_HTTP_HAS_LENGTH) {
+        first = tc_min_size((size_t)self->head.content_length, TC_STREAM_CHUNK);
+    }
+    self->body = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)first);
+    self->body_size = 0;
+    memset(&self->chunked, 0, sizeof(self->chunked));
+    self->phase = CONN_BODY;
+    tc_timeout_end(&self->timeout);
+    tc_timeout_start(&self->config->body_timeouts, &self->timeout);
+    return self->body != NULL ? 0 : -1;
+}
+
+static int
+conn_append_body(HttpConnObject *self, const char *data, size_t size)
+{
+    size_t cap = (size_t)PyBytes_GET_SIZE(self->body);
+    if (self->body_size + size > cap) {
+        size_t wanted = cap * 2 > self->body_size + size ? cap * 2 : self->body_size + size;
+        if (self->head.flags & TC_HTTP_HAS_LENGTH) {
+            wanted = tc_min_size(wanted, (size_t)self->head.content_length);
+        }
+        if (_PyBytes_Resize(&self->body, (Py_ssize_t)wanted) < 0) {
+            return -1;
+        }
+    }
+    memcpy(PyBytes_AS_STRING(self->body) + self->body_size, data, size);
+    self->body_size += size;
+    return 0;
+}
+
+static int
+conn_end_body(HttpConnObject *self)
+{
+    if ((size_t)PyBytes_GET_SIZE(self->body) != self->body_size &&
+        _PyBytes_Resize(&self->body, (Py_ssize_t)self->body_size) < 0) {
+        return -1;
+    }
+    PyObject *body = self->body;
+    char *head = self->head_bytes;
+    self->body = NULL;
+    self->head_bytes = NULL;
+    int status = conn_dispatch(self, head, body);
+    Py_DECREF(body);
+    PyMem_Free(head);
+    return status;
+}
+
+/* Each step takes bytes from data[*used..size) and says whether to go on. */
+enum conn_step { STEP_ON, STEP_WAIT, STEP_STOP, STEP_RAISED };
+
+static enum conn_step
+step_after(HttpConnObject *self, int status)
+{
+    if (status < 0) {
+        return STEP_RAISED;
+    }
+    return self->phase == CONN_CLOSED || self->closing ? STEP_STOP : STEP_ON;
+}
+
+static enum conn_step
+conn_read_length_body(HttpConnObject *self, const char *data, size_t size, size_t *used)
+{
+    size_t n = tc_min_size((size_t)self->head.content_length - self->body_size, size - *used);
+    if (conn_append_body(self, data + *used, n) < 0) {
+        return STEP_RAISED;
+    }
+    *used += n;
+    if (self->body_size < self->head.content_length) {
+        return STEP_WAIT;
+    }
+    return step_after(self, conn_end_body(self));
+}
+
+static enum conn_step
+conn_read_chunked_body(HttpConnObject *self, const char *data, size_t size, size_t *used)
+{
+    for (;;) {
+        const char *piece;
+        size_t piece_size;
+        size_t start = *used;
+        int st = tc_http_chunked_next(&self->chunked, data, size, used, conn_body_limit(self), &piece, &piece_size);
+        if (st == TC_OK) {
+            if (conn_append_body(self, piece, piece_size) < 0) {
+                return STEP_RAISED;
+            }
+        } else if (st == TC_AGAIN) {
+            return STEP_WAIT;
+        } else if (st == TC_EOF) {
+            return step_after(self, conn_end_body(self));
+        } else {
+            int status = conn_refuse(self, st, data + start, size - start);
+            *used = size;
+            return status < 0 ? STEP_RAISED : STEP_STOP;
+        }
+    }
+}
+
+static enum conn_step
+conn_start_body(HttpConnObject *self, const char *head, const char *data, size_t size, size_t *used)
+{
+    static const char go_on[] = "HTTP/1.1 100 (Continue)\r\n\r\n";
+    if (self->head.content_length > conn_body_limit(self)) {
+        *used = size;
+        return conn_refuse_text(self, "Content-Length too long") < 0 ? STEP_RAISED : STEP_STOP;
+    }
+    if ((self->head.flags & TC_HTTP_EXPECT_CONTINUE) &&
+        tc_stream_write(self->stream, go_on, sizeof(go_on) - 1, NULL) == TC_RAISED) {
+        return STEP_RAISED;
+    }
+    size_t here = size - *used;
+    if ((self->head.flags & TC_HTTP_HAS_LENGTH) && here >= self->head.content_length) {
+        /* The common case: the whole request is at hand. */
+        size_t length = (size_t)self->head.content_length;
+        PyObject *body = PyBytes_FromStringAndSize(data + *used, (Py_ssize_t)length);
+        if (body == NULL) {
+            return STEP_RAISED;
+        }
+        *used += length;
+        int status = conn_dispatch(self, head, body);
+        Py_DECREF(body);
+        return step_after(self, status);
+    }
+    if (conn_begin_body(self, head) < 0) {
+        return STEP_RAISED;
+    }
+    if ((self->head.flags & TC_HTTP_EXPECT_CONTINUE) && tc_stream_flush(self->stream) == TC_RAISED) {
+        return STEP_RAISED;
+    }
+    return step_after(self, 0);
+}
+
+static enum conn_step
+conn_read_head(HttpConnObject *self, const char *data, size_t size, size_t *used)
+{
+    const char *head = data + *used;
+    int st = tc_http_parse_head(&self->parser, head, size - *used, (size_t)self->config->max_header_size, &self->head);
+    if (st == TC_AGAIN) {
+        return STEP_WAIT;
+    }
+    self->parser.scanned = 0;
+    if (TC_UNLIKELY(st < 0)) {
+        int status = conn_refuse(self, st, head, size - *used);
+        *used = size;
+        return status < 0 ? STEP_RAISED : STEP_STOP;
+    }
+    *used += self->head.size;
+    self->disconnect = !conn_can_keep_alive(self);
+    if (TC_LIKELY(!(self->head.flags & (TC_HTTP_CHUNKED | TC_HTTP_HAS_LENGTH | TC_HTTP_EXPECT_CONTINUE)))) {
+        return step_after(self, conn_dispatch(self, head, NULL));
+    }
+    return conn_start_body(self, head, data, size, used);
+}
+
+static Py_ssize_t
+conn_data(PyObject *consumer, const char *data, size_t size)
+{
+    HttpConnObject *self = (HttpConnObject *)consumer;
+    size_t used = 0;
+    enum conn_step step = STEP_ON;
+    while (step == STEP_ON && used < size) {
+        switch (self->phase) {
+        case CONN_HEAD:
+            step = conn_read_head(self, data, size, &used);
+            break;
+        case CONN_BODY:
+            step = self->head.flags & TC_HTTP_CHUNKED ? conn_read_chunked_body(self, data, size, &used)
+                                                      : conn_read_length_body(self, data, size, &used);
+            break;
+        default:
+            step = STEP_WAIT;
+            break;
+        }
+    }
+    if (TC_UNLIKELY(step == STEP_RAISED)) {
+        return TC_CONSUMER_RAISED;
+    }
+    if (step == STEP_STOP) {
+        return (Py_ssize_t)size; /* what is left is nobody's */
+    }
+    if (self->phase == CONN_HANDLING && self->stream->consumer == consumer) {
+        tc_stream_pause(self->stream);
+    }
+    return (Py_ssize_t)used;
+}
+
+Py_ssize_t
+tc_http_conn_feed(HttpConnObject *self, const char *data, size_t size)
+{
+    return conn_data((PyObject *)self, data, size);
+}
+
+static const tc_consumer_class conn_consumer = {
+    .data = conn_data,
+    .drained = conn_drained,
+    .closed = conn_closed,
+};
+
+/* ---- making ---- */
+
+HttpConnObject *
+tc_http_conn_new(HttpConfigObject *config, StreamObject *stream, PyTypeObject *type)
+{
+    HttpConnObject *self = (HttpConnObject *)type->tp_alloc(type, 0);
+    if (self == NULL) {
+        return NULL;
+    }
+    self->state = config->state;
+    self->content_left = -1;
+    self->config = (HttpConfigObject *)Py_NewRef((PyObject *)config);
+    self->stream = (StreamObject *)Py_NewRef((PyObject *)stream);
+    tc_list_init(&self->link);
+    tc_list_init(&self->timeout.link);
+    return self;
+}
+
+int
+tc_http_conn_start(HttpConnObject *self)
+{
+    if (tc_http_config_bind(self->config, self->stream->core) < 0) {
+        return -1;
+    }
+    tc_list_append(&self->config->connections, &self->link);
+    conn_start_waiting(self);
+    if (self->stream->closed) {
+        return 0;
+    }
+    return tc_stream_set_consumer(self->stream, &conn_consumer, (PyObject *)self) == TC_RAISED ? -1 : 0;
+}
+
+void
+tc_http_conn_expired(tc_timeout *entry)
+{
+    HttpConnObject *self = tc_container_of(entry, HttpConnObject, timeout);
+    Py_INCREF(self);
+    if (self->phase == CONN_BODY) {
+        tc_log(self->state, "general", "info", "Timeout reading body from %S", conn_label(self));
+    }
+    if (tc_http_conn_close(self) < 0) {
+        PyErr_WriteUnraisable((PyObject *)self);
+    }
+    Py_DECREF(self);
+}

@@ -1,0 +1,65 @@
+/* What the http_conn*.c and http_response.c files share. */
+#ifndef TC_HTTP_CONN_PARTS_H
+#define TC_HTTP_CONN_PARTS_H
+
+#include "http/http_config.h"
+#include "http/http_conn.h"
+
+#include <sys/socket.h>
+
+enum conn_phase {
+    CONN_HEAD,     /* reading a head, or idle between requests */
+    CONN_BODY,     /* reading a body */
+    CONN_HANDLING, /* the application has the request; nothing is read */
+    CONN_CLOSED,
+};
+
+struct HttpConnObject {
+    PyObject_HEAD
+    tc_state *state; /* borrowed */
+    HttpConfigObject *config;
+    StreamObject *stream;
+    tc_link link; /* in config->connections */
+    tc_timeout timeout;
+    PyObject *request; /* the one in hand, or NULL */
+    PyObject *context; /* what it is handled in */
+    PyObject *address, *remote_ip, *protocol, *context_object; /* made when asked for */
+    PyObject *close_callback, *write_callback;
+    PyObject *body;    /* the body being read: bytes of body_cap, of which body_size are filled */
+    PyObject *dict, *weakrefs;
+    tc_http_head head; /* of the request in hand */
+    char *head_bytes;  /* while its body is being read */
+    tc_http_parser parser;
+    tc_http_chunked chunked;
+    size_t body_size;
+    int64_t content_left; /* of the answer's Content-Length; -1: none was announced */
+    union {
+        struct sockaddr any;
+        char bytes[28]; /* sockaddr_in, sockaddr_in6 */
+    } peer;
+    uint8_t peer_size;
+    uint8_t phase;
+    bool dispatching;     /* the callback is on the stack, called by our own loop over the input */
+    bool read_finished, write_finished;
+    bool disconnect;      /* close once the answer is sent */
+    bool chunking_output;
+    bool closing;         /* only the output queue holds the connection open */
+};
+
+/* http_conn.c */
+HttpConnObject *tc_http_conn_new(HttpConfigObject *config, StreamObject *stream, PyTypeObject *type);
+int tc_http_conn_start(HttpConnObject *self);
+
+/* Bytes as if from the stream; the number used, or TC_CONSUMER_RAISED. */
+Py_ssize_t tc_http_conn_feed(HttpConnObject *self, const char *data, size_t size);
+int tc_http_conn_close(HttpConnObject *self);
+void tc_http_conn_expired(tc_timeout *entry); /* its time is up */
+
+/* The answer is complete and we are not inside dispatch: go on. 0 or -1. */
+int tc_http_conn_answered(HttpConnObject *self);
+
+/* http_conn_type.c: the context object (_HTTPRequestContext), borrowed; address, borrowed. */
+PyObject *tc_http_conn_context_object(HttpConnObject *self);
+PyObject *tc_http_conn_address(HttpConnObject *self);
+
+#endif

@@ -1,0 +1,489 @@
+/* HTTPConnectionBase: the Python methods of a connection, those of 2.x-4.x's HTTPConnection and those of 6.x's interface. */
+#include "http/http_conn_parts.h"
+#include "http/http_headers.h"
+
+#include "base/args.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+
+/* ---- for the rest of C ---- */
+
+HttpConnObject *
+tc_http_conn_of(tc_state *state, PyObject *obj)
+{
+    return obj != NULL && PyObject_TypeCheck(obj, state->http_conn_type) ? (HttpConnObject *)obj : NULL;
+}
+
+bool
+tc_http_conn_check(tc_state *state, PyObject *obj)
+{
+    /* Our own Python class adds no write methods; a subclass, or an instance that was given attributes, may. */
+    return (PyObject *)Py_TYPE(obj) == state->face_HTTPConnection &&
+           (((HttpConnObject *)obj)->dict == NULL || PyDict_GET_SIZE(((HttpConnObject *)obj)->dict) == 0);
+}
+
+LoopCore *
+tc_http_conn_core(HttpConnObject *self)
+{
+    return self->stream != NULL ? self->stream->core : NULL;
+}
+
+PyObject *
+tc_http_conn_context(HttpConnObject *self)
+{
+    return self->context;
+}
+
+void
+tc_http_conn_set_close_callback(HttpConnObject *self, PyObject *callback)
+{
+    Py_XSETREF(self->close_callback, Py_XNewRef(callback));
+}
+
+PyObject *
+tc_http_conn_close_callback(HttpConnObject *self)
+{
+    return self->close_callback;
+}
+
+/* The address as socket.accept gives it. */
+PyObject *
+tc_http_conn_address(HttpConnObject *self)
+{
+    if (self->address != NULL) {
+        return self->address;
+    }
+    char text[INET6_ADDRSTRLEN] = "";
+    if (self->peer_size > 0 && self->peer.any.sa_family == AF_INET) {
+        const struct sockaddr_in *in = (const struct sockaddr_in *)self->peer.bytes;
+        inet_ntop(AF_INET, &in->sin_addr, text, sizeof(text));
+        self->address = Py_BuildValue("(si)", text, (int)ntohs(in->sin_port));
+    } else if (self->peer_size > 0 && self->peer.any.sa_family == AF_INET6) {
+        const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)self->peer.bytes;
+        inet_ntop(AF_INET6, &in6->sin6_addr, text, sizeof(text));
+        self->address = Py_BuildValue("(siII)", text, (int)ntohs(in6->sin6_port),
+                                      (unsigned)ntohl(in6->sin6_flowinfo), (unsigned)in6->sin6_scope_id);
+    } else {
+        self->address = PyUnicode_FromString("");
+    }
+    return self->address;
+}
+
+PyObject *
+tc_http_conn_remote_ip(HttpConnObject *self)
+{
+    if (self->remote_ip == NULL) {
+        int family = self->stream != NULL ? self->stream->family : AF_UNSPEC;
+        PyObject *address = family == AF_INET || family == AF_INET6 ? tc_http_conn_address(self) : NULL;
+        if (address != NULL && PyTuple_Check(address) && PyTuple_GET_SIZE(address) > 0) {
+            self->remote_ip = Py_NewRef(PyTuple_GET_ITEM(address, 0));
+        } else if (!PyErr_Occurred()) {
+            self->remote_ip = PyUnicode_FromString("0.0.0.0"); /* a Unix socket has no address to show */
+        }
+    }
+    return self->remote_ip;
+}
+
+PyObject *
+tc_http_conn_protocol(HttpConnObject *self)
+{
+    if (self->protocol == NULL) {
+        PyObject *given = self->config->protocol;
+        self->protocol = Py_NewRef(given != NULL && given != Py_None ? given : self->state->str_http);
+    }
+    return self->protocol;
+}
+
+PyObject *
+tc_http_conn_context_object(HttpConnObject *self)
+{
+    if (self->context_object == NULL) {
+        PyObject *cls = tc_face(self->state, HTTPRequestContext, "tornado_c.httpserver");
+        PyObject *address = cls != NULL ? tc_http_conn_address(self) : NULL;
+        if (address != NULL) {
+            PyObject *protocol = self->config->protocol != NULL ? self->config->protocol : Py_None;
+            PyObject *trusted = self->config->trusted_downstream != NULL ? self->config->trusted_downstream : Py_None;
+            PyObject *args[5] = {NULL, (PyObject *)self->stream, address, protocol, trusted};
+            self->context_object = PyObject_Vectorcall(cls, args + 1, 4 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
+        }
+    }
+    return self->context_object;
+}
+
+/* ---- writing ---- */
+
+/* A bytes object for a piece of body; str is encoded as UTF-8. NULL with an exception. */
+static PyObject *
+conn_chunk(PyObject *chunk)
+{
+    if (PyBytes_Check(chunk)) {
+        return Py_NewRef(chunk);
+    }
+    return PyUnicode_Check(chunk) ? PyUnicode_AsUTF8String(chunk) : PyBytes_FromObject(chunk);
+}
+
+PyDoc_STRVAR(conn_write_headers_doc,
+             "write_headers($self, start_line, headers, chunk=None, callback=None)\n--\n\n"
+             "Write the status line, the HTTPHeaders and a first piece of body.\n\n"
+             "Returns a Future for flow control. Connection and Transfer-Encoding are added to headers as needed. Raises\n"
+             "ValueError for CR or LF in a line and HTTPOutputError beyond Content-Length.");
+
+static PyObject *
+conn_write_headers(HttpConnObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+{
+    tc_state *state = self->state;
+    PyObject *const names[] = {state->str_start_line, state->str_headers, state->str_chunk, state->str_callback};
+    PyObject *v[4];
+    if (tc_args_parse("write_headers", args, nargs, kwnames, names, 4, 2, v) < 0) {
+        return NULL;
+    }
+    if (!PyTuple_Check(v[0]) || PyTuple_GET_SIZE(v[0]) != 3) {
+        return PyErr_Format(PyExc_TypeError, "start_line must be a ResponseStartLine, not %.100s",
+                            Py_TYPE(v[0])->tp_name);
+    }
+    long status = PyLong_AsLong(PyTuple_GET_ITEM(v[0], 1));
+    if (status == -1 && PyErr_Occurred()) {
+        return NULL;
+    }
+    PyObject *chunk = tc_arg_or_null(v[2]) != NULL ? conn_chunk(v[2]) : NULL;
+    if (chunk == NULL && PyErr_Occurred()) {
+        return NULL;
+    }
+    PyObject *reason = PyObject_Str(PyTuple_GET_ITEM(v[0], 2));
+    int st = reason != NULL ? tc_http_conn_write_head(self, (int)status, reason, v[1], chunk) : -1;
+    Py_XDECREF(reason);
+    Py_XDECREF(chunk);
+    if (st < 0) {
+        return NULL;
+    }
+    if (tc_arg_or_null(v[3]) != NULL) {
+        return tc_stream_wait_written(self->stream, v[3]);
+    }
+    return tc_http_conn_written(self, false);
+}
+
+PyDoc_STRVAR(conn_write_doc, "write($self, chunk, callback=None)\n--\n\n"
+                             "Write a piece of body, or, without write_headers() before it, raw bytes of the answer.\n\n"
+                             "Returns a Future for flow control; callback() is called when everything is sent.");
+
+static PyObject *
+conn_write(HttpConnObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+{
+    PyObject *const names[] = {self->state->str_chunk, self->state->str_callback};
+    PyObject *v[2];
+    if (tc_args_parse("write", args, nargs, kwnames, names, 2, 1, v) < 0) {
+        return NULL;
+    }
+    PyObject *callback = tc_arg_or_null(v[1]);
+    if (tc_http_conn_write_raw(self, v[0], callback) < 0) {
+        return NULL;
+    }
+    return callback != NULL ? Py_NewRef(Py_None) : tc_http_conn_written(self, false);
+}
+
+PyDoc_STRVAR(conn_finish_doc, "finish($self, /)\n--\n\nEnd the answer. Raises HTTPOutputError short of Content-Length.");
+
+static PyObject *
+conn_finish(HttpConnObject *self, PyObject *unused)
+{
+    if (self->request == NULL && self->phase != CONN_CLOSED) {
+        PyErr_SetString(PyExc_AssertionError, "Request closed");
+        return NULL;
+    }
+    if (tc_http_conn_finish(self) < 0) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+conn_close(HttpConnObject *self, PyObject *unused)
+{
+    if (tc_http_conn_close(self) < 0) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(conn_set_close_callback_doc,
+             "set_close_callback($self, callback, /)\n--\n\n"
+             "Call callback() if the client goes away before its request is answered. None takes it back.");
+
+static PyObject *
+conn_set_close_callback(HttpConnObject *self, PyObject *callback)
+{
+    tc_http_conn_set_close_callback(self, tc_arg_or_null(callback));
+    Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(conn_set_body_limit_doc, "set_max_body_size($self, max_body_size, /)\n--\n\n"
+                                      "Accepted for Tornado's interface; the body was read before this can be called.");
+
+static PyObject *
+conn_set_limit(HttpConnObject *self, PyObject *value)
+{
+    Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(conn_detach_doc, "detach($self, /)\n--\n\n"
+                              "Hand over the stream and end HTTP on it. Returns the IOStream.");
+
+static PyObject *
+conn_detach(HttpConnObject *self, PyObject *unused)
+{
+    if (self->phase == CONN_CLOSED || self->stream->consumer != (PyObject *)self) {
+        PyErr_SetString(PyExc_RuntimeError, "the connection is closed");
+        return NULL;
+    }
+    StreamObject *stream = (StreamObject *)Py_NewRef((PyObject *)self->stream);
+    self->phase = CONN_CLOSED;
+    tc_timeout_end(&self->timeout);
+    tc_list_unlink(&self->link);
+    tc_stream_drop_consumer(stream);
+    stream->paused = false;
+    return (PyObject *)stream;
+}
+
+/* ---- set-up ---- */
+
+PyDoc_STRVAR(conn_attach_doc, "_attach($self, config, stream, address, /)\n--\n\n"
+                              "Serve HTTP on a stream; called by __init__ and HTTPServer.");
+
+static PyObject *
+conn_attach(HttpConnObject *self, PyObject *const *args, Py_ssize_t nargs)
+{
+    if (tc_args_check("_attach", nargs, 3, 3) < 0) {
+        return NULL;
+    }
+    if (!PyObject_TypeCheck(args[0], self->state->http_config_type) ||
+        !PyObject_TypeCheck(args[1], self->state->stream_type)) {
+        return PyErr_Format(PyExc_TypeError, "expected an HTTPConfig and an IOStream, got %.100s and %.100s",
+                            Py_TYPE(args[0])->tp_name, Py_TYPE(args[1])->tp_name);
+    }
+    if (self->stream != NULL) {
+        PyErr_SetString(PyExc_RuntimeError, "the connection has a stream already");
+        return NULL;
+    }
+    StreamObject *stream = (StreamObject *)args[1];
+    if (stream->consumer != NULL || tc_stream_is_reading(stream)) {
+        PyErr_SetString(PyExc_AssertionError, "Already reading");
+        return NULL;
+    }
+    Py_XSETREF(self->config, (HttpConfigObject *)Py_NewRef(args[0]));
+    Py_XSETREF(self->stream, (StreamObject *)Py_NewRef(args[1]));
+    Py_XSETREF(self->address, args[2] != Py_None ? Py_NewRef(args[2]) : NULL);
+    if (tc_stream_set_nodelay(stream, true) < 0 || tc_http_conn_start(self) < 0) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(conn_feed_doc, "_feed($self, data, /)\n--\n\n"
+                            "Handle bytes as if they had come from the client; returns how many were used.");
+
+static PyObject *
+conn_feed(HttpConnObject *self, PyObject *data)
+{
+    char *bytes;
+    Py_ssize_t size, used = 0;
+    if (PyBytes_AsStringAndSize(data, &bytes, &size) < 0) {
+        return NULL;
+    }
+    if (self->phase != CONN_CLOSED && self->stream != NULL && !self->dispatching) {
+        tc_cork cork;
+        StreamObject *stream = (StreamObject *)Py_NewRef((PyObject *)self->stream);
+        bool corked = tc_stream_cork(stream, &cork);
+        used = tc_http_conn_feed(self, bytes, (size_t)size);
+        if (corked && tc_stream_uncork(stream) == TC_RAISED) {
+            used = TC_CONSUMER_RAISED;
+        }
+        Py_DECREF(stream);
+    }
+    return used == TC_CONSUMER_RAISED ? NULL : PyLong_FromSsize_t(used);
+}
+
+static PyObject *
+conn_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+    HttpConnObject *self = (HttpConnObject *)type->tp_alloc(type, 0);
+    if (self == NULL) {
+        return NULL;
+    }
+    tc_list_init(&self->link);
+    tc_list_init(&self->timeout.link);
+    self->content_left = -1;
+    if ((self->state = tc_state_of(type)) == NULL) {
+        Py_CLEAR(self);
+    }
+    return (PyObject *)self;
+}
+
+static int
+conn_traverse(HttpConnObject *self, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(self->config);
+    Py_VISIT(self->stream);
+    Py_VISIT(self->request);
+    Py_VISIT(self->context);
+    Py_VISIT(self->address);
+    Py_VISIT(self->remote_ip);
+    Py_VISIT(self->protocol);
+    Py_VISIT(self->context_object);
+    Py_VISIT(self->close_callback);
+    Py_VISIT(self->write_callback);
+    Py_VISIT(self->dict);
+    return 0;
+}
+
+static int
+conn_clear(HttpConnObject *self)
+{
+    tc_timeout_end(&self->timeout);
+    if (tc_list_linked(&self->link)) {
+        tc_list_unlink(&self->link);
+    }
+    Py_CLEAR(self->stream);
+    Py_CLEAR(self->request);
+    Py_CLEAR(self->context);
+    Py_CLEAR(self->address);
+    Py_CLEAR(self->remote_ip);
+    Py_CLEAR(self->protocol);
+    Py_CLEAR(self->context_object);
+    Py_CLEAR(self->close_callback);
+    Py_CLEAR(self->write_callback);
+    Py_CLEAR(self->dict);
+    Py_CLEAR(self->config);
+    return 0;
+}
+
+static void
+conn_dealloc(HttpConnObject *self)
+{
+    PyTypeObject *type = Py_TYPE(self);
+    PyObject_GC_UnTrack(self);
+    if (self->weakrefs != NULL) {
+        PyObject_ClearWeakRefs((PyObject *)self);
+    }
+    conn_clear(self);
+    Py_CLEAR(self->body);
+    PyMem_Free(self->head_bytes);
+    type->tp_free(self);
+    Py_DECREF(type);
+}
+
+/* ---- attributes ---- */
+
+static PyObject *
+conn_get_address(HttpConnObject *self, void *unused)
+{
+    return Py_XNewRef(tc_http_conn_address(self));
+}
+
+static PyObject *
+conn_get_address_family(HttpConnObject *self, void *unused)
+{
+    return PyLong_FromLong(self->stream != NULL ? self->stream->family : AF_UNSPEC);
+}
+
+static PyObject *
+conn_get_context(HttpConnObject *self, void *unused)
+{
+    return Py_XNewRef(tc_http_conn_context_object(self));
+}
+
+static PyObject *
+conn_get_protocol(HttpConnObject *self, void *unused)
+{
+    return Py_XNewRef(tc_http_conn_protocol(self));
+}
+
+static PyObject *
+conn_get_no_keep_alive(HttpConnObject *self, void *unused)
+{
+    return PyBool_FromLong(self->config != NULL && self->config->no_keep_alive);
+}
+
+static PyObject *
+conn_get_xheaders(HttpConnObject *self, void *unused)
+{
+    return PyBool_FromLong(self->config != NULL && self->config->xheaders);
+}
+
+static PyObject *
+conn_get_request_callback(HttpConnObject *self, void *unused)
+{
+    PyObject *callback = self->config != NULL ? self->config->request_callback : NULL;
+    return Py_NewRef(callback != NULL ? callback : Py_None);
+}
+
+static PyGetSetDef conn_getset[] = {
+    {"address", (getter)conn_get_address, NULL, "The client's address, as socket.accept() gives it.", NULL},
+    {"address_family", (getter)conn_get_address_family, NULL, "socket.AF_INET and so on.", NULL},
+    {"context", (getter)conn_get_context, NULL, "Address, remote_ip and protocol of the connection.", NULL},
+    {"protocol", (getter)conn_get_protocol, NULL, "\"http\" or \"https\".", NULL},
+    {"no_keep_alive", (getter)conn_get_no_keep_alive, NULL, "Whether each answer ends the connection.", NULL},
+    {"xheaders", (getter)conn_get_xheaders, NULL, "Whether X-Forwarded-For and its like are trusted.", NULL},
+    {"request_callback", (getter)conn_get_request_callback, NULL, "What is called with each request.", NULL},
+    {"__dict__", PyObject_GenericGetDict, PyObject_GenericSetDict, NULL, NULL},
+    {NULL},
+};
+
+static PyMemberDef conn_members[] = {
+    {"stream", T_OBJECT, offsetof(HttpConnObject, stream), READONLY, "The IOStream."},
+    {"_request", T_OBJECT, offsetof(HttpConnObject, request), READONLY, NULL},
+    {"_request_finished", T_BOOL, offsetof(HttpConnObject, write_finished), READONLY, NULL},
+    {"__dictoffset__", T_PYSSIZET, offsetof(HttpConnObject, dict), READONLY, NULL},
+    {"__weaklistoffset__", T_PYSSIZET, offsetof(HttpConnObject, weakrefs), READONLY, NULL},
+    {NULL},
+};
+
+#define FASTCALL(f) (PyCFunction)(void (*)(void))(f)
+#define KEYWORDS (METH_FASTCALL | METH_KEYWORDS)
+
+static PyMethodDef conn_methods[] = {
+    {"write_headers", FASTCALL(conn_write_headers), KEYWORDS, conn_write_headers_doc},
+    {"write", FASTCALL(conn_write), KEYWORDS, conn_write_doc},
+    {"finish", (PyCFunction)conn_finish, METH_NOARGS, conn_finish_doc},
+    {"close", (PyCFunction)conn_close, METH_NOARGS, "close($self, /)\n--\n\nClose the connection."},
+    {"set_close_callback", (PyCFunction)conn_set_close_callback, METH_O, conn_set_close_callback_doc},
+    {"set_max_body_size", (PyCFunction)conn_set_limit, METH_O, conn_set_body_limit_doc},
+    {"detach", (PyCFunction)conn_detach, METH_NOARGS, conn_detach_doc},
+    {"_feed", (PyCFunction)conn_feed, METH_O, conn_feed_doc},
+    {"_attach", FASTCALL(conn_attach), METH_FASTCALL, conn_attach_doc},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyType_Slot conn_slots[] = {
+    {Py_tp_doc, "The native half of tornado_c.httpserver.HTTPConnection."},
+    {Py_tp_new, conn_new},
+    {Py_tp_dealloc, conn_dealloc},
+    {Py_tp_traverse, conn_traverse},
+    {Py_tp_clear, conn_clear},
+    {Py_tp_methods, conn_methods},
+    {Py_tp_getset, conn_getset},
+    {Py_tp_members, conn_members},
+    {0, NULL},
+};
+
+static PyType_Spec conn_spec = {
+    .name = "tornado_c._core.HTTPConnectionBase",
+    .basicsize = sizeof(HttpConnObject),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
+    .slots = conn_slots,
+};
+
+int
+tc_http_conn_init_type(PyObject *module, tc_state *state)
+{
+    state->keep_alive_value = PyUnicode_InternFromString("Keep-Alive");
+    state->str_Content_Length = PyUnicode_InternFromString("Content-Length");
+    state->str_Transfer_Encoding = PyUnicode_InternFromString("Transfer-Encoding");
+    state->http_conn_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &conn_spec, NULL);
+    if (state->keep_alive_value == NULL || state->str_Content_Length == NULL ||
+        state->str_Transfer_Encoding == NULL || state->http_conn_type == NULL) {
+        return -1;
+    }
+    return PyModule_AddType(module, state->http_conn_type);
+}

@@ -1,0 +1,160 @@
+/* HTTPListener: a listening socket whose connections go straight to HTTP, with no Python frame from accept to the application. HTTPServer
+ * uses it where nothing between the two is overridden. The registration owns the listener until stop(). */
+#include "http/http_conn_parts.h"
+#include "stream/acceptor.h"
+
+#include "base/args.h"
+
+#include <unistd.h>
+
+typedef struct {
+    PyObject_HEAD
+    tc_state *state; /* borrowed */
+    LoopCore *core;
+    HttpConfigObject *config;
+    PyObject *socket, *server; /* kept alive: an application may keep no reference to its server */
+    tc_acceptor acceptor;
+} HttpListenerObject;
+
+static int
+listener_accepted(tc_acceptor *acceptor, int fd, const struct sockaddr *peer, socklen_t size)
+{
+    HttpListenerObject *self = tc_container_of(acceptor, HttpListenerObject, acceptor);
+    PyTypeObject *stream_class = (PyTypeObject *)tc_face(self->state, IOStream, "tornado_c.iostream");
+    PyTypeObject *conn_class = (PyTypeObject *)tc_face(self->state, HTTPConnection, "tornado_c.httpserver");
+    if (stream_class == NULL || conn_class == NULL) {
+        close(fd);
+        return TC_RAISED;
+    }
+    StreamObject *stream = tc_stream_from_fd(stream_class, self->core, fd, acceptor->family);
+    if (stream == NULL) {
+        return TC_RAISED;
+    }
+    HttpConfigObject *config = self->config;
+    stream->nodelay = acceptor->family == AF_INET || acceptor->family == AF_INET6;
+    if (config->max_buffer_size > 0) {
+        stream->max_buffer_size = config->max_buffer_size;
+    }
+    if (config->chunk_size > 0) {
+        stream->read_chunk_size = config->chunk_size;
+    }
+    int st = TC_RAISED;
+    HttpConnObject *conn = tc_http_conn_new(config, stream, conn_class);
+    if (conn != NULL) {
+        if ((peer->sa_family == AF_INET || peer->sa_family == AF_INET6) && size <= sizeof(conn->peer.bytes)) {
+            memcpy(conn->peer.bytes, peer, size);
+            conn->peer_size = (uint8_t)size;
+        }
+        st = tc_http_conn_start(conn) < 0 ? TC_RAISED : TC_OK;
+        Py_DECREF(conn);
+    }
+    Py_DECREF(stream);
+    return st;
+}
+
+PyDoc_STRVAR(listener_doc, "HTTPListener(core, config, socket, server, /)\n--\n\n"
+                           "Serve HTTP on a listening socket; it and the server are kept until stop().");
+
+static PyObject *
+listener_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+    tc_state *state = tc_state_of(type);
+    PyObject *core, *config, *socket, *server;
+    if (state == NULL || !PyArg_ParseTuple(args, "O!O!OO:HTTPListener", state->core_type, &core,
+                                           state->http_config_type, &config, &socket, &server)) {
+        return NULL;
+    }
+    int fd = PyObject_AsFileDescriptor(socket);
+    if (fd < 0) {
+        return NULL;
+    }
+    HttpListenerObject *self = (HttpListenerObject *)type->tp_alloc(type, 0);
+    if (self == NULL) {
+        return NULL;
+    }
+    self->state = state;
+    self->core = (LoopCore *)Py_NewRef(core);
+    self->config = (HttpConfigObject *)Py_NewRef(config);
+    self->socket = Py_NewRef(socket);
+    self->server = Py_NewRef(server);
+    self->acceptor.accepted = listener_accepted;
+    if (tc_acceptor_start(&self->acceptor, self->core, fd) < 0) {
+        Py_DECREF(self);
+        return NULL;
+    }
+    self->acceptor.watcher.owner = Py_NewRef((PyObject *)self);
+    return (PyObject *)self;
+}
+
+PyDoc_STRVAR(listener_stop_doc, "stop($self, /)\n--\n\nAccept no more connections.");
+
+static PyObject *
+listener_stop(HttpListenerObject *self, PyObject *unused)
+{
+    tc_acceptor_stop(&self->acceptor);
+    PyObject *owner = self->acceptor.watcher.owner;
+    self->acceptor.watcher.owner = NULL;
+    Py_XDECREF(owner);
+    Py_RETURN_NONE;
+}
+
+static int
+listener_traverse(HttpListenerObject *self, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(self->core);
+    Py_VISIT(self->config);
+    Py_VISIT(self->socket);
+    Py_VISIT(self->server);
+    return 0;
+}
+
+static int
+listener_clear(HttpListenerObject *self)
+{
+    tc_acceptor_stop(&self->acceptor);
+    Py_CLEAR(self->config);
+    Py_CLEAR(self->socket);
+    Py_CLEAR(self->server);
+    return 0;
+}
+
+static void
+listener_dealloc(HttpListenerObject *self)
+{
+    PyTypeObject *type = Py_TYPE(self);
+    PyObject_GC_UnTrack(self);
+    listener_clear(self);
+    Py_CLEAR(self->core);
+    type->tp_free(self);
+    Py_DECREF(type);
+}
+
+static PyMethodDef listener_methods[] = {
+    {"stop", (PyCFunction)listener_stop, METH_NOARGS, listener_stop_doc},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyType_Slot listener_slots[] = {
+    {Py_tp_doc, (void *)listener_doc},
+    {Py_tp_new, listener_new},
+    {Py_tp_dealloc, listener_dealloc},
+    {Py_tp_traverse, listener_traverse},
+    {Py_tp_clear, listener_clear},
+    {Py_tp_methods, listener_methods},
+    {0, NULL},
+};
+
+static PyType_Spec listener_spec = {
+    .name = "tornado_c._core.HTTPListener",
+    .basicsize = sizeof(HttpListenerObject),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
+    .slots = listener_slots,
+};
+
+int
+tc_http_listener_init_type(PyObject *module, tc_state *state)
+{
+    state->http_listener_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &listener_spec, NULL);
+    return state->http_listener_type != NULL ? PyModule_AddType(module, state->http_listener_type) : -1;
+}

@@ -1,0 +1,607 @@
+/* RequestBase: the attributes and methods of HTTPServerRequest, made from the head when somebody asks. May run Python: the parsing of
+ * arguments, cookies and forms is in httputil.py. */
+#include "http/http_conn.h"
+#include "http/http_headers.h"
+
+#include "base/args.h"
+#include "base/clock.h"
+
+static PyObject *
+span_text(const RequestObject *self, tc_span span)
+{
+    return PyUnicode_DecodeLatin1(self->head + span.off, span.len, NULL);
+}
+
+/* ---- attributes made from the head ---- */
+
+PyObject *
+tc_request_method(RequestObject *self)
+{
+    if (self->method == NULL && self->head != NULL) {
+        PyObject *known = NULL;
+        switch (self->info.method_id) {
+        case TC_HTTP_GET:
+            known = self->state->str_GET;
+            break;
+        case TC_HTTP_HEAD:
+            known = self->state->str_HEAD;
+            break;
+        case TC_HTTP_POST:
+            known = self->state->str_POST;
+            break;
+        default:
+            break;
+        }
+        self->method = known != NULL ? Py_NewRef(known) : span_text(self, self->info.method);
+    }
+    return self->method;
+}
+
+static PyObject *
+request_uri(RequestObject *self)
+{
+    if (self->uri == NULL && self->head != NULL) {
+        self->uri = span_text(self, self->info.target);
+    }
+    return self->uri;
+}
+
+/* The offset of '?' in the target, or its length. */
+static uint32_t
+request_path_length(const RequestObject *self)
+{
+    const char *target = self->head + self->info.target.off;
+    const char *mark = memchr(target, '?', self->info.target.len);
+    return mark != NULL ? (uint32_t)(mark - target) : self->info.target.len;
+}
+
+PyObject *
+tc_request_path(RequestObject *self)
+{
+    if (self->path == NULL && self->head != NULL) {
+        tc_span span = {self->info.target.off, request_path_length(self)};
+        self->path = span_text(self, span);
+    }
+    return self->path;
+}
+
+static PyObject *
+request_query(RequestObject *self)
+{
+    if (self->query == NULL && self->head != NULL) {
+        uint32_t path = request_path_length(self);
+        tc_span span = {self->info.target.off, 0};
+        if (path < self->info.target.len) {
+            span.off += path + 1;
+            span.len = self->info.target.len - path - 1;
+        }
+        self->query = span_text(self, span);
+    }
+    return self->query;
+}
+
+PyObject *
+tc_request_version(RequestObject *self)
+{
+    if (self->version == NULL && self->head != NULL) {
+        self->version = Py_NewRef(self->info.minor == 1 ? self->state->http_1_1 : self->state->http_1_0);
+    }
+    return self->version;
+}
+
+PyObject *
+tc_request_headers(RequestObject *self)
+{
+    if (self->headers == NULL && self->head != NULL) {
+        tc_span block = self->info.headers;
+        self->headers = tc_headers_from_block(self->state, self->head + block.off, block.len);
+    }
+    return self->headers;
+}
+
+static PyObject *
+request_body(RequestObject *self)
+{
+    if (self->body == NULL) {
+        self->body = PyBytes_FromStringAndSize(NULL, 0);
+    }
+    return self->body;
+}
+
+static PyObject *
+request_host(RequestObject *self)
+{
+    if (self->host == NULL && self->head != NULL) {
+        self->host = self->info.host.off != 0 ? span_text(self, self->info.host)
+                                              : PyUnicode_FromString("127.0.0.1");
+    }
+    return self->host;
+}
+
+static PyObject *
+request_host_name(RequestObject *self)
+{
+    PyObject *split = tc_face(self->state, split_host_and_port, "tornado_c.httputil");
+    if (self->host_name == NULL && split != NULL && request_host(self) != NULL) {
+        PyObject *lower = PyObject_CallMethodNoArgs(self->host, self->state->str_lower);
+        PyObject *pair = lower != NULL ? PyObject_CallOneArg(split, lower) : NULL;
+        if (pair != NULL) {
+            self->host_name = PySequence_GetItem(pair, 0);
+        }
+        Py_XDECREF(pair);
+        Py_XDECREF(lower);
+    }
+    return self->host_name;
+}
+
+/* context.<name> of a connection that is not ours, else `fallback`. */
+static PyObject *
+request_from_context(RequestObject *self, PyObject *name, PyObject *fallback)
+{
+    PyObject *context = NULL, *value = NULL;
+    if (self->connection != NULL && PyObject_GetOptionalAttr(self->connection, self->state->str_context, &context) < 0) {
+        return NULL;
+    }
+    if (context != NULL && context != Py_None && PyObject_GetOptionalAttr(context, name, &value) < 0) {
+        Py_DECREF(context);
+        return NULL;
+    }
+    Py_XDECREF(context);
+    return value != NULL ? value : Py_NewRef(fallback);
+}
+
+static PyObject *
+request_remote_ip(RequestObject *self)
+{
+    if (self->remote_ip == NULL) {
+        HttpConnObject *conn = tc_http_conn_of(self->state, self->connection);
+        self->remote_ip = conn != NULL ? Py_XNewRef(tc_http_conn_remote_ip(conn))
+                                       : request_from_context(self, self->state->str_remote_ip, Py_None);
+    }
+    return self->remote_ip;
+}
+
+static PyObject *
+request_protocol(RequestObject *self)
+{
+    if (self->protocol == NULL) {
+        HttpConnObject *conn = tc_http_conn_of(self->state, self->connection);
+        self->protocol = conn != NULL ? Py_XNewRef(tc_http_conn_protocol(conn))
+                                      : request_from_context(self, self->state->str_protocol, self->state->str_http);
+    }
+    return self->protocol;
+}
+
+/* ---- arguments and forms: parsed in httputil.py ---- */
+
+static PyObject *
+request_query_arguments(RequestObject *self)
+{
+    if (self->query_arguments == NULL && request_query(self) != NULL) {
+        if (PyUnicode_GET_LENGTH(self->query) == 0) {
+            self->query_arguments = PyDict_New();
+        } else {
+            PyObject *parse = tc_face(self->state, parse_query, "tornado_c.httputil");
+            self->query_arguments = parse != NULL ? PyObject_CallOneArg(parse, self->query) : NULL;
+        }
+    }
+    return self->query_arguments;
+}
+
+static PyObject *
+request_body_arguments(RequestObject *self)
+{
+    if (self->body_arguments == NULL) {
+        self->body_arguments = PyDict_New();
+    }
+    return self->body_arguments;
+}
+
+static PyObject *
+request_files(RequestObject *self)
+{
+    if (self->files == NULL) {
+        self->files = PyDict_New();
+    }
+    return self->files;
+}
+
+/* Query arguments with those of the body behind them; lists of its own, so that changing one does not change the other. */
+static PyObject *
+request_arguments(RequestObject *self)
+{
+    if (self->arguments != NULL) {
+        return self->arguments;
+    }
+    PyObject *query = request_query_arguments(self), *body = query != NULL ? request_body_arguments(self) : NULL;
+    PyObject *merged = body != NULL ? PyDict_New() : NULL;
+    PyObject *const sources[] = {query, body};
+    for (int i = 0; merged != NULL && i < 2; i++) {
+        Py_ssize_t pos = 0;
+        PyObject *name, *values;
+        while (merged != NULL && PyDict_Next(sources[i], &pos, &name, &values)) {
+            PyObject *old = PyDict_GetItemWithError(merged, name);
+            PyObject *list = old != NULL ? PySequence_Concat(old, values) : PySequence_List(values);
+            if (list == NULL || PyDict_SetItem(merged, name, list) < 0) {
+                Py_CLEAR(merged);
+            }
+            Py_XDECREF(list);
+        }
+    }
+    self->arguments = merged;
+    return merged;
+}
+
+static PyObject *
+request_cookies(RequestObject *self)
+{
+    PyObject *load = tc_face(self->state, load_cookies, "tornado_c.httputil");
+    if (self->cookies == NULL && load != NULL && tc_request_headers(self) != NULL) {
+        self->cookies = PyObject_CallOneArg(load, self->headers);
+    }
+    return self->cookies;
+}
+
+PyDoc_STRVAR(request_parse_body_doc,
+             "_parse_body($self, /)\n--\n\n"
+             "Parse a form in the body into body_arguments, arguments and files. Raises HTTPInputError.");
+
+static PyObject *
+request_parse_body(RequestObject *self, PyObject *unused)
+{
+    PyObject *parse = tc_face(self->state, parse_body, "tornado_c.httputil");
+    PyObject *headers = tc_request_headers(self), *body = request_body(self);
+    PyObject *arguments = request_body_arguments(self), *files = request_files(self);
+    if (parse == NULL || headers == NULL || body == NULL || arguments == NULL || files == NULL) {
+        return NULL;
+    }
+    PyObject *args[5] = {NULL, headers, body, arguments, files};
+    PyObject *result = PyObject_Vectorcall(parse, args + 1, 4 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
+    if (result == NULL) {
+        return NULL;
+    }
+    Py_DECREF(result);
+    if (PyDict_Check(arguments) && PyDict_GET_SIZE(arguments) > 0) {
+        Py_CLEAR(self->arguments); /* merged anew when asked for */
+    }
+    Py_RETURN_NONE;
+}
+
+/* ---- methods ---- */
+
+static HttpConnObject *
+request_native_conn(RequestObject *self)
+{
+    return self->connection != NULL && tc_http_conn_check(self->state, self->connection)
+               ? (HttpConnObject *)self->connection
+               : NULL;
+}
+
+static int
+request_check_connection(RequestObject *self)
+{
+    if (self->connection == NULL || self->connection == Py_None) {
+        PyErr_SetString(PyExc_RuntimeError, "the request has no connection");
+        return -1;
+    }
+    return 0;
+}
+
+PyDoc_STRVAR(request_write_doc,
+             "write($self, chunk, callback=None)\n--\n\n"
+             "Write raw bytes of the answer, status line and headers included (str is encoded as UTF-8).\n\n"
+             "callback() is called when they are sent.");
+
+static PyObject *
+request_write(RequestObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+{
+    PyObject *const names[] = {self->state->str_chunk, self->state->str_callback};
+    PyObject *v[2];
+    if (tc_args_parse("write", args, nargs, kwnames, names, 2, 1, v) < 0 || request_check_connection(self) < 0) {
+        return NULL;
+    }
+    HttpConnObject *conn = request_native_conn(self);
+    if (conn != NULL) {
+        if (tc_http_conn_write_raw(conn, v[0], tc_arg_or_null(v[1])) < 0) {
+            return NULL;
+        }
+        Py_RETURN_NONE;
+    }
+    PyObject *stack[4] = {NULL, self->connection, v[0], v[1]};
+    PyObject *result = PyObject_VectorcallMethod(
+        self->state->str_write, stack + 1, (tc_arg_or_null(v[1]) != NULL ? 3 : 2) | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
+    Py_XDECREF(result);
+    return result != NULL ? Py_NewRef(Py_None) : NULL;
+}
+
+void
+tc_request_set_finished(RequestObject *self)
+{
+    self->finish_time = tc_clock_wall();
+}
+
+PyDoc_STRVAR(request_finish_doc, "finish($self, /)\n--\n\nEnd the answer to this request.");
+
+static PyObject *
+request_finish(RequestObject *self, PyObject *unused)
+{
+    if (request_check_connection(self) < 0) {
+        return NULL;
+    }
+    HttpConnObject *conn = request_native_conn(self);
+    if (conn != NULL) {
+        if (tc_http_conn_finish(conn) < 0) {
+            return NULL;
+        }
+    } else {
+        PyObject *result = PyObject_CallMethodNoArgs(self->connection, self->state->str_finish);
+        if (result == NULL) {
+            return NULL;
+        }
+        Py_DECREF(result);
+    }
+    tc_request_set_finished(self);
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+request_full_url(RequestObject *self, PyObject *unused)
+{
+    PyObject *protocol = request_protocol(self), *host = request_host(self), *uri = request_uri(self);
+    if (protocol == NULL || host == NULL || uri == NULL) {
+        if (!PyErr_Occurred()) {
+            PyErr_SetString(PyExc_AttributeError, "the request has no protocol, host or uri");
+        }
+        return NULL;
+    }
+    return PyUnicode_FromFormat("%S://%S%S", protocol, host, uri);
+}
+
+static PyObject *
+request_request_time(RequestObject *self, PyObject *unused)
+{
+    double end = self->finish_time != 0.0 ? self->finish_time : tc_clock_wall();
+    return PyFloat_FromDouble(end - self->start_time);
+}
+
+static PyObject *
+request_supports_http_1_1(RequestObject *self, PyObject *unused)
+{
+    PyObject *version = tc_request_version(self);
+    if (version == NULL) {
+        return PyErr_Occurred() ? NULL : Py_NewRef(Py_False);
+    }
+    int equal = PyObject_RichCompareBool(version, self->state->http_1_1, Py_EQ);
+    return equal < 0 ? NULL : PyBool_FromLong(equal);
+}
+
+/* ---- getset: a lazy getter and a field that assignment fills ---- */
+
+typedef PyObject *(*request_getter)(RequestObject *self);
+
+typedef struct {
+    request_getter make; /* borrowed result */
+    size_t offset;
+    const char *name;
+} RequestField;
+
+#define FIELD(name, make)                                                                                    \
+    {                                                                                                        \
+        make, offsetof(RequestObject, name), #name                                                           \
+    }
+
+static const RequestField request_fields[] = {
+    FIELD(method, tc_request_method),
+    FIELD(uri, request_uri),
+    FIELD(path, tc_request_path),
+    FIELD(query, request_query),
+    FIELD(version, tc_request_version),
+    FIELD(headers, tc_request_headers),
+    FIELD(body, request_body),
+    FIELD(arguments, request_arguments),
+    FIELD(query_arguments, request_query_arguments),
+    FIELD(body_arguments, request_body_arguments),
+    FIELD(files, request_files),
+    FIELD(remote_ip, request_remote_ip),
+    FIELD(protocol, request_protocol),
+    FIELD(host, request_host),
+    FIELD(host_name, request_host_name),
+    FIELD(cookies, request_cookies),
+};
+
+static PyObject *
+request_get(RequestObject *self, void *closure)
+{
+    const RequestField *field = closure;
+    PyObject *value = *(PyObject **)((char *)self + field->offset);
+    if (value == NULL && (value = field->make(self)) == NULL) {
+        if (!PyErr_Occurred()) {
+            PyErr_Format(PyExc_AttributeError, "'%.100s' object has no attribute '%s'", Py_TYPE(self)->tp_name,
+                         field->name);
+        }
+        return NULL;
+    }
+    return Py_NewRef(value);
+}
+
+static int
+request_set(RequestObject *self, PyObject *value, void *closure)
+{
+    const RequestField *field = closure;
+    Py_XSETREF(*(PyObject **)((char *)self + field->offset), Py_XNewRef(value));
+    return 0;
+}
+
+static PyObject *
+request_get_finish_time(RequestObject *self, void *unused)
+{
+    if (self->finish_time == 0.0) {
+        Py_RETURN_NONE;
+    }
+    return PyFloat_FromDouble(self->finish_time);
+}
+
+static int
+request_set_finish_time(RequestObject *self, PyObject *value, void *unused)
+{
+    double when = value == NULL || value == Py_None ? 0.0 : PyFloat_AsDouble(value);
+    if (when == -1.0 && PyErr_Occurred()) {
+        return -1;
+    }
+    self->finish_time = when;
+    return 0;
+}
+
+/* ---- life cycle ---- */
+
+static PyObject *
+request_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+    RequestObject *self = (RequestObject *)type->tp_alloc(type, 0);
+    if (self == NULL) {
+        return NULL;
+    }
+    self->start_time = tc_clock_wall();
+    if ((self->state = tc_state_of(type)) == NULL) {
+        Py_CLEAR(self);
+    }
+    return (PyObject *)self;
+}
+
+PyObject *
+tc_request_new(tc_state *state, PyObject *connection, const char *head, const tc_http_head *info, PyObject *body)
+{
+    PyTypeObject *type = (PyTypeObject *)tc_face(state, HTTPServerRequest, "tornado_c.httputil");
+    RequestObject *self = type != NULL ? (RequestObject *)type->tp_alloc(type, 0) : NULL;
+    if (self == NULL) {
+        return NULL;
+    }
+    self->state = state;
+    self->start_time = tc_clock_wall();
+    if (info->size <= TC_REQUEST_INLINE_HEAD) {
+        self->head = self->inline_head;
+    } else if ((self->head = PyMem_Malloc(info->size)) == NULL) {
+        Py_DECREF(self);
+        return PyErr_NoMemory();
+    }
+    memcpy(self->head, head, info->size);
+    self->info = *info;
+    self->connection = Py_NewRef(connection);
+    self->body = Py_XNewRef(body);
+    return (PyObject *)self;
+}
+
+static int
+request_traverse(RequestObject *self, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(self->connection);
+    Py_VISIT(self->server_connection);
+    for (size_t i = 0; i < TC_ARRAY_LEN(request_fields); i++) {
+        Py_VISIT(*(PyObject **)((char *)self + request_fields[i].offset));
+    }
+    return 0;
+}
+
+static int
+request_clear(RequestObject *self)
+{
+    Py_CLEAR(self->connection);
+    Py_CLEAR(self->server_connection);
+    for (size_t i = 0; i < TC_ARRAY_LEN(request_fields); i++) {
+        Py_CLEAR(*(PyObject **)((char *)self + request_fields[i].offset));
+    }
+    return 0;
+}
+
+static void
+request_dealloc(RequestObject *self)
+{
+    PyTypeObject *type = Py_TYPE(self);
+    PyObject_GC_UnTrack(self);
+    request_clear(self);
+    if (self->head != self->inline_head) {
+        PyMem_Free(self->head);
+    }
+    type->tp_free(self);
+    Py_DECREF(type);
+}
+
+static PyMemberDef request_members[] = {
+    {"connection", T_OBJECT, offsetof(RequestObject, connection), 0, "The HTTPConnection of the request."},
+    {"server_connection", T_OBJECT, offsetof(RequestObject, server_connection), 0, NULL},
+    {"_start_time", T_DOUBLE, offsetof(RequestObject, start_time), 0, NULL},
+    {NULL},
+};
+
+#define GETSET(i, name, doc)                                                                                 \
+    {                                                                                                        \
+        name, (getter)request_get, (setter)request_set, doc, (void *)&request_fields[i]                      \
+    }
+
+static PyGetSetDef request_getset[] = {
+    GETSET(0, "method", "The HTTP method, such as \"GET\"."),
+    GETSET(1, "uri", "The request target, query included."),
+    GETSET(2, "path", "The target before \"?\"."),
+    GETSET(3, "query", "The target after \"?\"."),
+    GETSET(4, "version", "\"HTTP/1.0\" or \"HTTP/1.1\"."),
+    GETSET(5, "headers", "The HTTPHeaders."),
+    GETSET(6, "body", "The body, bytes."),
+    GETSET(7, "arguments", "Arguments of query and body: name to list of bytes."),
+    GETSET(8, "query_arguments", "Arguments of the query."),
+    GETSET(9, "body_arguments", "Arguments of the body."),
+    GETSET(10, "files", "Uploaded files: name to list of HTTPFile."),
+    GETSET(11, "remote_ip", "The client's address."),
+    GETSET(12, "protocol", "\"http\" or \"https\"."),
+    GETSET(13, "host", "The Host header."),
+    GETSET(14, "host_name", "The host without its port, in lower case."),
+    GETSET(15, "cookies", "The cookies: name to http.cookies.Morsel."),
+    {"_finish_time", (getter)request_get_finish_time, (setter)request_set_finish_time, NULL, NULL},
+    {NULL},
+};
+
+#define FASTCALL(f) (PyCFunction)(void (*)(void))(f)
+
+static PyMethodDef request_methods[] = {
+    {"write", FASTCALL(request_write), METH_FASTCALL | METH_KEYWORDS, request_write_doc},
+    {"finish", (PyCFunction)request_finish, METH_NOARGS, request_finish_doc},
+    {"full_url", (PyCFunction)request_full_url, METH_NOARGS,
+     "full_url($self, /)\n--\n\nThe URL of the request, put together again."},
+    {"request_time", (PyCFunction)request_request_time, METH_NOARGS,
+     "request_time($self, /)\n--\n\nSeconds from the request's arrival to its end, or to now."},
+    {"supports_http_1_1", (PyCFunction)request_supports_http_1_1, METH_NOARGS,
+     "supports_http_1_1($self, /)\n--\n\nWhether the client speaks HTTP/1.1."},
+    {"_parse_body", (PyCFunction)request_parse_body, METH_NOARGS, request_parse_body_doc},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyType_Slot request_slots[] = {
+    {Py_tp_doc, "The native half of tornado_c.httputil.HTTPServerRequest."},
+    {Py_tp_new, request_new},
+    {Py_tp_dealloc, request_dealloc},
+    {Py_tp_traverse, request_traverse},
+    {Py_tp_clear, request_clear},
+    {Py_tp_methods, request_methods},
+    {Py_tp_getset, request_getset},
+    {Py_tp_members, request_members},
+    {0, NULL},
+};
+
+static PyType_Spec request_spec = {
+    .name = "tornado_c._core.RequestBase",
+    .basicsize = sizeof(RequestObject),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
+    .slots = request_slots,
+};
+
+int
+tc_request_init_type(PyObject *module, tc_state *state)
+{
+    state->http_1_0 = PyUnicode_InternFromString("HTTP/1.0");
+    state->http_1_1 = PyUnicode_InternFromString("HTTP/1.1");
+    state->request_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &request_spec, NULL);
+    if (state->http_1_0 == NULL || state->http_1_1 == NULL || state->request_type == NULL) {
+        return -1;
+    }
+    return PyModule_AddType(module, state->request_type);
+}

@@ -1,0 +1,288 @@
+/* The writing half of a connection: status line, headers, body, the end of an answer, with the rules of Tornado's HTTP1Connection. May run
+ * Python: headers of a subclass, and whatever closing a stream runs. */
+#include "http/http_conn_parts.h"
+#include "http/http_headers.h"
+
+#include "base/raise.h"
+
+static bool
+conn_writable(const HttpConnObject *self)
+{
+    return self->phase != CONN_CLOSED && self->stream != NULL && !self->stream->closed;
+}
+
+/* ---- heads ---- */
+
+/* Raises HTTPOutputError. */
+static int
+conn_output_error(HttpConnObject *self, const char *format, long long number)
+{
+    PyObject *cls = tc_face(self->state, HTTPOutputError, "tornado_c.httputil");
+    if (cls != NULL) {
+        PyErr_Format(cls, format, number);
+    }
+    return -1;
+}
+
+static int
+conn_parse_length(HttpConnObject *self, PyObject *value)
+{
+    PyObject *parse = tc_face(self->state, parse_int, "tornado_c.httputil");
+    PyObject *number = parse != NULL ? PyObject_CallOneArg(parse, value) : NULL;
+    if (number == NULL) {
+        return -1;
+    }
+    self->content_left = PyLong_AsLongLong(number);
+    Py_DECREF(number);
+    return self->content_left < 0 && PyErr_Occurred() ? -1 : 0;
+}
+
+/* Adds Connection and Transfer-Encoding where Tornado does, and notes how the body is delimited. */
+static int
+conn_frame(HttpConnObject *self, int status, PyObject *headers)
+{
+    tc_state *state = self->state;
+    bool http11 = self->head.minor == 1, is_head = self->head.method_id == TC_HTTP_HEAD;
+    PyObject *length = tc_headers_get(headers, state->str_Content_Length);
+    if (length == NULL && PyErr_Occurred()) {
+        return -1;
+    }
+    self->chunking_output = http11 && !is_head && status != 204 && status != 304 && (status < 100 || status >= 200) &&
+                            length == NULL;
+    self->content_left = -1;
+    int failed = 0;
+    if (is_head || status == 304) {
+        self->content_left = 0;
+    } else if (length != NULL) {
+        failed = conn_parse_length(self, length);
+    }
+    Py_XDECREF(length);
+    if (!failed && http11 && self->disconnect) {
+        failed = tc_headers_set(headers, state->str_Connection, state->str_close);
+    } else if (!failed && !http11 && (self->head.flags & TC_HTTP_CONN_KEEP_ALIVE)) {
+        failed = tc_headers_set(headers, state->str_Connection, state->keep_alive_value);
+    }
+    if (!failed && self->chunking_output) {
+        failed = tc_headers_set(headers, state->str_Transfer_Encoding, state->str_chunked);
+    }
+    return failed;
+}
+
+static int
+buffer_text(tc_bytes_buf *buf, const char *text, size_t size)
+{
+    if (tc_buf_append(buf, text, size) != TC_OK) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    return 0;
+}
+
+static size_t
+format_decimal(char *end, unsigned long value)
+{
+    char *p = end;
+    do {
+        *--p = (char)('0' + value % 10);
+        value /= 10;
+    } while (value != 0);
+    return (size_t)(end - p);
+}
+
+static int
+buffer_status_line(HttpConnObject *self, tc_bytes_buf *buf, int status, PyObject *reason)
+{
+    char digits[24];
+    size_t n = format_decimal(digits + sizeof(digits), (unsigned long)status);
+    Py_ssize_t size;
+    const char *text = PyUnicode_AsUTF8AndSize(reason, &size);
+    if (text == NULL || buffer_text(buf, "HTTP/1.1 ", 9) < 0 ||
+        buffer_text(buf, digits + sizeof(digits) - n, n) < 0 || buffer_text(buf, " ", 1) < 0 ||
+        buffer_text(buf, text, (size_t)size) < 0) {
+        return -1;
+    }
+    if (tc_headers_check_line(buf->data, buf->size) < 0) {
+        return -1;
+    }
+    return buffer_text(buf, "\r\n", 2);
+}
+
+/* ---- bodies ---- */
+
+/* Keeps count against Content-Length. */
+static int
+conn_count_body(HttpConnObject *self, size_t size)
+{
+    if (self->content_left >= 0) {
+        self->content_left -= (int64_t)size;
+        if (self->content_left < 0) {
+            /* Closed at once, to stop further framing errors. */
+            if (tc_http_conn_close(self) < 0) {
+                return -1;
+            }
+            return conn_output_error(self, "Tried to write more data than Content-Length", 0);
+        }
+    }
+    return 0;
+}
+
+static int
+conn_send_piece(HttpConnObject *self, PyObject *chunk)
+{
+    const char *data = PyBytes_AS_STRING(chunk);
+    size_t size = (size_t)PyBytes_GET_SIZE(chunk);
+    if (!self->chunking_output) {
+        return tc_stream_write(self->stream, data, size, chunk);
+    }
+    char line[20];
+    int n = PyOS_snprintf(line, sizeof(line), "%zx\r\n", size);
+    int st = tc_stream_write(self->stream, line, (size_t)n, NULL);
+    if (st != TC_RAISED) {
+        st = tc_stream_write(self->stream, data, size, chunk);
+    }
+    return st == TC_RAISED ? st : tc_stream_write(self->stream, "\r\n", 2, NULL);
+}
+
+/* Writes head bytes and a piece of body so that they leave together. */
+static int
+conn_send(HttpConnObject *self, const char *head, size_t head_size, PyObject *chunk)
+{
+    tc_cork cork;
+    StreamObject *stream = (StreamObject *)Py_NewRef((PyObject *)self->stream);
+    bool corked = tc_stream_cork(stream, &cork);
+    int st = head_size > 0 ? tc_stream_write(stream, head, head_size, NULL) : TC_OK;
+    if (st != TC_RAISED && chunk != NULL && PyBytes_GET_SIZE(chunk) > 0) {
+        st = conn_send_piece(self, chunk);
+    }
+    if (corked && tc_stream_uncork(stream) == TC_RAISED) {
+        st = TC_RAISED;
+    }
+    Py_DECREF(stream);
+    return st == TC_RAISED ? -1 : 0;
+}
+
+int
+tc_http_conn_write_head(HttpConnObject *self, int status, PyObject *reason, PyObject *headers, PyObject *chunk)
+{
+    if (conn_frame(self, status, headers) < 0) {
+        return -1;
+    }
+    /* Serialising may run Python, which may write another head: take the shared buffer for the while. */
+    tc_bytes_buf buf = self->config->head_buffer;
+    memset(&self->config->head_buffer, 0, sizeof(buf));
+    buf.size = 0;
+    int st = -1;
+    if (buffer_status_line(self, &buf, status, reason) == 0 && tc_headers_serialize(headers, &buf) == 0 &&
+        buffer_text(&buf, "\r\n", 2) == 0) {
+        st = 0;
+    }
+    if (st == 0 && conn_writable(self)) {
+        if (chunk != NULL && PyBytes_GET_SIZE(chunk) > 0) {
+            st = conn_count_body(self, (size_t)PyBytes_GET_SIZE(chunk));
+        }
+        if (st == 0 && conn_writable(self)) {
+            st = conn_send(self, buf.data, buf.size, chunk);
+        }
+    }
+    tc_buf_free(&self->config->head_buffer);
+    self->config->head_buffer = buf;
+    return st;
+}
+
+int
+tc_http_conn_write_chunk(HttpConnObject *self, PyObject *chunk)
+{
+    if (!conn_writable(self)) {
+        return 0;
+    }
+    if (conn_count_body(self, (size_t)PyBytes_GET_SIZE(chunk)) < 0) {
+        return -1;
+    }
+    return conn_send(self, NULL, 0, chunk);
+}
+
+/* ---- raw answers of 2.x-4.x ---- */
+
+int
+tc_http_conn_write_raw(HttpConnObject *self, PyObject *chunk, PyObject *callback)
+{
+    if (self->request == NULL) {
+        PyErr_SetString(PyExc_AssertionError, "Request closed");
+        return -1;
+    }
+    PyObject *bytes = PyUnicode_Check(chunk) ? PyUnicode_AsUTF8String(chunk)
+                      : PyBytes_Check(chunk) ? Py_NewRef(chunk)
+                                             : PyBytes_FromObject(chunk);
+    if (bytes == NULL) {
+        return -1;
+    }
+    int st = 0;
+    if (conn_writable(self)) {
+        st = conn_count_body(self, (size_t)PyBytes_GET_SIZE(bytes));
+        if (st == 0 && conn_writable(self)) {
+            st = conn_send(self, NULL, 0, bytes);
+        }
+        if (st == 0 && callback != NULL && conn_writable(self)) {
+            if (self->stream->cork != NULL && tc_stream_flush(self->stream) == TC_RAISED) {
+                st = -1;
+            } else {
+                PyObject *none = tc_stream_wait_written(self->stream, callback);
+                st = none != NULL ? 0 : -1;
+                Py_XDECREF(none);
+            }
+        }
+    }
+    Py_DECREF(bytes);
+    return st;
+}
+
+/* ---- the end of an answer ---- */
+
+int
+tc_http_conn_finish(HttpConnObject *self)
+{
+    if (self->phase == CONN_CLOSED || self->stream == NULL) {
+        self->write_finished = true;
+        return 0;
+    }
+    if (TC_UNLIKELY(self->content_left > 0 && !self->stream->closed)) {
+        long long left = (long long)self->content_left;
+        if (tc_http_conn_close(self) < 0) {
+            return -1;
+        }
+        return conn_output_error(self, "Tried to write %lld bytes less than Content-Length", left);
+    }
+    if (self->write_finished) {
+        return 0;
+    }
+    if (self->chunking_output && conn_writable(self) &&
+        tc_stream_write(self->stream, "0\r\n\r\n", 5, NULL) == TC_RAISED) {
+        return -1;
+    }
+    self->chunking_output = false;
+    self->write_finished = true;
+    if (!self->read_finished) {
+        self->disconnect = true; /* the rest of the request is not worth reading */
+    }
+    return self->dispatching || self->phase == CONN_CLOSED ? 0 : tc_http_conn_answered(self);
+}
+
+PyObject *
+tc_http_conn_written(HttpConnObject *self, bool none_if_done)
+{
+    LoopCore *core = self->stream->core;
+    if (!conn_writable(self)) {
+        PyObject *exc = tc_stream_closed_error(self->stream);
+        PyObject *future = exc != NULL ? tc_core_future(core) : NULL;
+        if (future != NULL) {
+            tc_future_fail_quietly(self->state, future, exc);
+        }
+        Py_XDECREF(exc);
+        return future;
+    }
+    bool waiting = self->stream->writes != NULL && self->stream->writes->size > 0;
+    if (none_if_done && !waiting) {
+        Py_RETURN_NONE;
+    }
+    return tc_stream_wait_written(self->stream, NULL);
+}

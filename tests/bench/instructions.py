@@ -1,0 +1,73 @@
+"""User instructions for each request, by callgrind: repeatable to the digit, blind to noise and to the
+kernel.
+
+    python tests/bench/instructions.py [--servers limit,stock,ours] [--rows callback,handler] [--check]
+
+A server is run twice under valgrind, with two different counts of requests over one keep-alive
+connection; the difference of the totals divided by the difference of the counts leaves start-up and
+shut-down out."""
+
+import argparse
+import re
+import sys
+import tempfile
+from pathlib import Path
+
+import servers
+from rows import BY_NAME, ROWS, Row
+
+COUNTS = {"limit": (200, 2200), "ours": (200, 2200), "stock": (50, 250)}
+
+
+def total_instructions(server: str, row: Row, requests: int) -> int:
+    valgrind = servers.need("valgrind", "install valgrind")
+    with tempfile.TemporaryDirectory() as folder:
+        log = Path(folder, "log")
+        wrapper = [valgrind, "--tool=callgrind", f"--log-file={log}", f"--callgrind-out-file={folder}/out"]
+        with servers.running(server, row.app, row.limit_mode, wrapper=wrapper, timeout=120, quiet=True) as (
+            process,
+            port,
+        ):
+            client = servers.Client(port)
+            body = servers.BODY if row.post else b""
+            client.ask(servers.request_bytes(row.path, body=body), requests, row.pipeline)
+            process.terminate()
+            process.wait(60)
+            client.close()
+        found = re.search(r"Collected *: *(\d+)", log.read_text())
+        if found is None:
+            raise RuntimeError(f"callgrind reported nothing:\n{log.read_text()}")
+        return int(found[1])
+
+
+def per_request(server: str, row: Row) -> float:
+    few, many = COUNTS[server]
+    return (total_instructions(server, row, many) - total_instructions(server, row, few)) / (many - few)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--servers", default=",".join(servers.SERVERS))
+    parser.add_argument("--rows", default=",".join(r.name for r in ROWS if r.instructions))
+    parser.add_argument("--check", action="store_true", help="fail where ours is over its figure to reach")
+    args = parser.parse_args()
+    over = False
+    for name in args.rows.split(","):
+        row = BY_NAME[name]
+        for server in args.servers.split(","):
+            reason = servers.missing_reason(server, row.app)
+            if reason:
+                print(f"{row.title:38} {server:6} missing: {reason}", flush=True)
+                continue
+            count = per_request(server, row)
+            note = f"(reach {row.instructions:,})" if row.instructions and server == "ours" else ""
+            print(f"{row.title:38} {server:6} {count:12,.0f} {note}", flush=True)
+            over |= server == "ours" and row.instructions is not None and count > row.instructions
+    return 1 if args.check and over else 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except (servers.Missing, RuntimeError) as problem:
+        sys.exit(f"instructions.py: {problem}")

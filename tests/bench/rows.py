@@ -1,0 +1,35 @@
+"""The rows of the comparison: what is asked of which application, and the figures to reach."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Row:
+    name: str
+    title: str
+    app: str
+    limit_mode: str = "hello"
+    path: str = "/"
+    connections: int = 64
+    pipeline: int = 1
+    post: bool = False
+    close: bool = False
+    to_limit: float | None = None  # CPU a request: at most this many times the limit's
+    to_stock: float | None = None  # CPU a request: at least this many times under stock Tornado's
+    instructions: int | None = None  # user instructions a request: at most
+
+
+ROWS = (
+    Row("callback", "hello, callback", "callback", to_limit=1.3, to_stock=11, instructions=6000),
+    Row("raw", "hello, callback with request.write", "raw", to_limit=1.3, instructions=6000),
+    Row("handler", "hello, RequestHandler", "handler", to_limit=1.6, to_stock=12, instructions=16000),
+    Row("async", "hello, async RequestHandler", "handler", path="/async", to_stock=14),
+    Row("pipeline", "pipelined x16, callback", "callback", pipeline=16, to_stock=60),
+    Row("pipeline_handler", "pipelined x16, RequestHandler", "handler", pipeline=16, to_stock=45),
+    Row("close", "Connection: close, callback", "callback", close=True, to_limit=1.25),
+    Row("post", "POST 10 KB echo, callback", "callback", "post", post=True, to_limit=1.25),
+    Row("post_handler", "POST 10 KB echo, RequestHandler", "handler", "post", post=True, to_stock=12),
+    Row("connections", "1000 connections, callback", "callback", connections=1000),
+    Row("large", "1 MiB answer, callback", "large", "large", connections=16, to_limit=1.1),
+)
+BY_NAME = {row.name: row for row in ROWS}

@@ -1,0 +1,208 @@
+"""What the measuring programs of this folder share: the limit's build, the applications, starting and
+stopping a server on its own core, and reading how much CPU it has used."""
+
+import functools
+import importlib.util
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+RESULTS = HERE / "results"
+SERVERS = ("limit", "stock", "ours")
+PACKAGES = {"stock": "tornado", "ours": "tornado_c"}
+BODY = b"b" * 10240
+
+
+class Missing(Exception):
+    """A tool or a server that this machine cannot offer; the message names it."""
+
+
+def need(tool: str, hint: str) -> str:
+    path = shutil.which(tool)
+    if path is None:
+        raise Missing(f"{tool} is not installed ({hint})")
+    return path
+
+
+@functools.cache
+def build_limit() -> Path:
+    """Compiles limit.c where the result is older than the source."""
+    source, program = HERE / "limit.c", RESULTS / "limit"
+    if not program.exists() or program.stat().st_mtime < source.stat().st_mtime:
+        RESULTS.mkdir(exist_ok=True)
+        compiler = os.environ.get("CC") or need("cc", "install gcc")
+        command = [
+            *compiler.split(),
+            "-std=gnu11",
+            "-O3",
+            "-g",
+            "-Wall",
+            "-Wextra",
+            str(source),
+            "-o",
+            str(program),
+        ]
+        subprocess.run(command, check=True)
+    return program
+
+
+def application(name: str, package: str) -> Path:
+    """The path of an application that is written for Tornado; for another package, of a copy in which nothing
+    but the imports differ."""
+    source = HERE / "apps" / f"{name}.py"
+    if package == "tornado":
+        return source
+    text = re.sub(r"^from tornado\.", f"from {package}.", source.read_text(), flags=re.M)
+    copy = RESULTS / package / source.name
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    if not copy.exists() or copy.read_text() != text:
+        copy.write_text(text)
+    return copy
+
+
+@functools.cache
+def missing_reason(server: str, app: str) -> str | None:
+    """Why this server cannot run this application, or None."""
+    if server == "limit":
+        return None
+    package = PACKAGES[server]
+    if server == "stock" and app == "raw":
+        return "Tornado 6 has no request.write"
+    if importlib.util.find_spec(package) is None:
+        return f"{package} is not installed"
+    source = application(app, package).read_text()
+    imports = "\n".join(re.findall(r"^from \S+ import .*$", source, flags=re.M))
+    trial = subprocess.run([sys.executable, "-P", "-c", imports], capture_output=True, text=True)
+    if trial.returncode != 0:
+        lines = trial.stderr.strip().splitlines()
+        return lines[-1] if lines else f"the imports of {app}.py failed"
+    return None
+
+
+def command_line(server: str, app: str, limit_mode: str, port: int) -> list[str]:
+    if server == "limit":
+        return [str(build_limit()), str(port), limit_mode]
+    return [sys.executable, str(application(app, PACKAGES[server])), str(port)]
+
+
+def free_port() -> int:
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def cores() -> tuple[int, int]:
+    """The server's core and the client's; the same one on a machine that has no second."""
+    available = sorted(os.sched_getaffinity(0))
+    return available[0], available[-1]
+
+
+def cpu_seconds(pid: int) -> float:
+    """User and system time of all threads of another process, from its own CPU clock (nanoseconds, where
+    /proc/PID/stat counts hundredths of a second)."""
+    return time.clock_gettime((~pid << 3) | 2)
+
+
+def cpu_split(pid: int) -> tuple[int, int]:
+    """(user, system) clock ticks from /proc/PID/stat: coarse, used for the proportion only."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return int(fields[11]), int(fields[12])
+
+
+def wait_until_listening(process: subprocess.Popen, port: int, timeout: float) -> None:
+    deadline = time.monotonic() + timeout
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+            return
+        except OSError:
+            if process.poll() is not None:
+                raise RuntimeError(f"the server ended with status {process.returncode}") from None
+            if time.monotonic() > deadline:
+                process.kill()
+                raise RuntimeError(f"the server did not listen within {timeout:.0f} s") from None
+            time.sleep(0.02)
+
+
+def stop(process: subprocess.Popen) -> None:
+    if process.poll() is None:
+        process.terminate()
+    try:
+        process.wait(10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+@contextmanager
+def running(
+    server: str, app: str, limit_mode: str = "hello", *, wrapper=(), core=None, timeout=20.0, quiet=False
+):
+    """Starts a server; yields (process, port). `wrapper` goes before its command line (valgrind, strace)."""
+    port = free_port()
+    command = [*wrapper, *command_line(server, app, limit_mode, port)]
+    if core is not None:
+        command = [need("taskset", "it is in util-linux"), "-c", str(core), *command]
+    output = subprocess.DEVNULL if quiet else None
+    environment = dict(os.environ, PYTHONHASHSEED="0")
+    process = subprocess.Popen(command, stdout=output, stderr=output, env=environment)
+    try:
+        wait_until_listening(process, port, timeout)
+        yield process, port
+    finally:
+        stop(process)
+
+
+class Client:
+    """One keep-alive connection that sends prepared bytes and counts whole answers."""
+
+    def __init__(self, port: int):
+        self.socket = socket.create_connection(("127.0.0.1", port))
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.pending = b""
+
+    def close(self) -> None:
+        self.socket.close()
+
+    def _more(self) -> None:
+        data = self.socket.recv(1 << 18)
+        if not data:
+            raise RuntimeError("the server closed the connection")
+        self.pending += data
+
+    def answer(self) -> tuple[bytes, bytes]:
+        """The next answer's head and body."""
+        while (end := self.pending.find(b"\r\n\r\n")) < 0:
+            self._more()
+        head = self.pending[:end]
+        found = re.search(rb"\r\ncontent-length: *(\d+)", head, re.I)
+        if found is None or not head.startswith(b"HTTP/1.1 200 "):
+            raise RuntimeError(f"unexpected answer: {head!r}")
+        total = end + 4 + int(found[1])
+        while len(self.pending) < total:
+            self._more()
+        body, self.pending = self.pending[end + 4 : total], self.pending[total:]
+        return head, body
+
+    def ask(self, request: bytes, times: int = 1, batch: int = 1) -> None:
+        """Sends `request` `times` times, `batch` of them at once, and reads every answer."""
+        for _ in range(times // batch):
+            self.socket.sendall(request * batch)
+            for _ in range(batch):
+                self.answer()
+
+
+def request_bytes(path: str = "/", *, body: bytes = b"", close: bool = False) -> bytes:
+    head = f"{'POST' if body else 'GET'} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+    if body:
+        head += f"Content-Length: {len(body)}\r\nContent-Type: application/octet-stream\r\n"
+    if close:
+        head += "Connection: close\r\n"
+    return head.encode() + b"\r\n" + body

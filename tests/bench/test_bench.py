@@ -1,0 +1,54 @@
+"""The measuring programs work, and our server makes no system call too many."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).resolve().parent
+
+
+def run(program: str, *args: str) -> subprocess.CompletedProcess:
+    command = [sys.executable, str(HERE / program), *args]
+    return subprocess.run(command, capture_output=True, text=True, timeout=240)
+
+
+def syscalls(server: str, row: str) -> dict:
+    if shutil.which("strace") is None:
+        pytest.skip("strace is not installed")
+    if "libasan" in os.environ.get("LD_PRELOAD", ""):
+        pytest.skip("strace and a sanitizer do not go together")
+    result = run("syscalls.py", "--servers", server, "--rows", row, "--json")
+    if "cannot attach" in result.stderr:
+        pytest.skip("strace cannot attach to a process here")
+    assert result.returncode == 0, result.stderr
+    return json.loads(result.stdout)[row][server]
+
+
+def test_limit_makes_one_receive_and_one_send():
+    assert syscalls("limit", "callback")["complaints"] == []
+
+
+@pytest.mark.parametrize("row", ["callback", "raw", "handler"])
+def test_ours_makes_one_receive_and_one_send(row):
+    result = syscalls("ours", row)
+    if "missing" in result:
+        pytest.skip(f"tornado_c cannot serve this yet: {result['missing']}")
+    assert result["complaints"] == []
+
+
+def test_compare_reports_the_limit(tmp_path):
+    for tool in ("wrk", "taskset"):
+        if shutil.which(tool) is None:
+            pytest.skip(f"{tool} is not installed")
+    flags = ["--rounds", "1", "--seconds", "1", "--no-instructions", "--output", str(tmp_path)]
+    result = run("compare.py", "--servers", "limit", "--rows", "callback,close", *flags)
+    assert result.returncode == 0, result.stderr
+    assert "hello, callback" in result.stdout
+    report = json.loads((tmp_path / "compare.json").read_text())
+    assert report["rows"]["callback"]["limit"]["cpu_us"] > 0
+    assert (tmp_path / "compare.svg").read_text().startswith("<svg ")
