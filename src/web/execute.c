@@ -6,6 +6,8 @@
  * subclass or a tool has replaced _execute, that is called instead. */
 #include "web/handler.h"
 
+#include "base/args.h"
+#include "base/raise.h"
 #include "event/core.h"
 
 bool tc_handler_plain_new(PyTypeObject *type);
@@ -20,7 +22,6 @@ typedef struct {
     PyObject_HEAD
     HandlerObject *handler;
     PyObject *inner; /* what is awaited: a coroutine or an iterator */
-    PyObject *path_args, *path_kwargs;
     int phase;
     bool running, ended;
 } ExecutionObject;
@@ -345,8 +346,11 @@ execution_iterator(PyObject *awaitable)
         return Py_NewRef(awaitable);
     }
     if (PyGen_CheckExact(awaitable)) {
-        PyCodeObject *code = PyGen_GetCode((PyGenObject *)awaitable);
-        bool iterable = (code->co_flags & CO_ITERABLE_COROUTINE) != 0;
+        PyObject *code = PyObject_GetAttrString(awaitable, "gi_code");
+        if (code == NULL) {
+            return NULL;
+        }
+        bool iterable = PyCode_Check(code) && (((PyCodeObject *)code)->co_flags & CO_ITERABLE_COROUTINE) != 0;
         Py_DECREF(code);
         if (iterable) {
             return Py_NewRef(awaitable);
@@ -375,7 +379,7 @@ execution_continue(ExecutionObject *self, PySendResult how, PyObject *value, PyO
         if (how == PYGEN_RETURN) {
             PyObject *awaitable = NULL;
             Py_CLEAR(value);
-            st = execute_advance(self->handler, &self->phase, self->path_args, self->path_kwargs, &awaitable);
+            st = execute_advance(self->handler, &self->phase, NULL, NULL, &awaitable);
             if (st > 0) {
                 self->inner = execution_iterator(awaitable);
                 st = self->inner != NULL ? 1 : -1;
@@ -532,8 +536,6 @@ execution_traverse(ExecutionObject *self, visitproc visit, void *arg)
     Py_VISIT(Py_TYPE(self));
     Py_VISIT(self->handler);
     Py_VISIT(self->inner);
-    Py_VISIT(self->path_args);
-    Py_VISIT(self->path_kwargs);
     return 0;
 }
 
@@ -542,8 +544,6 @@ static int
 execution_clear(ExecutionObject *self)
 {
     Py_CLEAR(self->inner);
-    Py_CLEAR(self->path_args);
-    Py_CLEAR(self->path_kwargs);
     self->ended = true;
     return 0;
 }
