@@ -77,6 +77,9 @@ static int
 module_exec(PyObject *module)
 {
     tc_state *state = PyModule_GetState(module);
+    if (PyModule_AddStringConstant(module, "poller_backend", tc_poller_backend()) < 0) {
+        return -1;
+    }
 #define TC_X(name)                                                                                           \
     if ((state->str_##name = PyUnicode_InternFromString(#name)) == NULL) {                                   \
         return -1;                                                                                           \

@@ -91,10 +91,12 @@
     X(context)                                                                                               \
     X(copy)                                                                                                  \
     X(data)                                                                                                  \
+    X(deadline)                                                                                              \
     X(decode_argument)                                                                                       \
     X(default)                                                                                               \
     X(default_handler_args)                                                                                  \
     X(default_handler_class)                                                                                 \
+    X(delay)                                                                                                 \
     X(delimiter)                                                                                             \
     X(done)                                                                                                  \
     X(end)                                                                                                   \
@@ -165,12 +167,14 @@
     X(strip)                                                                                                 \
     X(throw)                                                                                                 \
     X(time)                                                                                                  \
+    X(timeout)                                                                                               \
     X(total_seconds)                                                                                         \
     X(transform_chunk)                                                                                       \
     X(transform_first_chunk)                                                                                 \
     X(transforms)                                                                                            \
     X(update)                                                                                                \
     X(value)                                                                                                 \
+    X(when)                                                                                                  \
     X(write)                                                                                                 \
     X(write_headers)
 

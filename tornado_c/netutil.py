@@ -14,7 +14,8 @@ import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from tornado_c._support import Configurable, current_ioloop, errno_from_exception
+from tornado_c._support import Configurable, errno_from_exception
+from tornado_c.ioloop import IOLoop
 from tornado_c.log import gen_log
 
 #: Length of the queue of connections that wait to be accepted, where none is given.
@@ -184,7 +185,7 @@ def add_accept_handler(
     :param io_loop: the IOLoop to accept on; default: the current one.
     :returns: a function that ends accepting. Calling it again does no harm.
     """
-    acceptor = _Acceptor(sock, callback, current_ioloop() if io_loop is None else io_loop)
+    acceptor = _Acceptor(sock, callback, IOLoop.current() if io_loop is None else io_loop)
     return acceptor.remove
 
 
@@ -322,7 +323,7 @@ class DefaultExecutorResolver(Resolver):
     async def resolve(
         self, host: str, port: int, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[tuple[int, Any]]:
-        found: list[tuple[int, Any]] = await current_ioloop().run_in_executor(
+        found: list[tuple[int, Any]] = await IOLoop.current().run_in_executor(
             None, _resolve_addr, host, port, family
         )
         return found

@@ -12,11 +12,9 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from tornado_c._support import (
-    current_ioloop,
-    future_set_exception_unless_cancelled,
-    future_set_result_unless_cancelled,
-)
+from tornado_c import iostream
+from tornado_c._support import future_set_exception_unless_cancelled, future_set_result_unless_cancelled
+from tornado_c.ioloop import IOLoop
 from tornado_c.log import gen_log
 
 CalledProcessError = subprocess.CalledProcessError
@@ -56,13 +54,14 @@ def fork_processes(num_processes: int | None, max_restarts: int | None = None) -
     The parent stays inside. A child that exits with a status other than 0, or is killed by a signal, is
     replaced by a new one of the same number. Once all have exited with status 0, the parent exits with 0 too.
 
-    No event loop may be in use before the call, as children would share it.
+    No event loop may be running; one that was only made before is the parent's and, with descriptors of its own,
+    each child's.
 
     :param num_processes: how many children; None, 0 or less: one for each processor.
     :param max_restarts: how many replacements to make, all children together; None: 100.
     :returns: in a child, its number, from 0.
     :raises SystemExit: in the parent, when every child has ended well.
-    :raises RuntimeError: a loop is in use already; or, in the parent, there were too many restarts. The other
+    :raises RuntimeError: a loop is running; or, in the parent, there were too many restarts. The other
         children live on then.
     """
     if sys.platform == "win32":
@@ -70,7 +69,7 @@ def fork_processes(num_processes: int | None, max_restarts: int | None = None) -
     assert _task_id is None
     if num_processes is None or num_processes <= 0:
         num_processes = cpu_count()
-    _refuse_used_loop()
+    _refuse_running_loop()
     restarts_left = _DEFAULT_MAX_RESTARTS if max_restarts is None else max_restarts
     gen_log.info("Starting %d processes", num_processes)
     children: dict[int, int] = {}
@@ -93,12 +92,8 @@ def fork_processes(num_processes: int | None, max_restarts: int | None = None) -
     sys.exit(0)
 
 
-def _refuse_used_loop() -> None:
-    in_use = asyncio._get_running_loop() is not None
-    # Loops exist only where their module was imported.
-    ioloop = sys.modules.get("tornado_c.ioloop")
-    initialized = getattr(getattr(ioloop, "IOLoop", None), "initialized", None)
-    if in_use or (initialized is not None and initialized()):
+def _refuse_running_loop() -> None:
+    if asyncio._get_running_loop() is not None:
         raise RuntimeError(
             "Cannot run in multiple processes: IOLoop instance has already been initialized. "
             "You cannot call IOLoop.instance() before calling start_processes()"
@@ -155,7 +150,7 @@ class Subprocess:
     stderr: Any
 
     def __init__(self, *args: Any, io_loop: Any = None, **kwargs: Any) -> None:
-        self.io_loop: Any = current_ioloop() if io_loop is None else io_loop
+        self.io_loop: Any = IOLoop.current() if io_loop is None else io_loop
         self.returncode: int | None = None
         self._exit_callback: Callable[[int], None] | None = None
         piped = [name for name in ("stdin", "stdout", "stderr") if kwargs.get(name) is Subprocess.STREAM]
@@ -217,7 +212,7 @@ class Subprocess:
         """
         if Subprocess._initialized and not (Subprocess._signal_loop and Subprocess._signal_loop.is_closed()):
             return
-        loop = (current_ioloop() if io_loop is None else io_loop).asyncio_loop
+        loop = (IOLoop.current() if io_loop is None else io_loop).asyncio_loop
         loop.add_signal_handler(signal.SIGCHLD, Subprocess._cleanup)
         Subprocess._signal_loop = loop
         Subprocess._initialized = True
@@ -259,8 +254,6 @@ class Subprocess:
 
 
 def _pipe_stream_class() -> Callable[[int], Any]:
-    import tornado_c.iostream as iostream
-
     found: Callable[[int], Any] | None = getattr(iostream, "PipeIOStream", None)
     if found is None:
         raise NotImplementedError("Subprocess.STREAM needs tornado_c.iostream.PipeIOStream")

@@ -11,8 +11,9 @@ import ssl
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, overload
 
-from tornado_c import process
-from tornado_c._support import current_ioloop, errno_from_exception, is_future
+from tornado_c import iostream, process
+from tornado_c._support import errno_from_exception, is_future
+from tornado_c.ioloop import IOLoop
 from tornado_c.log import app_log
 from tornado_c.netutil import _DEFAULT_BACKLOG, add_accept_handler, bind_sockets, ssl_wrap_socket
 
@@ -142,8 +143,10 @@ class TCPServer:
 
     def add_sockets(self, sockets: Iterable[socket.socket]) -> None:
         """Accept connections on listening, non-blocking sockets, which :meth:`stop` will close."""
+        if self.ssl_options is not None:
+            _tls_stream_class()
         if self._given_loop is None:
-            self._current_loop = current_ioloop()
+            self._current_loop = IOLoop.current()
         for sock in sockets:
             fd = sock.fileno()
             self._sockets[fd] = sock
@@ -179,13 +182,8 @@ class TCPServer:
 
     def _handle_connection(self, connection: socket.socket, address: Any) -> None:
         """Make a stream of an accepted socket and pass it on."""
-        from tornado_c.iostream import IOStream
-
-        stream_class: Any = IOStream
+        stream_class = iostream.IOStream
         if self.ssl_options is not None:
-            from tornado_c.iostream import SSLIOStream
-
-            stream_class = SSLIOStream
             try:
                 connection = ssl_wrap_socket(
                     connection, self.ssl_options, server_side=True, do_handshake_on_connect=False
@@ -195,6 +193,7 @@ class TCPServer:
                 if not _peer_left(e):
                     raise
                 return
+            stream_class = _tls_stream_class()
         try:
             stream = stream_class(
                 connection, max_buffer_size=self.max_buffer_size, read_chunk_size=self.read_chunk_size
@@ -209,7 +208,7 @@ class TCPServer:
         """Have the loop run an awaitable and log its exception; ignore anything else."""
         loop = self.io_loop
         if loop is None:
-            loop = current_ioloop()
+            loop = IOLoop.current()
         if not is_future(result):
             if not inspect.isawaitable(result):
                 return
@@ -229,6 +228,13 @@ def _signature(
 
 # What introspection shows in place of (*args, **kwargs).
 TCPServer.__init__.__signature__ = inspect.signature(_signature)  # type: ignore[attr-defined]
+
+def _tls_stream_class() -> Any:
+    found = getattr(iostream, "SSLIOStream", None)
+    if found is None:
+        raise NotImplementedError("ssl_options needs tornado_c.iostream.SSLIOStream")
+    return found
+
 
 _CURRENT_ORDER = ("ssl_options", "max_buffer_size", "read_chunk_size")
 _OLD_ORDER = ("io_loop", *_CURRENT_ORDER)

@@ -145,21 +145,93 @@ ioloop_call_init(IOLoopObject *self, ioloop_call *call, PyObject *const *args, P
     return 0;
 }
 
+/* A call whose own leading parameters may be given by keyword, with the callback's keywords behind them. */
+typedef struct {
+    PyObject *const *args;
+    Py_ssize_t nargs;
+    PyObject *kwnames;   /* what is left for the callback, or NULL */
+    PyObject **memory;   /* for args, where they had to be rearranged */
+    PyObject *own_names; /* for kwnames */
+} ioloop_bound;
+
+static void
+ioloop_bound_free(ioloop_bound *bound)
+{
+    PyMem_Free(bound->memory);
+    Py_XDECREF(bound->own_names);
+}
+
+static Py_ssize_t
+ioloop_find_keyword(PyObject *kwnames, PyObject *name)
+{
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(kwnames); i++) {
+        PyObject *key = PyTuple_GET_ITEM(kwnames, i);
+        if (key == name || PyUnicode_Compare(key, name) == 0) {
+            return i;
+        }
+    }
+    return -1;
+}
+
+/* Moves the missing ones of the `count` leading parameters from the keywords into place. 0 or -1 (TypeError). */
+static int
+ioloop_bind(const char *method, PyObject *const *names, Py_ssize_t count, PyObject *const *args, Py_ssize_t nargs,
+            PyObject *kwnames, ioloop_bound *bound)
+{
+    *bound = (ioloop_bound){.args = args, .nargs = nargs, .kwnames = kwnames};
+    if (TC_LIKELY(nargs >= count)) {
+        return 0;
+    }
+    Py_ssize_t nkw = kwnames != NULL ? PyTuple_GET_SIZE(kwnames) : 0, rest = 0;
+    bound->memory = PyMem_Malloc((size_t)(count + nkw) * sizeof(PyObject *));
+    bound->own_names = PyTuple_New(nkw > count - nargs ? nkw - (count - nargs) : 0);
+    if (bound->memory == NULL || bound->own_names == NULL) {
+        ioloop_bound_free(bound);
+        PyErr_NoMemory();
+        return -1;
+    }
+    for (Py_ssize_t i = 0; i < count; i++) {
+        Py_ssize_t at = i < nargs ? -1 : nkw > 0 ? ioloop_find_keyword(kwnames, names[i]) : -1;
+        if (i >= nargs && at < 0) {
+            PyErr_Format(PyExc_TypeError, "%s() missing required argument '%U' (pos %zd)", method, names[i], i + 1);
+            ioloop_bound_free(bound);
+            return -1;
+        }
+        bound->memory[i] = i < nargs ? args[i] : args[nargs + at];
+    }
+    for (Py_ssize_t i = 0; i < nkw; i++) {
+        bool taken = false;
+        for (Py_ssize_t k = nargs; k < count; k++) {
+            taken |= PyUnicode_Compare(PyTuple_GET_ITEM(kwnames, i), names[k]) == 0;
+        }
+        if (!taken) {
+            bound->memory[count + rest] = args[nargs + i];
+            PyTuple_SET_ITEM(bound->own_names, rest++, Py_NewRef(PyTuple_GET_ITEM(kwnames, i)));
+        }
+    }
+    bound->args = bound->memory;
+    bound->nargs = count;
+    bound->kwnames = rest > 0 ? bound->own_names : NULL;
+    return 0;
+}
+
 static PyObject *
 ioloop_enqueue(IOLoopObject *self, const char *name, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
     LoopCore *core = ioloop_core(self);
-    if (core == NULL) {
+    PyObject *const names[] = {self->state->str_callback};
+    ioloop_bound bound;
+    if (core == NULL || ioloop_bind(name, names, 1, args, nargs, kwnames, &bound) < 0) {
         return NULL;
     }
-    if (nargs < 1) {
-        return PyErr_Format(PyExc_TypeError, "%s() missing 1 required positional argument: 'callback'", name);
-    }
     if (core->closed) {
+        ioloop_bound_free(&bound);
         Py_RETURN_NONE; /* as Tornado: a callback added to a closed loop is dropped */
     }
     ioloop_call call;
-    if (ioloop_call_init(self, &call, args, nargs, kwnames) < 0) {
+    int failed = ioloop_call_init(self, &call, bound.args, bound.nargs, bound.kwnames);
+    ioloop_bound_free(&bound);
+    if (failed) {
         return NULL;
     }
     bool here = core->running && core->thread_id == PyThread_get_thread_ident();
@@ -173,7 +245,7 @@ ioloop_enqueue(IOLoopObject *self, const char *name, PyObject *const *args, Py_s
     Py_RETURN_NONE;
 }
 
-PyDoc_STRVAR(ioloop_add_callback_doc, "add_callback($self, callback, /, *args, **kwargs)\n--\n\n"
+PyDoc_STRVAR(ioloop_add_callback_doc, "add_callback($self, callback, *args, **kwargs)\n--\n\n"
                                       "Call callback(*args, **kwargs) in the loop's next turn. Safe from any thread.");
 
 static PyObject *
@@ -182,7 +254,7 @@ ioloop_add_callback(IOLoopObject *self, PyObject *const *args, Py_ssize_t nargs,
     return ioloop_enqueue(self, "add_callback", args, nargs, kwnames);
 }
 
-PyDoc_STRVAR(ioloop_spawn_callback_doc, "spawn_callback($self, callback, /, *args, **kwargs)\n--\n\n"
+PyDoc_STRVAR(ioloop_spawn_callback_doc, "spawn_callback($self, callback, *args, **kwargs)\n--\n\n"
                                         "As add_callback.");
 
 static PyObject *
@@ -220,15 +292,9 @@ ioloop_time_now(IOLoopObject *self, double *now)
     return *now == -1.0 && PyErr_Occurred() ? -1 : 0;
 }
 
-PyDoc_STRVAR(ioloop_call_later_doc, "call_later($self, delay, callback, /, *args, **kwargs)\n--\n\n"
-                                    "Call callback after `delay` seconds; return a handle for remove_timeout.");
-
 static PyObject *
-ioloop_call_later(IOLoopObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+ioloop_call_later_bound(IOLoopObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
-    if (tc_args_check("call_later", nargs, 2, PY_SSIZE_T_MAX) < 0) {
-        return NULL;
-    }
     double delay = PyFloat_AsDouble(args[0]);
     if (delay == -1.0 && PyErr_Occurred()) {
         return NULL;
@@ -236,15 +302,25 @@ ioloop_call_later(IOLoopObject *self, PyObject *const *args, Py_ssize_t nargs, P
     return ioloop_schedule(self, delay, args + 1, nargs - 1, kwnames);
 }
 
-PyDoc_STRVAR(ioloop_call_at_doc, "call_at($self, when, callback, /, *args, **kwargs)\n--\n\n"
-                                 "Call callback when time() reads `when`, seconds since the epoch; return a handle.");
+PyDoc_STRVAR(ioloop_call_later_doc, "call_later($self, delay, callback, *args, **kwargs)\n--\n\n"
+                                    "Call callback after `delay` seconds; return a handle for remove_timeout.");
 
 static PyObject *
-ioloop_call_at(IOLoopObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+ioloop_call_later(IOLoopObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
-    if (tc_args_check("call_at", nargs, 2, PY_SSIZE_T_MAX) < 0) {
+    PyObject *const names[] = {self->state->str_delay, self->state->str_callback};
+    ioloop_bound bound;
+    if (ioloop_bind("call_later", names, 2, args, nargs, kwnames, &bound) < 0) {
         return NULL;
     }
+    PyObject *handle = ioloop_call_later_bound(self, bound.args, bound.nargs, bound.kwnames);
+    ioloop_bound_free(&bound);
+    return handle;
+}
+
+static PyObject *
+ioloop_call_at_bound(IOLoopObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+{
     double when = PyFloat_AsDouble(args[0]), now;
     if ((when == -1.0 && PyErr_Occurred()) || ioloop_time_now(self, &now) < 0) {
         return NULL;
@@ -252,19 +328,27 @@ ioloop_call_at(IOLoopObject *self, PyObject *const *args, Py_ssize_t nargs, PyOb
     return ioloop_schedule(self, when - now, args + 1, nargs - 1, kwnames);
 }
 
-PyDoc_STRVAR(ioloop_add_timeout_doc,
-             "add_timeout($self, deadline, callback, /, *args, **kwargs)\n--\n\n"
-             "Call callback at `deadline`: a number on the scale of time(), or a timedelta from now.\n\n"
-             "Returns a handle for remove_timeout. Raises TypeError for another kind of deadline.");
+PyDoc_STRVAR(ioloop_call_at_doc, "call_at($self, when, callback, *args, **kwargs)\n--\n\n"
+                                 "Call callback when time() reads `when`, seconds since the epoch; return a handle.");
 
 static PyObject *
-ioloop_add_timeout(IOLoopObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+ioloop_call_at(IOLoopObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
-    if (tc_args_check("add_timeout", nargs, 2, PY_SSIZE_T_MAX) < 0) {
+    PyObject *const names[] = {self->state->str_when, self->state->str_callback};
+    ioloop_bound bound;
+    if (ioloop_bind("call_at", names, 2, args, nargs, kwnames, &bound) < 0) {
         return NULL;
     }
+    PyObject *handle = ioloop_call_at_bound(self, bound.args, bound.nargs, bound.kwnames);
+    ioloop_bound_free(&bound);
+    return handle;
+}
+
+static PyObject *
+ioloop_add_timeout_bound(IOLoopObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+{
     if (PyFloat_Check(args[0]) || PyLong_Check(args[0]) || PyIndex_Check(args[0])) {
-        return ioloop_call_at(self, args, nargs, kwnames);
+        return ioloop_call_at_bound(self, args, nargs, kwnames);
     }
     if (PyObject_HasAttr(args[0], self->state->str_total_seconds)) {
         PyObject *seconds = PyObject_CallMethodNoArgs(args[0], self->state->str_total_seconds);
@@ -280,14 +364,37 @@ ioloop_add_timeout(IOLoopObject *self, PyObject *const *args, Py_ssize_t nargs, 
         return NULL;
     }
     if (real) {
-        return ioloop_call_at(self, args, nargs, kwnames);
+        return ioloop_call_at_bound(self, args, nargs, kwnames);
     }
     return PyErr_Format(PyExc_TypeError, "Unsupported deadline %R", args[0]);
 }
 
+PyDoc_STRVAR(ioloop_add_timeout_doc,
+             "add_timeout($self, deadline, callback, *args, **kwargs)\n--\n\n"
+             "Call callback at `deadline`: a number on the scale of time(), or a timedelta from now.\n\n"
+             "Returns a handle for remove_timeout. Raises TypeError for another kind of deadline.");
+
 static PyObject *
-ioloop_remove_timeout(IOLoopObject *self, PyObject *timeout)
+ioloop_add_timeout(IOLoopObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
+    PyObject *const names[] = {self->state->str_deadline, self->state->str_callback};
+    ioloop_bound bound;
+    if (ioloop_bind("add_timeout", names, 2, args, nargs, kwnames, &bound) < 0) {
+        return NULL;
+    }
+    PyObject *handle = ioloop_add_timeout_bound(self, bound.args, bound.nargs, bound.kwnames);
+    ioloop_bound_free(&bound);
+    return handle;
+}
+
+static PyObject *
+ioloop_remove_timeout(IOLoopObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+{
+    PyObject *const names[] = {self->state->str_timeout};
+    PyObject *timeout;
+    if (tc_args_parse("remove_timeout", args, nargs, kwnames, names, 1, 1, &timeout) < 0) {
+        return NULL;
+    }
     PyObject *result = PyObject_CallMethodNoArgs(timeout, self->state->str_cancel);
     if (result == NULL) {
         return NULL;
@@ -322,7 +429,7 @@ ioloop_fd(IOLoopObject *self, PyObject *fd_obj)
 }
 
 PyDoc_STRVAR(ioloop_add_handler_doc,
-             "add_handler($self, fd, handler, events, /)\n--\n\n"
+             "add_handler($self, fd, handler, events)\n--\n\n"
              "Call handler(fd, events) when the descriptor, or object with fileno(), is ready.\n\n"
              "events is READ, WRITE or both; ERROR is always told. Raises ValueError for one that has a handler.");
 
@@ -346,7 +453,7 @@ ioloop_add_handler(IOLoopObject *self, PyObject *const *args, Py_ssize_t nargs, 
     Py_RETURN_NONE;
 }
 
-PyDoc_STRVAR(ioloop_update_handler_doc, "update_handler($self, fd, events, /)\n--\n\n"
+PyDoc_STRVAR(ioloop_update_handler_doc, "update_handler($self, fd, events)\n--\n\n"
                                         "Change the events that a descriptor's handler is called for.");
 
 static PyObject *
@@ -367,11 +474,16 @@ ioloop_update_handler(IOLoopObject *self, PyObject *const *args, Py_ssize_t narg
     Py_RETURN_NONE;
 }
 
-PyDoc_STRVAR(ioloop_remove_handler_doc, "remove_handler($self, fd, /)\n--\n\nStop watching a descriptor.");
+PyDoc_STRVAR(ioloop_remove_handler_doc, "remove_handler($self, fd)\n--\n\nStop watching a descriptor.");
 
 static PyObject *
-ioloop_remove_handler(IOLoopObject *self, PyObject *fd_obj)
+ioloop_remove_handler(IOLoopObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
+    PyObject *const names[] = {self->state->str_fd};
+    PyObject *fd_obj;
+    if (tc_args_parse("remove_handler", args, nargs, kwnames, names, 1, 1, &fd_obj) < 0) {
+        return NULL;
+    }
     LoopCore *core = ioloop_core(self);
     int fd = core != NULL ? ioloop_fd(self, fd_obj) : -1;
     if (fd < 0) {
@@ -478,12 +590,12 @@ static PyMethodDef ioloop_methods[] = {
     {"call_later", FASTCALL(ioloop_call_later), KEYWORDS, ioloop_call_later_doc},
     {"call_at", FASTCALL(ioloop_call_at), KEYWORDS, ioloop_call_at_doc},
     {"add_timeout", FASTCALL(ioloop_add_timeout), KEYWORDS, ioloop_add_timeout_doc},
-    {"remove_timeout", (PyCFunction)ioloop_remove_timeout, METH_O,
-     "remove_timeout($self, timeout, /)\n--\n\nCancel a timeout, also one that has run."},
+    {"remove_timeout", FASTCALL(ioloop_remove_timeout), KEYWORDS,
+     "remove_timeout($self, timeout)\n--\n\nCancel a timeout, also one that has run."},
     {"time", (PyCFunction)ioloop_time, METH_NOARGS, "time($self, /)\n--\n\nSeconds since the epoch, as time.time()."},
     {"add_handler", FASTCALL(ioloop_add_handler), KEYWORDS, ioloop_add_handler_doc},
     {"update_handler", FASTCALL(ioloop_update_handler), KEYWORDS, ioloop_update_handler_doc},
-    {"remove_handler", (PyCFunction)ioloop_remove_handler, METH_O, ioloop_remove_handler_doc},
+    {"remove_handler", FASTCALL(ioloop_remove_handler), KEYWORDS, ioloop_remove_handler_doc},
     {"_run_callback", (PyCFunction)ioloop_run_callback, METH_O, ioloop_run_callback_doc},
     {"_handler_fds", (PyCFunction)ioloop_handlers, METH_NOARGS, NULL},
     {"_attach", (PyCFunction)ioloop_attach, METH_O, ioloop_attach_doc},

@@ -207,12 +207,17 @@ conn_close(HttpConnObject *self, PyObject *unused)
 }
 
 PyDoc_STRVAR(conn_set_close_callback_doc,
-             "set_close_callback($self, callback, /)\n--\n\n"
+             "set_close_callback($self, callback)\n--\n\n"
              "Call callback() if the client goes away before its request is answered. None takes it back.");
 
 static PyObject *
-conn_set_close_callback(HttpConnObject *self, PyObject *callback)
+conn_set_close_callback(HttpConnObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
+    PyObject *const names[] = {self->state->str_callback};
+    PyObject *callback;
+    if (tc_args_parse("set_close_callback", args, nargs, kwnames, names, 1, 1, &callback) < 0) {
+        return NULL;
+    }
     tc_http_conn_set_close_callback(self, tc_arg_or_null(callback));
     Py_RETURN_NONE;
 }
@@ -447,7 +452,7 @@ static PyMethodDef conn_methods[] = {
     {"write", FASTCALL(conn_write), KEYWORDS, conn_write_doc},
     {"finish", (PyCFunction)conn_finish, METH_NOARGS, conn_finish_doc},
     {"close", (PyCFunction)conn_close, METH_NOARGS, "close($self, /)\n--\n\nClose the connection."},
-    {"set_close_callback", (PyCFunction)conn_set_close_callback, METH_O, conn_set_close_callback_doc},
+    {"set_close_callback", FASTCALL(conn_set_close_callback), KEYWORDS, conn_set_close_callback_doc},
     {"set_max_body_size", (PyCFunction)conn_set_limit, METH_O, conn_set_body_limit_doc},
     {"detach", (PyCFunction)conn_detach, METH_NOARGS, conn_detach_doc},
     {"_feed", (PyCFunction)conn_feed, METH_O, conn_feed_doc},

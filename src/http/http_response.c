@@ -27,6 +27,19 @@ conn_output_error(HttpConnObject *self, const char *format, long long number)
 static int
 conn_parse_length(HttpConnObject *self, PyObject *value)
 {
+    if (PyUnicode_Check(value) && PyUnicode_IS_COMPACT_ASCII(value)) {
+        const char *digits = PyUnicode_DATA(value);
+        Py_ssize_t size = PyUnicode_GET_LENGTH(value), i = 0;
+        int64_t length = 0;
+        for (; i < size && size <= 18 && digits[i] >= '0' && digits[i] <= '9'; i++) {
+            length = length * 10 + (digits[i] - '0');
+        }
+        if (i == size && size > 0) {
+            self->content_left = length;
+            return 0;
+        }
+    }
+    /* Whatever is not plain digits is parse_int's to judge. */
     PyObject *parse = tc_face(self->state, parse_int, "tornado_c.httputil");
     PyObject *number = parse != NULL ? PyObject_CallOneArg(parse, value) : NULL;
     if (number == NULL) {

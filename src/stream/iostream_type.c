@@ -413,12 +413,17 @@ stream_close(StreamObject *self, PyObject *const *args, Py_ssize_t nargs, PyObje
 }
 
 PyDoc_STRVAR(stream_set_close_callback_doc,
-             "set_close_callback($self, callback, /)\n--\n\n"
+             "set_close_callback($self, callback)\n--\n\n"
              "Call callback() when the stream is closed, after callbacks that wait already. None takes it back.");
 
 static PyObject *
-stream_set_close_callback(StreamObject *self, PyObject *callback)
+stream_set_close_callback(StreamObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
+    PyObject *const names[] = {self->state->str_callback};
+    PyObject *callback;
+    if (tc_args_parse("set_close_callback", args, nargs, kwnames, names, 1, 1, &callback) < 0) {
+        return NULL;
+    }
     if (stream_check_ready(self) < 0) {
         return NULL;
     }
@@ -453,12 +458,17 @@ stream_closed(StreamObject *self, PyObject *unused)
     return PyBool_FromLong(self->closed);
 }
 
-PyDoc_STRVAR(stream_set_nodelay_doc, "set_nodelay($self, value, /)\n--\n\n"
+PyDoc_STRVAR(stream_set_nodelay_doc, "set_nodelay($self, value)\n--\n\n"
                                      "Turn TCP_NODELAY on or off; nothing happens on other sockets.");
 
 static PyObject *
-stream_set_nodelay(StreamObject *self, PyObject *value)
+stream_set_nodelay(StreamObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
+    PyObject *const names[] = {self->state->str_value};
+    PyObject *value;
+    if (tc_args_parse("set_nodelay", args, nargs, kwnames, names, 1, 1, &value) < 0) {
+        return NULL;
+    }
     int on = PyObject_IsTrue(value);
     if (on < 0 || tc_stream_set_nodelay(self, on) < 0) {
         return NULL;
@@ -701,11 +711,11 @@ static PyMethodDef stream_methods[] = {
     {"write", FASTCALL(stream_write), KEYWORDS, stream_write_doc},
     {"connect", FASTCALL(stream_connect), KEYWORDS, stream_connect_doc},
     {"close", FASTCALL(stream_close), KEYWORDS, stream_close_doc},
-    {"set_close_callback", (PyCFunction)stream_set_close_callback, METH_O, stream_set_close_callback_doc},
+    {"set_close_callback", FASTCALL(stream_set_close_callback), KEYWORDS, stream_set_close_callback_doc},
     {"reading", (PyCFunction)stream_reading, METH_NOARGS, "reading($self, /)\n--\n\nWhether a read is pending."},
     {"writing", (PyCFunction)stream_writing, METH_NOARGS, "writing($self, /)\n--\n\nWhether bytes wait to be sent."},
     {"closed", (PyCFunction)stream_closed, METH_NOARGS, "closed($self, /)\n--\n\nWhether the stream is closed."},
-    {"set_nodelay", (PyCFunction)stream_set_nodelay, METH_O, stream_set_nodelay_doc},
+    {"set_nodelay", FASTCALL(stream_set_nodelay), KEYWORDS, stream_set_nodelay_doc},
     {"fileno", (PyCFunction)stream_fileno, METH_NOARGS, stream_fileno_doc},
     {"_open", FASTCALL(stream_open), METH_FASTCALL, stream_open_doc},
     {NULL, NULL, 0, NULL},

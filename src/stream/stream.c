@@ -214,7 +214,7 @@ tc_stream_resume(StreamObject *self)
 {
     if (self->paused) {
         self->paused = false;
-        if (!self->reading_event) {
+        if (!self->reading_event && self->buf_len > 0) {
             resume_later(self);
         }
     }

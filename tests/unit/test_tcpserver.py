@@ -1,8 +1,7 @@
-"""TCPServer over real sockets. What needs the event loop is skipped where there is none yet."""
+"""TCPServer over real sockets."""
 
 import asyncio
 import contextvars
-import importlib
 import inspect
 import os
 import signal
@@ -14,6 +13,8 @@ import sys
 import pytest
 import tornado.tcpserver
 
+from tornado_c import iostream
+from tornado_c.ioloop import IOLoop
 from tornado_c.netutil import bind_sockets
 from tornado_c.tcpserver import TCPServer
 
@@ -118,14 +119,7 @@ def test_handle_stream_is_to_be_overridden():
 
 
 @pytest.fixture
-def ioloop():
-    for name in ("ioloop", "iostream"):
-        pytest.importorskip(f"tornado_c.{name}")
-    return importlib.import_module("tornado_c.ioloop").IOLoop
-
-
-@pytest.fixture
-def run(ioloop):
+def run():
     """Run a coroutine function on a fresh loop, with a limit far beyond what it takes."""
 
     def run(main):
@@ -279,15 +273,15 @@ def test_handle_connection_can_be_overridden(run):
     run(main)
 
 
-def test_io_loop(run, ioloop):
+def test_io_loop(run):
     async def main():
         server = LineServer()
         assert server.io_loop is None
         port = listening(server)
-        assert server.io_loop is ioloop.current()
+        assert server.io_loop is IOLoop.current()
         server.stop()
-        given = LineServer(io_loop=ioloop.current())
-        assert given.io_loop is ioloop.current()
+        given = LineServer(io_loop=IOLoop.current())
+        assert given.io_loop is IOLoop.current()
         port = listening(given)
         assert await talk(port, b"x\n") == b"127.0.0.1 X\n"
         given.stop()
@@ -366,6 +360,9 @@ def test_unix_socket(run, tmp_path):
 
 @pytest.mark.parametrize("kind", ["dictionary", "context"])
 def test_tls(run, kind):
+    if not hasattr(iostream, "SSLIOStream"):
+        pytest.skip("there is no SSLIOStream yet")
+
     async def main():
         options = TLS
         if kind == "context":
@@ -378,6 +375,17 @@ def test_tls(run, kind):
         client.verify_mode = ssl.CERT_NONE
         assert await talk(port, b"hello\n", ssl=client) == b"127.0.0.1 HELLO\n"
         server.stop()
+
+    run(main)
+
+
+def test_tls_without_its_stream(run, monkeypatch):
+    monkeypatch.delattr(iostream, "SSLIOStream", raising=False)
+
+    async def main():
+        (sock,) = bind_sockets(0, "127.0.0.1")
+        with sock, pytest.raises(NotImplementedError, match="SSLIOStream"):
+            LineServer(ssl_options=TLS).add_socket(sock)
 
     run(main)
 
@@ -472,7 +480,7 @@ IOLoop.current().start()
 """
 
 
-def test_workers_are_restarted(ioloop):
+def test_workers_are_restarted():
     folders = [ROOT, *filter(None, [os.environ.get("PYTHONPATH")])]
     parent = subprocess.Popen(
         [sys.executable, "-c", WORKERS],

@@ -1,0 +1,148 @@
+"""python -m tornado_c: a small server to look at in a browser."""
+
+from __future__ import annotations
+
+import argparse
+import html
+import json
+import os
+import platform
+import resource
+import signal
+import sys
+import time
+from typing import cast
+
+from . import __version__, _core, version
+from .httpserver import HTTPServer
+from .httputil import HTTPHeaders, HTTPServerRequest, ResponseStartLine
+from .ioloop import IOLoop
+
+PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>tornado_c</title>
+<style>
+  body {{ font: 16px/1.5 system-ui, sans-serif; color: #1c2430; background: #f4f6f8; margin: 0; }}
+  main {{ max-width: 44rem; margin: 3rem auto; padding: 2rem; background: #fff; border-radius: .75rem;
+         box-shadow: 0 1px 8px #0002; }}
+  h1 {{ margin: 0 0 .25rem; }}
+  table {{ border-collapse: collapse; width: 100%; margin: 1rem 0; }}
+  th, td {{ text-align: left; padding: .3rem .5rem; border-bottom: 1px solid #e3e7ec; vertical-align: top; }}
+  th {{ width: 14rem; font-weight: 600; }}
+  code, td {{ font-variant-numeric: tabular-nums; }}
+  input, button {{ font: inherit; padding: .3rem .6rem; }}
+</style>
+</head>
+<body>
+<main>
+<h1>It works.</h1>
+<p>This page came from tornado_c {package} (interface of Tornado {interface}) on {python}, polled by {poller}.
+No Python frame ran between the kernel's event and the function that wrote it.</p>
+<table id="status">{rows}</table>
+<form method="post" action="/echo">
+<label>Say something: <input name="text" value="hello"></label> <button>Send</button>
+</form>
+<p>{echo}</p>
+<p>Next: <code>examples/</code> has servers for callbacks, handlers, TCP streams and several processes.</p>
+</main>
+<script>
+  const table = document.getElementById("status");
+  setInterval(async () => {{
+    const answer = await fetch("/status");
+    const status = await answer.json();
+    for (const [name, value] of Object.entries(status)) {{
+      const cell = table.querySelector(`td[data-name="${{name}}"]`);
+      if (cell) cell.textContent = value;
+    }}
+  }}, 1000);
+</script>
+</body>
+</html>
+"""
+
+
+class Demo:
+    """Answers the requests of the page; a callable object, as HTTPServer takes it."""
+
+    def __init__(self) -> None:
+        self.started = time.monotonic()
+        self.requests = 0
+
+    def __call__(self, request: HTTPServerRequest) -> None:
+        self.requests += 1
+        if request.path == "/status":
+            body, content_type = json.dumps(self.status()).encode(), "application/json"
+        elif request.path in ("/", "/echo"):
+            body, content_type = self.page(request).encode(), "text/html; charset=UTF-8"
+        else:
+            self.answer(request, 404, "Not Found", b"not found\n", "text/plain")
+            return
+        self.answer(request, 200, "OK", body, content_type)
+
+    def answer(
+        self, request: HTTPServerRequest, code: int, reason: str, body: bytes, content_type: str
+    ) -> None:
+        headers = HTTPHeaders({"Content-Type": content_type, "Content-Length": str(len(body))})
+        head = request.method == "HEAD"
+        request.connection.write_headers(
+            ResponseStartLine("HTTP/1.1", code, reason), headers, None if head else body
+        )
+        request.connection.finish()
+
+    def status(self) -> dict[str, str]:
+        usage = resource.getrusage(resource.RUSAGE_SELF)
+        return {
+            "Requests answered": str(self.requests),
+            "Seconds up": f"{time.monotonic() - self.started:.0f}",
+            "CPU seconds used": f"{usage.ru_utime + usage.ru_stime:.3f}",
+            "Process": str(os.getpid()),
+        }
+
+    def page(self, request: HTTPServerRequest) -> str:
+        facts = {**self.status(), "Your address": request.remote_ip}
+        facts["Your browser"] = request.headers.get("User-Agent", "unknown")
+        rows = "".join(
+            f'<tr><th>{html.escape(name)}</th><td data-name="{html.escape(name)}">{html.escape(value)}</td></tr>'
+            for name, value in facts.items()
+        )
+        said = [text.decode("utf-8", "replace") for text in request.body_arguments.get("text", [])]
+        echo = f"You said: <strong>{html.escape(said[-1])}</strong>" if said else ""
+        return PAGE.format(
+            package=__version__,
+            interface=version,
+            python=f"{platform.python_implementation()} {platform.python_version()}",
+            poller=_core.poller_backend,
+            rows=rows,
+            echo=echo,
+        )
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tornado_c", description=__doc__)
+    parser.add_argument("script", nargs="?", help="a Tornado application (not supported yet)")
+    parser.add_argument("--port", type=int, default=8888, help="port to listen on (default: 8888)")
+    parser.add_argument("--address", default="127.0.0.1", help="address to bind (default: 127.0.0.1)")
+    options = parser.parse_args()
+    if options.script is not None:
+        parser.error(
+            "running an application with tornado_c in Tornado's place is not supported yet; "
+            "import tornado_c's modules in it instead of tornado's"
+        )
+    loop = cast(IOLoop, IOLoop.current())
+    try:
+        HTTPServer(Demo()).listen(options.port, options.address)
+    except OSError as exc:
+        print(f"cannot listen on {options.address} port {options.port}: {exc}; choose one with --port", file=sys.stderr)
+        return 1
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.asyncio_loop.add_signal_handler(number, loop.stop)
+    print(f"Serving on http://{options.address}:{options.port}/ (Ctrl-C ends)", flush=True)
+    loop.start()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
