@@ -192,12 +192,14 @@ conn_has_long_query(const HttpConnObject *self, const char *head)
     return count >= FORM_ARGUMENTS_LIMIT;
 }
 
-/* Whatever must fail before the application is called. 0, or -1 with an exception. */
+/* Whatever must fail before the application is called. An Application sees to forms itself, and answers a malformed one
+ * with its own error page. 0, or -1 with an exception. */
 static int
 conn_check_request(HttpConnObject *self, const char *head)
 {
     PyObject *result;
-    if (TC_UNLIKELY(conn_has_form(self, head))) {
+    if (TC_UNLIKELY(conn_has_form(self, head)) &&
+        !PyObject_TypeCheck(self->config->request_callback, self->state->application_type)) {
         result = PyObject_CallMethodNoArgs(self->request, self->state->str__parse_body);
         if (result == NULL) {
             return -1;

@@ -244,11 +244,15 @@ request_cookies(RequestObject *self)
 
 PyDoc_STRVAR(request_parse_body_doc,
              "_parse_body($self, /)\n--\n\n"
-             "Parse a form in the body into body_arguments, arguments and files. Raises HTTPInputError.");
+             "Parse a form in the body into body_arguments, arguments and files. Raises HTTPInputError.\n\n"
+             "A request that came from a client is parsed once, however often this is called.");
 
 static PyObject *
 request_parse_body(RequestObject *self, PyObject *unused)
 {
+    if (self->body_parsed) {
+        Py_RETURN_NONE;
+    }
     PyObject *parse = tc_face(self->state, parse_body, "tornado_c.httputil");
     PyObject *headers = tc_request_headers(self), *body = request_body(self);
     PyObject *arguments = request_body_arguments(self), *files = request_files(self);
@@ -261,6 +265,7 @@ request_parse_body(RequestObject *self, PyObject *unused)
         return NULL;
     }
     Py_DECREF(result);
+    self->body_parsed = self->head != NULL;
     if (PyDict_Check(arguments) && PyDict_GET_SIZE(arguments) > 0) {
         Py_CLEAR(self->arguments); /* merged anew when asked for */
     }
