@@ -300,7 +300,7 @@ class PathMatches(Matcher):
     def __init__(self, path_pattern: str | re.Pattern[str]) -> None:
         self.regex = _compile(path_pattern)
         assert len(self.regex.groupindex) in (0, self.regex.groups), (
-            "groups in url regexes must either be all named or all positional: %r" % self.regex.pattern
+            f"groups in url regexes must either be all named or all positional: {self.regex.pattern!r}"
         )
         self._path, self._group_count = self._find_groups()
 
@@ -328,7 +328,7 @@ class PathMatches(Matcher):
         return self._path % tuple(quote(utf8(text)) for text in texts)
 
     def _find_groups(self) -> tuple[str | None, int | None]:
-        """Return the path with ``%s`` for each group, and how many there are; (None, None) if that cannot be told."""
+        """Return the path with ``%s`` for each group, and their number; (None, None) if there is no telling."""
         pattern = self.regex.pattern.removeprefix("^").removesuffix("$")
         if self.regex.groups != pattern.count("("):
             return None, None
@@ -383,7 +383,7 @@ _ALPHANUMERIC = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0
 
 def _unescape_char(match: re.Match[str]) -> str:
     if match[1] in _ALPHANUMERIC:
-        raise ValueError("cannot unescape '\\\\%s'" % match[1])
+        raise ValueError(f"cannot unescape '\\\\{match[1]}'")
     return match[1]
 
 

@@ -13,8 +13,8 @@
         tornado_c.web.Application([(r"/", MainHandler)]).listen(8888)
         await asyncio.Event().wait()
 
-Not here yet: templates, signed cookies, XSRF tokens, static files, streamed request bodies and compression; what is asked for
-them raises NotImplementedError.
+Not here yet: templates, signed cookies, XSRF tokens, static files, streamed request bodies and compression;
+what is asked for them raises NotImplementedError.
 """
 
 from __future__ import annotations

@@ -465,7 +465,12 @@ execution_outcome(PyObject **value)
     if (*value != NULL) {
         return PYGEN_NEXT;
     }
-    return _PyGen_FetchStopIterationValue(value) == 0 ? PYGEN_RETURN : PYGEN_ERROR;
+    if (!PyErr_ExceptionMatches(PyExc_StopIteration)) {
+        return PYGEN_ERROR;
+    }
+    PyErr_Clear(); /* nobody wants its value */
+    *value = Py_NewRef(Py_None);
+    return PYGEN_RETURN;
 }
 
 /* Sets the exception that throw()'s arguments stand for. */

@@ -185,10 +185,23 @@ def test_skipped_init(serve):
 
 def test_missing_fields_raise_attribute_error():
     handler = web.RequestHandler.__new__(web.RequestHandler)
-    for name in ("application", "request", "path_args", "_headers", "_status_code", "_write_buffer", "settings"):
+    for name in (
+        "application",
+        "request",
+        "path_args",
+        "_headers",
+        "_status_code",
+        "_write_buffer",
+        "settings",
+    ):
         with pytest.raises(AttributeError):
             getattr(handler, name)
-    for call in (handler.finish, lambda: handler.set_header("a", "b"), lambda: handler.write(b"x"), handler.get_status):
+    for call in (
+        handler.finish,
+        lambda: handler.set_header("a", "b"),
+        lambda: handler.write(b"x"),
+        handler.get_status,
+    ):
         with pytest.raises(AttributeError):
             call()
     assert handler._finished is False and handler._prepared_future is None
@@ -251,7 +264,9 @@ def test_hosts_as_tornado(host, path, default, proxied):
 
             return type("Handler", (module.RequestHandler,), {"get": get})
 
-        app = module.Application([("/", handler("any")), ("/thr(.*)", handler("any three"))], default_host=default)
+        app = module.Application(
+            [("/", handler("any")), ("/thr(.*)", handler("any three"))], default_host=default
+        )
         app.add_handlers(r"www\.one\.test", [("/one", handler("one")), ("/", handler("one root"))])
         app.add_handlers(r".*two\.test", [("/two", handler("two")), ("/one", handler("two one"))])
         return app
@@ -357,7 +372,9 @@ def test_transforms(serve):
 
     fetch = serve([("/", Hello), ("/two", Two)], transforms=[Upper])
     answer = fetch("/")
-    assert answer.startswith(b"HTTP/1.1 201 OK") and b"X-Finishing: True" in answer and body(answer) == b"HELLO"
+    assert (
+        answer.startswith(b"HTTP/1.1 201 OK") and b"X-Finishing: True" in answer and body(answer) == b"HELLO"
+    )
     assert body(fetch("/two")) == b"3\r\nONE\r\n3\r\nTWO\r\n0\r\n\r\n"
 
 
@@ -432,6 +449,9 @@ class Chain(web.RequestHandler):
         self.redirect("/")
 
 
+PER_REQUEST = (_core.HandlerBase, _core.RequestBase, _core.Execution)
+
+
 @pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
 def test_no_reference_cycles(serve, method):
     """A request that ran to its end leaves nothing for the collector."""
@@ -440,8 +460,7 @@ def test_no_reference_cycles(serve, method):
 
     def count():
         gc.collect()
-        kinds = (_core.HandlerBase, _core.RequestBase, _core.HTTPConnectionBase, _core.Execution)
-        return sum(isinstance(o, kinds) for o in gc.get_objects())
+        return sum(isinstance(o, (*PER_REQUEST, _core.HTTPConnectionBase)) for o in gc.get_objects())
 
     for path in ("/", "/chain"):
         fetch(path, method, ["Content-Length: 0"])
@@ -451,8 +470,7 @@ def test_no_reference_cycles(serve, method):
         try:
             for _ in range(5):
                 fetch(path, method, ["Content-Length: 0"])
-            kinds = (_core.HandlerBase, _core.RequestBase, _core.Execution)
-            left = server.call(lambda: [o for o in gc.get_objects() if isinstance(o, kinds)])
+            left = server.call(lambda: [o for o in gc.get_objects() if isinstance(o, PER_REQUEST)])
         finally:
             gc.enable()
         assert left == [] and before == server.call(count)

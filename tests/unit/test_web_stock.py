@@ -1,7 +1,6 @@
-"""The same application on stock Tornado and on ours: the same requests, the same bytes (but Date) and log lines."""
+"""The same application on stock Tornado and on ours: same requests, same bytes (but Date), same log lines."""
 
 import pytest
-
 from web_application import make_app
 from web_servers import pair, request
 
@@ -28,7 +27,9 @@ CASES = {
             "/esc.txt",
             "/escxtxt",
             "/order/hidden",
-            *paths("/write/", "dict list int none bytes unicode pieces after twice finish_dict empty json_type"),
+            *paths(
+                "/write/", "dict list int none bytes unicode pieces after twice finish_dict empty json_type"
+            ),
             *paths("/flush/", "await plain length error http redirect"),
             *paths("/length/", "6 7 5"),
             *paths("/status/", "200 201 204 304 404 599 999 200?reason=Fine 200?reason=%3Cb%3E"),
@@ -46,9 +47,13 @@ CASES = {
             "/path/named/%41/",
             "/path/optional",
             "/path/optional/x",
-            *paths("/fail/", "zero http message percent reason badreason 304 204 finish finish_chunk missing"),
+            *paths(
+                "/fail/", "zero http message percent reason badreason 304 204 finish finish_chunk missing"
+            ),
             *paths("/fail/", "cancelled send_error written after_finish key result ok"),
-            *paths("/afail/", "zero http message 304 204 finish finish_chunk cancelled written after_finish ok"),
+            *paths(
+                "/afail/", "zero http message 304 204 finish finish_chunk cancelled written after_finish ok"
+            ),
             "/custom",
             "/hooks",
             "/hooks?stop=1",
@@ -79,7 +84,10 @@ CASES = {
             "/error",
         ]
     },
-    **{f"HEAD {path}": request(path, "HEAD") for path in ["/", "/nothing", "/status/200?body=1", "/status/204"]},
+    **{
+        f"HEAD {path}": request(path, "HEAD")
+        for path in ["/", "/nothing", "/status/200?body=1", "/status/204"]
+    },
     **{f"HEAD flush {what}": request(f"/flush/{what}", "HEAD") for what in ("await", "plain", "error")},
     **{
         f"{method} {path}": request(path, method, ["Content-Length: 0"])
@@ -141,7 +149,9 @@ CASES = {
     + request("/", version="1.0", close=False),
     "1.0 flush": request("/flush/plain", version="1.0", close=False),
     "keep-alive": request("/", close=False) + request("/nothing", close=False) + request("/"),
-    "pipelined": request("/coroutine", close=False) + request("/fail/zero", close=False) + request("/afail/ok"),
+    "pipelined": request("/coroutine", close=False)
+    + request("/fail/zero", close=False)
+    + request("/afail/ok"),
     "pipelined async": request("/coroutine", close=False) * 3 + request("/flush/await"),
     "no host path": request("*", "OPTIONS"),
 }

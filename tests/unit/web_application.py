@@ -198,7 +198,7 @@ def make_app(web):
         def write_error(self, status_code, **kwargs):
             if self.request.method == "POST":
                 raise RuntimeError("in write_error")
-            self.finish("custom %d %s" % (status_code, kwargs["exc_info"][0].__name__))
+            self.finish(f"custom {status_code} {kwargs['exc_info'][0].__name__}")
 
         def log_exception(self, typ, value, tb):
             if self.request.method == "POST":
@@ -207,7 +207,7 @@ def make_app(web):
 
     class Hooks(Base):
         def initialize(self, **kwargs):
-            self.seen = ["initialize %r" % sorted(kwargs)]
+            self.seen = [f"initialize {sorted(kwargs)!r}"]
 
         def set_default_headers(self):
             self.set_header("X-Default", "yes")
@@ -294,7 +294,9 @@ def make_app(web):
                 self.set_cookie("a", "2", samesite="lax", path="/p")
                 self.set_cookie("e", "3", expires=0.0 + 1e9)
             elif what == "get":
-                self.write({"a": self.get_cookie("a"), "n": self.get_cookie("n", "dflt"), "c": sorted(self.cookies)})
+                self.write(
+                    {"a": self.get_cookie("a"), "n": self.get_cookie("n", "dflt"), "c": sorted(self.cookies)}
+                )
             elif what == "bad_value":
                 self.set_cookie("a", "x\n")
             elif what == "bad_path":
@@ -356,7 +358,7 @@ def make_app(web):
 
     class Decode(Base):
         def decode_argument(self, value, name=None):
-            return "<%s:%r>" % (name, value)
+            return f"<{name}:{value!r}>"
 
         def get(self, arg):
             self.write(arg + self.get_argument("q", ""))

@@ -1,6 +1,7 @@
 """Two servers for the same application: stock Tornado's and ours, each with its loop in a thread of its own.
 
-``pair(make_app)`` yields a function that sends the same bytes to both and returns what each answered and logged.
+``pair(make_app)`` yields a function that sends the same bytes to both and returns what each answered and
+logged.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Application: from requests to handlers. Its call, and the matching of usual rules, are in C (application_type.c, routes.c)."""
+"""Application: from requests to handlers. Its call and the matching of usual rules are in C, see routes.c."""
 
 from __future__ import annotations
 
@@ -69,8 +69,10 @@ _ORIGINALS[_ApplicationRouter, "get_target_delegate"] = _ApplicationRouter.get_t
 class Application(_core.ApplicationBase, ReversibleRouter):
     """A collection of handlers; called with each request.
 
-    :param handlers: rules, ``(pattern, handler class[, kwargs[, name]])`` or :class:`URLSpec`; the first whose pattern
-        matches the whole path serves the request. See :mod:`tornado_c.routing` for other matchers and targets.
+    :param handlers: rules, ``(pattern, handler class[, kwargs[, name]])`` or :class:`URLSpec`; the first
+    whose pattern
+        matches the whole path serves the request. See :mod:`tornado_c.routing` for other matchers and
+        targets.
     :param default_host: the host whose rules (see :meth:`add_handlers`) serve requests for unknown hosts too.
     :param transforms: classes that alter answers on their way out.
     :param wsgi: of Tornado before 4.0; ignored.
@@ -210,7 +212,7 @@ class Application(_core.ApplicationBase, ReversibleRouter):
         """
         url = self.default_router.reverse_url(name, *args)
         if url is None:
-            raise KeyError("%s not found in named urls" % name)
+            raise KeyError(f"{name} not found in named urls")
         return url
 
     def log_request(self, handler: RequestHandler) -> None:
@@ -249,7 +251,10 @@ def _literal_path(pattern: re.Pattern[str]) -> str | None:
 
 def _compile_router(router: Any) -> tuple[Any, ...] | None:
     """The table described in routes.c; None for a router that is not exactly one of ours."""
-    if type(router) is not _ApplicationRouter or vars(router).keys() & {"find_handler", "get_target_delegate"}:
+    if type(router) is not _ApplicationRouter or vars(router).keys() & {
+        "find_handler",
+        "get_target_delegate",
+    }:
         return None
     literals: dict[str, tuple[Any, ...]] = {}
     walk: list[tuple[Any, ...]] = []
@@ -279,7 +284,7 @@ def _compile_router(router: Any) -> tuple[Any, ...] | None:
 
 
 class _HandlerDelegate(httputil.HTTPMessageDelegate):
-    """Serves a request with a handler, for servers that work with delegates and for an overridden find_handler()."""
+    """Serves a request with a handler, where a delegate is wanted: an overridden find_handler() returns one."""
 
     def __init__(
         self,

@@ -39,7 +39,7 @@ class HTTPError(Exception):
 
     def __str__(self) -> str:
         reason = self.reason or responses.get(self.status_code, "Unknown")
-        text = "HTTP %d: %s" % (self.status_code, reason)
+        text = f"HTTP {self.status_code:d}: {reason}"
         message = self.get_message()
         return f"{text} ({message})" if message else text
 
@@ -55,5 +55,5 @@ class MissingArgumentError(HTTPError):
     """What ``get_argument`` raises for an argument without value and default: status 400."""
 
     def __init__(self, arg_name: str) -> None:
-        super().__init__(400, "Missing argument %s" % arg_name)
+        super().__init__(400, f"Missing argument {arg_name}")
         self.arg_name = arg_name

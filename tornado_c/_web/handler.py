@@ -1,7 +1,8 @@
 """RequestHandler: the Python class over the C base, with the methods that are not hot.
 
-What is here as a plain Python function although C does its work (``__init__``, ``flush``, ``on_finish``, ``_execute``) is here because
-tools wrap it. C knows these functions by identity and skips them as long as nobody has put another in their place.
+Functions whose work C does (``__init__``, ``flush``, ``on_finish``, ``_execute``) are here as Python
+functions because tools wrap them. C knows them by identity, and skips them as long as nobody has put
+another in their place.
 """
 
 from __future__ import annotations
@@ -57,8 +58,8 @@ def _not_yet(what: str, instead: str) -> NoReturn:
 class RequestHandler(_core.HandlerBase):
     """Answers one request. Subclasses define ``get``, ``post`` and so on.
 
-    For each request an instance is made, ``initialize`` is called with the keyword arguments of the route, then
-    ``prepare``, then the method named after the request's. Both may be coroutines. When the method is
+    For each request an instance is made, ``initialize`` is called with the keyword arguments of the route,
+    then ``prepare``, then the method named after the request's. Both may be coroutines. When the method is
     done the answer is finished, unless it was before.
     """
 
@@ -115,8 +116,8 @@ class RequestHandler(_core.HandlerBase):
     ) -> asyncio.Future[None]:
         """Send what was written so far, after the headers if they are not sent yet.
 
-        Returns a Future that is done when the connection has taken it. The *callback* of Tornado before 6.0 is
-        called then too.
+        Returns a Future that is done when the connection has taken it. The *callback* of Tornado before 6.0
+        is called then too.
         """
         future: asyncio.Future[None] = self._flush_output(include_footers)
         if callback is not None:
@@ -159,7 +160,8 @@ class RequestHandler(_core.HandlerBase):
     def send_error(self, status_code: int = 500, **kwargs: Any) -> None:
         """Answer with an error page, in place of what was written and not flushed.
 
-        Once the headers are sent there is no error page any more: the answer is ended as it is. *kwargs* go to
+        Once the headers are sent there is no error page any more: the answer is ended as it is. *kwargs* go
+        to
         :meth:`write_error`.
         """
         if self._headers_written:
@@ -189,7 +191,8 @@ class RequestHandler(_core.HandlerBase):
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """Write and finish an error page. May be overridden.
 
-        ``kwargs["exc_info"]`` is the exception that led here, if there was one; it need not be the current one.
+        ``kwargs["exc_info"]`` is the exception that led here, if there was one; it need not be the current
+        one.
         """
         if self._should_not_send_content(status_code):
             self.finish()
@@ -199,7 +202,7 @@ class RequestHandler(_core.HandlerBase):
                 self.write(line)
             self.finish()
         else:
-            title = "%d: %s" % (status_code, html.escape(to_unicode(self._reason)))
+            title = f"{status_code:d}: {html.escape(to_unicode(self._reason))}"
             self.finish(f"<html><title>{title}</title><body>{title}</body></html>")
 
     def log_exception(
@@ -210,8 +213,8 @@ class RequestHandler(_core.HandlerBase):
     ) -> None:
         """Log an exception that no handler caught. May be overridden.
 
-        An HTTPError with a message is a warning on ``tornado.general``, without a traceback; anything else an error on
-        ``tornado.application``, with one.
+        An HTTPError with a message is a warning on ``tornado.general``, without a traceback; anything else
+        an error on ``tornado.application``, with one.
         """
         if isinstance(value, HTTPError):
             message = value.get_message()
@@ -244,8 +247,8 @@ class RequestHandler(_core.HandlerBase):
     async def _execute(self, transforms: list[Any], *args: bytes, **kwargs: bytes) -> None:
         """Run the request from prepare() to finish().
 
-        This function runs only where it is called by name, say by one that wraps it: execute.c does the same, without a Task as
-        long as nothing is awaited.
+        This function runs only where it is called by name, say by one that wraps it: execute.c does the
+        same, without a Task as long as nothing is awaited.
         """
         self._transforms = transforms
         try:
@@ -255,7 +258,7 @@ class RequestHandler(_core.HandlerBase):
                 try:
                     self.request._parse_body()
                 except httputil.HTTPInputError as e:
-                    raise HTTPError(400, "Invalid body: %s" % e) from e
+                    raise HTTPError(400, f"Invalid body: {e}") from e
             self.path_args = [self.decode_argument(arg) for arg in args]
             self.path_kwargs = {k: self.decode_argument(v, name=k) for k, v in kwargs.items()}
             self._cross_origin_protection()
@@ -462,10 +465,8 @@ class RequestHandler(_core.HandlerBase):
         _not_yet("xsrf_form_html()", "use the setting cross_origin_protection, which needs no token")
 
     def check_xsrf_cookie(self) -> None:
-        """Called for requests that change something if the setting ``xsrf_cookies`` is on. May be overridden."""
-        _not_yet(
-            "the setting xsrf_cookies", "use cross_origin_protection, or override check_xsrf_cookie()"
-        )
+        """Called for requests that change something, with the setting ``xsrf_cookies``. May be overridden."""
+        _not_yet("the setting xsrf_cookies", "use cross_origin_protection, or override check_xsrf_cookie()")
 
     def _cross_origin_protection(self) -> None:
         if self.request.method in ("HEAD", "OPTIONS", "GET"):
@@ -488,7 +489,7 @@ class RequestHandler(_core.HandlerBase):
             # Not a browser, an old one, or no TLS. Browsers would send the origin.
             if origin is None or self._origin_matches_host(origin) or check(origin):
                 return None
-            return "Origin %r not allowed" % origin
+            return f"Origin {origin!r} not allowed"
         if origin and check(origin):
             return None
         return f"Sec-Fetch-Site {site} & origin {origin!r} not allowed"
@@ -540,8 +541,8 @@ class ErrorHandler(RequestHandler):
 class RedirectHandler(RequestHandler):
     """Redirects every GET to a URL, given as keyword argument of the route, with the request's query.
 
-    ``{0}``, ``{name}`` in the URL are replaced (``str.format``) with what the groups of the route matched; they may not change scheme
-    or host. *permanent*: 301, else 302.
+    ``{0}``, ``{name}`` in the URL are replaced (``str.format``) with what the groups of the route matched;
+    they may not change scheme or host. *permanent*: 301, else 302.
     """
 
     def initialize(self, url: str, permanent: bool = True) -> None:
@@ -665,7 +666,7 @@ def _convert_header_value(value: Any) -> str:
         return str(value)
     if isinstance(value, datetime.datetime):
         return httputil.format_timestamp(value)
-    raise TypeError("Unsupported header value %r" % value)
+    raise TypeError(f"Unsupported header value {value!r}")
 
 
 def _json_encode(value: Any) -> str:
