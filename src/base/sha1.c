@@ -24,31 +24,38 @@ load_be32(const uint8_t *p)
     return x;
 }
 
+/* Twenty rounds with one function and constant. The words are made as they are needed, in a ring of sixteen. */
+#define TC_SHA1_ROUNDS(from, function, constant)                                                             \
+    for (int i = (from); i < (from) + 20; i++) {                                                             \
+        uint32_t *word = &w[i & 15];                                                                         \
+        if (i >= 16) {                                                                                       \
+            *word = rotate(*word ^ w[(i + 2) & 15] ^ w[(i + 8) & 15] ^ w[(i + 13) & 15], 1);                 \
+        }                                                                                                    \
+        uint32_t next = rotate(a, 5) + (function) + e + (constant) + *word;                                  \
+        e = d;                                                                                               \
+        d = c;                                                                                               \
+        c = rotate(b, 30);                                                                                   \
+        b = a;                                                                                               \
+        a = next;                                                                                            \
+    }
+
 static void
 sha1_blocks_portable(uint32_t state[5], const uint8_t *data, size_t blocks)
 {
-    static const uint32_t constants[4] = {0x5a827999, 0x6ed9eba1, 0x8f1bbcdc, 0xca62c1d6};
     for (; blocks > 0; blocks--, data += TC_SHA1_BLOCK) {
-        uint32_t w[80];
+        uint32_t w[16];
         for (int i = 0; i < 16; i++) {
             w[i] = load_be32(data + 4 * i);
         }
-        for (int i = 16; i < 80; i++) {
-            w[i] = rotate(w[i - 3] ^ w[i - 8] ^ w[i - 14] ^ w[i - 16], 1);
-        }
         uint32_t a = state[0], b = state[1], c = state[2], d = state[3], e = state[4];
-        for (int i = 0; i < 80; i++) {
-            int quarter = i / 20;
-            uint32_t f = quarter == 0   ? (b & c) | (~b & d)
-                         : quarter == 2 ? (b & c) | (b & d) | (c & d)
-                                        : b ^ c ^ d;
-            uint32_t next = rotate(a, 5) + f + e + constants[quarter] + w[i];
-            e = d;
-            d = c;
-            c = rotate(b, 30);
-            b = a;
-            a = next;
-        }
+#pragma GCC unroll 20
+        TC_SHA1_ROUNDS(0, d ^ (b & (c ^ d)), 0x5a827999)
+#pragma GCC unroll 20
+        TC_SHA1_ROUNDS(20, b ^ c ^ d, 0x6ed9eba1)
+#pragma GCC unroll 20
+        TC_SHA1_ROUNDS(40, (b & c) | (d & (b | c)), 0x8f1bbcdc)
+#pragma GCC unroll 20
+        TC_SHA1_ROUNDS(60, b ^ c ^ d, 0xca62c1d6)
         state[0] += a;
         state[1] += b;
         state[2] += c;

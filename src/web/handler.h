@@ -62,6 +62,8 @@ int tc_handler_call(HandlerObject *self, PyObject *name);
 /* handler_headers.c: the methods' work, whoever has overridden them. 0 or -1, NULL with an exception. */
 int tc_handler_clear(HandlerObject *self);
 int tc_handler_set_header(HandlerObject *self, PyObject *name, PyObject *value); /* as the method set_header */
+/* The same for a normalised name and a text that is known to be safe. */
+int tc_handler_set_safe_header(HandlerObject *self, PyObject *name, PyObject *text);
 int tc_handler_set_status(HandlerObject *self, int status);                      /* as the method set_status */
 bool tc_handler_may_have_body(int status);
 

@@ -99,6 +99,15 @@ tc_handler_set_header(HandlerObject *self, PyObject *name, PyObject *value)
     return result != NULL ? 0 : -1;
 }
 
+int
+tc_handler_set_safe_header(HandlerObject *self, PyObject *name, PyObject *text)
+{
+    if (TC_LIKELY(tc_handler_owns(self, TC_HOOK_set_header | TC_HOOK__convert_header_value) && self->headers != NULL)) {
+        return tc_headers_set(self->headers, name, text);
+    }
+    return tc_handler_set_header(self, name, text);
+}
+
 PyDoc_STRVAR(handler_set_header_doc, "set_header($self, name, value)\n--\n\n"
                                      "Set a header of the answer, in place of what it had under this name.\n\n"
                                      "value: str, bytes (Latin-1), an integer or a datetime.");

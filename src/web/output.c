@@ -336,10 +336,17 @@ static int
 etag_set(HandlerObject *self)
 {
     tc_state *state = self->state;
-    PyObject *etag = tc_handler_owns(self, TC_HOOK_compute_etag)
-                         ? etag_compute(self)
-                         : PyObject_CallMethodNoArgs((PyObject *)self, state->str_compute_etag);
-    int st = etag == NULL ? -1 : etag == Py_None ? 0 : tc_handler_set_header(self, state->str_Etag, etag);
+    int st = -1;
+    if (TC_LIKELY(tc_handler_owns(self, TC_HOOK_compute_etag))) {
+        PyObject *own = etag_compute(self);
+        st = own != NULL ? tc_handler_set_safe_header(self, state->str_Etag, own) : -1;
+        Py_XDECREF(own);
+        return st;
+    }
+    PyObject *etag = PyObject_CallMethodNoArgs((PyObject *)self, state->str_compute_etag);
+    if (etag != NULL) {
+        st = etag == Py_None ? 0 : tc_handler_set_header(self, state->str_Etag, etag);
+    }
     Py_XDECREF(etag);
     return st;
 }
@@ -474,8 +481,13 @@ finish_content_length(HandlerObject *self)
         }
         length += size;
     }
-    PyObject *number = PyLong_FromSsize_t(length);
-    st = number != NULL ? tc_handler_set_header(self, state->text_content_length, number) : -1;
+    bool own = tc_handler_owns(self, TC_HOOK_set_header | TC_HOOK__convert_header_value);
+    PyObject *number = own ? PyUnicode_FromFormat("%zd", length) : PyLong_FromSsize_t(length);
+    st = -1;
+    if (number != NULL) {
+        st = own ? tc_handler_set_safe_header(self, state->text_content_length, number)
+                 : tc_handler_set_header(self, state->text_content_length, number);
+    }
     Py_XDECREF(number);
     return st;
 }
