@@ -201,6 +201,9 @@ execute_method_name(HandlerObject *self)
     }
     PyObject *name = method != NULL ? PyObject_CallMethodNoArgs(method, state->str_lower) : NULL;
     Py_XDECREF(method);
+    if (name != NULL && PyUnicode_CheckExact(name)) {
+        PyUnicode_InternInPlace(&name); /* the interpreter's cache of attributes goes by the name's identity */
+    }
     return name;
 }
 
