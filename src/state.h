@@ -39,6 +39,7 @@
     X(_check_callback)                                                                                       \
     X(_check_thread)                                                                                         \
     X(_combined_cache)                                                                                       \
+    X(_guest_due)                                                                                            \
     X(_guest_turn)                                                                                           \
     X(_log_callback_exception)                                                                               \
     X(_log_slow)                                                                                             \

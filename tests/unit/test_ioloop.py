@@ -1273,6 +1273,29 @@ class TestGuest:
 
         host(main)
 
+    def test_host_whose_timers_are_early(self):
+        """uvloop rounds to milliseconds: a timer that came too soon is set again."""
+
+        class Early(asyncio.SelectorEventLoop):
+            early = 3
+
+            def call_later(self, delay, callback, *args, context=None):
+                if delay > 0.001 and self.early:
+                    self.early -= 1
+                    delay /= 2
+                return super().call_later(delay, callback, *args, context=context)
+
+        async def main():
+            done = asyncio.Event()
+            IOLoop.current().call_later(0.02, done.set)
+            await done.wait()
+
+        with asyncio.Runner(loop_factory=Early) as runner:
+            guard = threading.Timer(LIMIT, os.abort)
+            guard.start()
+            runner.run(main())
+            guard.cancel()
+
     def test_callback_after_the_host_closed(self, host):
         loops = []
 
