@@ -60,7 +60,7 @@ tc_guest_timer_changed(LoopCore *core)
     }
     double delay = first->when > now ? first->when - now : 0.0;
     PyObject *seconds = PyFloat_FromDouble(delay);
-    PyObject *method = seconds != NULL ? guest_turn_method(core) : NULL;
+    PyObject *method = seconds != NULL ? PyObject_GetAttr((PyObject *)core, core->state->str__guest_due) : NULL;
     if (method != NULL) {
         PyObject *args[4] = {NULL, core->host, seconds, method};
         core->guest_timer = PyObject_VectorcallMethod(core->state->str_call_later, args + 1,

@@ -558,6 +558,14 @@ core_guest_turn(LoopCore *core, PyObject *unused)
     Py_RETURN_NONE;
 }
 
+/* The host's timer has fired, perhaps a little early by our clock: it is not to be waited for any more. */
+static PyObject *
+core_guest_due(LoopCore *core, PyObject *unused)
+{
+    Py_CLEAR(core->guest_timer);
+    return core_guest_turn(core, NULL);
+}
+
 static PyObject *
 core_leave_host(LoopCore *core, PyObject *unused)
 {
@@ -837,6 +845,7 @@ static PyMethodDef core_methods[] = {
     {"_fd_list", (PyCFunction)core_fd_list, METH_NOARGS, NULL},
     {"_clear_ready", (PyCFunction)core_clear_ready, METH_NOARGS, NULL},
     {"_guest_turn", (PyCFunction)core_guest_turn, METH_NOARGS, NULL},
+    {"_guest_due", (PyCFunction)core_guest_due, METH_NOARGS, NULL},
     {"_leave_host", (PyCFunction)core_leave_host, METH_NOARGS, NULL},
     {"_release", (PyCFunction)core_release, METH_NOARGS, core_release_doc},
     {NULL, NULL, 0, NULL},
