@@ -2,6 +2,7 @@
  * registration of the Python classes that C makes instances of. */
 #include "event/core.h"
 #include "state.h"
+#include "web/handler.h"
 
 PyObject *
 tc_face_or_raise(PyObject *face, const char *name, const char *module)
@@ -37,7 +38,25 @@ module_register(PyObject *module, PyObject *args)
     return NULL;
 }
 
+PyDoc_STRVAR(module_execute_handler_doc,
+             "execute_handler($module, application, request, cls, kwargs, path_args, path_kwargs, /)\n--\n\n"
+             "Answer a request with a handler of class cls.");
+
+static PyObject *
+module_execute_handler(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
+{
+    if (tc_args_check("execute_handler", nargs, 6, 6) < 0) {
+        return NULL;
+    }
+    if (!PyDict_Check(args[3]) || !PyTuple_Check(args[4]) || !PyDict_Check(args[5])) {
+        PyErr_SetString(PyExc_TypeError, "execute_handler() takes a dict, a tuple and a dict as its last arguments");
+        return NULL;
+    }
+    return tc_handler_execute(PyModule_GetState(module), args[2], args[0], args[1], args[3], args[4], args[5]);
+}
+
 static PyMethodDef module_methods[] = {
+    {"execute_handler", (PyCFunction)(void (*)(void))module_execute_handler, METH_FASTCALL, module_execute_handler_doc},
     {"register", module_register, METH_VARARGS, module_register_doc},
     {NULL, NULL, 0, NULL},
 };
@@ -67,6 +86,12 @@ module_exec(PyObject *module)
     }
     TC_NAMES(TC_X)
 #undef TC_X
+#define TC_X(name, text)                                                                                     \
+    if ((state->text_##name = PyUnicode_InternFromString(text)) == NULL) {                                   \
+        return -1;                                                                                           \
+    }
+    TC_TEXTS(TC_X)
+#undef TC_X
 #define TC_X(field, module_name, attr)                                                                       \
     if ((state->field = module_import(module_name, attr)) == NULL) {                                         \
         return -1;                                                                                           \
@@ -75,9 +100,11 @@ module_exec(PyObject *module)
 #undef TC_X
     state->kw_context = Py_BuildValue("(s)", "context");
     state->kw_fileno = Py_BuildValue("(s)", "fileno");
+    state->kw_include_footers = Py_BuildValue("(s)", "include_footers");
+    state->kw_name = Py_BuildValue("(s)", "name");
     state->kw_loop = Py_BuildValue("(s)", "loop");
     state->kw_loop_eager_start = Py_BuildValue("(ss)", "loop", "eager_start");
-    if (state->kw_context == NULL || state->kw_fileno == NULL || state->kw_loop == NULL || state->kw_loop_eager_start == NULL) {
+    if (state->kw_context == NULL || state->kw_fileno == NULL || state->kw_include_footers == NULL || state->kw_name == NULL || state->kw_loop == NULL || state->kw_loop_eager_start == NULL) {
         return -1;
     }
 #define TC_X(name, init)                                                                                     \
@@ -118,6 +145,8 @@ module_clear(PyObject *module)
     Py_CLEAR(state->str_Content_Length);
     Py_CLEAR(state->str_Transfer_Encoding);
     Py_CLEAR(state->kw_fileno);
+    Py_CLEAR(state->kw_include_footers);
+    Py_CLEAR(state->kw_name);
     Py_CLEAR(state->kw_context);
     Py_CLEAR(state->kw_loop);
     Py_CLEAR(state->kw_loop_eager_start);
@@ -126,6 +155,9 @@ module_clear(PyObject *module)
 #undef TC_X
 #define TC_X(name) Py_CLEAR(state->str_##name);
     TC_NAMES(TC_X)
+#undef TC_X
+#define TC_X(name, text) Py_CLEAR(state->text_##name);
+    TC_TEXTS(TC_X)
 #undef TC_X
 #define TC_X(field, module_name, attr) Py_CLEAR(state->field);
     TC_IMPORTS(TC_X)

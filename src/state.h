@@ -21,38 +21,59 @@
     X(request, tc_request_init_type)                                                                         \
     X(http_config, tc_http_config_init_type)                                                                 \
     X(http_conn, tc_http_conn_init_type)                                                                     \
-    X(http_listener, tc_http_listener_init_type)
+    X(http_listener, tc_http_listener_init_type)                                                             \
+    X(application, tc_application_init_type)                                                                 \
+    X(request_handler, tc_request_handler_init_type)                                                         \
+    X(execution, tc_execution_init_type)
 
 /* Interned attribute, method and keyword names: state->str_<name>. */
 #define TC_NAMES(X)                                                                                          \
     X(Connection)                                                                                            \
+    X(Date)                                                                                                  \
+    X(Etag)                                                                                                  \
     X(GET)                                                                                                   \
     X(HEAD)                                                                                                  \
     X(POST)                                                                                                  \
+    X(SUPPORTED_METHODS)                                                                                     \
+    X(Server)                                                                                                \
     X(__dict__)                                                                                              \
     X(__getstate__)                                                                                          \
+    X(__init__)                                                                                              \
     X(_apply_xheaders)                                                                                       \
     X(_args)                                                                                                 \
     X(_as_list)                                                                                              \
+    X(_break_cycles)                                                                                         \
+    X(_cache)                                                                                                \
     X(_cancelled)                                                                                            \
     X(_chars_are_bytes)                                                                                      \
     X(_check_callback)                                                                                       \
     X(_check_thread)                                                                                         \
+    X(_clear_representation_headers)                                                                         \
     X(_combined_cache)                                                                                       \
+    X(_compile_routes)                                                                                       \
+    X(_convert_header_value)                                                                                 \
+    X(_cross_origin_protection)                                                                              \
+    X(_execute)                                                                                              \
+    X(_get_argument)                                                                                         \
+    X(_get_arguments)                                                                                        \
     X(_guest_due)                                                                                            \
     X(_guest_turn)                                                                                           \
+    X(_log)                                                                                                  \
     X(_log_callback_exception)                                                                               \
     X(_log_slow)                                                                                             \
     X(_normalize_header)                                                                                     \
     X(_parse_body)                                                                                           \
     X(_run)                                                                                                  \
     X(_run_once)                                                                                             \
+    X(_should_not_send_content)                                                                              \
     X(_unapply_xheaders)                                                                                     \
     X(_watch_result)                                                                                         \
     X(add)                                                                                                   \
     X(add_reader)                                                                                            \
     X(address)                                                                                               \
     X(append)                                                                                                \
+    X(arguments)                                                                                             \
+    X(body_arguments)                                                                                        \
     X(call_at)                                                                                               \
     X(call_exception_handler)                                                                                \
     X(call_later)                                                                                            \
@@ -60,15 +81,22 @@
     X(call_soon_threadsafe)                                                                                  \
     X(callback)                                                                                              \
     X(cancel)                                                                                                \
+    X(check_etag_header)                                                                                     \
     X(chunk)                                                                                                 \
     X(chunked)                                                                                               \
+    X(clear)                                                                                                 \
     X(close)                                                                                                 \
+    X(compute_etag)                                                                                          \
     X(connect)                                                                                               \
+    X(connection)                                                                                            \
     X(context)                                                                                               \
     X(copy)                                                                                                  \
     X(data)                                                                                                  \
     X(deadline)                                                                                              \
+    X(decode_argument)                                                                                       \
     X(default)                                                                                               \
+    X(default_handler_args)                                                                                  \
+    X(default_handler_class)                                                                                 \
     X(delay)                                                                                                 \
     X(delimiter)                                                                                             \
     X(done)                                                                                                  \
@@ -77,45 +105,88 @@
     X(events)                                                                                                \
     X(exc_info)                                                                                              \
     X(exception)                                                                                             \
+    X(execute)                                                                                               \
     X(family)                                                                                                \
     X(fd)                                                                                                    \
     X(fileno)                                                                                                \
+    X(find_handler)                                                                                          \
     X(finish)                                                                                                \
+    X(flush)                                                                                                 \
+    X(get)                                                                                                   \
     X(get_all)                                                                                               \
+    X(get_handler_delegate)                                                                                  \
+    X(groupdict)                                                                                             \
+    X(groups)                                                                                                \
     X(handle)                                                                                                \
     X(handler)                                                                                               \
     X(headers)                                                                                               \
+    X(host_name)                                                                                             \
     X(http)                                                                                                  \
+    X(initialize)                                                                                            \
+    X(isEnabledFor)                                                                                          \
     X(items)                                                                                                 \
+    X(join)                                                                                                  \
     X(key)                                                                                                   \
     X(line)                                                                                                  \
+    X(log_function)                                                                                          \
+    X(log_request)                                                                                           \
     X(lower)                                                                                                 \
     X(max_bytes)                                                                                             \
     X(message)                                                                                               \
+    X(method)                                                                                                \
     X(name)                                                                                                  \
     X(num_bytes)                                                                                             \
+    X(on_connection_close)                                                                                   \
+    X(on_finish)                                                                                             \
     X(parse_line)                                                                                            \
     X(partial)                                                                                               \
+    X(path)                                                                                                  \
+    X(post)                                                                                                  \
+    X(prepare)                                                                                               \
     X(protocol)                                                                                              \
     X(query_arguments)                                                                                       \
+    X(reason)                                                                                                \
     X(regex)                                                                                                 \
     X(remote_ip)                                                                                             \
     X(remove_reader)                                                                                         \
+    X(result)                                                                                                \
     X(search)                                                                                                \
     X(server_hostname)                                                                                       \
-    X(setblocking)                                                                                           \
+    X(set_close_callback)                                                                                    \
+    X(set_default_headers)                                                                                   \
+    X(set_etag_header)                                                                                       \
     X(set_exception)                                                                                         \
+    X(set_header)                                                                                            \
     X(set_result)                                                                                            \
+    X(set_status)                                                                                            \
+    X(setblocking)                                                                                           \
+    X(settings)                                                                                              \
+    X(source)                                                                                                \
     X(source_traceback)                                                                                      \
     X(start_line)                                                                                            \
+    X(status_code)                                                                                           \
     X(streaming_callback)                                                                                    \
+    X(strip)                                                                                                 \
+    X(throw)                                                                                                 \
     X(time)                                                                                                  \
     X(timeout)                                                                                               \
     X(total_seconds)                                                                                         \
+    X(transform_chunk)                                                                                       \
+    X(transform_first_chunk)                                                                                 \
+    X(transforms)                                                                                            \
     X(update)                                                                                                \
     X(value)                                                                                                 \
     X(when)                                                                                                  \
-    X(write)
+    X(write)                                                                                                 \
+    X(write_headers)
+
+/* Interned texts that are no identifiers: state->text_<name>. */
+#define TC_TEXTS(X)                                                                                          \
+    X(content_length, "Content-Length")                                                                      \
+    X(content_type, "Content-Type")                                                                          \
+    X(html, "text/html; charset=UTF-8")                                                                      \
+    X(json, "application/json; charset=UTF-8")                                                               \
+    X(server, "TornadoServer/6.6.1")
 
 /* Objects imported when the module is loaded: state-><field> = getattr(import(module), attr). */
 #if PY_VERSION_HEX < 0x030e0000
@@ -146,26 +217,50 @@
 /* Python classes over our C bases and exceptions, which the Python modules hand over with
  * _core.register(NAME, object) when they are imported: state->face_<name>. */
 #define TC_FACES(X)                                                                                          \
+    X(ErrorHandler)                                                                                          \
     X(HTTPConnection)                                                                                        \
+    X(HTTPError)                                                                                             \
     X(HTTPHeaders)                                                                                           \
     X(HTTPInputError)                                                                                        \
     X(HTTPOutputError)                                                                                       \
     X(HTTPRequestContext)                                                                                    \
     X(HTTPServerRequest)                                                                                     \
     X(IOStream)                                                                                              \
+    X(MissingArgumentError)                                                                                  \
+    X(ResponseStartLine)                                                                                     \
     X(StreamBufferFullError)                                                                                 \
     X(StreamClosedError)                                                                                     \
     X(UnsatisfiableReadError)                                                                                \
+    X(access_log)                                                                                            \
+    X(add_cookie_headers)                                                                                    \
+    X(arg_default)                                                                                           \
+    X(check_etag)                                                                                            \
+    X(convert_header_value)                                                                                  \
+    X(done_future)                                                                                           \
+    X(execute_failed)                                                                                        \
     X(header_names)                                                                                          \
+    X(hook_originals)                                                                                        \
+    X(http_responses)                                                                                        \
     X(httputil_globals)                                                                                      \
+    X(json_encode)                                                                                           \
     X(load_cookies)                                                                                          \
+    X(make_ui)                                                                                               \
     X(normalize_header)                                                                                      \
     X(parse_body)                                                                                            \
     X(parse_int)                                                                                             \
     X(parse_query)                                                                                           \
+    X(run_execute)                                                                                           \
+    X(spawn_task)                                                                                            \
     X(split_host_and_port)                                                                                   \
+    X(unquote_to_bytes)                                                                                      \
     X(watch_request_task)                                                                                    \
     X(wrap_awaitable)
+
+/* What the class of one version tag has left as it is, see web/hooks.h. */
+typedef struct {
+    unsigned tag; /* 0: free */
+    uint32_t own;
+} tc_hook_entry;
 
 /* Dead handles kept for the next call_soon. */
 typedef struct {
@@ -180,6 +275,9 @@ typedef struct tc_state {
 #define TC_X(name) PyObject *str_##name;
     TC_NAMES(TC_X)
 #undef TC_X
+#define TC_X(name, text) PyObject *text_##name;
+    TC_TEXTS(TC_X)
+#undef TC_X
 #define TC_X(field, module, attr) PyObject *field;
     TC_IMPORTS(TC_X)
 #undef TC_X
@@ -193,9 +291,12 @@ typedef struct tc_state {
     PyObject *str_Content_Length, *str_Transfer_Encoding;
     PyObject *kw_fileno;           /* ("fileno",) */
     PyObject *kw_context;          /* ("context",) */
+    PyObject *kw_include_footers;  /* ("include_footers",) */
+    PyObject *kw_name;             /* ("name",) */
     PyObject *kw_loop;             /* ("loop",) */
     PyObject *kw_loop_eager_start; /* ("loop", "eager_start") */
     tc_handle_freelist handles, timer_handles;
+    tc_hook_entry hooks[64];
 } tc_state;
 
 extern struct PyModuleDef tc_module;

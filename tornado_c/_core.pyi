@@ -194,6 +194,7 @@ class HTTPConfig:
     trusted_downstream: Iterable[str] | None
     no_keep_alive: bool
     xheaders: bool
+    callback_parses_forms: bool
     max_header_size: int
     max_body_size: int
     chunk_size: int

@@ -46,4 +46,7 @@ tc_timeouts_stop(tc_timeouts *list)
     if (list->core != NULL) {
         tc_heap_remove(&list->core->timers, &list->timer);
     }
+    while (!tc_list_empty(&list->entries)) {
+        tc_list_unlink(list->entries.next);
+    }
 }

@@ -20,7 +20,7 @@ typedef struct {
 
 void tc_timeouts_init(tc_timeouts *list, LoopCore *core, double seconds, void (*expired)(tc_timeout *));
 
-/* Stops the timer; entries stay linked to each other and must not be ended afterwards. */
+/* Stops the timer and ends all entries. */
 void tc_timeouts_stop(tc_timeouts *list);
 
 void tc_timeouts_arm(tc_timeouts *list);

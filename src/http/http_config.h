@@ -15,6 +15,7 @@ typedef struct HttpConfigObject {
     PyObject *trusted_downstream; /* as given, or NULL */
     PyObject *context;            /* in a copy of which requests are handled; NULL: the caller's */
     bool no_keep_alive, xheaders;
+    bool callback_parses_forms;   /* and answers a malformed one itself, as an Application does */
     Py_ssize_t max_header_size;   /* bytes */
     Py_ssize_t max_body_size;     /* bytes; 0: the stream's max_buffer_size */
     Py_ssize_t chunk_size;        /* bytes; 0: the stream's default */

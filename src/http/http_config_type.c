@@ -109,6 +109,7 @@ static PyMemberDef config_members[] = {
     {"protocol", T_OBJECT, offsetof(HttpConfigObject, protocol), 0, "request.protocol; None: by the stream."},
     {"trusted_downstream", T_OBJECT, offsetof(HttpConfigObject, trusted_downstream), 0, NULL},
     {"no_keep_alive", T_BOOL, offsetof(HttpConfigObject, no_keep_alive), 0, "Close after each answer."},
+    {"callback_parses_forms", T_BOOL, offsetof(HttpConfigObject, callback_parses_forms), 0, NULL},
     {"xheaders", T_BOOL, offsetof(HttpConfigObject, xheaders), 0, "Trust X-Forwarded-For and its like."},
     {"max_header_size", T_PYSSIZET, offsetof(HttpConfigObject, max_header_size), 0, "Bytes."},
     {"max_body_size", T_PYSSIZET, offsetof(HttpConfigObject, max_body_size), 0, "Bytes; 0: max_buffer_size."},

@@ -21,9 +21,8 @@ conn_start_waiting(HttpConnObject *self)
     tc_timeout_start(&self->config->head_timeouts, &self->timeout);
 }
 
-/* Forgets the request in hand. */
-static void
-conn_drop_request(HttpConnObject *self)
+void
+tc_http_conn_drop_request(HttpConnObject *self)
 {
     Py_CLEAR(self->request);
     Py_CLEAR(self->context);
@@ -50,6 +49,13 @@ tc_http_conn_close(HttpConnObject *self)
 static int
 conn_close_when_sent(HttpConnObject *self)
 {
+    /* What is corked goes to the kernel first, to see whether all of it fits. */
+    if (self->stream->cork != NULL && tc_stream_flush(self->stream) == TC_RAISED) {
+        return -1;
+    }
+    if (self->phase == CONN_CLOSED) {
+        return 0;
+    }
     if (self->stream->writes != NULL && self->stream->writes->size > 0) {
         self->closing = true;
         tc_stream_pause(self->stream);
@@ -79,7 +85,7 @@ conn_closed(PyObject *consumer)
     }
     Py_XDECREF(callback);
     if (!self->dispatching) {
-        conn_drop_request(self);
+        tc_http_conn_drop_request(self);
     }
     return st;
 }
@@ -116,6 +122,9 @@ conn_refuse_text(HttpConnObject *self, const char *text)
 {
     static const char answer[] = "HTTP/1.1 400 Bad Request\r\n\r\n";
     tc_log(self->state, "general", "info", "Malformed HTTP message from %S: %s", conn_label(self), text);
+    if (self->phase == CONN_CLOSED) {
+        return 0; /* by a log handler */
+    }
     self->disconnect = true;
     self->phase = CONN_HANDLING;
     self->write_finished = true;
@@ -142,8 +151,8 @@ conn_refuse_exception(HttpConnObject *self)
         PyObject *exc = PyErr_GetRaisedException();
         PyObject *text = PyObject_Str(exc);
         const char *utf8 = text != NULL ? PyUnicode_AsUTF8(text) : NULL;
-        int st = conn_refuse_text(self, utf8 != NULL ? utf8 : "malformed request");
         PyErr_Clear();
+        int st = conn_refuse_text(self, utf8 != NULL ? utf8 : "malformed request");
         Py_XDECREF(text);
         Py_DECREF(exc);
         return st;
@@ -192,20 +201,21 @@ conn_has_long_query(const HttpConnObject *self, const char *head)
     return count >= FORM_ARGUMENTS_LIMIT;
 }
 
-/* Whatever must fail before the application is called. 0, or -1 with an exception. */
+/* Whatever must fail before the application is called. An Application sees to forms itself, and answers a malformed one
+ * with its own error page. 0, or -1 with an exception. */
 static int
-conn_check_request(HttpConnObject *self, const char *head)
+conn_check_request(HttpConnObject *self, PyObject *request, const char *head)
 {
     PyObject *result;
-    if (TC_UNLIKELY(conn_has_form(self, head))) {
-        result = PyObject_CallMethodNoArgs(self->request, self->state->str__parse_body);
+    if (TC_UNLIKELY(!self->config->callback_parses_forms && conn_has_form(self, head))) {
+        result = PyObject_CallMethodNoArgs(request, self->state->str__parse_body);
         if (result == NULL) {
             return -1;
         }
         Py_DECREF(result);
     }
     if (TC_UNLIKELY(conn_has_long_query(self, head))) {
-        result = PyObject_GetAttr(self->request, self->state->str_query_arguments);
+        result = PyObject_GetAttr(request, self->state->str_query_arguments);
         if (result == NULL) {
             return -1;
         }
@@ -216,24 +226,27 @@ conn_check_request(HttpConnObject *self, const char *head)
 
 /* X-Forwarded-For and its like, where the server trusts them: httpserver.py does the work. */
 static int
-conn_apply_xheaders(HttpConnObject *self)
+conn_apply_xheaders(HttpConnObject *self, RequestObject *request)
 {
     PyObject *context = tc_http_conn_context_object(self);
-    PyObject *headers = tc_request_headers((RequestObject *)self->request);
-    if (context == NULL || headers == NULL) {
-        return -1;
-    }
-    RequestObject *request = (RequestObject *)self->request;
-    PyObject *result = PyObject_CallMethodOneArg(context, self->state->str__apply_xheaders, headers);
+    PyObject *headers = context != NULL ? tc_request_headers(request) : NULL;
+    PyObject *result =
+        headers != NULL ? PyObject_CallMethodOneArg(context, self->state->str__apply_xheaders, headers) : NULL;
     if (result == NULL) {
         return -1;
     }
     Py_DECREF(result);
-    Py_XSETREF(request->remote_ip, PyObject_GetAttr(context, self->state->str_remote_ip));
-    Py_XSETREF(request->protocol, PyObject_GetAttr(context, self->state->str_protocol));
+    PyObject *remote_ip = PyObject_GetAttr(context, self->state->str_remote_ip);
+    PyObject *protocol = remote_ip != NULL ? PyObject_GetAttr(context, self->state->str_protocol) : NULL;
+    if (protocol == NULL) {
+        Py_XDECREF(remote_ip);
+        return -1;
+    }
+    Py_XSETREF(request->remote_ip, remote_ip);
+    Py_XSETREF(request->protocol, protocol);
     result = PyObject_CallMethodNoArgs(context, self->state->str__unapply_xheaders);
     Py_XDECREF(result);
-    return result != NULL && request->remote_ip != NULL && request->protocol != NULL ? 0 : -1;
+    return result != NULL ? 0 : -1;
 }
 
 /* A coroutine that a callback returned runs as a Task whose exception is logged. */
@@ -255,10 +268,13 @@ conn_run_coroutine(HttpConnObject *self, PyObject *coroutine)
 
 /* Calls the application. 0, or -1 with the exception that left it. */
 static int
-conn_call_application(HttpConnObject *self)
+conn_call_application(HttpConnObject *self, PyObject *request)
 {
-    PyObject *callback = Py_NewRef(self->config->request_callback);
-    PyObject *request = Py_NewRef(self->request);
+    PyObject *callback = Py_XNewRef(self->config->request_callback);
+    if (callback == NULL) {
+        PyErr_SetString(PyExc_TypeError, "the server has no request_callback");
+        return -1;
+    }
     PyObject *base = self->config->context;
     PyObject *context = base != NULL ? PyContext_Copy(base) : PyContext_CopyCurrent();
     PyObject *result = NULL;
@@ -281,7 +297,6 @@ conn_call_application(HttpConnObject *self)
     }
     Py_XDECREF(result);
     Py_XDECREF(context);
-    Py_DECREF(request);
     Py_DECREF(callback);
     return status;
 }
@@ -297,15 +312,20 @@ conn_dispatch(HttpConnObject *self, const char *head, PyObject *body)
     if (self->request == NULL) {
         return -1;
     }
-    if (conn_check_request(self, head) < 0 || (self->config->xheaders && conn_apply_xheaders(self) < 0)) {
+    PyObject *request = Py_NewRef(self->request);
+    if (conn_check_request(self, request, head) < 0 ||
+        (self->config->xheaders && conn_apply_xheaders(self, (RequestObject *)request) < 0)) {
+        Py_DECREF(request);
         return conn_refuse_exception(self);
     }
-    int status = conn_call_application(self);
+    /* Looking at it may have run Python, which may have closed the connection. */
+    int status = TC_LIKELY(self->phase == CONN_HANDLING) ? conn_call_application(self, request) : 0;
+    Py_DECREF(request);
     if (TC_UNLIKELY(status < 0)) {
         status = conn_refuse_exception(self);
     }
     if (TC_UNLIKELY(self->phase == CONN_CLOSED)) {
-        conn_drop_request(self);
+        tc_http_conn_drop_request(self);
         return status;
     }
     if (status == 0 && self->write_finished) {
@@ -318,13 +338,16 @@ int
 tc_http_conn_answered(HttpConnObject *self)
 {
     if (self->disconnect || self->config->no_keep_alive) {
-        conn_drop_request(self);
+        tc_http_conn_drop_request(self);
         return conn_close_when_sent(self);
     }
     if (TC_UNLIKELY(self->stream->writes != NULL && self->stream->writes->size > 0)) {
         return 0; /* the next request is not read before this answer has gone: conn_drained comes here again */
     }
-    conn_drop_request(self);
+    tc_http_conn_drop_request(self);
+    if (TC_UNLIKELY(self->phase == CONN_CLOSED)) {
+        return 0; /* by what the request held */
+    }
     conn_start_waiting(self);
     tc_stream_resume(self->stream);
     return 0;
@@ -474,8 +497,11 @@ conn_start_body(HttpConnObject *self, const char *head, const char *data, size_t
         tc_stream_write(self->stream, go_on, sizeof(go_on) - 1, NULL) == TC_RAISED) {
         return STEP_RAISED;
     }
+    if (self->phase == CONN_CLOSED) {
+        return STEP_STOP;
+    }
     size_t here = size - *used;
-    if ((self->head.flags & TC_HTTP_HAS_LENGTH) && here >= self->head.content_length) {
+    if (!(self->head.flags & TC_HTTP_CHUNKED) && here >= self->head.content_length) {
         /* The common case: the whole request is at hand. */
         size_t length = (size_t)self->head.content_length;
         PyObject *body = PyBytes_FromStringAndSize(data + *used, (Py_ssize_t)length);
@@ -542,7 +568,9 @@ conn_data(PyObject *consumer, const char *data, size_t size)
         return TC_CONSUMER_RAISED;
     }
     if (step == STEP_STOP) {
-        return (Py_ssize_t)size; /* what is left is nobody's */
+        /* What is left is nobody's, unless the stream was handed over. */
+        bool detached = !self->stream->closed && self->stream->consumer != consumer;
+        return (Py_ssize_t)(detached ? used : size);
     }
     if (self->phase == CONN_HANDLING && self->stream->consumer == consumer) {
         tc_stream_pause(self->stream);
@@ -583,15 +611,25 @@ tc_http_conn_new(HttpConfigObject *config, StreamObject *stream, PyTypeObject *t
 int
 tc_http_conn_start(HttpConnObject *self)
 {
+    if (self->stream->closed) {
+        self->phase = CONN_CLOSED;
+        return 0;
+    }
     if (tc_http_config_bind(self->config, self->stream->core) < 0) {
+        self->phase = CONN_CLOSED;
         return -1;
     }
     tc_list_append(&self->config->connections, &self->link);
     conn_start_waiting(self);
-    if (self->stream->closed) {
+    if (tc_stream_set_consumer(self->stream, &conn_consumer, (PyObject *)self) != TC_RAISED) {
         return 0;
     }
-    return tc_stream_set_consumer(self->stream, &conn_consumer, (PyObject *)self) == TC_RAISED ? -1 : 0;
+    PyObject *exc = PyErr_GetRaisedException();
+    if (tc_http_conn_close(self) < 0) {
+        PyErr_WriteUnraisable((PyObject *)self);
+    }
+    PyErr_SetRaisedException(exc);
+    return -1;
 }
 
 void

@@ -23,6 +23,9 @@ HttpConnObject *tc_http_conn_of(tc_state *state, PyObject *obj);
 PyObject *tc_http_conn_remote_ip(HttpConnObject *self);
 PyObject *tc_http_conn_protocol(HttpConnObject *self);
 
+/* Whether what is written now answers this request (or goes nowhere, the connection being closed). */
+bool tc_http_conn_answers(const HttpConnObject *self, PyObject *request);
+
 /* What is called, without arguments, when the client goes away before its request is answered; NULL for nothing. */
 void tc_http_conn_set_close_callback(HttpConnObject *self, PyObject *callback);
 PyObject *tc_http_conn_close_callback(HttpConnObject *self); /* borrowed, or NULL */

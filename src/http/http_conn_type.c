@@ -35,9 +35,18 @@ tc_http_conn_context(HttpConnObject *self)
     return self->context;
 }
 
+bool
+tc_http_conn_answers(const HttpConnObject *self, PyObject *request)
+{
+    return self->request == request || self->phase == CONN_CLOSED;
+}
+
 void
 tc_http_conn_set_close_callback(HttpConnObject *self, PyObject *callback)
 {
+    if (self->phase == CONN_CLOSED) {
+        callback = NULL; /* it would never be called, nor let go of */
+    }
     Py_XSETREF(self->close_callback, Py_XNewRef(callback));
 }
 
@@ -89,7 +98,7 @@ PyObject *
 tc_http_conn_protocol(HttpConnObject *self)
 {
     if (self->protocol == NULL) {
-        PyObject *given = self->config->protocol;
+        PyObject *given = self->config != NULL ? self->config->protocol : NULL;
         self->protocol = Py_NewRef(given != NULL && given != Py_None ? given : self->state->str_http);
     }
     return self->protocol;
@@ -99,6 +108,10 @@ PyObject *
 tc_http_conn_context_object(HttpConnObject *self)
 {
     if (self->context_object == NULL) {
+        if (self->stream == NULL) {
+            PyErr_SetString(PyExc_AttributeError, "the connection has no stream");
+            return NULL;
+        }
         PyObject *cls = tc_face(self->state, HTTPRequestContext, "tornado_c.httpserver");
         PyObject *address = cls != NULL ? tc_http_conn_address(self) : NULL;
         if (address != NULL) {
@@ -146,6 +159,9 @@ conn_write_headers(HttpConnObject *self, PyObject *const *args, Py_ssize_t nargs
     if (status == -1 && PyErr_Occurred()) {
         return NULL;
     }
+    if (status < 0 || status > 999) {
+        return PyErr_Format(PyExc_ValueError, "status code %ld is not between 0 and 999", status);
+    }
     PyObject *chunk = tc_arg_or_null(v[2]) != NULL ? conn_chunk(v[2]) : NULL;
     if (chunk == NULL && PyErr_Occurred()) {
         return NULL;
@@ -157,7 +173,7 @@ conn_write_headers(HttpConnObject *self, PyObject *const *args, Py_ssize_t nargs
     if (st < 0) {
         return NULL;
     }
-    if (tc_arg_or_null(v[3]) != NULL) {
+    if (tc_arg_or_null(v[3]) != NULL && !self->stream->closed) {
         return tc_stream_wait_written(self->stream, v[3]);
     }
     return tc_http_conn_written(self, false);
@@ -187,10 +203,6 @@ PyDoc_STRVAR(conn_finish_doc, "finish($self, /)\n--\n\nEnd the answer. Raises HT
 static PyObject *
 conn_finish(HttpConnObject *self, PyObject *unused)
 {
-    if (self->request == NULL && self->phase != CONN_CLOSED) {
-        PyErr_SetString(PyExc_AssertionError, "Request closed");
-        return NULL;
-    }
     if (tc_http_conn_finish(self) < 0) {
         return NULL;
     }
@@ -218,6 +230,10 @@ conn_set_close_callback(HttpConnObject *self, PyObject *const *args, Py_ssize_t 
     if (tc_args_parse("set_close_callback", args, nargs, kwnames, names, 1, 1, &callback) < 0) {
         return NULL;
     }
+    if (callback != Py_None && !PyCallable_Check(callback)) {
+        return PyErr_Format(PyExc_TypeError, "callback must be callable or None, not %.100s",
+                            Py_TYPE(callback)->tp_name);
+    }
     tc_http_conn_set_close_callback(self, tc_arg_or_null(callback));
     Py_RETURN_NONE;
 }
@@ -237,16 +253,21 @@ PyDoc_STRVAR(conn_detach_doc, "detach($self, /)\n--\n\n"
 static PyObject *
 conn_detach(HttpConnObject *self, PyObject *unused)
 {
-    if (self->phase == CONN_CLOSED || self->stream->consumer != (PyObject *)self) {
+    if (self->phase == CONN_CLOSED || self->stream == NULL || self->stream->consumer != (PyObject *)self) {
         PyErr_SetString(PyExc_RuntimeError, "the connection is closed");
         return NULL;
     }
     StreamObject *stream = (StreamObject *)Py_NewRef((PyObject *)self->stream);
     self->phase = CONN_CLOSED;
     tc_timeout_end(&self->timeout);
-    tc_list_unlink(&self->link);
+    if (tc_list_linked(&self->link)) {
+        tc_list_unlink(&self->link);
+    }
     tc_stream_drop_consumer(stream);
     stream->paused = false;
+    if (!self->dispatching) {
+        tc_http_conn_drop_request(self);
+    }
     return (PyObject *)stream;
 }
 
@@ -304,6 +325,7 @@ conn_feed(HttpConnObject *self, PyObject *data)
             used = TC_CONSUMER_RAISED;
         }
         Py_DECREF(stream);
+        self->parser.scanned = 0; /* what was not used up is not kept */
     }
     return used == TC_CONSUMER_RAISED ? NULL : PyLong_FromSsize_t(used);
 }

@@ -197,6 +197,7 @@ take_content_length(framing *seen, const char *p, const char *end, tc_http_head 
         }
         size_t size = (size_t)(p - piece);
         if (seen->length != NULL) {
+            head->flags |= TC_HTTP_LENGTH_LIST;
             if (size != seen->length_size || memcmp(piece, seen->length, size) != 0) {
                 seen->length_error = -TC_HTTP_ERR_LENGTHS_DIFFER;
             }

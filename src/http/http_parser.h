@@ -55,6 +55,7 @@ enum {
     TC_HTTP_HAS_CONTENT_TYPE = 1 << 6,
     TC_HTTP_HAS_COOKIE = 1 << 7,
     TC_HTTP_HAS_IF_NONE_MATCH = 1 << 8,
+    TC_HTTP_LENGTH_LIST = 1 << 9, /* the Content-Length was given more than once, with the same value */
 };
 
 enum tc_http_method {

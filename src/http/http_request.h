@@ -15,6 +15,7 @@ typedef struct RequestObject {
     tc_http_head info;
     double start_time;    /* seconds since the epoch */
     double finish_time;   /* 0 until finished */
+    bool body_parsed;     /* _parse_body() is done, of a request with a head */
     PyObject *connection; /* HTTPConnection, or any object, or NULL */
     PyObject *server_connection;
     PyObject *method, *uri, *path, *query, *version, *headers, *body, *arguments, *query_arguments,

@@ -89,12 +89,31 @@ tc_request_version(RequestObject *self)
     return self->version;
 }
 
+/* Of several equal lengths one is kept, as Tornado does. On failure headers is NULL and an exception set. */
+static void
+request_join_length(RequestObject *self)
+{
+    PyObject *joined = tc_headers_get(self->headers, self->state->str_Content_Length), *first = NULL;
+    if (joined != NULL) {
+        Py_ssize_t comma = PyUnicode_FindChar(joined, ',', 0, PyUnicode_GET_LENGTH(joined), 1);
+        first = comma >= 0 ? PyUnicode_Substring(joined, 0, comma) : Py_NewRef(joined);
+    }
+    if (first == NULL || tc_headers_set(self->headers, self->state->str_Content_Length, first) < 0) {
+        Py_CLEAR(self->headers);
+    }
+    Py_XDECREF(joined);
+    Py_XDECREF(first);
+}
+
 PyObject *
 tc_request_headers(RequestObject *self)
 {
     if (self->headers == NULL && self->head != NULL) {
         tc_span block = self->info.headers;
         self->headers = tc_headers_from_block(self->state, self->head + block.off, block.len);
+        if (TC_UNLIKELY(self->info.flags & TC_HTTP_LENGTH_LIST) && self->headers != NULL) {
+            request_join_length(self);
+        }
     }
     return self->headers;
 }
@@ -178,7 +197,7 @@ static PyObject *
 request_query_arguments(RequestObject *self)
 {
     if (self->query_arguments == NULL && request_query(self) != NULL) {
-        if (PyUnicode_GET_LENGTH(self->query) == 0) {
+        if (PyUnicode_Check(self->query) && PyUnicode_GET_LENGTH(self->query) == 0) {
             self->query_arguments = PyDict_New();
         } else {
             PyObject *parse = tc_face(self->state, parse_query, "tornado_c.httputil");
@@ -206,6 +225,32 @@ request_files(RequestObject *self)
     return self->files;
 }
 
+/* Adds the lists of `source`, which an application may have made of anything, to those of `merged`. */
+static int
+arguments_add(PyObject *merged, PyObject *source)
+{
+    PyObject *items = PyMapping_Items(source); /* a list of its own: what follows may run Python */
+    int st = items != NULL ? 0 : -1;
+    for (Py_ssize_t i = 0; st == 0 && i < PyList_GET_SIZE(items); i++) {
+        PyObject *pair = PyList_GET_ITEM(items, i);
+        if (!PyTuple_Check(pair) || PyTuple_GET_SIZE(pair) != 2) {
+            PyErr_SetString(PyExc_TypeError, "arguments must be a mapping of names to lists");
+            st = -1;
+            break;
+        }
+        PyObject *name = PyTuple_GET_ITEM(pair, 0), *values = PyTuple_GET_ITEM(pair, 1);
+        PyObject *old = PyDict_GetItemWithError(merged, name);
+        PyObject *list = PyErr_Occurred() ? NULL : PySequence_List(values);
+        if (list != NULL && old != NULL) {
+            Py_SETREF(list, PySequence_Concat(old, list));
+        }
+        st = list != NULL ? PyDict_SetItem(merged, name, list) : -1;
+        Py_XDECREF(list);
+    }
+    Py_XDECREF(items);
+    return st;
+}
+
 /* Query arguments with those of the body behind them; lists of its own, so that changing one does not change the other. */
 static PyObject *
 request_arguments(RequestObject *self)
@@ -214,21 +259,18 @@ request_arguments(RequestObject *self)
         return self->arguments;
     }
     PyObject *query = request_query_arguments(self), *body = query != NULL ? request_body_arguments(self) : NULL;
-    PyObject *merged = body != NULL ? PyDict_New() : NULL;
-    PyObject *const sources[] = {query, body};
-    for (int i = 0; merged != NULL && i < 2; i++) {
-        Py_ssize_t pos = 0;
-        PyObject *name, *values;
-        while (merged != NULL && PyDict_Next(sources[i], &pos, &name, &values)) {
-            PyObject *old = PyDict_GetItemWithError(merged, name);
-            PyObject *list = old != NULL ? PySequence_Concat(old, values) : PySequence_List(values);
-            if (list == NULL || PyDict_SetItem(merged, name, list) < 0) {
-                Py_CLEAR(merged);
-            }
-            Py_XDECREF(list);
-        }
+    if (body == NULL) {
+        return NULL;
     }
-    self->arguments = merged;
+    PyObject *merged = PyDict_New();
+    Py_INCREF(query);
+    Py_INCREF(body);
+    if (merged != NULL && (arguments_add(merged, query) < 0 || arguments_add(merged, body) < 0)) {
+        Py_CLEAR(merged);
+    }
+    Py_DECREF(query);
+    Py_DECREF(body);
+    Py_XSETREF(self->arguments, merged);
     return merged;
 }
 
@@ -244,11 +286,15 @@ request_cookies(RequestObject *self)
 
 PyDoc_STRVAR(request_parse_body_doc,
              "_parse_body($self, /)\n--\n\n"
-             "Parse a form in the body into body_arguments, arguments and files. Raises HTTPInputError.");
+             "Parse a form in the body into body_arguments, arguments and files. Raises HTTPInputError.\n\n"
+             "A request that came from a client is parsed once, however often this is called.");
 
 static PyObject *
 request_parse_body(RequestObject *self, PyObject *unused)
 {
+    if (self->body_parsed) {
+        Py_RETURN_NONE;
+    }
     PyObject *parse = tc_face(self->state, parse_body, "tornado_c.httputil");
     PyObject *headers = tc_request_headers(self), *body = request_body(self);
     PyObject *arguments = request_body_arguments(self), *files = request_files(self);
@@ -261,6 +307,7 @@ request_parse_body(RequestObject *self, PyObject *unused)
         return NULL;
     }
     Py_DECREF(result);
+    self->body_parsed = self->head != NULL;
     if (PyDict_Check(arguments) && PyDict_GET_SIZE(arguments) > 0) {
         Py_CLEAR(self->arguments); /* merged anew when asked for */
     }
@@ -277,11 +324,17 @@ request_native_conn(RequestObject *self)
                : NULL;
 }
 
+/* An application that kept an answered request must not write into the answer of the next. */
 static int
 request_check_connection(RequestObject *self)
 {
     if (self->connection == NULL || self->connection == Py_None) {
         PyErr_SetString(PyExc_RuntimeError, "the request has no connection");
+        return -1;
+    }
+    HttpConnObject *conn = tc_http_conn_of(self->state, self->connection);
+    if (TC_UNLIKELY(self->head != NULL && conn != NULL && !tc_http_conn_answers(conn, (PyObject *)self))) {
+        PyErr_SetString(PyExc_AssertionError, "Request closed");
         return -1;
     }
     return 0;

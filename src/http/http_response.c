@@ -11,6 +11,21 @@ conn_writable(const HttpConnObject *self)
     return self->phase != CONN_CLOSED && self->stream != NULL && !self->stream->closed;
 }
 
+/* Whether the answer to the request in hand can be written: 1; 0: the client is gone, write nothing; -1: AssertionError, there
+ * is no request to answer. */
+static int
+conn_check_answering(const HttpConnObject *self)
+{
+    if (TC_LIKELY(self->request != NULL && !self->write_finished && conn_writable(self))) {
+        return 1;
+    }
+    if (self->stream == NULL || (conn_writable(self) && (self->request == NULL || self->write_finished))) {
+        PyErr_SetString(PyExc_AssertionError, "Request closed");
+        return -1;
+    }
+    return 0;
+}
+
 /* ---- heads ---- */
 
 /* Raises HTTPOutputError. */
@@ -60,8 +75,11 @@ conn_frame(HttpConnObject *self, int status, PyObject *headers)
     if (length == NULL && PyErr_Occurred()) {
         return -1;
     }
-    self->chunking_output = http11 && !is_head && status != 204 && status != 304 && (status < 100 || status >= 200) &&
-                            length == NULL;
+    bool has_body = !is_head && status != 204 && status != 304 && (status < 100 || status >= 200);
+    self->chunking_output = http11 && has_body && length == NULL;
+    if (!http11 && has_body && length == NULL) {
+        self->disconnect = true; /* only the close says where the body ends */
+    }
     self->content_left = -1;
     int failed = 0;
     if (is_head || status == 304) {
@@ -69,16 +87,24 @@ conn_frame(HttpConnObject *self, int status, PyObject *headers)
     } else if (length != NULL) {
         failed = conn_parse_length(self, length);
     }
-    Py_XDECREF(length);
     if (!failed && http11 && self->disconnect) {
         failed = tc_headers_set(headers, state->str_Connection, state->str_close);
-    } else if (!failed && !http11 && (self->head.flags & TC_HTTP_CONN_KEEP_ALIVE)) {
+    } else if (!failed && !http11 && (length != NULL || !has_body) && (self->head.flags & TC_HTTP_CONN_KEEP_ALIVE)) {
         failed = tc_headers_set(headers, state->str_Connection, state->keep_alive_value);
     }
     if (!failed && self->chunking_output) {
         failed = tc_headers_set(headers, state->str_Transfer_Encoding, state->str_chunked);
     }
+    Py_XDECREF(length);
     return failed;
+}
+
+/* The head was not written after all: what follows is not framed by it. */
+static void
+conn_forget_frame(HttpConnObject *self)
+{
+    self->chunking_output = false;
+    self->content_left = -1;
 }
 
 static int
@@ -177,7 +203,11 @@ conn_send(HttpConnObject *self, const char *head, size_t head_size, PyObject *ch
 int
 tc_http_conn_write_head(HttpConnObject *self, int status, PyObject *reason, PyObject *headers, PyObject *chunk)
 {
+    if (conn_check_answering(self) < 0) {
+        return -1;
+    }
     if (conn_frame(self, status, headers) < 0) {
+        conn_forget_frame(self);
         return -1;
     }
     /* Serialising may run Python, which may write another head: take the shared buffer for the while. */
@@ -188,6 +218,9 @@ tc_http_conn_write_head(HttpConnObject *self, int status, PyObject *reason, PyOb
     if (buffer_status_line(self, &buf, status, reason) == 0 && tc_headers_serialize(headers, &buf) == 0 &&
         buffer_text(&buf, "\r\n", 2) == 0) {
         st = 0;
+    }
+    if (st < 0) {
+        conn_forget_frame(self);
     }
     if (st == 0 && conn_writable(self)) {
         if (chunk != NULL && PyBytes_GET_SIZE(chunk) > 0) {
@@ -205,8 +238,9 @@ tc_http_conn_write_head(HttpConnObject *self, int status, PyObject *reason, PyOb
 int
 tc_http_conn_write_chunk(HttpConnObject *self, PyObject *chunk)
 {
-    if (!conn_writable(self)) {
-        return 0;
+    int answering = conn_check_answering(self);
+    if (answering <= 0) {
+        return answering;
     }
     if (conn_count_body(self, (size_t)PyBytes_GET_SIZE(chunk)) < 0) {
         return -1;
@@ -219,8 +253,7 @@ tc_http_conn_write_chunk(HttpConnObject *self, PyObject *chunk)
 int
 tc_http_conn_write_raw(HttpConnObject *self, PyObject *chunk, PyObject *callback)
 {
-    if (self->request == NULL) {
-        PyErr_SetString(PyExc_AssertionError, "Request closed");
+    if (conn_check_answering(self) < 0) {
         return -1;
     }
     PyObject *bytes = PyUnicode_Check(chunk) ? PyUnicode_AsUTF8String(chunk)
@@ -238,7 +271,7 @@ tc_http_conn_write_raw(HttpConnObject *self, PyObject *chunk, PyObject *callback
         if (st == 0 && callback != NULL && conn_writable(self)) {
             if (self->stream->cork != NULL && tc_stream_flush(self->stream) == TC_RAISED) {
                 st = -1;
-            } else {
+            } else if (conn_writable(self)) {
                 PyObject *none = tc_stream_wait_written(self->stream, callback);
                 st = none != NULL ? 0 : -1;
                 Py_XDECREF(none);
@@ -254,9 +287,13 @@ tc_http_conn_write_raw(HttpConnObject *self, PyObject *chunk, PyObject *callback
 int
 tc_http_conn_finish(HttpConnObject *self)
 {
-    if (self->phase == CONN_CLOSED || self->stream == NULL) {
+    if (self->phase == CONN_CLOSED) {
         self->write_finished = true;
         return 0;
+    }
+    if (self->request == NULL) {
+        PyErr_SetString(PyExc_AssertionError, "Request closed");
+        return -1;
     }
     if (TC_UNLIKELY(self->content_left > 0 && !self->stream->closed)) {
         long long left = (long long)self->content_left;
@@ -283,6 +320,10 @@ tc_http_conn_finish(HttpConnObject *self)
 PyObject *
 tc_http_conn_written(HttpConnObject *self, bool none_if_done)
 {
+    if (self->stream == NULL) {
+        PyErr_SetString(PyExc_AssertionError, "Request closed");
+        return NULL;
+    }
     LoopCore *core = self->stream->core;
     if (!conn_writable(self)) {
         PyObject *exc = tc_stream_closed_error(self->stream);

@@ -1,0 +1,35 @@
+/* ApplicationObject, the C base of tornado_c.web.Application: what a server calls with each request.
+ *
+ * Files: application_type.c (the object and its call), routes.c (from a path to a handler class). */
+#ifndef TC_APPLICATION_H
+#define TC_APPLICATION_H
+
+#include "web/hooks.h"
+
+typedef struct ApplicationObject {
+    PyObject_HEAD
+    tc_state *state; /* borrowed */
+    PyObject *settings;
+    PyObject *transforms;
+    PyObject *default_host;
+    PyObject *default_router;
+    PyObject *wildcard_router;
+    PyObject *routes; /* the compiled table of default_router, see routes.c; NULL until needed */
+} ApplicationObject;
+
+/* What a request was routed to. All new references; all may be NULL but cls. */
+typedef struct {
+    PyObject *cls;
+    PyObject *kwargs;
+    PyObject *path_args;   /* a tuple of str or None */
+    PyObject *path_kwargs; /* a dict of str: str or None */
+} tc_route;
+
+void tc_route_clear(tc_route *route);
+
+/* 1 found, 0 no rule matches, TC_ROUTE_FOREIGN if a rule must be asked in Python, -1 with an exception. */
+#define TC_ROUTE_FOREIGN 2
+#define TC_ROUTE_STALE 3 /* inside routes.c */
+int tc_application_route(ApplicationObject *self, PyObject *request, tc_route *route);
+
+#endif

@@ -1,0 +1,92 @@
+/* HandlerObject, the C base of tornado_c.web.RequestHandler: one request's answer in the making.
+ *
+ * Files: handler_type.c (life, attributes, the table of methods), handler_headers.c (status, headers, clear),
+ * handler_args.c (arguments), output.c (write, flush, finish, Etag), execute.c (from prepare() to finish()).
+ *
+ * A field that is NULL was never set: __init__ was skipped, or the attribute deleted. */
+#ifndef TC_HANDLER_H
+#define TC_HANDLER_H
+
+#include "http/http_conn.h"
+#include "http/http_headers.h"
+#include "http/http_request.h"
+#include "web/hooks.h"
+
+typedef struct HandlerObject {
+    PyObject_HEAD
+    tc_state *state; /* borrowed */
+    PyObject *application;
+    PyObject *request;
+    PyObject *headers;
+    PyObject *status_code;
+    PyObject *reason;
+    PyObject *write_buffer; /* always a list */
+    PyObject *path_args, *path_kwargs;
+    PyObject *transforms;
+    PyObject *prepared_future;
+    PyObject *new_cookie; /* SimpleCookie */
+    PyObject *ui;         /* made when asked for; None after finish() */
+    PyObject *ext;        /* for what is built on top */
+    bool finished, headers_written, auto_finish;
+} HandlerObject;
+
+static inline bool
+tc_handler_owns(HandlerObject *self, uint32_t hooks)
+{
+    return (tc_hooks_of(self->state, (PyObject *)self) & hooks) == hooks;
+}
+
+/* handler_type.c */
+
+/* The native connection of the request, borrowed; NULL where it is another object or none. */
+HttpConnObject *tc_handler_conn(HandlerObject *self);
+
+/* The loop of that connection, borrowed, or NULL. */
+LoopCore *tc_handler_core(HandlerObject *self);
+
+/* request.<name>, a new reference. */
+PyObject *tc_handler_request_attr(HandlerObject *self, PyObject *name);
+
+/* request.method, a new reference. */
+PyObject *tc_handler_method(HandlerObject *self);
+
+/* The field, borrowed, or NULL with AttributeError where it was never set. */
+PyObject *tc_handler_field(HandlerObject *self, PyObject *field, const char *name);
+
+/* What __init__ does. kwargs (may be NULL) go to initialize(). 0 or -1. */
+int tc_handler_setup(HandlerObject *self, PyObject *application, PyObject *request, PyObject *kwargs);
+
+/* Calls a method without arguments and forgets its result: 0 or -1. */
+int tc_handler_call(HandlerObject *self, PyObject *name);
+
+/* handler_headers.c: the methods' work, whoever has overridden them. 0 or -1, NULL with an exception. */
+int tc_handler_clear(HandlerObject *self);
+int tc_handler_set_header(HandlerObject *self, PyObject *name, PyObject *value); /* as the method set_header */
+/* The same for a normalised name and a text that is known to be safe. */
+int tc_handler_set_safe_header(HandlerObject *self, PyObject *name, PyObject *text);
+int tc_handler_set_status(HandlerObject *self, int status);                      /* as the method set_status */
+bool tc_handler_may_have_body(int status);
+
+extern PyMethodDef tc_handler_header_methods[];
+
+/* handler_args.c */
+PyObject *tc_handler_decode_argument(HandlerObject *self, PyObject *value, PyObject *name); /* as the method */
+
+extern PyMethodDef tc_handler_arg_methods[];
+
+/* output.c */
+int tc_handler_write(HandlerObject *self, PyObject *chunk);
+/* As the method finish(); the Future (or None if `want` is false), NULL with an exception. */
+PyObject *tc_handler_finish(HandlerObject *self, PyObject *chunk, bool want);
+
+extern PyMethodDef tc_handler_output_methods[];
+
+/* execute.c */
+
+/* Handles the request: cls(application, request, **kwargs), then prepare(), the method and finish(). path_args: a tuple of
+ * what the groups of the route matched (str or None), or NULL; path_kwargs: a dict, or NULL. Returns None, or
+ * NULL with an exception. */
+PyObject *tc_handler_execute(tc_state *state, PyObject *cls, PyObject *application, PyObject *request,
+                             PyObject *kwargs, PyObject *path_args, PyObject *path_kwargs);
+
+#endif

@@ -1,0 +1,354 @@
+/* Status and headers of an answer: clear, set_status, set_header, add_header, clear_header. The default headers are
+ * Tornado's, in its order. set_default_headers() and overridden methods run Python, and so does the conversion
+ * of values that are neither str, bytes nor int. */
+#include "web/handler.h"
+
+#include "base/args.h"
+#include "event/core.h"
+#include "http/http_date.h"
+
+/* -- values --------------------------------------------------------------------------------------------- */
+
+/* Only tab, visible ASCII, space and Latin-1's upper half may go out in a value. */
+static bool
+header_is_safe(PyObject *text)
+{
+    if (PyUnicode_KIND(text) != PyUnicode_1BYTE_KIND) {
+        return false;
+    }
+    const Py_UCS1 *p = PyUnicode_1BYTE_DATA(text), *end = p + PyUnicode_GET_LENGTH(text);
+    for (; p < end; p++) {
+        if (TC_UNLIKELY((*p < 0x20 && *p != '\t') || *p == 0x7f)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static PyObject *
+header_convert(tc_state *state, PyObject *value)
+{
+    PyObject *text;
+    if (PyUnicode_Check(value)) {
+        text = Py_NewRef(value);
+    }
+    else if (PyBytes_Check(value)) {
+        text = PyUnicode_DecodeLatin1(PyBytes_AS_STRING(value), PyBytes_GET_SIZE(value), NULL);
+    }
+    else if (PyLong_Check(value)) {
+        return PyObject_Str(value);
+    }
+    else {
+        PyObject *convert = tc_face(state, convert_header_value, "tornado_c.web");
+        return convert != NULL ? PyObject_CallOneArg(convert, value) : NULL;
+    }
+    if (text != NULL && TC_UNLIKELY(!header_is_safe(text))) {
+        PyErr_Format(PyExc_ValueError, "Unsafe header value %R", text);
+        Py_CLEAR(text);
+    }
+    return text;
+}
+
+/* As the method _convert_header_value. */
+static PyObject *
+handler_convert(HandlerObject *self, PyObject *value)
+{
+    if (TC_LIKELY(tc_handler_owns(self, TC_HOOK__convert_header_value))) {
+        return header_convert(self->state, value);
+    }
+    return PyObject_CallMethodOneArg((PyObject *)self, self->state->str__convert_header_value, value);
+}
+
+PyDoc_STRVAR(handler_convert_header_value_doc, "_convert_header_value($self, value)\n--\n\n"
+                                               "The text of a header's value.\n\n"
+                                               "Raises TypeError for types that have none, ValueError for characters\n"
+                                               "that no header may carry.");
+
+static PyObject *
+handler_convert_header_value(HandlerObject *self, PyObject *value)
+{
+    return header_convert(self->state, value);
+}
+
+/* -- set, add, clear ------------------------------------------------------------------------------------ */
+
+static int
+handler_store_header(HandlerObject *self, PyObject *name, PyObject *value)
+{
+    PyObject *text = handler_convert(self, value);
+    PyObject *headers = text != NULL ? tc_handler_field(self, self->headers, "_headers") : NULL;
+    int st = -1;
+    if (headers != NULL) {
+        Py_INCREF(headers);
+        st = PyObject_SetItem(headers, name, text);
+        Py_DECREF(headers);
+    }
+    Py_XDECREF(text);
+    return st;
+}
+
+int
+tc_handler_set_header(HandlerObject *self, PyObject *name, PyObject *value)
+{
+    if (TC_LIKELY(tc_handler_owns(self, TC_HOOK_set_header))) {
+        return handler_store_header(self, name, value);
+    }
+    PyObject *args[3] = {(PyObject *)self, name, value};
+    PyObject *result = PyObject_VectorcallMethod(self->state->str_set_header, args, 3, NULL);
+    Py_XDECREF(result);
+    return result != NULL ? 0 : -1;
+}
+
+int
+tc_handler_set_safe_header(HandlerObject *self, PyObject *name, PyObject *text)
+{
+    if (TC_LIKELY(tc_handler_owns(self, TC_HOOK_set_header | TC_HOOK__convert_header_value) && self->headers != NULL)) {
+        return tc_headers_set(self->headers, name, text);
+    }
+    return tc_handler_set_header(self, name, text);
+}
+
+PyDoc_STRVAR(handler_set_header_doc, "set_header($self, name, value)\n--\n\n"
+                                     "Set a header of the answer, in place of what it had under this name.\n\n"
+                                     "value: str, bytes (Latin-1), an integer or a datetime.");
+
+static PyObject *
+handler_set_header(HandlerObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+{
+    PyObject *names[2] = {self->state->str_name, self->state->str_value}, *out[2];
+    if (tc_args_parse("set_header", args, nargs, kwnames, names, 2, 2, out) < 0 ||
+        handler_store_header(self, out[0], out[1]) < 0) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(handler_add_header_doc, "add_header($self, name, value)\n--\n\n"
+                                     "Add a header to the answer, beside those of the same name.");
+
+static PyObject *
+handler_add_header(HandlerObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+{
+    PyObject *names[2] = {self->state->str_name, self->state->str_value}, *out[2], *result = NULL;
+    if (tc_args_parse("add_header", args, nargs, kwnames, names, 2, 2, out) < 0) {
+        return NULL;
+    }
+    PyObject *text = handler_convert(self, out[1]);
+    PyObject *headers = text != NULL ? Py_XNewRef(tc_handler_field(self, self->headers, "_headers")) : NULL;
+    if (headers != NULL) {
+        PyObject *call[3] = {headers, out[0], text};
+        result = PyObject_VectorcallMethod(self->state->str_add, call, 3, NULL);
+        Py_DECREF(headers);
+    }
+    Py_XDECREF(text);
+    return result;
+}
+
+PyDoc_STRVAR(handler_clear_header_doc, "clear_header($self, name)\n--\n\n"
+                                       "Take a header out of the answer, if it is there.");
+
+static PyObject *
+handler_clear_header(HandlerObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+{
+    PyObject *names[1] = {self->state->str_name}, *out[1];
+    if (tc_args_parse("clear_header", args, nargs, kwnames, names, 1, 1, out) < 0) {
+        return NULL;
+    }
+    PyObject *headers = Py_XNewRef(tc_handler_field(self, self->headers, "_headers"));
+    int found = headers != NULL ? PySequence_Contains(headers, out[0]) : -1;
+    if (found > 0) {
+        found = PyObject_DelItem(headers, out[0]);
+    }
+    Py_XDECREF(headers);
+    if (found < 0) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+/* -- status --------------------------------------------------------------------------------------------- */
+
+/* responses.get(status, "Unknown") */
+static PyObject *
+status_reason(tc_state *state, PyObject *status)
+{
+    PyObject *responses = tc_face(state, http_responses, "tornado_c.web"), *reason;
+    if (responses == NULL || PyDict_GetItemRef(responses, status, &reason) < 0) {
+        return NULL;
+    }
+    return reason != NULL ? reason : PyUnicode_FromString("Unknown");
+}
+
+/* A reason as it may stand in a status line and in a page of HTML; what may not becomes "Unknown". */
+static PyObject *
+reason_clean(PyObject *reason)
+{
+    if (!PyUnicode_Check(reason)) {
+        return PyErr_Format(PyExc_TypeError, "argument of type '%.200s' is not iterable", Py_TYPE(reason)->tp_name);
+    }
+    bool good = PyUnicode_KIND(reason) == PyUnicode_1BYTE_KIND && PyUnicode_GET_LENGTH(reason) > 0 &&
+                header_is_safe(reason);
+    const Py_UCS1 *data = good ? PyUnicode_1BYTE_DATA(reason) : NULL;
+    for (Py_ssize_t i = 0; good && i < PyUnicode_GET_LENGTH(reason); i++) {
+        good = data[i] != '<';
+    }
+    return good ? Py_NewRef(reason) : PyUnicode_FromString("Unknown");
+}
+
+static int
+handler_store_status(HandlerObject *self, PyObject *status, PyObject *reason)
+{
+    Py_XSETREF(self->status_code, Py_NewRef(status));
+    PyObject *text = reason != NULL ? reason_clean(reason) : status_reason(self->state, status);
+    if (text == NULL) {
+        return -1;
+    }
+    Py_XSETREF(self->reason, text);
+    return 0;
+}
+
+int
+tc_handler_set_status(HandlerObject *self, int status)
+{
+    PyObject *number = PyLong_FromLong(status);
+    int st = -1;
+    if (number != NULL && tc_handler_owns(self, TC_HOOK_set_status)) {
+        st = handler_store_status(self, number, NULL);
+    }
+    else if (number != NULL) {
+        PyObject *result = PyObject_CallMethodOneArg((PyObject *)self, self->state->str_set_status, number);
+        st = result != NULL ? 0 : -1;
+        Py_XDECREF(result);
+    }
+    Py_XDECREF(number);
+    return st;
+}
+
+PyDoc_STRVAR(handler_set_status_doc, "set_status($self, status_code, reason=None)\n--\n\n"
+                                     "Set the status of the answer.\n\n"
+                                     "Without a reason the usual phrase of the code is sent; one that could not\n"
+                                     "stand in a status line is replaced with \"Unknown\".");
+
+static PyObject *
+handler_set_status(HandlerObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+{
+    PyObject *names[2] = {self->state->str_status_code, self->state->str_reason}, *out[2];
+    if (tc_args_parse("set_status", args, nargs, kwnames, names, 2, 1, out) < 0 ||
+        handler_store_status(self, out[0], tc_arg_or_null(out[1])) < 0) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(handler_get_status_doc, "get_status($self)\n--\n\nThe status code of the answer.");
+
+static PyObject *
+handler_get_status(HandlerObject *self, PyObject *unused)
+{
+    return Py_XNewRef(tc_handler_field(self, self->status_code, "_status_code"));
+}
+
+bool
+tc_handler_may_have_body(int status)
+{
+    return status != 204 && status != 304 && !(status >= 100 && status < 200);
+}
+
+PyDoc_STRVAR(handler_should_not_send_content_doc, "_should_not_send_content($self, status_code)\n--\n\n"
+                                                  "Whether an answer with this status has no body.");
+
+static PyObject *
+handler_should_not_send_content(HandlerObject *self, PyObject *status)
+{
+    long code = PyLong_AsLong(status);
+    if (code == -1 && PyErr_Occurred()) {
+        return NULL;
+    }
+    return PyBool_FromLong(code >= 0 && code < 1000 && !tc_handler_may_have_body((int)code));
+}
+
+/* -- clear ---------------------------------------------------------------------------------------------- */
+
+/* The text of the Date header. A loop remembers that of its second. */
+static PyObject *
+handler_date(HandlerObject *self)
+{
+    LoopCore *core = tc_handler_core(self);
+    time_t now = time(NULL);
+    if (core != NULL && core->date_text != NULL && core->date_second == now) {
+        return Py_NewRef(core->date_text);
+    }
+    char buffer[TC_HTTP_DATE_SIZE];
+    tc_http_date_format(now, buffer);
+    PyObject *text = PyUnicode_FromStringAndSize(buffer, sizeof(buffer));
+    if (core != NULL && text != NULL) {
+        Py_XSETREF(core->date_text, Py_NewRef(text));
+        core->date_second = now;
+    }
+    return text;
+}
+
+static PyObject *
+handler_default_headers(HandlerObject *self)
+{
+    tc_state *state = self->state;
+    PyObject *headers = tc_headers_new(state), *date = handler_date(self);
+    if (headers == NULL || date == NULL ||
+        tc_headers_set(headers, state->str_Server, state->text_server) < 0 ||
+        tc_headers_set(headers, state->text_content_type, state->text_html) < 0 ||
+        tc_headers_set(headers, state->str_Date, date) < 0) {
+        Py_CLEAR(headers);
+    }
+    Py_XDECREF(date);
+    return headers;
+}
+
+int
+tc_handler_clear(HandlerObject *self)
+{
+    tc_state *state = self->state;
+    PyObject *headers = handler_default_headers(self);
+    if (headers == NULL) {
+        return -1;
+    }
+    Py_XSETREF(self->headers, headers);
+    if (!tc_handler_owns(self, TC_HOOK_set_default_headers) &&
+        tc_handler_call(self, state->str_set_default_headers) < 0) {
+        return -1;
+    }
+    PyObject *buffer = PyList_New(0), *status = PyLong_FromLong(200);
+    PyObject *reason = status != NULL ? status_reason(state, status) : NULL;
+    if (buffer == NULL || reason == NULL) {
+        Py_XDECREF(buffer);
+        Py_XDECREF(status);
+        return -1;
+    }
+    Py_XSETREF(self->write_buffer, buffer);
+    Py_XSETREF(self->status_code, status);
+    Py_XSETREF(self->reason, reason);
+    return 0;
+}
+
+PyDoc_STRVAR(handler_clear_doc, "clear($self)\n--\n\n"
+                                "Start the answer over: default headers, status 200, nothing written.");
+
+static PyObject *
+handler_clear_method(HandlerObject *self, PyObject *unused)
+{
+    return tc_handler_clear(self) == 0 ? Py_NewRef(Py_None) : NULL;
+}
+
+#define TC_METHOD(function) (PyCFunction)(void (*)(void))function
+
+PyMethodDef tc_handler_header_methods[] = {
+    {"_convert_header_value", (PyCFunction)handler_convert_header_value, METH_O, handler_convert_header_value_doc},
+    {"_should_not_send_content", (PyCFunction)handler_should_not_send_content, METH_O,
+     handler_should_not_send_content_doc},
+    {"add_header", TC_METHOD(handler_add_header), METH_FASTCALL | METH_KEYWORDS, handler_add_header_doc},
+    {"clear", (PyCFunction)handler_clear_method, METH_NOARGS, handler_clear_doc},
+    {"clear_header", TC_METHOD(handler_clear_header), METH_FASTCALL | METH_KEYWORDS, handler_clear_header_doc},
+    {"get_status", (PyCFunction)handler_get_status, METH_NOARGS, handler_get_status_doc},
+    {"set_header", TC_METHOD(handler_set_header), METH_FASTCALL | METH_KEYWORDS, handler_set_header_doc},
+    {"set_status", TC_METHOD(handler_set_status), METH_FASTCALL | METH_KEYWORDS, handler_set_status_doc},
+    {NULL},
+};

@@ -1,0 +1,349 @@
+/* The C base of tornado_c.web.RequestHandler: the object, its attributes and what __init__ does. The methods are in
+ * handler_headers.c, handler_args.c, output.c and execute.c; rarer ones are Python's, in tornado_c/_web/handler.py.
+ * Called on the loop's thread; the hooks (clear, set_default_headers, initialize) may run Python. */
+#include "web/handler.h"
+
+#include "base/args.h"
+
+PyObject *
+tc_handler_field(HandlerObject *self, PyObject *field, const char *name)
+{
+    if (TC_UNLIKELY(field == NULL)) {
+        PyErr_Format(PyExc_AttributeError, "'%s' object has no attribute '%s'", Py_TYPE(self)->tp_name, name);
+    }
+    return field;
+}
+
+HttpConnObject *
+tc_handler_conn(HandlerObject *self)
+{
+    if (self->request == NULL || !tc_request_check(self->state, self->request)) {
+        return NULL;
+    }
+    PyObject *conn = ((RequestObject *)self->request)->connection;
+    return conn != NULL && tc_http_conn_check(self->state, conn) ? (HttpConnObject *)conn : NULL;
+}
+
+LoopCore *
+tc_handler_core(HandlerObject *self)
+{
+    if (self->request == NULL || !tc_request_check(self->state, self->request)) {
+        return NULL;
+    }
+    PyObject *conn = ((RequestObject *)self->request)->connection;
+    HttpConnObject *native = conn != NULL ? tc_http_conn_of(self->state, conn) : NULL;
+    return native != NULL ? tc_http_conn_core(native) : NULL;
+}
+
+PyObject *
+tc_handler_request_attr(HandlerObject *self, PyObject *name)
+{
+    PyObject *request = tc_handler_field(self, self->request, "request");
+    return request != NULL ? PyObject_GetAttr(request, name) : NULL;
+}
+
+PyObject *
+tc_handler_method(HandlerObject *self)
+{
+    if (TC_LIKELY(self->request != NULL && tc_request_check(self->state, self->request))) {
+        return Py_XNewRef(tc_request_method((RequestObject *)self->request));
+    }
+    return tc_handler_request_attr(self, self->state->str_method);
+}
+
+int
+tc_handler_call(HandlerObject *self, PyObject *name)
+{
+    PyObject *result = PyObject_CallMethodNoArgs((PyObject *)self, name);
+    Py_XDECREF(result);
+    return result != NULL ? 0 : -1;
+}
+
+/* -- __init__ ------------------------------------------------------------------------------------------- */
+
+/* Has the connection call on_connection_close(); a native one is told only when the handler turns out to outlive its
+ * dispatch, see execute.c. */
+static int
+handler_watch_close(HandlerObject *self)
+{
+    tc_state *state = self->state;
+    PyObject *conn = tc_handler_request_attr(self, state->str_connection);
+    if (conn == NULL) {
+        return -1;
+    }
+    if (tc_http_conn_of(state, conn) != NULL) {
+        Py_DECREF(conn);
+        return 0;
+    }
+    PyObject *method = PyObject_GetAttr((PyObject *)self, state->str_on_connection_close);
+    PyObject *result = method != NULL ? PyObject_CallMethodOneArg(conn, state->str_set_close_callback, method) : NULL;
+    Py_DECREF(conn);
+    Py_XDECREF(method);
+    Py_XDECREF(result);
+    return result != NULL ? 0 : -1;
+}
+
+static int
+handler_initialize(HandlerObject *self, PyObject *kwargs)
+{
+    PyObject *method = PyObject_GetAttr((PyObject *)self, self->state->str_initialize);
+    if (method == NULL) {
+        return -1;
+    }
+    PyObject *result = PyObject_VectorcallDict(method, NULL, 0, kwargs);
+    Py_DECREF(method);
+    Py_XDECREF(result);
+    return result != NULL ? 0 : -1;
+}
+
+int
+tc_handler_setup(HandlerObject *self, PyObject *application, PyObject *request, PyObject *kwargs)
+{
+    tc_state *state = self->state;
+    Py_XSETREF(self->application, Py_NewRef(application));
+    Py_XSETREF(self->request, Py_NewRef(request));
+    self->headers_written = self->finished = false;
+    self->auto_finish = true;
+    Py_CLEAR(self->prepared_future);
+    Py_CLEAR(self->ui);
+    bool own = tc_handler_owns(self, TC_HOOK_clear);
+    if ((own ? tc_handler_clear(self) : tc_handler_call(self, state->str_clear)) < 0 || handler_watch_close(self) < 0) {
+        return -1;
+    }
+    bool given = kwargs != NULL && PyDict_GET_SIZE(kwargs) > 0;
+    return !given && tc_handler_owns(self, TC_HOOK_initialize) ? 0 : handler_initialize(self, given ? kwargs : NULL);
+}
+
+PyDoc_STRVAR(handler_setup_doc, "_setup($self, application, request, kwargs, /)\n--\n\n"
+                                "What __init__ does.");
+
+static PyObject *
+handler_setup(HandlerObject *self, PyObject *const *args, Py_ssize_t nargs)
+{
+    if (tc_args_check("_setup", nargs, 3, 3) < 0) {
+        return NULL;
+    }
+    if (!PyDict_Check(args[2])) {
+        return PyErr_Format(PyExc_TypeError, "_setup() argument 3 must be dict, not %.200s", Py_TYPE(args[2])->tp_name);
+    }
+    return tc_handler_setup(self, args[0], args[1], args[2]) == 0 ? Py_NewRef(Py_None) : NULL;
+}
+
+/* -- life cycle ----------------------------------------------------------------------------------------- */
+
+static PyObject *
+handler_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+    tc_state *state = tc_state_of(type);
+    HandlerObject *self = state != NULL ? (HandlerObject *)type->tp_alloc(type, 0) : NULL;
+    if (self != NULL) {
+        self->state = state;
+        self->auto_finish = true;
+    }
+    return (PyObject *)self;
+}
+
+bool
+tc_handler_plain_new(PyTypeObject *type)
+{
+    return type->tp_new == handler_new;
+}
+
+static int
+handler_traverse(HandlerObject *self, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(self->application);
+    Py_VISIT(self->request);
+    Py_VISIT(self->headers);
+    Py_VISIT(self->status_code);
+    Py_VISIT(self->reason);
+    Py_VISIT(self->write_buffer);
+    Py_VISIT(self->path_args);
+    Py_VISIT(self->path_kwargs);
+    Py_VISIT(self->transforms);
+    Py_VISIT(self->prepared_future);
+    Py_VISIT(self->new_cookie);
+    Py_VISIT(self->ui);
+    Py_VISIT(self->ext);
+    return 0;
+}
+
+static int
+handler_clear(HandlerObject *self)
+{
+    Py_CLEAR(self->application);
+    Py_CLEAR(self->request);
+    Py_CLEAR(self->headers);
+    Py_CLEAR(self->status_code);
+    Py_CLEAR(self->reason);
+    Py_CLEAR(self->write_buffer);
+    Py_CLEAR(self->path_args);
+    Py_CLEAR(self->path_kwargs);
+    Py_CLEAR(self->transforms);
+    Py_CLEAR(self->prepared_future);
+    Py_CLEAR(self->new_cookie);
+    Py_CLEAR(self->ui);
+    Py_CLEAR(self->ext);
+    return 0;
+}
+
+static void
+handler_dealloc(HandlerObject *self)
+{
+    PyTypeObject *type = Py_TYPE(self);
+    PyObject_GC_UnTrack(self);
+    handler_clear(self);
+    type->tp_free(self);
+    Py_DECREF(type);
+}
+
+/* -- attributes ----------------------------------------------------------------------------------------- */
+
+/* Flags take any object, by its truth, as attributes of a Python class do. */
+static PyObject *
+handler_get_flag(HandlerObject *self, void *offset)
+{
+    return PyBool_FromLong(*(bool *)((char *)self + (size_t)offset));
+}
+
+static int
+handler_set_flag(HandlerObject *self, PyObject *value, void *offset)
+{
+    int truth = value != NULL ? PyObject_IsTrue(value) : 0;
+    if (truth >= 0) {
+        *(bool *)((char *)self + (size_t)offset) = truth;
+    }
+    return truth < 0 ? -1 : 0;
+}
+
+static PyObject *
+handler_get_buffer(HandlerObject *self, void *unused)
+{
+    return Py_XNewRef(tc_handler_field(self, self->write_buffer, "_write_buffer"));
+}
+
+static int
+handler_set_buffer(HandlerObject *self, PyObject *value, void *unused)
+{
+    if (value != NULL && !PyList_Check(value)) {
+        PyErr_Format(PyExc_TypeError, "_write_buffer must be a list, not %.200s", Py_TYPE(value)->tp_name);
+        return -1;
+    }
+    Py_XSETREF(self->write_buffer, Py_XNewRef(value));
+    return 0;
+}
+
+static PyObject *
+handler_get_ui(HandlerObject *self, void *unused)
+{
+    if (self->ui == NULL) {
+        PyObject *make = tc_face(self->state, make_ui, "tornado_c.web");
+        PyObject *ui = make != NULL ? PyObject_CallOneArg(make, (PyObject *)self) : NULL;
+        if (ui == NULL) {
+            return NULL;
+        }
+        Py_XSETREF(self->ui, ui);
+    }
+    return Py_NewRef(self->ui);
+}
+
+static int
+handler_set_ui(HandlerObject *self, PyObject *value, void *unused)
+{
+    Py_XSETREF(self->ui, Py_XNewRef(value));
+    return 0;
+}
+
+static PyObject *
+handler_get_settings(HandlerObject *self, void *unused)
+{
+    PyObject *application = tc_handler_field(self, self->application, "application");
+    return application != NULL ? PyObject_GetAttr(application, self->state->str_settings) : NULL;
+}
+
+#define TC_FLAG(name, field, doc)                                                                            \
+    {name, (getter)handler_get_flag, (setter)handler_set_flag, PyDoc_STR(doc), (void *)offsetof(HandlerObject, field)}
+
+static PyGetSetDef handler_getset[] = {
+    TC_FLAG("_auto_finish", auto_finish, "Whether the request is finished when its method returns."),
+    TC_FLAG("_finished", finished, "Whether finish() was called."),
+    TC_FLAG("_headers_written", headers_written, "Whether the status line and the headers are sent."),
+    {"_write_buffer", (getter)handler_get_buffer, (setter)handler_set_buffer,
+     PyDoc_STR("The chunks written and not flushed, a list of bytes."), NULL},
+    {"settings", (getter)handler_get_settings, NULL, PyDoc_STR("The settings of the application."), NULL},
+    {"ui", (getter)handler_get_ui, (setter)handler_set_ui,
+     PyDoc_STR("The UI methods and modules that templates see; None once the request is finished."), NULL},
+    {NULL},
+};
+
+#define TC_FIELD(name, field, doc) {name, T_OBJECT_EX, offsetof(HandlerObject, field), 0, PyDoc_STR(doc)}
+
+static PyMemberDef handler_members[] = {
+    TC_FIELD("application", application, "The application that serves the request."),
+    TC_FIELD("request", request, "The request, a HTTPServerRequest."),
+    TC_FIELD("path_args", path_args, "What the unnamed groups of the route matched."),
+    TC_FIELD("path_kwargs", path_kwargs, "What the named groups of the route matched."),
+    TC_FIELD("_headers", headers, "The headers of the answer."),
+    TC_FIELD("_new_cookie", new_cookie, "The cookies to set, a SimpleCookie; there only if there are any."),
+    TC_FIELD("_reason", reason, "The reason phrase of the answer."),
+    TC_FIELD("_status_code", status_code, "The status code of the answer."),
+    TC_FIELD("_transforms", transforms, "What alters the answer on its way out."),
+    {"_prepared_future", T_OBJECT, offsetof(HandlerObject, prepared_future), 0,
+     PyDoc_STR("Done when prepare() is, or None.")},
+    {NULL},
+};
+
+static PyMethodDef handler_own_methods[] = {
+    {"_setup", (PyCFunction)(void (*)(void))handler_setup, METH_FASTCALL, handler_setup_doc},
+    {NULL},
+};
+
+PyDoc_STRVAR(handler_doc, "HandlerBase(*args, **kwargs)\n--\n\nThe C base of RequestHandler.");
+
+static PyType_Slot handler_slots[] = {
+    {Py_tp_doc, (void *)handler_doc},
+    {Py_tp_new, handler_new},
+    {Py_tp_traverse, handler_traverse},
+    {Py_tp_clear, handler_clear},
+    {Py_tp_dealloc, handler_dealloc},
+    {Py_tp_members, handler_members},
+    {Py_tp_getset, handler_getset},
+    {Py_tp_methods, handler_own_methods},
+    {0, NULL},
+};
+
+static PyType_Spec handler_spec = {
+    .name = "tornado_c._core.HandlerBase",
+    .basicsize = sizeof(HandlerObject),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
+    .slots = handler_slots,
+};
+
+/* Adds a table of methods to the type. */
+static int
+handler_add_methods(PyTypeObject *type, PyMethodDef *methods)
+{
+    for (; methods->ml_name != NULL; methods++) {
+        PyObject *descriptor = PyDescr_NewMethod(type, methods);
+        int st = descriptor != NULL ? PyObject_SetAttrString((PyObject *)type, methods->ml_name, descriptor) : -1;
+        Py_XDECREF(descriptor);
+        if (st < 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+int
+tc_request_handler_init_type(PyObject *module, tc_state *state)
+{
+    PyTypeObject *type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &handler_spec, NULL);
+    state->request_handler_type = type;
+    if (type == NULL || handler_add_methods(type, tc_handler_header_methods) < 0 ||
+        handler_add_methods(type, tc_handler_arg_methods) < 0 ||
+        handler_add_methods(type, tc_handler_output_methods) < 0) {
+        return -1;
+    }
+    return PyModule_AddObjectRef(module, "HandlerBase", (PyObject *)type);
+}

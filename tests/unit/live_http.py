@@ -1,0 +1,244 @@
+"""Servers in a thread of their own, ours and stock Tornado's, and raw clients for them."""
+
+import asyncio
+import contextlib
+import queue
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import tornado.httpserver
+import tornado.httputil
+import tornado.ioloop
+import tornado.netutil
+
+from tornado_c import httpserver, httputil, ioloop, netutil
+
+PATIENCE = 20.0  # seconds after which a client gives up: a test that waits for it has failed
+
+
+class Flavour:
+    """The modules of one implementation."""
+
+    def __init__(self, name: str, httpserver: Any, httputil: Any, ioloop: Any, netutil: Any) -> None:
+        self.name, self.httpserver, self.httputil = name, httpserver, httputil
+        self.ioloop, self.netutil = ioloop, netutil
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+OURS = Flavour("ours", httpserver, httputil, ioloop, netutil)
+STOCK = Flavour("stock", tornado.httpserver, tornado.httputil, tornado.ioloop, tornado.netutil)
+
+
+class LiveServer:
+    """An HTTPServer(callback, **settings) that runs in a thread until stop()."""
+
+    def __init__(
+        self,
+        callback: Callable[[Any], Any],
+        flavour: Flavour = OURS,
+        make: Callable[[], Any] | None = None,
+        sockets: list[socket.socket] | None = None,
+        **settings: Any,
+    ) -> None:
+        self.flavour = flavour
+        self.sockets = sockets or flavour.netutil.bind_sockets(0, "127.0.0.1")
+        self.address = self.sockets[0].getsockname()
+        started: queue.Queue[BaseException | None] = queue.Queue()
+
+        def run() -> None:
+            try:
+                self.io_loop = flavour.ioloop.IOLoop(make_current=True)
+                self.server = make() if make else flavour.httpserver.HTTPServer(callback, **settings)
+                self.server.add_sockets(self.sockets)
+                self.io_loop.add_callback(started.put, None)
+                self.io_loop.start()
+                self.io_loop.close()
+            except BaseException as exc:
+                started.put(exc)
+
+        self.thread = threading.Thread(target=run, daemon=True)
+        self.thread.start()
+        exc = started.get(timeout=PATIENCE)
+        if exc is not None:
+            raise exc
+
+    @property
+    def port(self) -> int:
+        return self.address[1]
+
+    def call(self, fn: Callable[..., Any], *args: Any) -> Any:
+        """fn(*args), awaited where it is a coroutine function, in the server's thread."""
+        answers: queue.Queue[tuple[bool, Any]] = queue.Queue()
+
+        async def run() -> None:
+            try:
+                result = fn(*args)
+                if asyncio.iscoroutine(result):
+                    result = await result
+                answers.put((True, result))
+            except BaseException as exc:
+                answers.put((False, exc))
+
+        self.io_loop.add_callback(run)
+        good, result = answers.get(timeout=PATIENCE)
+        if not good:
+            raise result
+        return result
+
+    def stop(self) -> None:
+        if not self.thread.is_alive():
+            return
+
+        async def end() -> None:
+            self.server.stop()
+            await self.server.close_all_connections()
+
+        self.call(end)
+        for _ in range(3):  # what the closing has queued
+            self.call(lambda: None)
+        self.io_loop.add_callback(self.io_loop.stop)
+        self.thread.join(PATIENCE)
+        assert not self.thread.is_alive()
+
+    def connect(self) -> "Client":
+        return Client(self.address)
+
+
+@contextlib.contextmanager
+def serving(callback: Callable[[Any], Any], flavour: Flavour = OURS, **settings: Any) -> Iterator[LiveServer]:
+    server = LiveServer(callback, flavour, **settings)
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+class Client:
+    """A raw connection."""
+
+    def __init__(self, address: Any, receive_buffer: int = 0) -> None:
+        family = socket.AF_UNIX if isinstance(address, (str, bytes)) else socket.AF_INET
+        family = socket.AF_INET6 if isinstance(address, tuple) and len(address) == 4 else family
+        self.sock = socket.socket(family, socket.SOCK_STREAM)
+        if receive_buffer:
+            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        self.sock.settimeout(PATIENCE)
+        self.sock.connect(address)
+        if family != socket.AF_UNIX:
+            self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.unread = b""
+
+    def __enter__(self) -> "Client":
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.sock.close()
+
+    def send(self, data: bytes) -> "Client":
+        self.sock.sendall(data)
+        return self
+
+    def reset(self) -> None:
+        """Close so that the server sees a reset."""
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        self.sock.close()
+
+    def until(self, mark: bytes) -> bytes:
+        """Everything up to and with mark, or up to the end."""
+        while mark not in self.unread:
+            data = self._receive()
+            if not data:
+                data, self.unread = self.unread, b""
+                return data
+            self.unread += data
+        end = self.unread.index(mark) + len(mark)
+        data, self.unread = self.unread[:end], self.unread[end:]
+        return data
+
+    def exactly(self, size: int) -> bytes:
+        while len(self.unread) < size:
+            data = self._receive()
+            if not data:
+                break
+            self.unread += data
+        data, self.unread = self.unread[:size], self.unread[size:]
+        return data
+
+    def rest(self) -> bytes:
+        """Everything up to the end of the connection."""
+        pieces = [self.unread]
+        self.unread = b""
+        while data := self._receive():
+            pieces.append(data)
+        return b"".join(pieces)
+
+    def answer(self, head_only: bool = False) -> tuple[bytes, bytes]:
+        """One answer with Content-Length or chunks: (head, body)."""
+        head = self.until(b"\r\n\r\n")
+        lower = head.lower()
+        if head_only:
+            return head, b""
+        if b"transfer-encoding: chunked" in lower:
+            body = b""
+            while size := int(self.until(b"\r\n"), 16):
+                body += self.exactly(size)
+                assert self.exactly(2) == b"\r\n"
+            assert self.exactly(2) == b"\r\n"
+            return head, body
+        length = lower.partition(b"content-length: ")[2].partition(b"\r\n")[0]
+        return head, self.exactly(int(length or 0))
+
+    def _receive(self) -> bytes:
+        try:
+            return self.sock.recv(262144)
+        except ConnectionError:
+            return b""
+
+
+def talk(address: Any, data: bytes, pieces: int = 0) -> bytes:
+    """What the server sends until it closes; data goes in pieces of that many bytes."""
+    with Client(address) as client:
+        try:
+            for at in range(0, len(data), pieces or len(data) or 1):
+                client.send(data[at : at + pieces] if pieces else data)
+        except ConnectionError:
+            pass
+        return client.rest()
+
+
+def wait_for(condition: Callable[[], Any]) -> Any:
+    """The condition's first true value."""
+    end = time.monotonic() + PATIENCE
+    while not (value := condition()):
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.002)
+    return value
+
+
+def both(callback: Callable[[Any], Any], data: bytes, **settings: Any) -> tuple[bytes, bytes]:
+    """What our server and stock Tornado's send for the same bytes; the last request closes."""
+    answers = []
+    for flavour in (OURS, STOCK):
+        with serving(callback, flavour, **settings) as server:
+            answers.append(talk(server.address, data))
+    return answers[0], answers[1]
+
+
+def raw_ok(request: Any, text: bytes) -> None:
+    """The answer of 2.x-4.x, which stock 6.6 still takes through the connection."""
+    request.connection.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(text), text))
+    request.connection.finish()
+
+
+def headers_ok(request: Any, text: bytes, status: int = 200, reason: str = "OK", **fields: str) -> None:
+    """The answer of 6.x, with the header classes that belong to the request."""
+    ours = isinstance(request, httputil.HTTPServerRequest)
+    util = httputil if ours else tornado.httputil
+    headers = util.HTTPHeaders({"Content-Length": str(len(text))} | fields)
+    request.connection.write_headers(util.ResponseStartLine("HTTP/1.1", status, reason), headers, text)
+    request.connection.finish()

@@ -1,0 +1,512 @@
+"""What applications and tools override, replace and patch is honoured; what a request leaves behind."""
+
+import asyncio
+import gc
+import inspect
+import socket
+import threading
+from unittest import mock
+
+import pytest
+from web_servers import SIDES, ThreadedServer, collecting, request
+
+from tornado_c import _core, web
+from tornado_c.routing import HostMatches, PathMatches, Rule, RuleRouter
+
+
+class Hello(web.RequestHandler):
+    def get(self):
+        self.write("hello")
+
+
+@pytest.fixture
+def serve():
+    servers = []
+
+    def start(handlers, **settings):
+        cls = settings.pop("cls", web.Application)
+        server = ThreadedServer("ours", lambda _: cls(handlers, **settings))
+        servers.append(server)
+        return lambda *args, **kwargs: server.exchange(request(*args, **kwargs))
+
+    start.servers = servers
+    with collecting() as collector:
+        start.log = collector
+        yield start
+    for server in servers:
+        server.close()
+
+
+def body(answer):
+    return answer.partition(b"\r\n\r\n")[2]
+
+
+HOOKS = [
+    "clear",
+    "set_default_headers",
+    "initialize",
+    "prepare",
+    "_cross_origin_protection",
+    "get",
+    "write",
+    "finish",
+    "set_etag_header",
+    "compute_etag",
+    "check_etag_header",
+    "set_header",
+    "_convert_header_value",
+    "_should_not_send_content",
+    "flush",
+    "_log",
+    "on_finish",
+    "_break_cycles",
+]
+
+
+def recorder(name, calls):
+    original = getattr(Hello, name)
+
+    def method(self, *args, **kwargs):
+        calls.append(name)
+        return original(self, *args, **kwargs)
+
+    return method
+
+
+@pytest.mark.parametrize("name", HOOKS)
+@pytest.mark.parametrize("where", ["subclass", "later on the class", "later on RequestHandler", "instance"])
+def test_replaced_method_is_called(serve, name, where):
+    calls = []
+    method = recorder(name, calls)
+
+    class Handler(Hello):
+        if where == "instance":
+
+            def __init__(self, *args, **kwargs):
+                setattr(self, name, method.__get__(self))
+                super().__init__(*args, **kwargs)
+
+    if where == "subclass":
+        setattr(Handler, name, method)
+    fetch = serve([("/", Handler)])
+    assert body(fetch("/")) == b"hello"
+    if where.startswith("later"):
+        assert not calls
+        target = Handler if where == "later on the class" else web.RequestHandler
+        if name == "get":
+            target = Handler  # Hello has one of its own
+        with mock.patch.object(target, name, method):
+            assert body(fetch("/")) == b"hello"
+        assert calls
+        count = len(calls)
+        assert body(fetch("/")) == b"hello" and len(calls) == count
+    assert calls
+
+
+@pytest.mark.parametrize("name", ["write", "finish", "compute_etag", "on_finish", "flush"])
+def test_method_replaced_on_the_instance_in_the_middle(serve, name):
+    calls = []
+
+    class Handler(Hello):
+        def get(self):
+            setattr(self, name, recorder(name, calls).__get__(self))
+            self.write("hello")
+
+    assert body(serve([("/", Handler)])("/")) == b"hello"
+    assert calls == [name]
+
+
+def test_init_replaced(serve):
+    calls = []
+    original = web.RequestHandler.__init__
+
+    def init(self, application, request, **kwargs):
+        calls.append(kwargs)
+        original(self, application, request, **kwargs)
+
+    class Handler(Hello):
+        def initialize(self, x):
+            self.x = x
+
+    fetch = serve([("/", Handler, {"x": 1})])
+    with mock.patch.object(web.RequestHandler, "__init__", init):
+        assert body(fetch("/")) == b"hello"
+    assert calls == [{"x": 1}]
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_execute_replaced(serve, method):
+    """Monitoring tools wrap _execute in a coroutine function of their own."""
+    assert inspect.iscoroutinefunction(web.RequestHandler._execute)
+    original = web.RequestHandler._execute
+    calls = []
+
+    async def execute(self, *args, **kwargs):
+        calls.append((args, kwargs))
+        await original(self, *args, **kwargs)
+        calls.append(self.get_status())
+
+    class Handler(web.RequestHandler):
+        def get(self, arg):
+            self.write("got " + arg)
+
+        async def post(self, arg):
+            await asyncio.sleep(0)
+            raise web.HTTPError(402)
+
+    fetch = serve([("/(.*)", Handler)])
+    with mock.patch.object(web.RequestHandler, "_execute", execute):
+        answer = fetch("/a%20b", method, ["Content-Length: 0"])
+    assert calls[0] == (([], b"a b"), {})
+    assert calls[1] == (200 if method == "GET" else 402)
+    assert answer.startswith(b"HTTP/1.1 200 OK" if method == "GET" else b"HTTP/1.1 402 Payment")
+
+
+def test_getattr_in_a_handler(serve):
+    class Handler(Hello):
+        def __getattr__(self, name):
+            raise AttributeError(name)
+
+    assert body(serve([("/", Handler)])("/")) == b"hello"
+
+
+def test_skipped_init(serve):
+    class Handler(web.RequestHandler):
+        def __init__(self, application, request):
+            self.application = application
+            self.request = request
+            self.clear()
+
+        def get(self):
+            self.write("made by hand")
+
+    assert body(serve([("/", Handler)])("/")) == b"made by hand"
+
+
+def test_missing_fields_raise_attribute_error():
+    handler = web.RequestHandler.__new__(web.RequestHandler)
+    for name in (
+        "application",
+        "request",
+        "path_args",
+        "_headers",
+        "_status_code",
+        "_write_buffer",
+        "settings",
+    ):
+        with pytest.raises(AttributeError):
+            getattr(handler, name)
+    for call in (
+        handler.finish,
+        lambda: handler.set_header("a", "b"),
+        lambda: handler.write(b"x"),
+        handler.get_status,
+    ):
+        with pytest.raises(AttributeError):
+            call()
+    assert handler._finished is False and handler._prepared_future is None
+
+
+def test_find_handler_overridden(serve):
+    class App(web.Application):
+        def find_handler(self, request, **kwargs):
+            if request.path == "/special":
+                return self.get_handler_delegate(request, Hello)
+            return super().find_handler(request, **kwargs)
+
+    fetch = serve([("/x(.*)", web.ErrorHandler, {"status_code": 410})], cls=App)
+    assert body(fetch("/special")) == b"hello"
+    assert fetch("/xy").startswith(b"HTTP/1.1 410")
+    assert fetch("/other").startswith(b"HTTP/1.1 404")
+
+
+def test_log_function(serve):
+    seen = []
+    fetch = serve([("/", Hello)], log_function=lambda handler: seen.append(handler.get_status()))
+    fetch("/")
+    fetch("/no")
+    assert seen == [200, 404] and not serve.log.take()
+
+
+def test_log_request_overridden(serve):
+    seen = []
+
+    class App(web.Application):
+        def log_request(self, handler):
+            seen.append(handler._request_summary())
+
+    serve([("/", Hello)], cls=App)("/")
+    assert seen == ["GET / (127.0.0.1)"]
+
+
+def test_default_handler_class(serve):
+    class Default(web.RequestHandler):
+        def initialize(self, text):
+            self.text = text
+
+        def prepare(self):
+            self.set_status(404)
+            self.finish(self.text)
+
+    fetch = serve([("/", Hello)], default_handler_class=Default, default_handler_args={"text": "nowhere"})
+    assert body(fetch("/x")) == b"nowhere"
+
+
+@pytest.mark.parametrize("host", ["www.one.test", "two.test", "three.test", "default.test"])
+@pytest.mark.parametrize("path", ["/", "/one", "/two", "/three"])
+@pytest.mark.parametrize("default", [None, "www.one.test"])
+@pytest.mark.parametrize("proxied", [False, True])
+def test_hosts_as_tornado(host, path, default, proxied):
+    def make(module):
+        def handler(text):
+            def get(self, *args):
+                self.write(text)
+
+            return type("Handler", (module.RequestHandler,), {"get": get})
+
+        app = module.Application(
+            [("/", handler("any")), ("/thr(.*)", handler("any three"))], default_host=default
+        )
+        app.add_handlers(r"www\.one\.test", [("/one", handler("one")), ("/", handler("one root"))])
+        app.add_handlers(r".*two\.test", [("/two", handler("two")), ("/one", handler("two one"))])
+        return app
+
+    data = f"GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n"
+    data += "X-Real-Ip: 1.2.3.4\r\n\r\n" if proxied else "\r\n"
+    answers = {}
+    with collecting():
+        for side in SIDES:
+            server = ThreadedServer(side, make)
+            try:
+                answers[side] = body(server.exchange(data.encode()))
+            finally:
+                server.close()
+    assert answers["ours"] == answers["stock"]
+
+
+def test_rules_of_other_kinds(serve):
+    """Matchers and targets that C does not know are asked in Python; those before them are not in the way."""
+
+    class Odd(PathMatches):
+        def match(self, request):
+            return {} if request.path == "/odd" else None
+
+    rules = [
+        ("/", Hello),
+        Rule(Odd("/never"), Hello),
+        (HostMatches("example.test"), [("/nested/(.*)", web.RedirectHandler, {"url": "/{0}"})]),
+        ("/last", Hello),
+    ]
+    fetch = serve(rules)
+    assert body(fetch("/")) == body(fetch("/odd")) == body(fetch("/last")) == b"hello"
+    assert b"Location: /x" in fetch("/nested/x")
+    assert fetch("/never").startswith(b"HTTP/1.1 404")
+
+
+def test_rules_changed_while_serving(serve):
+    fetch = serve([("/", Hello)])
+    app = serve.servers[0].app
+    assert fetch("/new").startswith(b"HTTP/1.1 404")
+    app.wildcard_router.add_rules([("/new", Hello)])
+    assert body(fetch("/new")) == b"hello"
+    app.wildcard_router.rules[0] = Rule(PathMatches("/"), web.ErrorHandler, {"status_code": 410})
+    assert fetch("/").startswith(b"HTTP/1.1 410")
+    app.wildcard_router.rules.clear()
+    assert fetch("/").startswith(b"HTTP/1.1 404")
+
+
+def test_router_patched_at_run_time(serve):
+    fetch = serve([("/", Hello)])
+    assert fetch("/x").startswith(b"HTTP/1.1 404")
+    serve.servers[0].app._routes = None
+    with mock.patch.object(RuleRouter, "find_handler", lambda self, request, **kwargs: None):
+        assert fetch("/").startswith(b"HTTP/1.1 404")
+
+
+def test_dotted_names_and_handlers_attribute():
+    app = web.Application([("/", "tornado_c.web.RequestHandler", {}, "root"), ("/(.*)/x", Hello, {}, "x")])
+    ((pattern, specs),) = app.handlers
+    assert pattern.pattern == ".*$" and specs[0].target is web.RequestHandler
+    assert app.reverse_url("root") == "/" and app.reverse_url("x", "a b/\u00e9") == "/a%20b/%C3%A9/x"
+    with pytest.raises(KeyError, match="nothing not found in named urls"):
+        app.reverse_url("nothing")
+    web.Application([("/", Hello)], wsgi=True)
+
+
+def test_settings_that_are_not_supported_say_so():
+    for settings in ({"static_path": "/tmp"}, {"gzip": True}, {"compress_response": True}):
+        with pytest.raises(NotImplementedError, match="not supported yet"):
+            web.Application([], **settings)
+
+
+def test_xsrf_cookies_call_the_check(serve):
+    class Handler(Hello):
+        def post(self):
+            self.write("posted")
+
+        def check_xsrf_cookie(self):
+            raise web.HTTPError(403, "no token")
+
+    fetch = serve([("/", Handler)], xsrf_cookies=True)
+    assert fetch("/", "POST", ["Content-Length: 0"]).startswith(b"HTTP/1.1 403")
+    assert body(fetch("/")) == b"hello"
+
+
+def test_transforms(serve):
+    class Upper:
+        def __init__(self, request):
+            self.path = request.path
+
+        def transform_first_chunk(self, status_code, headers, chunk, finishing):
+            headers["X-Finishing"] = str(finishing)
+            return 201, headers, chunk.upper()
+
+        def transform_chunk(self, chunk, finishing):
+            return chunk.upper()
+
+    class Two(web.RequestHandler):
+        def get(self):
+            self.write("one")
+            self.flush()
+            self.write("two")
+
+    fetch = serve([("/", Hello), ("/two", Two)], transforms=[Upper])
+    answer = fetch("/")
+    assert (
+        answer.startswith(b"HTTP/1.1 201 OK") and b"X-Finishing: True" in answer and body(answer) == b"HELLO"
+    )
+    assert body(fetch("/two")) == b"3\r\nONE\r\n3\r\nTWO\r\n0\r\n\r\n"
+
+
+def test_asynchronous(serve):
+    class Handler(web.RequestHandler):
+        @web.asynchronous
+        def get(self):
+            asyncio.get_running_loop().call_soon(self.finish, "later")
+
+        @web.asynchronous
+        async def post(self):
+            await asyncio.sleep(0)
+            self.write("a coroutine")
+
+    fetch = serve([("/", Handler)])
+    assert body(fetch("/")) == b"later"
+    assert body(fetch("/", "POST", ["Content-Length: 0"])) == b"a coroutine"
+
+
+def test_on_connection_close(serve):
+    closed, started = threading.Event(), threading.Event()
+
+    class Handler(web.RequestHandler):
+        async def get(self):
+            started.set()
+            await asyncio.sleep(0.05 if closed.wait(0) else 3600)
+
+        def on_connection_close(self):
+            closed.set()
+            self.task.cancel()
+
+        async def prepare(self):
+            self.task = asyncio.current_task()
+
+    serve([("/", Handler)])
+    with socket.create_connection(serve.servers[0].address) as conn:
+        conn.sendall(request("/"))
+        assert started.wait(20) and not closed.is_set()
+    assert closed.wait(20)
+
+
+def test_cancelled_request_is_answered(serve):
+    class Handler(web.RequestHandler):
+        async def get(self):
+            asyncio.current_task().cancel()
+            await asyncio.sleep(3600)
+
+    assert serve([("/", Handler)])("/").startswith(b"HTTP/1.1 500")
+
+
+def test_old_flush_callback(serve):
+    class Handler(web.RequestHandler):
+        @web.asynchronous
+        def get(self):
+            self.write("one")
+            self.flush(callback=lambda: self.finish("two"))
+
+    assert body(serve([("/", Handler)])("/")) == b"3\r\none\r\n3\r\ntwo\r\n0\r\n\r\n"
+
+
+class Chain(web.RequestHandler):
+    async def get(self):
+        await asyncio.sleep(0)
+        self.write("x" * 10)
+        self.attribute = 1
+
+    def put(self):
+        raise web.HTTPError(400, "no")
+
+    def post(self):
+        self.set_cookie("a", "b")
+        self.redirect("/")
+
+
+PER_REQUEST = (_core.HandlerBase, _core.RequestBase, _core.Execution)
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
+def test_no_reference_cycles(serve, method):
+    """A request that ran to its end leaves nothing for the collector."""
+    fetch = serve([("/", Hello), ("/chain", Chain)])
+    server = serve.servers[0]
+
+    def count():
+        gc.collect()
+        return sum(isinstance(o, (*PER_REQUEST, _core.HTTPConnectionBase)) for o in gc.get_objects())
+
+    for path in ("/", "/chain"):
+        fetch(path, method, ["Content-Length: 0"])
+        server.call(gc.collect)
+        before = server.call(count)
+        gc.disable()
+        try:
+            for _ in range(5):
+                fetch(path, method, ["Content-Length: 0"])
+            left = server.call(lambda: [o for o in gc.get_objects() if isinstance(o, PER_REQUEST)])
+        finally:
+            gc.enable()
+        assert left == [] and before == server.call(count)
+
+
+def test_bare_instances_are_told_apart():
+    """The check of an instance's attributes, which knows the layout of each Python version."""
+
+    class Handler(Hello):
+        pass
+
+    def finish_called(prepare):
+        handler = Handler.__new__(Handler)
+        prepare(handler)
+        calls = []
+        if "write" in vars(handler):
+            handler.write = lambda chunk: calls.append(chunk)
+        handler._write_buffer = []
+        with pytest.raises((AttributeError, RuntimeError)):
+            handler.finish(b"x")
+        return calls
+
+    assert finish_called(lambda h: None) == []
+    assert finish_called(lambda h: setattr(h, "write", None)) == [b"x"]
+    assert finish_called(lambda h: vars(h).update(write=None)) == [b"x"]
+
+    def many(handler):
+        for i in range(60):
+            setattr(handler, f"a{i}", i)
+        handler.write = None
+
+    assert finish_called(many) == [b"x"]
+
+    def deleted(handler):
+        handler.other = 1
+        handler.write = None
+        del handler.other
+
+    assert finish_called(deleted) == [b"x"]

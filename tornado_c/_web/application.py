@@ -1,0 +1,342 @@
+"""Application: from requests to handlers. Its call and the matching of usual rules are in C, see routes.c."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import socket
+import types
+from collections.abc import Awaitable
+from inspect import isclass
+from typing import Any
+
+from tornado_c import _core, httputil, routing
+from tornado_c._web.handler import ErrorHandler, RequestHandler
+from tornado_c.httpserver import HTTPServer
+from tornado_c.log import access_log
+from tornado_c.netutil import _DEFAULT_BACKLOG
+from tornado_c.routing import (
+    AnyMatches,
+    DefaultHostMatches,
+    HostMatches,
+    PathMatches,
+    ReversibleRouter,
+    ReversibleRuleRouter,
+    Rule,
+    RuleRouter,
+    _RuleList,
+)
+
+# Kinds of entries in the table that C walks; the numbers are those of routes.c.
+_PATTERN, _HOST, _ANY, _DEFAULT_HOST, _FOREIGN = range(5)
+
+_META = frozenset(".^$*+?{}[]\\|()")
+_ORIGINALS = {
+    (RuleRouter, "find_handler"): RuleRouter.find_handler,
+    (RuleRouter, "get_target_delegate"): RuleRouter.get_target_delegate,
+    (PathMatches, "match"): PathMatches.match,
+    (HostMatches, "match"): HostMatches.match,
+    (DefaultHostMatches, "match"): DefaultHostMatches.match,
+    (AnyMatches, "match"): AnyMatches.match,
+}
+
+
+class _ApplicationRouter(ReversibleRuleRouter):
+    """A router whose targets may also be handler classes and lists of rules."""
+
+    def __init__(self, application: Application, rules: _RuleList | None = None) -> None:
+        assert isinstance(application, Application)
+        self.application = application
+        super().__init__(rules)
+
+    def process_rule(self, rule: Rule) -> Rule:
+        rule = super().process_rule(rule)
+        if isinstance(rule.target, (list, tuple)):
+            rule.target = _ApplicationRouter(self.application, rule.target)
+        return rule
+
+    def get_target_delegate(
+        self, target: Any, request: httputil.HTTPServerRequest, **target_params: Any
+    ) -> httputil.HTTPMessageDelegate | None:
+        if isclass(target) and issubclass(target, RequestHandler):
+            return self.application.get_handler_delegate(request, target, **target_params)
+        return super().get_target_delegate(target, request, **target_params)
+
+
+_ORIGINALS[_ApplicationRouter, "get_target_delegate"] = _ApplicationRouter.get_target_delegate
+
+
+class Application(_core.ApplicationBase, ReversibleRouter):
+    """A collection of handlers; called with each request.
+
+    :param handlers: rules, ``(pattern, handler class[, kwargs[, name]])`` or :class:`URLSpec`; the first
+    whose pattern
+        matches the whole path serves the request. See :mod:`tornado_c.routing` for other matchers and
+        targets.
+    :param default_host: the host whose rules (see :meth:`add_handlers`) serve requests for unknown hosts too.
+    :param transforms: classes that alter answers on their way out.
+    :param wsgi: of Tornado before 4.0; ignored.
+    :param settings: ``debug``, ``serve_traceback``, ``log_function``, ``default_handler_class`` and its
+        ``default_handler_args``, ``login_url``, ``cookie_secret`` and whatever the handlers want to know.
+    """
+
+    def __init__(
+        self,
+        handlers: _RuleList | None = None,
+        default_host: str | None = None,
+        transforms: list[Any] | None = None,
+        wsgi: bool = False,
+        **settings: Any,
+    ) -> None:
+        if transforms is None and (settings.get("compress_response") or settings.get("gzip")):
+            raise NotImplementedError(
+                "the setting compress_response is not supported yet; compress in a proxy such as nginx"
+            )
+        if settings.get("static_path"):
+            raise NotImplementedError(
+                "the setting static_path is not supported yet; serve static files with another server"
+            )
+        self.transforms: list[Any] = transforms if transforms is not None else []
+        self.default_host = default_host
+        self.settings = settings
+        self.ui_modules: dict[str, Any] = {}
+        self.ui_methods: dict[str, Any] = {}
+        self._load_ui_modules(settings.get("ui_modules", {}))
+        self._load_ui_methods(settings.get("ui_methods", {}))
+        if settings.get("debug"):
+            # As Tornado's, but for autoreload, which is not switched on unasked.
+            settings.setdefault("compiled_template_cache", False)
+            settings.setdefault("static_hash_cache", False)
+            settings.setdefault("serve_traceback", True)
+        self.wildcard_router = _ApplicationRouter(self, handlers)
+        self.default_router = _ApplicationRouter(self, [Rule(AnyMatches(), self.wildcard_router)])
+
+    @property
+    def handlers(self) -> list[tuple[re.Pattern[str], list[Rule]]]:
+        """The rules by host pattern, as Tornado before 4.5 kept them."""
+        found = []
+        for rule in self.default_router.rules:
+            pattern = getattr(rule.matcher, "host_pattern", None) or re.compile(".*$")
+            found.append((pattern, rule.target.rules))
+        return found
+
+    def listen(
+        self,
+        port: int,
+        address: str | None = None,
+        *,
+        family: socket.AddressFamily = socket.AF_UNSPEC,
+        backlog: int = _DEFAULT_BACKLOG,
+        flags: int | None = None,
+        reuse_port: bool = False,
+        **kwargs: Any,
+    ) -> HTTPServer:
+        """Make an HTTPServer for this application, have it listen, and return it.
+
+        Further keyword arguments are the server's.
+        """
+        server = HTTPServer(self, **kwargs)
+        server.listen(port, address, family, backlog, flags, reuse_port)
+        return server
+
+    def add_handlers(self, host_pattern: str, host_handlers: _RuleList) -> None:
+        """Add rules for hosts that *host_pattern* matches. They are asked before those for any host."""
+        matcher = HostMatches(host_pattern)
+        self.default_router.rules.insert(-1, Rule(matcher, _ApplicationRouter(self, host_handlers)))
+        if self.default_host is not None:
+            by_default = DefaultHostMatches(self, matcher.host_pattern)
+            self.wildcard_router.add_rules([(by_default, host_handlers)])  # type: ignore[list-item]
+        self._routes = None
+
+    def add_transform(self, transform_class: type[Any]) -> None:
+        """Add a class that alters answers."""
+        self.transforms.append(transform_class)
+
+    def _load_ui_methods(self, methods: Any) -> None:
+        if isinstance(methods, types.ModuleType):
+            methods = vars(methods)
+        if isinstance(methods, list):
+            for each in methods:
+                self._load_ui_methods(each)
+            return
+        for name, function in methods.items():
+            if not name.startswith("_") and callable(function) and name[0].lower() == name[0]:
+                self.ui_methods[name] = function
+
+    def _load_ui_modules(self, modules: Any) -> None:
+        if isinstance(modules, types.ModuleType):
+            modules = vars(modules)
+        if isinstance(modules, list):
+            for each in modules:
+                self._load_ui_modules(each)
+            return
+        assert isinstance(modules, dict)
+        self.ui_modules.update((name, cls) for name, cls in modules.items() if isclass(cls))
+
+    # ---- routing ----
+
+    def find_handler(self, request: httputil.HTTPServerRequest, **kwargs: Any) -> Any:
+        """Return the delegate that serves *request*.
+
+        The call asks it only if it is overridden, or if a rule is of a kind that C does not know.
+        """
+        delegate = self.default_router.find_handler(request)
+        if delegate is not None:
+            return delegate
+        settings = self.settings
+        if settings.get("default_handler_class"):
+            kind, arguments = settings["default_handler_class"], settings.get("default_handler_args", {})
+            return self.get_handler_delegate(request, kind, arguments)
+        return self.get_handler_delegate(request, ErrorHandler, {"status_code": 404})
+
+    def get_handler_delegate(
+        self,
+        request: httputil.HTTPServerRequest,
+        target_class: type[RequestHandler],
+        target_kwargs: dict[str, Any] | None = None,
+        path_args: list[bytes] | None = None,
+        path_kwargs: dict[str, bytes] | None = None,
+    ) -> _HandlerDelegate:
+        """Return the delegate that serves *request* with a handler class.
+
+        :param target_kwargs: for the handler's ``initialize``.
+        :param path_args: positional arguments of its method.
+        :param path_kwargs: keyword arguments of its method.
+        """
+        return _HandlerDelegate(self, request, target_class, target_kwargs, path_args, path_kwargs)
+
+    def reverse_url(self, name: str, *args: Any) -> str:
+        """Return the path of a named rule, with *args*, quoted, in place of its groups.
+
+        Raises KeyError for an unknown name.
+        """
+        url = self.default_router.reverse_url(name, *args)
+        if url is None:
+            raise KeyError(f"{name} not found in named urls")
+        return url
+
+    def log_request(self, handler: RequestHandler) -> None:
+        """Log a request that was answered, at a level that depends on its status. May be overridden.
+
+        The setting ``log_function`` is called in its place if it is there.
+        """
+        if "log_function" in self.settings:
+            self.settings["log_function"](handler)
+            return
+        status = handler.get_status()
+        log = access_log.info if status < 400 else access_log.warning if status < 500 else access_log.error
+        milliseconds = 1000.0 * handler.request.request_time()
+        log("%d %s %.2fms", status, handler._request_summary(), milliseconds)
+
+    def _compile_routes(self) -> Any:
+        """Return the table of the default router for C, or False if Python must route."""
+        if any(getattr(cls, name) is not original for (cls, name), original in _ORIGINALS.items()):
+            return False
+        table = _compile_router(self.default_router)
+        return table if table is not None else False
+
+
+def _literal_path(pattern: re.Pattern[str]) -> str | None:
+    """The only path that a pattern matches, or None where there may be several."""
+    text = pattern.pattern
+    if pattern.groups or pattern.flags != re.UNICODE or not text.endswith("$") or text.endswith("\\$"):
+        return None
+    try:
+        path = routing._re_unescape(text[:-1])
+    except ValueError:
+        return None
+    plain = re.sub(r"\\.", "", text[:-1], flags=re.DOTALL)
+    return None if _META & set(plain) else path
+
+
+def _compile_router(router: Any) -> tuple[Any, ...] | None:
+    """The table described in routes.c; None for a router that is not exactly one of ours."""
+    if type(router) is not _ApplicationRouter or vars(router).keys() & {
+        "find_handler",
+        "get_target_delegate",
+    }:
+        return None
+    literals: dict[str, tuple[Any, ...]] = {}
+    walk: list[tuple[Any, ...]] = []
+    for index, rule in enumerate(router.rules):
+        matcher, target, kind = rule.matcher, rule.target, type(rule.matcher)
+        to_class = isclass(target) and issubclass(target, RequestHandler)
+        sub = None if to_class else _compile_router(target)
+        known = to_class and kind is PathMatches
+        if known:
+            pattern = matcher.regex
+            path = _literal_path(pattern)
+            if path is not None:
+                taken = any(w[2] == _PATTERN and w[3](path) for w in walk)
+                if path not in literals and not taken:
+                    literals[path] = (index, rule, target, rule.target_kwargs)
+                continue
+            more = (target, rule.target_kwargs, pattern.groups > 0, bool(pattern.groupindex))
+            walk.append((index, rule, _PATTERN, pattern.match, more))
+        elif sub is not None and kind is AnyMatches:
+            walk.append((index, rule, _ANY, None, sub))
+        elif sub is not None and kind in (HostMatches, DefaultHostMatches):
+            number = _HOST if kind is HostMatches else _DEFAULT_HOST
+            walk.append((index, rule, number, matcher.host_pattern.match, sub))
+        else:
+            walk.append((index, rule, _FOREIGN, None, None))
+    return router.rules, len(router.rules), literals, tuple(walk)
+
+
+class _HandlerDelegate(httputil.HTTPMessageDelegate):
+    """Serves a request with a handler, where a delegate is wanted: an overridden find_handler() returns one."""
+
+    def __init__(
+        self,
+        application: Application,
+        request: httputil.HTTPServerRequest,
+        handler_class: type[RequestHandler],
+        handler_kwargs: dict[str, Any] | None,
+        path_args: list[bytes] | None,
+        path_kwargs: dict[str, bytes] | None,
+    ) -> None:
+        self.application = application
+        self.connection = request.connection
+        self.request = request
+        self.handler_class = handler_class
+        self.handler_kwargs = handler_kwargs or {}
+        self.path_args = path_args or []
+        self.path_kwargs = path_kwargs or {}
+        self.chunks: list[bytes] = []
+
+    def headers_received(self, start_line: Any, headers: httputil.HTTPHeaders) -> Awaitable[None] | None:
+        return None
+
+    def data_received(self, chunk: bytes) -> Awaitable[None] | None:
+        self.chunks.append(chunk)
+        return None
+
+    def finish(self) -> None:
+        self.request.body = b"".join(self.chunks)
+        self.execute()
+
+    def on_connection_close(self) -> None:
+        self.chunks.clear()
+
+    def execute(self) -> asyncio.Future[None] | None:
+        """Make the handler and run it."""
+        return _core.execute_handler(
+            self.application,
+            self.request,
+            self.handler_class,
+            self.handler_kwargs,
+            tuple(self.path_args),
+            self.path_kwargs,
+        )
+
+
+_core.register(
+    "hook_originals",
+    {
+        **{name: value for name, value in vars(_core.HandlerBase).items()},
+        **{name: value for name, value in vars(RequestHandler).items()},
+        "find_handler": Application.__dict__["find_handler"],
+        "get_handler_delegate": Application.__dict__["get_handler_delegate"],
+        "log_request": Application.__dict__["log_request"],
+    },
+)

@@ -1,0 +1,104 @@
+"""Decorators for the methods of handlers."""
+
+from __future__ import annotations
+
+import functools
+import urllib.parse
+from collections.abc import Callable
+from typing import Any
+
+from tornado_c._web.errors import HTTPError
+from tornado_c._web.urls import is_protocol_relative
+
+_Method = Callable[..., Any]
+
+
+def asynchronous(method: _Method) -> _Method:
+    """Leave the request open when *method* returns; something must call ``self.finish()`` later.
+
+    An awaitable that the method returns is awaited, and the request is finished then if it is not yet.
+    """
+
+    @functools.wraps(method)
+    def wrapper(self: Any, *args: Any, **kwargs: Any) -> Any:
+        self._auto_finish = False
+        result = method(self, *args, **kwargs)
+        return None if result is None else _await_and_finish(self, result)
+
+    return wrapper
+
+
+async def _await_and_finish(handler: Any, result: Any) -> None:
+    await result
+    if not handler._finished:
+        handler.finish()
+
+
+def _redirect_path(handler: Any, path: str) -> None:
+    """Redirect for good to *path*, with the request's query."""
+    if is_protocol_relative(path):
+        raise HTTPError(403, "cannot redirect path with two initial slashes")
+    query = handler.request.query
+    handler.redirect(f"{path}?{query}" if query else path, permanent=True)
+
+
+def removeslash(method: _Method) -> _Method:
+    """Redirect from a path with slashes at its end to the one without."""
+
+    @functools.wraps(method)
+    def wrapper(self: Any, *args: Any, **kwargs: Any) -> Any:
+        path = self.request.path
+        if not path.endswith("/"):
+            return method(self, *args, **kwargs)
+        if self.request.method not in ("GET", "HEAD"):
+            raise HTTPError(404)
+        shorter = path.rstrip("/")
+        if not shorter:
+            return method(self, *args, **kwargs)
+        return _redirect_path(self, shorter)
+
+    return wrapper
+
+
+def addslash(method: _Method) -> _Method:
+    """Redirect from a path without a slash at its end to the one with it."""
+
+    @functools.wraps(method)
+    def wrapper(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if self.request.path.endswith("/"):
+            return method(self, *args, **kwargs)
+        if self.request.method not in ("GET", "HEAD"):
+            raise HTTPError(404)
+        return _redirect_path(self, self.request.path + "/")
+
+    return wrapper
+
+
+def authenticated(method: _Method) -> _Method:
+    """Require a current user: others are sent to the login URL, or get 403 for anything but GET and HEAD.
+
+    A login URL without a query is given ``?next=`` and the place to come back to.
+    """
+
+    @functools.wraps(method)
+    def wrapper(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if self.current_user:
+            return method(self, *args, **kwargs)
+        if self.request.method not in ("GET", "HEAD"):
+            raise HTTPError(403)
+        url = self.get_login_url()
+        if "?" not in url:
+            absolute = bool(urllib.parse.urlsplit(url).scheme)
+            back = self.request.full_url() if absolute else self.request.uri
+            url += "?" + urllib.parse.urlencode({"next": back})
+        self.redirect(url)
+        return None
+
+    return wrapper
+
+
+def stream_request_body(cls: type) -> type:
+    """Not supported yet: handlers get their request with its whole body."""
+    raise NotImplementedError(
+        "stream_request_body is not supported yet; raise max_body_size of the server and use request.body"
+    )

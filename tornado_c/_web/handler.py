@@ -1,0 +1,717 @@
+"""RequestHandler: the Python class over the C base, with the methods that are not hot.
+
+Functions whose work C does (``__init__``, ``flush``, ``on_finish``, ``_execute``) are here as Python
+functions because tools wrap them. C knows them by identity, and skips them as long as nobody has put
+another in their place.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import html
+import http.cookies
+import json
+import numbers
+import re
+import string
+import sys
+import traceback
+import types
+import urllib.parse
+import warnings
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from tornado_c import _core, httputil
+from tornado_c._support import (
+    ObjectDict,
+    current_ioloop,
+    future_set_result_unless_cancelled,
+    native_str,
+    require_tornado,
+    to_unicode,
+    utf8,
+)
+from tornado_c._web.errors import Finish, HTTPError, MissingArgumentError
+from tornado_c._web.urls import scheme_and_netloc
+from tornado_c.log import access_log, app_log, gen_log
+
+if TYPE_CHECKING:
+    from tornado_c._web.application import Application
+
+
+class _ArgDefaultMarker:
+    """Stands for "no default given"."""
+
+
+_ARG_DEFAULT = _ArgDefaultMarker()
+_COOKIE_VALUE_CONTROLS = re.compile(r"[\x00-\x20]")
+_COOKIE_ATTRIBUTE_CONTROLS = re.compile(r"[\x00-\x20\x3b\x7f]")
+_ETAGS = re.compile(rb'\*|(?:W/)?"[^"]*"')
+
+
+def _not_yet(what: str, instead: str) -> NoReturn:
+    raise NotImplementedError(f"{what} is not supported yet; {instead}")
+
+
+class RequestHandler(_core.HandlerBase):
+    """Answers one request. Subclasses define ``get``, ``post`` and so on.
+
+    For each request an instance is made, ``initialize`` is called with the keyword arguments of the route,
+    then ``prepare``, then the method named after the request's. Both may be coroutines. When the method is
+    done the answer is finished, unless it was before.
+    """
+
+    SUPPORTED_METHODS: tuple[str, ...] = ("GET", "HEAD", "POST", "DELETE", "PATCH", "PUT", "OPTIONS")
+
+    _template_loaders: dict[str, Any] = {}
+    _remove_control_chars_regex = re.compile(r"[\x00-\x08\x0e-\x1f]")
+    _VALID_HEADER_CHARS = re.compile(r"[\x09\x20-\x7e\x80-\xff]*")
+    _stream_request_body = False
+
+    def __init__(self, application: Application, request: httputil.HTTPServerRequest, **kwargs: Any) -> None:
+        super().__init__()
+        self._setup(application, request, kwargs)
+
+    def _initialize(self) -> None:
+        """Takes the route's keyword arguments; this one takes none."""
+
+    initialize: Callable[..., None] = _initialize
+
+    def _unimplemented_method(self, *args: str, **kwargs: str) -> None:
+        raise HTTPError(405)
+
+    head: Callable[..., Awaitable[None] | None] = _unimplemented_method
+    get: Callable[..., Awaitable[None] | None] = _unimplemented_method
+    post: Callable[..., Awaitable[None] | None] = _unimplemented_method
+    delete: Callable[..., Awaitable[None] | None] = _unimplemented_method
+    patch: Callable[..., Awaitable[None] | None] = _unimplemented_method
+    put: Callable[..., Awaitable[None] | None] = _unimplemented_method
+    options: Callable[..., Awaitable[None] | None] = _unimplemented_method
+
+    # ---- hooks ----
+
+    def prepare(self) -> Awaitable[None] | None:
+        """Called before the request's method, whichever it is. May be a coroutine."""
+        return None
+
+    def on_finish(self) -> None:
+        """Called when the answer was handed to the connection. May not write."""
+
+    def on_connection_close(self) -> None:
+        """Called if the client goes away while an asynchronous handler is at work."""
+
+    def set_default_headers(self) -> None:
+        """Called whenever the headers start over: before ``initialize``, and before an error page."""
+
+    def data_received(self, chunk: bytes) -> Awaitable[None] | None:
+        """Takes pieces of a streamed body; see :func:`stream_request_body`."""
+        raise NotImplementedError()
+
+    # ---- output ----
+
+    def flush(
+        self, include_footers: bool = False, callback: Callable[[], Any] | None = None
+    ) -> asyncio.Future[None]:
+        """Send what was written so far, after the headers if they are not sent yet.
+
+        Returns a Future that is done when the connection has taken it. The *callback* of Tornado before 6.0
+        is called then too.
+        """
+        future: asyncio.Future[None] = self._flush_output(include_footers)
+        if callback is not None:
+            current_ioloop().add_future(future, lambda _: callback())
+        return future
+
+    def redirect(self, url: str, permanent: bool = False, status: int | None = None) -> None:
+        """Send the client to another URL, with *status* or else 301 (permanent) or 302.
+
+        Raises Exception once the headers are sent.
+        """
+        if self._headers_written:
+            raise Exception("Cannot redirect after headers have been written")
+        if status is None:
+            status = 301 if permanent else 302
+        else:
+            assert isinstance(status, int) and 300 <= status <= 399
+        self.set_status(status)
+        self.set_header("Location", utf8(url))
+        self.finish()
+
+    def render(self, template_name: str, **kwargs: Any) -> asyncio.Future[None]:
+        _not_yet("render()", "generate the page with tornado.template and write() it")
+
+    def render_string(self, template_name: str, **kwargs: Any) -> bytes:
+        _not_yet("render_string()", "generate the page with tornado.template")
+
+    def detach(self) -> Any:
+        """Take the stream over from the HTTP connection."""
+        self._finished = True
+        return self.request.connection.detach()
+
+    def _clear_representation_headers(self) -> None:
+        """Drop the headers that describe a body, for an answer without one."""
+        for name in ("Content-Encoding", "Content-Language", "Content-Type"):
+            self.clear_header(name)
+
+    # ---- errors ----
+
+    def send_error(self, status_code: int = 500, **kwargs: Any) -> None:
+        """Answer with an error page, in place of what was written and not flushed.
+
+        Once the headers are sent there is no error page any more: the answer is ended as it is. *kwargs* go
+        to
+        :meth:`write_error`.
+        """
+        if self._headers_written:
+            gen_log.error("Cannot send error response after headers written")
+            if not self._finished:
+                # The Content-Length will hardly fit, but the attempt gives the socket free.
+                try:
+                    self.finish()
+                except Exception:
+                    gen_log.error("Failed to flush partial response", exc_info=True)
+            return
+        self.clear()
+        reason = kwargs.get("reason")
+        if "exc_info" in kwargs:
+            exception = kwargs["exc_info"][1]
+            if isinstance(exception, HTTPError) and exception.reason:
+                reason = exception.reason
+        self.set_status(status_code, reason=reason)
+        try:
+            if status_code != 304:
+                self.write_error(status_code, **kwargs)
+        except Exception:
+            app_log.error("Uncaught exception in write_error", exc_info=True)
+        if not self._finished:
+            self.finish()
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        """Write and finish an error page. May be overridden.
+
+        ``kwargs["exc_info"]`` is the exception that led here, if there was one; it need not be the current
+        one.
+        """
+        if self._should_not_send_content(status_code):
+            self.finish()
+        elif self.settings.get("serve_traceback") and "exc_info" in kwargs:
+            self.set_header("Content-Type", "text/plain")
+            for line in traceback.format_exception(*kwargs["exc_info"]):
+                self.write(line)
+            self.finish()
+        else:
+            title = f"{status_code:d}: {html.escape(to_unicode(self._reason))}"
+            self.finish(f"<html><title>{title}</title><body>{title}</body></html>")
+
+    def log_exception(
+        self,
+        typ: type[BaseException] | None,
+        value: BaseException | None,
+        tb: types.TracebackType | None,
+    ) -> None:
+        """Log an exception that no handler caught. May be overridden.
+
+        An HTTPError with a message is a warning on ``tornado.general``, without a traceback; anything else
+        an error on ``tornado.application``, with one.
+        """
+        if isinstance(value, HTTPError):
+            message = value.get_message()
+            if message:
+                gen_log.warning("%d %s: %s", value.status_code, self._request_summary(), message)
+            return
+        info: Any = (typ, value, tb)
+        app_log.error("Uncaught exception %s\n%r", self._request_summary(), self.request, exc_info=info)
+
+    def _request_summary(self) -> str:
+        request = self.request
+        return f"{request.method} {request.uri} ({request.remote_ip})"
+
+    def _handle_request_exception(self, e: BaseException) -> None:
+        if isinstance(e, Finish):
+            if not self._finished:
+                self.finish(*e.args)
+            return
+        try:
+            self.log_exception(*sys.exc_info())
+        except Exception:
+            app_log.error("Error in exception logger", exc_info=True)
+        if self._finished:
+            return  # too late for an error page
+        status = e.status_code if isinstance(e, HTTPError) else 500
+        self.send_error(status, exc_info=sys.exc_info())
+
+    # ---- the request ----
+
+    async def _execute(self, transforms: list[Any], *args: bytes, **kwargs: bytes) -> None:
+        """Run the request from prepare() to finish().
+
+        This function runs only where it is called by name, say by one that wraps it: execute.c does the
+        same, without a Task as long as nothing is awaited.
+        """
+        self._transforms = transforms
+        try:
+            if self.request.method not in self.SUPPORTED_METHODS:
+                raise HTTPError(405)
+            if isinstance(self.request, _core.RequestBase):
+                try:
+                    self.request._parse_body()
+                except httputil.HTTPInputError as e:
+                    raise HTTPError(400, f"Invalid body: {e}") from e
+            self.path_args = [self.decode_argument(arg) for arg in args]
+            self.path_kwargs = {k: self.decode_argument(v, name=k) for k, v in kwargs.items()}
+            self._cross_origin_protection()
+
+            result = self.prepare()
+            if result is not None:
+                await result
+            if self._prepared_future is not None:
+                future_set_result_unless_cancelled(self._prepared_future, None)
+            if self._finished:
+                return
+            result = getattr(self, self.request.method.lower())(*self.path_args, **self.path_kwargs)
+            if result is not None:
+                await result
+            if self._auto_finish and not self._finished:
+                self.finish()
+        except (Exception, asyncio.CancelledError) as e:
+            result = None  # the traceback holds this frame
+            if _execute_failed(self, e):
+                raise
+        finally:
+            if self._prepared_future is not None and not self._prepared_future.done():
+                self._prepared_future.set_result(None)
+
+    def request_time(self) -> float:
+        """Return the seconds since the request came in."""
+        seconds: float = self.request.request_time()
+        return seconds
+
+    def require_setting(self, name: str, feature: str = "this feature") -> None:
+        """Raise an Exception unless the application has the setting."""
+        if not self.application.settings.get(name):
+            raise Exception(f"You must define the '{name}' setting in your application to use {feature}")
+
+    def reverse_url(self, name: str, *args: Any) -> str:
+        """Return the URL of a named route; see :meth:`Application.reverse_url`."""
+        return self.application.reverse_url(name, *args)
+
+    # ---- cookies ----
+
+    @property
+    def cookies(self) -> dict[str, http.cookies.Morsel[str]]:
+        """The cookies of the request."""
+        return self.request.cookies
+
+    def get_cookie(self, name: str, default: str | None = None) -> str | None:
+        """Return the value of a cookie that came with the request."""
+        cookies = self.request.cookies
+        return cookies[name].value if cookies is not None and name in cookies else default
+
+    def set_cookie(
+        self,
+        name: str,
+        value: str | bytes,
+        domain: str | None = None,
+        expires: float | tuple[Any, ...] | datetime.datetime | None = None,
+        path: str = "/",
+        expires_days: float | None = None,
+        *,
+        max_age: int | None = None,
+        httponly: bool = False,
+        secure: bool = False,
+        samesite: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Set a cookie with the answer. It is sent when the headers are.
+
+        :param expires: a time in seconds, a time tuple or a datetime.
+        :param expires_days: days from now, where *expires* is not given.
+        :raises ValueError: control characters or spaces in the value.
+        :raises http.cookies.CookieError: such, or a semicolon, in name or attributes.
+        """
+        name, value = native_str(name), native_str(value)
+        if _COOKIE_VALUE_CONTROLS.search(value):
+            raise ValueError(f"Invalid cookie {name!r}: {value!r}")
+        attributes = {"name": name, "domain": domain, "path": path, "samesite": samesite}
+        attributes.update((key, str(given)) for key, given in kwargs.items())
+        for attribute, text in attributes.items():
+            if text is not None and _COOKIE_ATTRIBUTE_CONTROLS.search(text):
+                shown = kwargs[attribute] if attribute in kwargs else text
+                raise http.cookies.CookieError(
+                    f"Invalid cookie attribute {attribute}={shown!r} for cookie {name!r}"
+                )
+        if not hasattr(self, "_new_cookie"):
+            self._new_cookie = http.cookies.SimpleCookie()
+        self._new_cookie.pop(name, None)
+        self._new_cookie[name] = value
+        morsel: Any = self._new_cookie[name]
+        if domain:
+            morsel["domain"] = domain
+        if expires_days is not None and not expires:
+            expires = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=expires_days)
+        if expires:
+            morsel["expires"] = httputil.format_timestamp(expires)
+        if path:
+            morsel["path"] = path
+        if max_age:
+            morsel["max-age"] = str(int(max_age))  # int() keeps other attributes from being smuggled in
+        if httponly:
+            morsel["httponly"] = True
+        if secure:
+            morsel["secure"] = True
+        if samesite:
+            morsel["samesite"] = samesite
+        if kwargs:
+            for key, given in kwargs.items():
+                morsel[key] = given
+            warnings.warn(
+                f"Deprecated arguments to set_cookie: {set(kwargs)} (should be lowercase)",
+                DeprecationWarning,
+                stacklevel=2,
+            )
+
+    def clear_cookie(self, name: str, **kwargs: Any) -> None:
+        """Have the client forget a cookie. Domain, path and the like must be those it was set with."""
+        for refused in ("expires", "max_age"):
+            if refused in kwargs:
+                raise TypeError(f"clear_cookie() got an unexpected keyword argument '{refused}'")
+        long_ago = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=365)
+        self.set_cookie(name, value="", expires=long_ago, **kwargs)
+
+    def clear_all_cookies(self, **kwargs: Any) -> None:
+        """Have the client forget every cookie that it sent."""
+        for name in self.request.cookies:
+            self.clear_cookie(name, **kwargs)
+
+    def get_signed_cookie(self, name: str, *args: Any, **kwargs: Any) -> bytes | None:
+        _not_yet("get_signed_cookie()", "use get_cookie()")
+
+    def set_signed_cookie(self, name: str, value: str | bytes, *args: Any, **kwargs: Any) -> None:
+        _not_yet("set_signed_cookie()", "use set_cookie()")
+
+    get_secure_cookie = get_signed_cookie
+    set_secure_cookie = set_signed_cookie
+
+    # ---- user, locale ----
+
+    @property
+    def current_user(self) -> Any:
+        """The user: what was assigned here, or else what get_current_user() returned when first asked."""
+        if not hasattr(self, "_current_user"):
+            self._current_user = self.get_current_user()
+        return self._current_user
+
+    @current_user.setter
+    def current_user(self, value: Any) -> None:
+        self._current_user = value
+
+    def get_current_user(self) -> Any:
+        """Find out who sent the request. May be overridden, not by a coroutine."""
+        return None
+
+    def get_login_url(self) -> str:
+        """Return where :func:`authenticated` sends strangers: the setting ``login_url``."""
+        self.require_setting("login_url", "@tornado.web.authenticated")
+        url: str = self.application.settings["login_url"]
+        return url
+
+    def get_template_path(self) -> str | None:
+        """Return the folder of the templates: the setting ``template_path``."""
+        path: str | None = self.application.settings.get("template_path")
+        return path
+
+    @property
+    def locale(self) -> Any:
+        """The locale: what was assigned here, or get_user_locale(), or get_browser_locale()."""
+        if not hasattr(self, "_locale"):
+            self._locale = self.get_user_locale() or self.get_browser_locale()
+        return self._locale
+
+    @locale.setter
+    def locale(self, value: Any) -> None:
+        self._locale = value
+
+    def get_user_locale(self) -> Any:
+        """Find out the user's locale. May be overridden."""
+        return None
+
+    def get_browser_locale(self, default: str = "en_US") -> Any:
+        """Return the known locale that Accept-Language prefers."""
+        known = require_tornado("a locale", "tornado.locale")
+        wanted = []
+        for language in self.request.headers.get("Accept-Language", "").split(","):
+            code, _, parameters = language.strip().partition(";")
+            quality = parameters.split(";")[0].strip()
+            score = 1.0
+            if quality.startswith("q="):
+                try:
+                    score = float(quality[2:])
+                except ValueError:
+                    score = 0.0
+            if code and score > 0:
+                wanted.append((code, score))
+        wanted.sort(key=lambda pair: pair[1], reverse=True)
+        return known.get(*([code for code, _ in wanted] or [default]))
+
+    # ---- cross-site requests ----
+
+    @property
+    def xsrf_token(self) -> bytes:
+        _not_yet("xsrf_token", "use the setting cross_origin_protection, which needs no token")
+
+    def xsrf_form_html(self) -> str:
+        _not_yet("xsrf_form_html()", "use the setting cross_origin_protection, which needs no token")
+
+    def check_xsrf_cookie(self) -> None:
+        """Called for requests that change something, with the setting ``xsrf_cookies``. May be overridden."""
+        _not_yet("the setting xsrf_cookies", "use cross_origin_protection, or override check_xsrf_cookie()")
+
+    def _cross_origin_protection(self) -> None:
+        if self.request.method in ("HEAD", "OPTIONS", "GET"):
+            return
+        settings = self.application.settings
+        if settings.get("xsrf_cookies"):
+            self.check_xsrf_cookie()
+        if settings.get("cross_origin_protection"):
+            error = self._check_cross_origin(self.check_trusted_origin)
+            if error is not None:
+                raise HTTPError(403, error)
+
+    def _check_cross_origin(self, check: Callable[[str], bool]) -> str | None:
+        """Return why the request is refused, or None. *check* is asked about origins other than our own."""
+        headers = self.request.headers
+        site, origin = headers.get("sec-fetch-site"), headers.get("origin")
+        if site in ("same-origin", "none"):
+            return None
+        if site is None:
+            # Not a browser, an old one, or no TLS. Browsers would send the origin.
+            if origin is None or self._origin_matches_host(origin) or check(origin):
+                return None
+            return f"Origin {origin!r} not allowed"
+        if origin and check(origin):
+            return None
+        return f"Sec-Fetch-Site {site} & origin {origin!r} not allowed"
+
+    def _origin_matches_host(self, origin: str) -> bool:
+        host = self.request.headers.get("Host", "").lower()
+        return bool(urllib.parse.urlsplit(origin).netloc.lower() == host)
+
+    def check_trusted_origin(self, origin: str) -> bool:
+        """Tell whether another site may send requests that change something: it is in ``trusted_origins``.
+
+        Called before prepare(), if the setting ``cross_origin_protection`` is on. May be overridden.
+        """
+        return origin in self.application.settings.get("trusted_origins", [])
+
+    def static_url(self, path: str, include_host: bool | None = None, **kwargs: Any) -> str:
+        _not_yet("static_url()", "serve static files with another server")
+
+    def _ui_module(self, name: str, module: type[Any]) -> Callable[..., str]:
+        def render(*args: Any, **kwargs: Any) -> str:
+            if not hasattr(self, "_active_modules"):
+                self._active_modules: dict[str, Any] = {}
+            if name not in self._active_modules:
+                self._active_modules[name] = module(self)
+            return to_unicode(self._active_modules[name].render(*args, **kwargs))
+
+        return render
+
+    def _ui_method(self, method: Callable[..., str]) -> Callable[..., str]:
+        return lambda *args, **kwargs: method(self, *args, **kwargs)
+
+
+class ErrorHandler(RequestHandler):
+    """Answers every request with an error page."""
+
+    def initialize(self, status_code: int) -> None:
+        self.set_status(status_code)
+
+    def prepare(self) -> None:
+        raise HTTPError(self._status_code)
+
+    def check_xsrf_cookie(self) -> None:
+        """Nothing is changed here, so a wrong URL is 404 and not 403."""
+
+    def check_trusted_origin(self, origin: str) -> bool:
+        return True
+
+
+class RedirectHandler(RequestHandler):
+    """Redirects every GET to a URL, given as keyword argument of the route, with the request's query.
+
+    ``{0}``, ``{name}`` in the URL are replaced (``str.format``) with what the groups of the route matched;
+    they may not change scheme or host. *permanent*: 301, else 302.
+    """
+
+    def initialize(self, url: str, permanent: bool = True) -> None:
+        self._url = url
+        self._permanent = permanent
+
+    def get(self, *args: Any, **kwargs: Any) -> None:
+        url = self._url.format(*args, **kwargs)
+        query = self.request.query_arguments
+        fixed, substituted = _before_first_field(self._url)
+        try:
+            if query:
+                url = httputil.url_concat(url, list(httputil.qs_to_qsl(query)))
+            scheme, netloc = scheme_and_netloc(fixed)
+            good = scheme_and_netloc(url) == (scheme, netloc)
+            if substituted and scheme in ("http", "https") and not netloc:
+                good = False  # the host would be the client's choice
+        except ValueError:
+            good = False
+        if not good:
+            raise HTTPError(400, "Redirect URL cannot change the scheme or netloc")
+        if httputil._FORBIDDEN_HEADER_CHARS_RE.search(url):
+            raise HTTPError(400, "Redirect URL contains invalid characters")
+        self.redirect(url, permanent=self._permanent)
+
+
+def _before_first_field(template: str) -> tuple[str, bool]:
+    """The text of a format string before its first field, and whether it has one."""
+    text = ""
+    for literal, field, _, _ in string.Formatter().parse(template):
+        text += literal
+        if field is not None:
+            return text, True
+    return text, False
+
+
+class FallbackHandler(RequestHandler):
+    """Hands the request to another callable, the keyword argument *fallback* of the route."""
+
+    def initialize(self, fallback: Callable[[httputil.HTTPServerRequest], None]) -> None:
+        self.fallback = fallback
+
+    def prepare(self) -> None:
+        self.fallback(self.request)
+        self._finished = True
+        self.on_finish()
+
+
+# --------------------------------------------------------------------------- what C calls
+
+
+def _execute_failed(handler: RequestHandler, e: BaseException) -> bool:
+    """Deal with an exception of a handler, which is the one being handled. True: it is to be raised again."""
+    try:
+        task = asyncio.current_task()
+    except RuntimeError:
+        task = None
+    if isinstance(e, asyncio.CancelledError) and task is not None and task.cancelling():
+        # The request's own task is cancelled: the client still gets an answer.
+        if not handler._finished:
+            try:
+                handler.send_error(500)
+            except Exception:
+                app_log.error("Exception in exception handler", exc_info=True)
+        return True
+    try:
+        handler._handle_request_exception(e)
+    except Exception:
+        app_log.error("Exception in exception handler", exc_info=True)
+    return False
+
+
+def _run_execute(handler: RequestHandler, transforms: Any, args: Any, kwargs: Any) -> Any:
+    """Call an _execute that is not ours; returns what is to be awaited, or None."""
+    from tornado_c.routing import _unquote_or_none
+
+    def raw(group: Any) -> Any:
+        return _unquote_or_none(group) if isinstance(group, str) else group
+
+    positional = [raw(group) for group in args or ()]
+    named = {name: raw(group) for name, group in (kwargs or {}).items()}
+    return handler._execute(transforms, *positional, **named)
+
+
+_tasks: set[asyncio.Future[Any]] = set()
+
+
+def _spawn_task(awaitable: Any) -> asyncio.Future[Any]:
+    """Run a coroutine in a Task of the running loop, for connections that are not native."""
+    task = asyncio.ensure_future(awaitable)
+    _tasks.add(task)
+    task.add_done_callback(_tasks.discard)
+    return task
+
+
+def _done_future() -> asyncio.Future[None]:
+    future: asyncio.Future[None] = asyncio.get_event_loop().create_future()
+    future.set_result(None)
+    return future
+
+
+def _add_cookie_headers(handler: RequestHandler) -> None:
+    for morsel in handler._new_cookie.values():
+        handler.add_header("Set-Cookie", morsel.OutputString(None))
+
+
+def _check_etag(handler: RequestHandler) -> bool:
+    """Compare the answer's Etag with If-None-Match, weakly: a W/ in front does not count."""
+    etag = utf8(handler._headers.get("Etag", ""))
+    wanted = _ETAGS.findall(utf8(handler.request.headers.get("If-None-Match", "")))
+    if not etag or not wanted:
+        return False
+    if wanted[0] == b"*":
+        return True
+    return etag.removeprefix(b"W/") in (tag.removeprefix(b"W/") for tag in wanted)
+
+
+def _convert_header_value(value: Any) -> str:
+    """The text of a header's value of a type that C does not know."""
+    if isinstance(value, numbers.Integral):
+        return str(value)
+    if isinstance(value, datetime.datetime):
+        return httputil.format_timestamp(value)
+    raise TypeError(f"Unsupported header value {value!r}")
+
+
+def _json_encode(value: Any) -> str:
+    """JSON that may stand inside a <script> of HTML."""
+    return json.dumps(value).replace("</", "<\\/")
+
+
+class _UIModuleNamespace:
+    """The UI modules of a handler, as items and as attributes."""
+
+    def __init__(self, handler: RequestHandler, ui_modules: dict[str, type[Any]]) -> None:
+        self.handler = handler
+        self.ui_modules = ui_modules
+
+    def __getitem__(self, key: str) -> Callable[..., str]:
+        return self.handler._ui_module(key, self.ui_modules[key])
+
+    def __getattr__(self, key: str) -> Callable[..., str]:
+        try:
+            return self[key]
+        except KeyError as e:
+            raise AttributeError(str(e)) from e
+
+
+def _make_ui(handler: RequestHandler) -> ObjectDict:
+    application = handler.application
+    ui = ObjectDict((name, handler._ui_method(method)) for name, method in application.ui_methods.items())
+    ui["_tt_modules"] = ui["modules"] = _UIModuleNamespace(handler, application.ui_modules)
+    return ui
+
+
+_core.register("ErrorHandler", ErrorHandler)
+_core.register("HTTPError", HTTPError)
+_core.register("MissingArgumentError", MissingArgumentError)
+_core.register("ResponseStartLine", httputil.ResponseStartLine)
+_core.register("access_log", access_log)
+_core.register("add_cookie_headers", _add_cookie_headers)
+_core.register("arg_default", _ARG_DEFAULT)
+_core.register("check_etag", _check_etag)
+_core.register("convert_header_value", _convert_header_value)
+_core.register("done_future", _done_future)
+_core.register("execute_failed", _execute_failed)
+_core.register("http_responses", httputil.responses)
+_core.register("json_encode", _json_encode)
+_core.register("make_ui", _make_ui)
+_core.register("run_execute", _run_execute)
+_core.register("spawn_task", _spawn_task)
+_core.register("unquote_to_bytes", urllib.parse.unquote_to_bytes)

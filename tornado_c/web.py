@@ -1,0 +1,76 @@
+"""Handlers and the application that they make up.
+
+::
+
+    import asyncio
+    import tornado_c.web
+
+    class MainHandler(tornado_c.web.RequestHandler):
+        def get(self):
+            self.write("Hello, world")
+
+    async def main():
+        tornado_c.web.Application([(r"/", MainHandler)]).listen(8888)
+        await asyncio.Event().wait()
+
+Not here yet: templates, signed cookies, XSRF tokens, static files, streamed request bodies and compression;
+what is asked for them raises NotImplementedError.
+"""
+
+from __future__ import annotations
+
+from tornado_c._web.application import Application, _ApplicationRouter, _HandlerDelegate
+from tornado_c._web.decorators import (
+    addslash,
+    asynchronous,
+    authenticated,
+    removeslash,
+    stream_request_body,
+)
+from tornado_c._web.errors import Finish, HTTPError, MissingArgumentError
+from tornado_c._web.handler import (
+    _ARG_DEFAULT,
+    ErrorHandler,
+    FallbackHandler,
+    RedirectHandler,
+    RequestHandler,
+    _ArgDefaultMarker,
+)
+from tornado_c.routing import URLSpec
+
+url = URLSpec
+
+for _cls in (
+    Application,
+    ErrorHandler,
+    FallbackHandler,
+    Finish,
+    HTTPError,
+    MissingArgumentError,
+    RedirectHandler,
+    RequestHandler,
+):
+    _cls.__module__ = __name__
+del _cls
+
+__all__ = [
+    "_ARG_DEFAULT",
+    "Application",
+    "ErrorHandler",
+    "FallbackHandler",
+    "Finish",
+    "HTTPError",
+    "MissingArgumentError",
+    "RedirectHandler",
+    "RequestHandler",
+    "URLSpec",
+    "_ApplicationRouter",
+    "_ArgDefaultMarker",
+    "_HandlerDelegate",
+    "addslash",
+    "asynchronous",
+    "authenticated",
+    "removeslash",
+    "stream_request_body",
+    "url",
+]
