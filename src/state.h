@@ -120,6 +120,7 @@
     X(handle)                                                                                                \
     X(handler)                                                                                               \
     X(headers)                                                                                               \
+    X(hexdigest)                                                                                             \
     X(host_name)                                                                                             \
     X(http)                                                                                                  \
     X(initialize)                                                                                            \
@@ -208,6 +209,7 @@
     X(extract_stack, "asyncio.format_helpers", "extract_stack")                                              \
     X(format_callback_source, "asyncio.format_helpers", "_format_callback_source")                           \
     X(get_logger, "logging", "getLogger")                                                                    \
+    X(hashlib_sha1, "hashlib", "sha1")                                                                       \
     X(mutable_mapping, "collections.abc", "MutableMapping")                                                  \
     X(number_real, "numbers", "Real")                                                                        \
     X(partial, "functools", "partial")                                                                       \
@@ -293,6 +295,7 @@ typedef struct tc_state {
     PyObject *kw_context;          /* ("context",) */
     PyObject *kw_include_footers;  /* ("include_footers",) */
     PyObject *kw_name;             /* ("name",) */
+    PyTypeObject *native_coroutine_type; /* a C type that asyncio takes for a coroutine; borrowed, set by its layer */
     PyObject *kw_loop;             /* ("loop",) */
     PyObject *kw_loop_eager_start; /* ("loop", "eager_start") */
     tc_handle_freelist handles, timer_handles;

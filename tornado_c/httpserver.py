@@ -24,6 +24,12 @@ _DEFAULT_IDLE_TIMEOUT = 3600.0
 _DEFAULT_MAX_HEADER_SIZE = 65536
 
 
+def _set_callback(config: _core.HTTPConfig, callback: Callable[[HTTPServerRequest], Any]) -> None:
+    config.request_callback = callback
+    # An Application has an error page for a malformed form; for other callbacks the connection refuses it.
+    config.callback_parses_forms = getattr(callback, "_parses_forms", False)
+
+
 def _make_config(
     request_callback: Callable[[HTTPServerRequest], Any],
     no_keep_alive: bool = False,
@@ -43,7 +49,7 @@ def _make_config(
             "delegates (HTTPServerConnectionDelegate) are not supported yet"
         )
     config = _core.HTTPConfig()
-    config.request_callback = request_callback
+    _set_callback(config, request_callback)
     config.no_keep_alive = bool(no_keep_alive)
     config.xheaders = bool(xheaders)
     config.protocol = protocol
@@ -198,7 +204,7 @@ class HTTPServer(TCPServer, Configurable, httputil.HTTPServerConnectionDelegate)
 
     @request_callback.setter
     def request_callback(self, callback: Callable[[HTTPServerRequest], Any]) -> None:
-        self._settings().request_callback = callback
+        _set_callback(self._settings(), callback)
 
     @property
     def no_keep_alive(self) -> bool:

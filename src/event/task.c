@@ -56,7 +56,7 @@ task_make_eager(LoopCore *core, PyObject *coroutine)
 static PyObject *
 task_coroutine_of(LoopCore *core, PyObject *awaitable)
 {
-    if (PyCoro_CheckExact(awaitable) || Py_IS_TYPE(awaitable, core->state->execution_type)) {
+    if (PyCoro_CheckExact(awaitable) || Py_IS_TYPE(awaitable, core->state->native_coroutine_type)) {
         return Py_NewRef(awaitable);
     }
     PyObject *wrap = tc_face(core->state, wrap_awaitable, "tornado_c");

@@ -607,7 +607,7 @@ int
 tc_execution_init_type(PyObject *module, tc_state *state)
 {
     PyObject *type = PyType_FromModuleAndSpec(module, &execution_spec, NULL);
-    state->execution_type = (PyTypeObject *)type;
+    state->execution_type = state->native_coroutine_type = (PyTypeObject *)type;
     return type != NULL ? PyModule_AddObjectRef(module, "Execution", type) : -1;
 }
 

@@ -3,7 +3,6 @@
  * A native connection is written through the functions of http_conn.h, any other through its methods. The hooks that
  * finish() goes through (set_etag_header, compute_etag, check_etag_header, flush, _log, on_finish, ...) run Python where they are
  * overridden. */
-#include "base/sha1.h"
 #include "web/handler.h"
 
 #include "base/args.h"
@@ -288,38 +287,30 @@ handler_flush(HandlerObject *self, bool footers, bool want)
 
 /* -- Etag ----------------------------------------------------------------------------------------------- */
 
+/* hashlib.sha1 over the pieces. */
 static PyObject *
 etag_compute(HandlerObject *self)
 {
-    static const char digits[] = "0123456789abcdef";
+    tc_state *state = self->state;
     PyObject *buffer = tc_handler_field(self, self->write_buffer, "_write_buffer");
     if (buffer == NULL) {
         return NULL;
     }
-    tc_sha1 hash;
-    tc_sha1_start(&hash);
-    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(buffer); i++) {
-        PyObject *part = PyList_GET_ITEM(buffer, i);
-        if (TC_LIKELY(PyBytes_Check(part))) {
-            tc_sha1_update(&hash, PyBytes_AS_STRING(part), (size_t)PyBytes_GET_SIZE(part));
-            continue;
+    Py_ssize_t count = PyList_GET_SIZE(buffer);
+    PyObject *hash = count > 0 ? PyObject_CallOneArg(state->hashlib_sha1, PyList_GET_ITEM(buffer, 0))
+                               : PyObject_CallNoArgs(state->hashlib_sha1);
+    for (Py_ssize_t i = 1; hash != NULL && i < PyList_GET_SIZE(buffer); i++) {
+        PyObject *done = PyObject_CallMethodOneArg(hash, state->str_update, PyList_GET_ITEM(buffer, i));
+        if (done == NULL) {
+            Py_CLEAR(hash);
         }
-        Py_buffer view;
-        if (PyObject_GetBuffer(part, &view, PyBUF_SIMPLE) < 0) {
-            return NULL;
-        }
-        tc_sha1_update(&hash, view.buf, (size_t)view.len);
-        PyBuffer_Release(&view);
+        Py_XDECREF(done);
     }
-    uint8_t digest[TC_SHA1_SIZE];
-    char text[2 * TC_SHA1_SIZE + 2];
-    tc_sha1_finish(&hash, digest);
-    text[0] = text[sizeof(text) - 1] = '"';
-    for (int i = 0; i < TC_SHA1_SIZE; i++) {
-        text[1 + 2 * i] = digits[digest[i] >> 4];
-        text[2 + 2 * i] = digits[digest[i] & 15];
-    }
-    return PyUnicode_FromStringAndSize(text, sizeof(text));
+    PyObject *hex = hash != NULL ? PyObject_CallMethodNoArgs(hash, state->str_hexdigest) : NULL;
+    PyObject *etag = hex != NULL ? PyUnicode_FromFormat("\"%U\"", hex) : NULL;
+    Py_XDECREF(hash);
+    Py_XDECREF(hex);
+    return etag;
 }
 
 PyDoc_STRVAR(handler_compute_etag_doc, "compute_etag($self)\n--\n\n"

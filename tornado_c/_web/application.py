@@ -80,6 +80,8 @@ class Application(_core.ApplicationBase, ReversibleRouter):
         ``default_handler_args``, ``login_url``, ``cookie_secret`` and whatever the handlers want to know.
     """
 
+    _parses_forms = True  # for the HTTP server, which then leaves malformed ones to us
+
     def __init__(
         self,
         handlers: _RuleList | None = None,
