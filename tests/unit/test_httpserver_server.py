@@ -304,19 +304,20 @@ def test_connections_of_a_loop_that_was_closed():
     """The server can go on with another loop; its old connections are over."""
     server = HTTPServer(answer_x, idle_connection_timeout=30)
     clients = []
-    for _ in range(2):
-        def start(loop):
-            server.io_loop = loop
-            sockets = netutil.bind_sockets(0, "127.0.0.1")
-            server.add_sockets(sockets)
-            return sockets[0].getsockname()
 
-        address, stop = run_in_thread(start)
-        clients.append(Client(address))
+    def start(loop):
+        server.io_loop = loop
+        sockets = netutil.bind_sockets(0, "127.0.0.1")
+        server.add_sockets(sockets)
+        return sockets[0]
+
+    for _ in range(2):
+        sock, stop = run_in_thread(start)
+        clients.append(Client(sock.getsockname()))
         for _ in range(2):
             assert clients[-1].send(GET).answer()[1] == b"x"
-        server.stop()
         stop()
+        sock.close()
         gc.collect()
     for client in clients:
         client.rest()
@@ -638,10 +639,6 @@ sockets = bind_sockets(0, "127.0.0.1")
 server = HTTPServer(callback)
 server.add_sockets(sockets)
 print(sockets[0].getsockname()[1], flush=True)
-turns = 0
-
-def keep(held=[]):
-    pass
 
 for line in iter(sys.stdin.readline, ""):
     if line == "starve\\n":
