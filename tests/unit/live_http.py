@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import queue
 import socket
 import threading
@@ -17,6 +18,13 @@ import tornado.netutil
 from tornado_c import httpserver, httputil, ioloop, netutil
 
 PATIENCE = 20.0  # seconds after which a client gives up: a test that waits for it has failed
+
+
+#: The environment for programs that must find the tornado_c that is tested here, to be run in another folder.
+CHILD_ENVIRONMENT = os.environ | {
+    "PYTHONPATH": os.path.dirname(os.path.dirname(os.path.abspath(httpserver.__file__))),
+    "PYTHONUNBUFFERED": "1",
+}
 
 
 class Flavour:

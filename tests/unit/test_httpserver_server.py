@@ -13,7 +13,20 @@ import threading
 import weakref
 
 import pytest
-from live_http import OURS, PATIENCE, STOCK, Client, LiveServer, both, headers_ok, raw_ok, serving, talk, wait_for
+from live_http import (
+    CHILD_ENVIRONMENT,
+    OURS,
+    PATIENCE,
+    STOCK,
+    Client,
+    LiveServer,
+    both,
+    headers_ok,
+    raw_ok,
+    serving,
+    talk,
+    wait_for,
+)
 
 from tornado_c import _core, netutil
 from tornado_c.httpserver import HTTPConnection, HTTPServer
@@ -557,7 +570,7 @@ def test_callbacks_see_the_context_of_the_start(native):
 
 
 def test_500_connections_at_once():
-    with serving(answer_x) as server:
+    with serving(answer_x, sockets=netutil.bind_sockets(0, "127.0.0.1", backlog=1024)) as server:
         clients = [server.connect() for _ in range(500)]
         for client in clients:
             client.send(GET)
@@ -664,6 +677,8 @@ def test_accept_without_descriptors():
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        cwd=os.sep,
+        env=CHILD_ENVIRONMENT,
     )
     assert process.stdin is not None and process.stdout is not None and process.stderr is not None
 
