@@ -195,11 +195,10 @@ class IOLoop(Configurable, _core.IOLoopBase):
         return self.asyncio_loop.is_running()
 
     def close(self, all_fds: bool = False) -> None:
-        """Close the loop; with all_fds also descriptors that have a handler, and streams that wait for something."""
+        """Close the loop; with all_fds also descriptors with a handler, listeners, and streams that wait for something."""
         if all_fds:
             for owner in self._core._owners():
-                if isinstance(owner, _core.IOStreamBase):
-                    owner.close()
+                owner.close()
         for fd in self._handler_fds():
             self.remove_handler(fd)
             if all_fds:

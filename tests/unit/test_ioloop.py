@@ -21,7 +21,9 @@ import pytest
 import tornado.ioloop
 
 import tornado_c
+from tornado_c.httpserver import HTTPServer
 from tornado_c.ioloop import IOLoop, PeriodicCallback
+from tornado_c.netutil import bind_sockets
 
 LIMIT = 30  # seconds: far beyond what anything here takes
 ROOT = os.path.dirname(os.path.dirname(tornado_c.__file__))
@@ -1322,3 +1324,12 @@ class TestGuest:
             host(main)
         gc.collect()
         assert len(os.listdir("/proc/self/fd")) <= before + 1
+
+
+def test_close_all_fds_closes_http_listeners():
+    loop = IOLoop(make_current=False)
+    server = HTTPServer(lambda request: None, io_loop=loop)
+    sockets = bind_sockets(0, "127.0.0.1")
+    server.add_sockets(sockets)
+    loop.close(all_fds=True)
+    assert sockets[0].fileno() == -1
