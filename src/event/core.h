@@ -96,7 +96,7 @@ int tc_guest_watch(LoopCore *core);       /* make the host watch our poller; 0 o
 void tc_guest_leave(LoopCore *core);
 PyObject *tc_guest_call_soon(LoopCore *core, bool threadsafe, PyObject *callback, PyObject *const *args,
                              Py_ssize_t nargs, PyObject *context);
-int tc_core_turn_now(LoopCore *core); /* loop_type.c: one turn that does not wait */
+int tc_core_turn_now(LoopCore *core); /* turn.c: one turn that does not wait */
 
 /* Puts native work off to the end of this turn (or the next, when called from outside one). Idempotent. */
 static inline void
