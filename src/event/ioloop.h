@@ -22,8 +22,7 @@ typedef struct {
     PyObject *owned; /* a partial made for keyword arguments, or a bound method */
 } tc_ioloop_call;
 
-/* 0, or -1 with an exception and nothing to free. Everything but a partial for keyword arguments is borrowed.
- */
+/* 0, or -1 with an exception and nothing to free. All but a partial for keyword arguments is borrowed. */
 int tc_ioloop_call_init(IOLoopObject *self, tc_ioloop_call *call, PyObject *const *args, Py_ssize_t nargs,
                         PyObject *kwnames);
 void tc_ioloop_call_free(tc_ioloop_call *call);
