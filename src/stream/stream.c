@@ -16,7 +16,7 @@ wanted_events(const StreamObject *self)
     if (self->connecting || (self->writes != NULL && self->writes->size > 0)) {
         events |= TC_WRITE;
     }
-    if (self->connecting) {
+    if (self->connecting || self->nested) {
         return events;
     }
     if (self->consumer != NULL) {
@@ -108,6 +108,10 @@ event_handle(StreamObject *self, unsigned events)
         self->drained_socket = false;
         if (!self->closed && tc_stream_readable(self) == TC_RAISED) {
             return TC_RAISED;
+        }
+        if (self->nested && (events & (TC_ERROR | TC_HUP))) {
+            self->hung_up = true; /* cannot be masked: not watched until the delivery ends */
+            return TC_OK;
         }
     }
     if ((events & TC_WRITE) && !self->closed && tc_stream_writable(self) == TC_RAISED) {

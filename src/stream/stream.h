@@ -103,6 +103,7 @@ struct StreamObject {
     bool closed, connecting;
     bool paused;         /* the consumer wants nothing now */
     bool reading_event;  /* stream_read is on the stack */
+    bool nested;         /* an event came from a nested turn meanwhile: reading is masked till then */
     bool drained_socket; /* the last recv emptied the socket: no use trying before an event */
     bool hung_up; /* the kernel reports a hang-up, which it does unasked: no registration for nothing */
     bool nodelay; /* TCP_NODELAY as we last set it */

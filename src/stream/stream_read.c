@@ -270,6 +270,22 @@ read_try(StreamObject *self, const char *data, size_t size, size_t *used)
 
 /* ---- delivery ---- */
 
+/* Until delivery_end no event reads, and nothing is appended to or taken from the read buffer by others. */
+static inline void
+delivery_begin(StreamObject *self)
+{
+    self->reading_event = true;
+}
+
+static inline void
+delivery_end(StreamObject *self)
+{
+    self->reading_event = false;
+    if (TC_UNLIKELY(self->nested)) {
+        self->nested = self->hung_up = false; /* the update that follows registers again */
+    }
+}
+
 /* Offers unread bytes to the reader of the moment; *used is how many went. */
 static int
 deliver(StreamObject *self, const char *data, size_t size, size_t *used)
@@ -298,11 +314,11 @@ tc_stream_offer_buffered(StreamObject *self)
         return TC_OK;
     }
     size_t used;
-    self->reading_event = true;
+    delivery_begin(self);
     /* A consumer's answer may let Python write to this stream, never append to its read buffer: reading_event
      * holds that off. */
     int st = deliver(self, buffered(self), self->buf_len, &used);
-    self->reading_event = false;
+    delivery_end(self);
     if (used > 0) {
         buffer_consume(self, used);
     }
@@ -381,9 +397,9 @@ receive_and_deliver(StreamObject *self)
     if (TC_LIKELY(n > 0)) {
         size_t used;
         self->drained_socket = (size_t)n < chunk;
-        self->reading_event = true;
+        delivery_begin(self);
         st = deliver(self, scratch, (size_t)n, &used);
-        self->reading_event = false;
+        delivery_end(self);
         if (st == TC_OK) {
             st = buffer_append(self, scratch + used, (size_t)n - used);
         }
@@ -413,7 +429,10 @@ int
 tc_stream_readable(StreamObject *self)
 {
     if (self->reading_event) {
-        return TC_OK; /* a nested loop inside a consumer: the outer call goes on later */
+        /* A turn inside a consumer. The outer call goes on later; without the mask the kernel would tell
+         * again and again. */
+        self->nested = true;
+        return TC_OK;
     }
     for (int budget = 16; budget > 0 && !self->closed; budget--) {
         Py_ssize_t n;
