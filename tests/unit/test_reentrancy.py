@@ -1,4 +1,4 @@
-"""What callbacks may do to the stream and the loop that are calling them, and what is left when a loop goes."""
+"""What callbacks may do to the stream and the loop that call them, and what is left when a loop goes."""
 
 import asyncio
 import ctypes
@@ -75,13 +75,14 @@ class TestDeferredTasks:
         peer.close()
 
     def test_dropped_with_a_loop_that_is_only_forgotten(self, capsys, monkeypatch):
+        monkeypatch.setattr(IOLoop, "_main_instance", None)  # back to what it was, afterwards
         io_loop = IOLoop(make_current=False)
         stream, peer = self.attach(io_loop)
         core = weakref.ref(io_loop.asyncio_loop)
         core()._closed = True  # no ResourceWarning
         IOLoop._ioloop_for_asyncio.pop(core())
         asyncio.set_event_loop(None)
-        monkeypatch.setattr(IOLoop, "_main_instance", None)
+        IOLoop._main_instance = None
         del io_loop
         gc.collect()
         assert stream() is None
@@ -298,7 +299,7 @@ class TestNestedTurns:
         served = None
         run(loop, main)
         assert order == ["/first", "end of first", "/second", "/third"]
-        # main() polls the client each millisecond, so about 100 turns; a spinning loop makes tens of thousands.
+        # main() polls the client each millisecond: about 100 turns, where spinning makes tens of thousands.
         assert len(turns) < 1000
 
     @pytest.mark.parametrize("last", [b"", b"GET /second HTTP/1.1\r\nHost: test\r\n\r\n"])
