@@ -226,8 +226,8 @@ class _Acceptor:
             except BlockingIOError:
                 self.starved = False
                 return
-            except (ConnectionAbortedError, InterruptedError):
-                continue
+            except (ConnectionError, InterruptedError):
+                continue  # that connection's own end, not the listener's
             except OSError as e:
                 if e.errno not in _OUT_OF_RESOURCES:
                     raise
