@@ -10,17 +10,18 @@ import sys
 
 
 def _swap() -> None:
-    here = os.path.dirname(os.path.abspath(__file__))
-    root = os.path.dirname(os.path.dirname(here))
-    spec = importlib.util.find_spec("tornado_c")
-    if spec is None:  # an interpreter that does not have the package
-        return
+    package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    suffixes = importlib.machinery.EXTENSION_SUFFIXES
+    if not any(os.path.exists(os.path.join(package, "_core" + suffix)) for suffix in suffixes):
+        return  # another Python than the one that the package was built for
+    if importlib.util.find_spec("tornado_c") is None:
+        sys.path.append(os.path.dirname(package))
     try:
         from tornado_c._swap import install
 
         install()
     except (ImportError, RuntimeError) as exc:
-        print(f"tornado_c: not swapped in here: {exc} ({root})", file=sys.stderr)
+        print(f"tornado_c: Tornado's core is not replaced in this process: {exc}", file=sys.stderr)
 
 
 def _chain() -> None:
