@@ -31,11 +31,11 @@ class StreamBufferFullError(Exception):
 class IOStream(_core.IOStreamBase):
     """A stream over a connected or connecting socket, which it owns and makes non-blocking.
 
-    max_buffer_size: the most unread bytes (default 100 MB). read_chunk_size: bytes asked of the socket at a time (default 64
-    KB). max_write_buffer_size: the most bytes that may wait to be sent (default: no limit).
+    max_buffer_size: the most unread bytes (default 100 MB). read_chunk_size: bytes asked of the socket at a
+    time (default 64 KB). max_write_buffer_size: the most bytes that may wait to be sent (default: no limit).
 
-    The interface of 2.x-4.x, `IOStream(socket, io_loop, max_buffer_size, ...)`, is understood: an IOLoop as second argument, or None
-    with further ones.
+    The interface of 2.x-4.x, `IOStream(socket, io_loop, max_buffer_size, ...)`, is understood: an IOLoop as
+    second argument, or None with further ones.
     """
 
     __slots__ = ()

@@ -54,8 +54,8 @@ def fork_processes(num_processes: int | None, max_restarts: int | None = None) -
     The parent stays inside. A child that exits with a status other than 0, or is killed by a signal, is
     replaced by a new one of the same number. Once all have exited with status 0, the parent exits with 0 too.
 
-    No event loop may be running; one that was only made before is the parent's and, with descriptors of its own,
-    each child's.
+    No event loop may be running; one that was only made before is the parent's and, with descriptors of its
+    own, each child's.
 
     :param num_processes: how many children; None, 0 or less: one for each processor.
     :param max_restarts: how many replacements to make, all children together; None: 100.

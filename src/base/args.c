@@ -10,10 +10,12 @@ tc_args_check(const char *name, Py_ssize_t nargs, Py_ssize_t min, Py_ssize_t max
     if (min == max) {
         PyErr_Format(PyExc_TypeError, "%s() takes exactly %zd argument%s (%zd given)", name, min,
                      min == 1 ? "" : "s", nargs);
-    } else if (nargs < min) {
+    }
+    else if (nargs < min) {
         PyErr_Format(PyExc_TypeError, "%s() takes at least %zd argument%s (%zd given)", name, min,
                      min == 1 ? "" : "s", nargs);
-    } else {
+    }
+    else {
         PyErr_Format(PyExc_TypeError, "%s() takes at most %zd argument%s (%zd given)", name, max,
                      max == 1 ? "" : "s", nargs);
     }

@@ -24,7 +24,7 @@ enum {
 #define TC_LIKELY(x) __builtin_expect(!!(x), 1)
 #define TC_UNLIKELY(x) __builtin_expect(!!(x), 0)
 #define TC_ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
-#define tc_container_of(ptr, type, member) ((type *)((char *)(ptr) - offsetof(type, member)))
+#define tc_container_of(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 
 /* A piece of a buffer that the reader knows: an offset and a length, so that it survives a move. */
 typedef struct {

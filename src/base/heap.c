@@ -83,7 +83,8 @@ tc_heap_remove(tc_heap *heap, tc_timer *timer)
     }
     if (i > 0 && timer_before(last, heap->items[(i - 1) / 2])) {
         heap_sift_up(heap, i, last);
-    } else {
+    }
+    else {
         heap_sift_down(heap, i, last);
     }
 }

@@ -1,5 +1,6 @@
 /* Whether an object has attributes in its own dict, without making that dict. CPython keeps the attributes of
- * most instances in an array until somebody asks for __dict__; where the array is differs from version to version. */
+ * most instances in an array until somebody asks for __dict__; where the array is differs from version to
+ * version. */
 #ifndef TC_INSTANCE_H
 #define TC_INSTANCE_H
 

@@ -7,11 +7,13 @@
 /* An OSError (of the right subclass) for an errno; NULL with another exception set. */
 PyObject *tc_oserror_new(int err);
 
-/* Whether an exception is an OSError that means "the peer is gone" (ECONNRESET, ECONNABORTED, EPIPE, ETIMEDOUT). */
+/* Whether an exception is an OSError that means "the peer is gone" (ECONNRESET, ECONNABORTED, EPIPE,
+ * ETIMEDOUT). */
 bool tc_error_is_connreset(tc_state *state, PyObject *exc);
 
-/* logging.getLogger("tornado." + name).<level>(text), the text made by PyUnicode_FromFormat. With an exception set before the call
- * it is logged as exc_info and cleared. Failures of logging are reported as unraisable. */
+/* logging.getLogger("tornado." + name).<level>(text), the text made by PyUnicode_FromFormat. With an
+ * exception set before the call it is logged as exc_info and cleared. Failures of logging are reported as
+ * unraisable. */
 void tc_log(tc_state *state, const char *logger, const char *level, const char *format, ...);
 void tc_log_exception(tc_state *state, const char *logger, const char *format, ...);
 

@@ -1,4 +1,5 @@
-/* What the layers above ask of a loop (see core.h): calls, timers, watchers, error reports and scratch buffers. */
+/* What the layers above ask of a loop (see core.h): calls, timers, watchers, error reports and scratch
+ * buffers. */
 #include "event/core.h"
 
 static int
@@ -12,7 +13,8 @@ core_check_open(const LoopCore *core)
 }
 
 PyObject *
-tc_core_call_soon(LoopCore *core, PyObject *callback, PyObject *const *args, Py_ssize_t nargs, PyObject *context)
+tc_core_call_soon(LoopCore *core, PyObject *callback, PyObject *const *args, Py_ssize_t nargs,
+                  PyObject *context)
 {
     if (core_check_open(core) < 0) {
         return NULL;
@@ -105,7 +107,8 @@ tc_core_watch(LoopCore *core, tc_watcher *watcher, unsigned events)
     }
     if (st == -EEXIST) {
         PyErr_Format(PyExc_ValueError, "fd %d added twice", watcher->fd);
-    } else {
+    }
+    else {
         errno = -st;
         PyErr_SetFromErrno(PyExc_OSError);
     }
@@ -120,7 +123,8 @@ tc_core_report(LoopCore *core, const char *message, PyObject *source)
     }
     tc_state *state = core->state;
     PyObject *exc = PyErr_GetRaisedException();
-    PyObject *text = source != NULL ? PyUnicode_FromFormat("%s %R", message, source) : PyUnicode_FromString(message);
+    PyObject *text =
+        source != NULL ? PyUnicode_FromFormat("%s %R", message, source) : PyUnicode_FromString(message);
     PyObject *context = text != NULL ? PyDict_New() : NULL;
     PyObject *done = NULL;
     if (context != NULL && PyDict_SetItem(context, state->str_message, text) == 0 &&
@@ -179,7 +183,8 @@ tc_scratch_return(tc_scratch *scratch, char *data, bool own)
 {
     if (own) {
         PyMem_RawFree(data);
-    } else {
+    }
+    else {
         scratch->taken = false;
     }
 }

@@ -1,7 +1,8 @@
-/* LoopCore, the C half of tornado_c.EventLoop, and what the layers above ask of a loop: watch a descriptor, set a
- * timer, defer native work to the end of the turn, call Python soon.
+/* LoopCore, the C half of tornado_c.EventLoop, and what the layers above ask of a loop: watch a descriptor,
+ * set a timer, defer native work to the end of the turn, call Python soon.
  *
- * One loop and all that hangs on it belong to one thread; tc_core_call_soon_threadsafe is the door from others. */
+ * One loop and all that hangs on it belong to one thread; tc_core_call_soon_threadsafe is the door from
+ * others. */
 #ifndef TC_CORE_H
 #define TC_CORE_H
 
@@ -19,7 +20,8 @@ typedef struct tc_task tc_task;
 struct tc_task {
     tc_link link;
     int (*run)(tc_task *task); /* TC_OK or TC_RAISED; unlinked before it is called */
-    PyObject *owner; /* what the queue keeps alive, or NULL: dropped after the run, or when the task is cancelled */
+    /* What the queue keeps alive, or NULL: dropped after the run, or when the task is cancelled. */
+    PyObject *owner;
 };
 
 /* A buffer that one event borrows at a time; a nested borrower allocates its own. */
@@ -30,8 +32,7 @@ typedef struct {
 } tc_scratch;
 
 typedef struct LoopCore {
-    PyObject_HEAD
-    tc_state *state; /* borrowed */
+    PyObject_HEAD tc_state *state; /* borrowed */
     tc_poller poller;
     tc_wakeup wakeup;
     tc_heap timers;
@@ -41,24 +42,24 @@ typedef struct LoopCore {
     double gil_released; /* the clock when other threads last had a chance to run */
     double clock_resolution;
     bool closed, stopping, debug;
-    bool running; /* thread_id is valid */
+    bool running;  /* thread_id is valid */
     bool own_time; /* time() is not ours */
-    bool polling; /* inside the kernel's wait without the GIL */
-    bool capture; /* the next call_soon of a Task's step is to be captured, not queued */
+    bool polling;  /* inside the kernel's wait without the GIL */
+    bool capture;  /* the next call_soon of a Task's step is to be captured, not queued */
     unsigned long thread_id;
     PyObject *captured; /* the handle that was */
     PyObject *current_handle;
-    PyObject *done_future;  /* a Future with the result None, for writes that were done at once */
-    PyObject *ioloop;       /* the IOLoop over this core, or NULL */
-    PyObject *host;         /* guest mode: the foreign loop whose turns drive this core; else NULL */
-    PyObject *guest_timer;  /* guest mode: the host's timer for our earliest one */
-    double guest_when;      /* and its deadline on our clock */
-    bool guest_scheduled;   /* guest mode: a turn of ours is queued in the host */
-    bool guest_polled;      /* guest mode: the host watches our poller */
-    tc_scratch input;  /* bytes just received */
-    tc_scratch output; /* corked answers */
-    time_t date_second; /* what date_text says */
-    PyObject *date_text; /* the Date header of this second, str */
+    PyObject *done_future; /* a Future with the result None, for writes that were done at once */
+    PyObject *ioloop;      /* the IOLoop over this core, or NULL */
+    PyObject *host;        /* guest mode: the foreign loop whose turns drive this core; else NULL */
+    PyObject *guest_timer; /* guest mode: the host's timer for our earliest one */
+    double guest_when;     /* and its deadline on our clock */
+    bool guest_scheduled;  /* guest mode: a turn of ours is queued in the host */
+    bool guest_polled;     /* guest mode: the host watches our poller */
+    tc_scratch input;      /* bytes just received */
+    tc_scratch output;     /* corked answers */
+    time_t date_second;    /* what date_text says */
+    PyObject *date_text;   /* the Date header of this second, str */
 } LoopCore;
 
 /* The loop's clock, seconds. A subclass may have a time() of its own (virtual time in tests). */
@@ -70,17 +71,18 @@ tc_core_time(LoopCore *core)
     return TC_LIKELY(!core->own_time) ? tc_clock_now() : tc_core_own_time(core);
 }
 
-/* Queues a call for a coming turn. context NULL: a copy of the current one. Returns the handle (new reference). */
+/* Queues a call for a coming turn. context NULL: a copy of the current one. Returns the handle (new
+ * reference). */
 PyObject *tc_core_call_soon(LoopCore *core, PyObject *callback, PyObject *const *args, Py_ssize_t nargs,
                             PyObject *context);
 
 /* The same from any thread. */
-PyObject *tc_core_call_soon_threadsafe(LoopCore *core, PyObject *callback, PyObject *const *args, Py_ssize_t nargs,
-                                       PyObject *context);
+PyObject *tc_core_call_soon_threadsafe(LoopCore *core, PyObject *callback, PyObject *const *args,
+                                       Py_ssize_t nargs, PyObject *context);
 
 /* Queues a call at a time of the loop's clock. */
-PyObject *tc_core_call_at(LoopCore *core, double when, PyObject *callback, PyObject *const *args, Py_ssize_t nargs,
-                          PyObject *context);
+PyObject *tc_core_call_at(LoopCore *core, double when, PyObject *callback, PyObject *const *args,
+                          Py_ssize_t nargs, PyObject *context);
 
 /* The asyncio loop that Python code sees: the host in guest mode, else the core itself. Borrowed. */
 static inline PyObject *
@@ -90,13 +92,13 @@ tc_core_asyncio(LoopCore *core)
 }
 
 /* guest.c: what a core asks of its host. Failures are reported as unraisable: the host is closed then. */
-void tc_guest_wake(LoopCore *core);       /* run a turn of ours soon */
+void tc_guest_wake(LoopCore *core); /* run a turn of ours soon */
 void tc_guest_timer_changed(LoopCore *core);
-int tc_guest_watch(LoopCore *core);       /* make the host watch our poller; 0 or -1 */
+int tc_guest_watch(LoopCore *core); /* make the host watch our poller; 0 or -1 */
 void tc_guest_leave(LoopCore *core);
 PyObject *tc_guest_call_soon(LoopCore *core, bool threadsafe, PyObject *callback, PyObject *const *args,
                              Py_ssize_t nargs, PyObject *context);
-int tc_core_turn_now(LoopCore *core); /* loop_type.c: one turn that does not wait */
+int tc_core_turn_now(LoopCore *core); /* turn.c: one turn that does not wait */
 
 /* Puts native work off to the end of this turn (or the next, when called from outside one). Idempotent. */
 static inline void
@@ -124,7 +126,8 @@ tc_core_cancel_task(tc_task *task)
 /* A native timer. 0 or -1 with an exception set. */
 int tc_core_timer_set(LoopCore *core, tc_timer *timer, double when);
 
-/* Watches a descriptor; -1 with an exception (ValueError for a descriptor that is watched already, else OSError). */
+/* Watches a descriptor; -1 with an exception (ValueError for a descriptor that is watched already, else
+ * OSError). */
 int tc_core_watch(LoopCore *core, tc_watcher *watcher, unsigned events);
 
 static inline void
@@ -133,20 +136,21 @@ tc_core_unwatch(LoopCore *core, tc_watcher *watcher)
     tc_poller_remove(&core->poller, watcher);
 }
 
-/* Hands the exception that is set to the loop's exception handler under `message`; `source` (or NULL) is what it came from.
- * KeyboardInterrupt and SystemExit stay set and TC_RAISED is returned; otherwise TC_OK. */
+/* Hands the exception that is set to the loop's exception handler under `message`; `source` (or NULL) is what
+ * it came from. KeyboardInterrupt and SystemExit stay set and TC_RAISED is returned; otherwise TC_OK. */
 int tc_core_report(LoopCore *core, const char *message, PyObject *source);
 
 /* An exact asyncio.Future of this loop. */
 PyObject *tc_core_future(LoopCore *core);
 
-/* Borrowing a scratch buffer: the shared one, or memory of the caller's own if that is taken. NULL with MemoryError. */
+/* Borrowing a scratch buffer: the shared one, or memory of the caller's own if that is taken. NULL with
+ * MemoryError. */
 char *tc_scratch_take(tc_scratch *scratch, size_t size, bool *own);
 void tc_scratch_return(tc_scratch *scratch, char *data, bool own);
 
 /* handle_type.c: asyncio.Handle and TimerHandle in C. */
-PyObject *tc_handle_new(LoopCore *core, bool timer, PyObject *callback, PyObject *const *args, Py_ssize_t nargs,
-                        PyObject *context);
+PyObject *tc_handle_new(LoopCore *core, bool timer, PyObject *callback, PyObject *const *args,
+                        Py_ssize_t nargs, PyObject *context);
 int tc_handle_run(LoopCore *core, PyObject *handle); /* -1 only for KeyboardInterrupt and SystemExit */
 tc_timer *tc_handle_timer(PyObject *handle);         /* of a timer handle of ours */
 PyObject *tc_handle_of_timer(tc_timer *timer);       /* borrowed; NULL for a native timer */
@@ -154,20 +158,22 @@ void tc_handle_clear_freelists(tc_state *state);
 bool tc_handle_is_cancelled(LoopCore *core, PyObject *handle);
 
 /* fd_type.c: Python callbacks on descriptors, for add_reader, add_writer and IOLoop.add_handler. */
-PyObject *tc_fd_add(LoopCore *core, int fd, bool write, PyObject *handle); /* steals handle; returns it borrowed */
-int tc_fd_remove(LoopCore *core, int fd, bool write);                      /* 1 removed, 0 was not there, -1 */
+/* Steals handle; returns it borrowed. */
+PyObject *tc_fd_add(LoopCore *core, int fd, bool write, PyObject *handle);
+int tc_fd_remove(LoopCore *core, int fd, bool write); /* 1 removed, 0 was not there, -1 */
 int tc_fd_set_handler(LoopCore *core, int fd, PyObject *fd_obj, PyObject *handler, unsigned events);
 int tc_fd_update_handler(LoopCore *core, int fd, unsigned events); /* 1, 0 unknown, -1 */
 int tc_fd_remove_handler(LoopCore *core, int fd);
-int tc_fd_of_object(LoopCore *core, PyObject *fd_obj); /* which handler was added with this object, or -1: it may be closed by now */
-PyObject *tc_fd_info(LoopCore *core, int fd);                      /* (events, reader, writer) or None */
+/* Which handler was added with this object, or -1: the object may be closed by now. */
+int tc_fd_of_object(LoopCore *core, PyObject *fd_obj);
+PyObject *tc_fd_info(LoopCore *core, int fd); /* (events, reader, writer) or None */
 PyObject *tc_fd_list(LoopCore *core);
 PyObject *tc_fd_handlers(LoopCore *core); /* list of the objects given to add_handler */
 int tc_fd_traverse(LoopCore *core, visitproc visit, void *arg);
 void tc_fd_clear(LoopCore *core);
 
-/* task.c: runs an awaitable from a native event. The first step runs at once inside a real Task when no task is current. Returns the Task (new
- * reference), which may be done already. */
+/* task.c: runs an awaitable from a native event. The first step runs at once inside a real Task when no task
+ * is current. Returns the Task (new reference), which may be done already. */
 PyObject *tc_task_start(LoopCore *core, PyObject *coroutine);
 
 #endif

@@ -1,8 +1,9 @@
-/* Python callbacks on descriptors: the readers and writers of asyncio's add_reader and add_writer, and the handlers
- * of IOLoop.add_handler, which share one watcher for each descriptor.
+/* Python callbacks on descriptors: the readers and writers of asyncio's add_reader and add_writer, and the
+ * handlers of IOLoop.add_handler, which share one watcher for each descriptor.
  *
- * Readers and writers are queued in the ready queue, as asyncio does. A handler is called at once, with every event bit at
- * hand, in the context in which it was added; it gets ERROR unasked, together with the bits it asked for. */
+ * Readers and writers are queued in the ready queue, as asyncio does. A handler is called at once, with every
+ * event bit at hand, in the context in which it was added; it gets ERROR unasked, together with the bits it
+ * asked for. */
 #include "event/core.h"
 
 #include <stdlib.h>
@@ -56,10 +57,12 @@ fd_event(tc_watcher *watcher, unsigned events)
     FdEntry *entry = tc_container_of(watcher, FdEntry, watcher);
     LoopCore *core = entry->core;
     unsigned both = events & (TC_ERROR | TC_HUP) ? TC_READ | TC_WRITE : events;
-    if (entry->reader != NULL && (both & TC_READ) && tc_ready_push(&core->ready, Py_NewRef(entry->reader)) < 0) {
+    if (entry->reader != NULL && (both & TC_READ) &&
+        tc_ready_push(&core->ready, Py_NewRef(entry->reader)) < 0) {
         return TC_RAISED;
     }
-    if (entry->writer != NULL && (both & TC_WRITE) && tc_ready_push(&core->ready, Py_NewRef(entry->writer)) < 0) {
+    if (entry->writer != NULL && (both & TC_WRITE) &&
+        tc_ready_push(&core->ready, Py_NewRef(entry->writer)) < 0) {
         return TC_RAISED;
     }
     return entry->handler != NULL ? fd_call_handler(entry, events) : TC_OK;
@@ -102,7 +105,8 @@ fd_apply(LoopCore *core, FdEntry *entry)
     return tc_core_watch(core, &entry->watcher, fd_wanted(entry));
 }
 
-/* After a failed fd_apply and the withdrawal of what it was for: an entry that holds nothing goes. Keeps the exception. */
+/* After a failed fd_apply and the withdrawal of what it was for: an entry that holds nothing goes. Keeps the
+ * exception. */
 static void
 fd_undo(LoopCore *core, FdEntry *entry)
 {

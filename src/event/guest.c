@@ -1,7 +1,8 @@
 /* Guest mode: a core that a foreign asyncio loop drives (plain asyncio, uvloop, a notebook's loop).
  *
- * The host watches our poller's descriptor, has one timer for our earliest one, and runs a turn of ours (_guest_turn, which
- * never waits) when either says so or when work was put off. Python's calls go to the host itself. Runs Python: the host's methods. */
+ * The host watches our poller's descriptor, has one timer for our earliest one, and runs a turn of ours
+ * (_guest_turn, which never waits) when either says so or when work was put off. Python's calls go to the
+ * host itself. Runs Python: the host's methods. */
 #include "event/core.h"
 
 #define GUEST_SLACK 1e-4 /* a host timer this close to the wanted deadline is kept */
@@ -23,7 +24,8 @@ tc_guest_wake(LoopCore *core)
         method != NULL ? PyObject_CallMethodOneArg(core->host, core->state->str_call_soon, method) : NULL;
     if (handle == NULL) {
         PyErr_WriteUnraisable((PyObject *)core);
-    } else {
+    }
+    else {
         core->guest_scheduled = true;
     }
     Py_XDECREF(handle);
@@ -60,7 +62,8 @@ tc_guest_timer_changed(LoopCore *core)
     }
     double delay = first->when > now ? first->when - now : 0.0;
     PyObject *seconds = PyFloat_FromDouble(delay);
-    PyObject *method = seconds != NULL ? PyObject_GetAttr((PyObject *)core, core->state->str__guest_due) : NULL;
+    PyObject *method =
+        seconds != NULL ? PyObject_GetAttr((PyObject *)core, core->state->str__guest_due) : NULL;
     if (method != NULL) {
         PyObject *args[4] = {NULL, core->host, seconds, method};
         core->guest_timer = PyObject_VectorcallMethod(core->state->str_call_later, args + 1,
@@ -85,8 +88,8 @@ tc_guest_watch(LoopCore *core)
     PyObject *result = NULL;
     if (method != NULL) {
         PyObject *args[4] = {NULL, core->host, fd, method};
-        result = PyObject_VectorcallMethod(core->state->str_add_reader, args + 1, 3 | PY_VECTORCALL_ARGUMENTS_OFFSET,
-                                           NULL);
+        result = PyObject_VectorcallMethod(core->state->str_add_reader, args + 1,
+                                           3 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
     }
     core->guest_polled = result != NULL;
     Py_XDECREF(result);
@@ -116,8 +119,8 @@ tc_guest_leave(LoopCore *core)
 }
 
 PyObject *
-tc_guest_call_soon(LoopCore *core, bool threadsafe, PyObject *callback, PyObject *const *args, Py_ssize_t nargs,
-                   PyObject *context)
+tc_guest_call_soon(LoopCore *core, bool threadsafe, PyObject *callback, PyObject *const *args,
+                   Py_ssize_t nargs, PyObject *context)
 {
     tc_state *state = core->state;
     PyObject *small[8], **stack = small;
@@ -135,9 +138,9 @@ tc_guest_call_soon(LoopCore *core, bool threadsafe, PyObject *callback, PyObject
     }
     context = tc_arg_or_null(context);
     stack[3 + nargs] = context;
-    PyObject *handle = PyObject_VectorcallMethod(threadsafe ? state->str_call_soon_threadsafe : state->str_call_soon,
-                                                 stack + 1, (size_t)(nargs + 2) | PY_VECTORCALL_ARGUMENTS_OFFSET,
-                                                 context != NULL ? state->kw_context : NULL);
+    PyObject *handle = PyObject_VectorcallMethod(
+        threadsafe ? state->str_call_soon_threadsafe : state->str_call_soon, stack + 1,
+        (size_t)(nargs + 2) | PY_VECTORCALL_ARGUMENTS_OFFSET, context != NULL ? state->kw_context : NULL);
     if (stack != small) {
         PyMem_Free(stack);
     }

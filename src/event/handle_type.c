@@ -1,32 +1,13 @@
-/* Handle and TimerHandle: C types that subclass asyncio's, so that isinstance and the standard library's own use of their slots hold.
+/* Handle and TimerHandle: C types that subclass asyncio's, so that isinstance and the standard library's own
+ * use of their slots hold.
  *
- * The base classes keep their fields in __slots__, whose offsets are read from the member descriptors when the module
- * is loaded. Behind them lies HandleExtra: up to two arguments inline (a longer call has a tuple in the slot _args) and
- * the heap's entry. Traverse, clear and dealloc are written out because the base class's subtype_* functions
- * would call ours again. Running a handle runs Python. */
-#include "event/core.h"
+ * The base classes keep their fields in __slots__, whose offsets are read from the member descriptors when
+ * the module is loaded. Behind them lies HandleExtra: up to two arguments inline (a longer call has a tuple
+ * in the slot _args) and the heap's entry. Traverse, clear and dealloc are written out because the base
+ * class's subtype_* functions would call ours again. Running a handle is in handle_run.c. */
+#include "event/handle.h"
 
-#define HANDLE_FREELIST_MAX 128
-
-/* Offsets in the standard library's classes: integers, the same in every interpreter. */
-static struct {
-    Py_ssize_t callback, args, cancelled, loop, source_traceback, repr, context, weakrefs, when, scheduled, extra;
-} layout;
-
-typedef struct {
-    PyObject *arg0, *arg1;
-    int nargs; /* -1: a tuple in the slot _args */
-    tc_timer timer;
-} HandleExtra;
-
-#define SLOT(handle, field) (*(PyObject **)((char *)(handle) + layout.field))
-#define EXTRA(handle) ((HandleExtra *)((char *)(handle) + layout.extra))
-
-static bool
-handle_is_ours(const tc_state *state, PyObject *handle)
-{
-    return Py_TYPE(handle) == state->handle_type || Py_TYPE(handle) == state->timer_handle_type;
-}
+tc_handle_layout tc_handle_slots;
 
 tc_timer *
 tc_handle_timer(PyObject *handle)
@@ -51,7 +32,7 @@ tc_handle_of_timer(tc_timer *timer)
     if (timer->fire != handle_fire) {
         return NULL;
     }
-    return (PyObject *)((char *)tc_container_of(timer, HandleExtra, timer) - layout.extra);
+    return (PyObject *)((char *)tc_container_of(timer, HandleExtra, timer) - tc_handle_slots.extra);
 }
 
 static void
@@ -121,7 +102,8 @@ tc_handle_new(LoopCore *core, bool timer, PyObject *callback, PyObject *const *a
     if (spare->size > 0) {
         handle = spare->items[--spare->size];
         _Py_NewReference(handle);
-    } else {
+    }
+    else {
         handle = PyType_GenericAlloc(timer ? state->timer_handle_type : state->handle_type, 0);
         if (handle == NULL) {
             return NULL;
@@ -201,7 +183,8 @@ handle_dealloc(PyObject *handle)
         tc_handle_freelist *spare = NULL;
         if (type == state->handle_type) {
             spare = &state->handles;
-        } else if (type == state->timer_handle_type) {
+        }
+        else if (type == state->timer_handle_type) {
             spare = &state->timer_handles;
         }
         if (spare != NULL && spare->size < (int)TC_ARRAY_LEN(spare->items)) {
@@ -228,133 +211,6 @@ tc_handle_clear_freelists(tc_state *state)
             Py_DECREF(type);
         }
     }
-}
-
-/* ---- running ---- */
-
-/* An exception left the callback: tell the loop's handler, as asyncio words it. */
-static int
-handle_report(LoopCore *core, PyObject *handle)
-{
-    if (PyErr_ExceptionMatches(PyExc_SystemExit) || PyErr_ExceptionMatches(PyExc_KeyboardInterrupt)) {
-        return -1;
-    }
-    tc_state *state = core->state;
-    PyObject *exc = PyErr_GetRaisedException();
-    PyObject *callback = SLOT(handle, callback) != NULL ? SLOT(handle, callback) : Py_None;
-    PyObject *args = PyObject_GetAttr(handle, state->str__args);
-    PyObject *text = NULL, *message = NULL, *context = NULL, *done = NULL;
-    if (args == NULL) {
-        goto done;
-    }
-    PyObject *call[] = {callback, args};
-    text = PyObject_Vectorcall(state->format_callback_source, call, 2, NULL);
-    if (text == NULL || (message = PyUnicode_FromFormat("Exception in callback %U", text)) == NULL) {
-        goto done;
-    }
-    context = PyDict_New();
-    if (context == NULL || PyDict_SetItem(context, state->str_message, message) < 0 ||
-        PyDict_SetItem(context, state->str_exception, exc) < 0 ||
-        PyDict_SetItem(context, state->str_handle, handle) < 0) {
-        goto done;
-    }
-    PyObject *source = SLOT(handle, source_traceback);
-    if (source != NULL && PyObject_IsTrue(source) == 1 &&
-        PyDict_SetItem(context, state->str_source_traceback, source) < 0) {
-        goto done;
-    }
-    done = PyObject_CallMethodOneArg(tc_core_asyncio(core), state->str_call_exception_handler, context);
-done:
-    Py_XDECREF(args);
-    Py_XDECREF(text);
-    Py_XDECREF(message);
-    Py_XDECREF(context);
-    Py_DECREF(exc);
-    if (done == NULL) {
-        if (PyErr_ExceptionMatches(PyExc_SystemExit) || PyErr_ExceptionMatches(PyExc_KeyboardInterrupt)) {
-            return -1;
-        }
-        PyErr_WriteUnraisable(handle);
-        return 0;
-    }
-    Py_DECREF(done);
-    return 0;
-}
-
-static PyObject *
-handle_call(PyObject *handle, PyObject *callback)
-{
-    const HandleExtra *extra = EXTRA(handle);
-    if (extra->nargs < 0) {
-        PyObject *args = Py_NewRef(SLOT(handle, args));
-        PyObject *result = PyObject_Call(callback, args, NULL);
-        Py_DECREF(args);
-        return result;
-    }
-    /* Cancelling the handle from within drops its references: hold our own over the call. */
-    int nargs = extra->nargs;
-    PyObject *stack[3] = {NULL, nargs >= 1 ? Py_NewRef(extra->arg0) : NULL,
-                          nargs >= 2 ? Py_NewRef(extra->arg1) : NULL};
-    PyObject *result =
-        PyObject_Vectorcall(callback, stack + 1, (size_t)nargs | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
-    Py_XDECREF(stack[1]);
-    Py_XDECREF(stack[2]);
-    return result;
-}
-
-/* Runs a foreign handle, one that a subclass or a test put into the queue. */
-static int
-handle_run_foreign(LoopCore *core, PyObject *handle)
-{
-    PyObject *result = PyObject_CallMethodNoArgs(handle, core->state->str__run);
-    if (result == NULL) {
-        return tc_core_report(core, "Exception in callback", handle) == TC_RAISED ? -1 : 0;
-    }
-    Py_DECREF(result);
-    return 0;
-}
-
-int
-tc_handle_run(LoopCore *core, PyObject *handle)
-{
-    if (TC_UNLIKELY(!handle_is_ours(core->state, handle))) {
-        return handle_run_foreign(core, handle);
-    }
-    PyObject *context = Py_NewRef(SLOT(handle, context));
-    PyObject *callback = Py_NewRef(SLOT(handle, callback));
-    PyObject *result = NULL;
-    int status = 0;
-    if (PyContext_Enter(context) == 0) {
-        result = handle_call(handle, callback);
-        PyObject *exc = result == NULL ? PyErr_GetRaisedException() : NULL;
-        if (PyContext_Exit(context) < 0) {
-            PyErr_WriteUnraisable(handle);
-        }
-        if (exc != NULL) {
-            PyErr_SetRaisedException(exc);
-        }
-    }
-    if (TC_UNLIKELY(result == NULL)) {
-        status = handle_report(core, handle);
-    } else {
-        Py_DECREF(result);
-    }
-    Py_DECREF(context);
-    Py_DECREF(callback);
-    return status;
-}
-
-bool
-tc_handle_is_cancelled(LoopCore *core, PyObject *handle)
-{
-    if (TC_LIKELY(handle_is_ours(core->state, handle))) {
-        return SLOT(handle, cancelled) == Py_True;
-    }
-    PyObject *cancelled = PyObject_GetAttr(handle, core->state->str__cancelled);
-    bool yes = cancelled != NULL && PyObject_IsTrue(cancelled) == 1;
-    Py_XDECREF(cancelled);
-    PyErr_Clear();
-    return yes;
 }
 
 /* ---- methods ---- */
@@ -468,7 +324,8 @@ timer_handle_get_scheduled(PyObject *handle, void *unused)
 
 static PyMethodDef handle_methods[] = {
     {"cancel", handle_cancel, METH_NOARGS, handle_cancel_doc},
-    {"cancelled", handle_cancelled, METH_NOARGS, "cancelled($self, /)\n--\n\nWhether the call was cancelled."},
+    {"cancelled", handle_cancelled, METH_NOARGS,
+     "cancelled($self, /)\n--\n\nWhether the call was cancelled."},
     {"get_context", handle_get_context, METH_NOARGS, "get_context($self, /)\n--\n\nThe context of the call."},
     {"_run", handle_run, METH_NOARGS, "_run($self, /)\n--\n\nRun the callback in its context."},
     {NULL, NULL, 0, NULL},
@@ -476,10 +333,12 @@ static PyMethodDef handle_methods[] = {
 
 static PyMethodDef timer_handle_methods[] = {
     {"cancel", handle_cancel, METH_NOARGS, handle_cancel_doc},
-    {"cancelled", handle_cancelled, METH_NOARGS, "cancelled($self, /)\n--\n\nWhether the call was cancelled."},
+    {"cancelled", handle_cancelled, METH_NOARGS,
+     "cancelled($self, /)\n--\n\nWhether the call was cancelled."},
     {"get_context", handle_get_context, METH_NOARGS, "get_context($self, /)\n--\n\nThe context of the call."},
     {"_run", handle_run, METH_NOARGS, "_run($self, /)\n--\n\nRun the callback in its context."},
-    {"when", timer_handle_when, METH_NOARGS, "when($self, /)\n--\n\nThe deadline on the loop's clock, seconds."},
+    {"when", timer_handle_when, METH_NOARGS,
+     "when($self, /)\n--\n\nThe deadline on the loop's clock, seconds."},
     {NULL, NULL, 0, NULL},
 };
 
@@ -521,7 +380,8 @@ slot_offset(PyObject *type, const char *name)
     Py_ssize_t offset = -1;
     if (Py_IS_TYPE(member, &PyMemberDescr_Type)) {
         offset = ((PyMemberDescrObject *)member)->d_member->offset;
-    } else {
+    }
+    else {
         PyErr_Format(PyExc_ImportError, "asyncio.Handle.%s is not a slot on this Python", name);
     }
     Py_DECREF(member);
@@ -536,23 +396,23 @@ handle_read_layout(PyObject *handle, PyObject *timer_handle)
         const char *name;
         Py_ssize_t *out;
     } fields[] = {
-        {handle, "_callback", &layout.callback},
-        {handle, "_args", &layout.args},
-        {handle, "_cancelled", &layout.cancelled},
-        {handle, "_loop", &layout.loop},
-        {handle, "_source_traceback", &layout.source_traceback},
-        {handle, "_repr", &layout.repr},
-        {handle, "_context", &layout.context},
-        {timer_handle, "_when", &layout.when},
-        {timer_handle, "_scheduled", &layout.scheduled},
+        {handle, "_callback", &tc_handle_slots.callback},
+        {handle, "_args", &tc_handle_slots.args},
+        {handle, "_cancelled", &tc_handle_slots.cancelled},
+        {handle, "_loop", &tc_handle_slots.loop},
+        {handle, "_source_traceback", &tc_handle_slots.source_traceback},
+        {handle, "_repr", &tc_handle_slots.repr},
+        {handle, "_context", &tc_handle_slots.context},
+        {timer_handle, "_when", &tc_handle_slots.when},
+        {timer_handle, "_scheduled", &tc_handle_slots.scheduled},
     };
     for (size_t i = 0; i < TC_ARRAY_LEN(fields); i++) {
         if ((*fields[i].out = slot_offset(fields[i].type, fields[i].name)) < 0) {
             return -1;
         }
     }
-    layout.weakrefs = ((PyTypeObject *)handle)->tp_weaklistoffset;
-    layout.extra = ((PyTypeObject *)timer_handle)->tp_basicsize;
+    tc_handle_slots.weakrefs = ((PyTypeObject *)handle)->tp_weaklistoffset;
+    tc_handle_slots.extra = ((PyTypeObject *)timer_handle)->tp_basicsize;
     return 0;
 }
 
@@ -561,7 +421,7 @@ handle_make_type(PyObject *module, PyObject *base, const char *name, PyType_Slot
 {
     PyType_Spec spec = {
         .name = name,
-        .basicsize = (int)(layout.extra + (Py_ssize_t)sizeof(HandleExtra)),
+        .basicsize = (int)(tc_handle_slots.extra + (Py_ssize_t)sizeof(HandleExtra)),
         .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
         .slots = slots,
     };
@@ -580,7 +440,8 @@ tc_handle_init_type(PyObject *module, tc_state *state)
     if (handle_read_layout(state->asyncio_handle, state->asyncio_timer_handle) < 0) {
         return -1;
     }
-    state->handle_type = handle_make_type(module, state->asyncio_handle, "tornado_c._core.Handle", handle_slots);
+    state->handle_type =
+        handle_make_type(module, state->asyncio_handle, "tornado_c._core.Handle", handle_slots);
     return state->handle_type != NULL ? 0 : -1;
 }
 

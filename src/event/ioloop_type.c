@@ -1,14 +1,7 @@
-/* IOLoopBase: the C base of tornado_c.ioloop.IOLoop, Tornado's interface over a LoopCore. What is hot is here;
- * configuration, run_sync and the other cold methods are in ioloop.py.
- *
- * A callback's exception is logged to tornado.application and swallowed; what it returns is awaited where that can be. */
-#include "event/core.h"
-
-typedef struct {
-    PyObject_HEAD
-    tc_state *state; /* borrowed */
-    LoopCore *core;  /* NULL until initialize() */
-} IOLoopObject;
+/* IOLoopBase: the C base of tornado_c.ioloop.IOLoop, Tornado's interface over a LoopCore. What is hot is
+ * here; configuration, run_sync and the other cold methods are in ioloop.py. How callbacks are packed and run
+ * is in ioloop_call.c and ioloop_run.c. add_callback may be called from any thread. */
+#include "event/ioloop.h"
 
 static LoopCore *
 ioloop_core(IOLoopObject *self)
@@ -19,67 +12,57 @@ ioloop_core(IOLoopObject *self)
     return self->core;
 }
 
-/* ---- running callbacks ---- */
+/* ---- life cycle ---- */
 
-/* Logs the exception that is set as app_log.error("Exception in callback %r", callback, exc_info=exc). Cancellation is silent;
- * KeyboardInterrupt and SystemExit stay set. */
-static int
-ioloop_log_exception(IOLoopObject *self, PyObject *callback)
-{
-    if (!PyErr_ExceptionMatches(PyExc_Exception)) {
-        if (PyErr_ExceptionMatches(self->state->asyncio_cancelled_error)) {
-            PyErr_Clear();
-            return 0;
-        }
-        return -1;
-    }
-    PyObject *exc = PyErr_GetRaisedException();
-    PyObject *args[4] = {NULL, (PyObject *)self, callback, exc};
-    PyObject *result = PyObject_VectorcallMethod(self->state->str__log_callback_exception, args + 1,
-                                                 3 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
-    Py_DECREF(exc);
-    Py_XDECREF(result);
-    return result != NULL ? 0 : -1;
-}
-
-/* A callback returned something: a coroutine starts as a Task, other awaitables are watched, the rest is ignored. Steals `result`. */
-static int
-ioloop_handle_result(IOLoopObject *self, PyObject *result)
-{
-    if (TC_LIKELY(result == Py_None)) {
-        Py_DECREF(result);
-        return 0;
-    }
-    if (PyCoro_CheckExact(result)) {
-        Py_SETREF(result, tc_task_start(self->core, result));
-        if (result == NULL) {
-            return -1;
-        }
-    }
-    PyObject *watched = PyObject_CallMethodOneArg((PyObject *)self, self->state->str__watch_result, result);
-    Py_DECREF(result);
-    Py_XDECREF(watched);
-    return watched != NULL ? 0 : -1;
-}
-
-/* args: the IOLoop, the callback, its arguments. What a queued callback's handle calls. */
 static PyObject *
-ioloop_run(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
+ioloop_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-    IOLoopObject *self = (IOLoopObject *)args[0];
-    PyObject *callback = args[1];
-    PyObject *result = PyObject_Vectorcall(callback, args + 2, (size_t)(nargs - 2), NULL);
-    if (TC_UNLIKELY(result == NULL) || ioloop_handle_result(self, result) < 0) {
-        if (ioloop_log_exception(self, callback) < 0) {
-            return NULL;
-        }
+    IOLoopObject *self = (IOLoopObject *)type->tp_alloc(type, 0);
+    if (self != NULL && (self->state = tc_state_of(type)) == NULL) {
+        Py_CLEAR(self);
     }
+    return (PyObject *)self;
+}
+
+static int
+ioloop_traverse(IOLoopObject *self, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(self->core);
+    return 0;
+}
+
+static int
+ioloop_clear(IOLoopObject *self)
+{
+    Py_CLEAR(self->core);
+    return 0;
+}
+
+static void
+ioloop_dealloc(IOLoopObject *self)
+{
+    PyTypeObject *type = Py_TYPE(self);
+    PyObject_GC_UnTrack(self);
+    ioloop_clear(self);
+    type->tp_free(self);
+    Py_DECREF(type);
+}
+
+PyDoc_STRVAR(ioloop_attach_doc, "_attach($self, core, /)\n--\n\nBind this IOLoop to its LoopCore.");
+
+static PyObject *
+ioloop_attach(IOLoopObject *self, PyObject *core)
+{
+    if (!PyObject_TypeCheck(core, self->state->core_type)) {
+        return PyErr_Format(PyExc_TypeError, "expected a LoopCore, got %.200s", Py_TYPE(core)->tp_name);
+    }
+    Py_XSETREF(self->core, (LoopCore *)Py_NewRef(core));
+    Py_XSETREF(self->core->ioloop, Py_NewRef((PyObject *)self));
     Py_RETURN_NONE;
 }
 
-static PyMethodDef ioloop_run_def = {
-    "run_callback", (PyCFunction)(void (*)(void))ioloop_run, METH_FASTCALL,
-    "run_callback(io_loop, callback, /, *args)\n--\n\nRun a callback as the IOLoop does: log, do not raise."};
+/* ---- callbacks ---- */
 
 PyDoc_STRVAR(ioloop_run_callback_doc, "_run_callback($self, callback, /)\n--\n\n"
                                       "Run a callback; log its exception, await what it returns.");
@@ -91,153 +74,33 @@ ioloop_run_callback(IOLoopObject *self, PyObject *callback)
         return NULL;
     }
     PyObject *args[2] = {(PyObject *)self, callback};
-    return ioloop_run(NULL, args, 2);
-}
-
-/* The call that a handle is to make: ioloop_run(self, callback, *args), or a bound _run_callback where a subclass has its own. */
-typedef struct {
-    PyObject *callback;
-    PyObject *small[8];
-    PyObject **args;
-    Py_ssize_t nargs;
-    PyObject *owned; /* a partial made for keyword arguments, or a bound method */
-} ioloop_call;
-
-static void
-ioloop_call_free(ioloop_call *call)
-{
-    if (call->args != call->small) {
-        PyMem_Free(call->args);
-    }
-    Py_XDECREF(call->owned);
-}
-
-static int
-ioloop_call_init(IOLoopObject *self, ioloop_call *call, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
-{
-    call->callback = self->state->ioloop_run;
-    call->args = call->small;
-    call->owned = NULL;
-    PyObject *one[1];
-    if (TC_UNLIKELY(kwnames != NULL && PyTuple_GET_SIZE(kwnames) > 0)) {
-        call->owned = PyObject_Vectorcall(self->state->partial, args, (size_t)nargs, kwnames);
-        if (call->owned == NULL) {
-            return -1;
-        }
-        one[0] = call->owned;
-        args = one;
-        nargs = 1;
-    }
-    call->nargs = nargs + 1;
-    if (call->nargs > (Py_ssize_t)TC_ARRAY_LEN(call->small)) {
-        call->args = PyMem_Malloc((size_t)call->nargs * sizeof(PyObject *));
-        if (call->args == NULL) {
-            call->args = call->small;
-            ioloop_call_free(call);
-            PyErr_NoMemory();
-            return -1;
-        }
-    }
-    call->args[0] = (PyObject *)self;
-    for (Py_ssize_t i = 0; i < nargs; i++) {
-        call->args[1 + i] = args[i];
-    }
-    return 0;
-}
-
-/* A call whose own leading parameters may be given by keyword, with the callback's keywords behind them. */
-typedef struct {
-    PyObject *const *args;
-    Py_ssize_t nargs;
-    PyObject *kwnames;   /* what is left for the callback, or NULL */
-    PyObject **memory;   /* for args, where they had to be rearranged */
-    PyObject *own_names; /* for kwnames */
-} ioloop_bound;
-
-static void
-ioloop_bound_free(ioloop_bound *bound)
-{
-    PyMem_Free(bound->memory);
-    Py_XDECREF(bound->own_names);
-}
-
-static Py_ssize_t
-ioloop_find_keyword(PyObject *kwnames, PyObject *name)
-{
-    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(kwnames); i++) {
-        PyObject *key = PyTuple_GET_ITEM(kwnames, i);
-        if (key == name || PyUnicode_Compare(key, name) == 0) {
-            return i;
-        }
-    }
-    return -1;
-}
-
-/* Moves the missing ones of the `count` leading parameters from the keywords into place. 0 or -1 (TypeError). */
-static int
-ioloop_bind(const char *method, PyObject *const *names, Py_ssize_t count, PyObject *const *args, Py_ssize_t nargs,
-            PyObject *kwnames, ioloop_bound *bound)
-{
-    *bound = (ioloop_bound){.args = args, .nargs = nargs, .kwnames = kwnames};
-    if (TC_LIKELY(nargs >= count)) {
-        return 0;
-    }
-    Py_ssize_t nkw = kwnames != NULL ? PyTuple_GET_SIZE(kwnames) : 0, rest = 0;
-    bound->memory = PyMem_Malloc((size_t)(count + nkw) * sizeof(PyObject *));
-    bound->own_names = PyTuple_New(nkw > count - nargs ? nkw - (count - nargs) : 0);
-    if (bound->memory == NULL || bound->own_names == NULL) {
-        ioloop_bound_free(bound);
-        PyErr_NoMemory();
-        return -1;
-    }
-    for (Py_ssize_t i = 0; i < count; i++) {
-        Py_ssize_t at = i < nargs ? -1 : nkw > 0 ? ioloop_find_keyword(kwnames, names[i]) : -1;
-        if (i >= nargs && at < 0) {
-            PyErr_Format(PyExc_TypeError, "%s() missing required argument '%U' (pos %zd)", method, names[i], i + 1);
-            ioloop_bound_free(bound);
-            return -1;
-        }
-        bound->memory[i] = i < nargs ? args[i] : args[nargs + at];
-    }
-    for (Py_ssize_t i = 0; i < nkw; i++) {
-        bool taken = false;
-        for (Py_ssize_t k = nargs; k < count; k++) {
-            taken |= PyUnicode_Compare(PyTuple_GET_ITEM(kwnames, i), names[k]) == 0;
-        }
-        if (!taken) {
-            bound->memory[count + rest] = args[nargs + i];
-            PyTuple_SET_ITEM(bound->own_names, rest++, Py_NewRef(PyTuple_GET_ITEM(kwnames, i)));
-        }
-    }
-    bound->args = bound->memory;
-    bound->nargs = count;
-    bound->kwnames = rest > 0 ? bound->own_names : NULL;
-    return 0;
+    return tc_ioloop_run(NULL, args, 2);
 }
 
 static PyObject *
-ioloop_enqueue(IOLoopObject *self, const char *name, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+ioloop_enqueue(IOLoopObject *self, const char *name, PyObject *const *args, Py_ssize_t nargs,
+               PyObject *kwnames)
 {
     LoopCore *core = ioloop_core(self);
     PyObject *const names[] = {self->state->str_callback};
-    ioloop_bound bound;
-    if (core == NULL || ioloop_bind(name, names, 1, args, nargs, kwnames, &bound) < 0) {
+    tc_ioloop_bound bound;
+    if (core == NULL || tc_ioloop_bind(name, names, 1, args, nargs, kwnames, &bound) < 0) {
         return NULL;
     }
     if (core->closed) {
-        ioloop_bound_free(&bound);
+        tc_ioloop_bound_free(&bound);
         Py_RETURN_NONE; /* as Tornado: a callback added to a closed loop is dropped */
     }
-    ioloop_call call;
-    int failed = ioloop_call_init(self, &call, bound.args, bound.nargs, bound.kwnames);
-    ioloop_bound_free(&bound);
+    tc_ioloop_call call;
+    int failed = tc_ioloop_call_init(self, &call, bound.args, bound.nargs, bound.kwnames);
+    tc_ioloop_bound_free(&bound);
     if (failed) {
         return NULL;
     }
     bool here = core->running && core->thread_id == PyThread_get_thread_ident();
     PyObject *handle = here ? tc_core_call_soon(core, call.callback, call.args, call.nargs, NULL)
                             : tc_core_call_soon_threadsafe(core, call.callback, call.args, call.nargs, NULL);
-    ioloop_call_free(&call);
+    tc_ioloop_call_free(&call);
     if (handle == NULL) {
         if (core->host != NULL && PyErr_ExceptionMatches(PyExc_RuntimeError)) {
             PyErr_Clear(); /* the host is closed */
@@ -249,8 +112,9 @@ ioloop_enqueue(IOLoopObject *self, const char *name, PyObject *const *args, Py_s
     Py_RETURN_NONE;
 }
 
-PyDoc_STRVAR(ioloop_add_callback_doc, "add_callback($self, callback, *args, **kwargs)\n--\n\n"
-                                      "Call callback(*args, **kwargs) in the loop's next turn. Safe from any thread.");
+PyDoc_STRVAR(ioloop_add_callback_doc,
+             "add_callback($self, callback, *args, **kwargs)\n--\n\n"
+             "Call callback(*args, **kwargs) in the loop's next turn. Safe from any thread.");
 
 static PyObject *
 ioloop_add_callback(IOLoopObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
@@ -273,13 +137,13 @@ static PyObject *
 ioloop_schedule(IOLoopObject *self, double delay, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
     LoopCore *core = ioloop_core(self);
-    ioloop_call call;
-    if (core == NULL || ioloop_call_init(self, &call, args, nargs, kwnames) < 0) {
+    tc_ioloop_call call;
+    if (core == NULL || tc_ioloop_call_init(self, &call, args, nargs, kwnames) < 0) {
         return NULL;
     }
     PyObject *handle = tc_core_call_at(core, tc_core_time(core) + (delay > 0.0 ? delay : 0.0), call.callback,
                                        call.args, call.nargs, NULL);
-    ioloop_call_free(&call);
+    tc_ioloop_call_free(&call);
     return handle;
 }
 
@@ -306,19 +170,20 @@ ioloop_call_later_bound(IOLoopObject *self, PyObject *const *args, Py_ssize_t na
     return ioloop_schedule(self, delay, args + 1, nargs - 1, kwnames);
 }
 
-PyDoc_STRVAR(ioloop_call_later_doc, "call_later($self, delay, callback, *args, **kwargs)\n--\n\n"
-                                    "Call callback after `delay` seconds; return a handle for remove_timeout.");
+PyDoc_STRVAR(ioloop_call_later_doc,
+             "call_later($self, delay, callback, *args, **kwargs)\n--\n\n"
+             "Call callback after `delay` seconds; return a handle for remove_timeout.");
 
 static PyObject *
 ioloop_call_later(IOLoopObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
     PyObject *const names[] = {self->state->str_delay, self->state->str_callback};
-    ioloop_bound bound;
-    if (ioloop_bind("call_later", names, 2, args, nargs, kwnames, &bound) < 0) {
+    tc_ioloop_bound bound;
+    if (tc_ioloop_bind("call_later", names, 2, args, nargs, kwnames, &bound) < 0) {
         return NULL;
     }
     PyObject *handle = ioloop_call_later_bound(self, bound.args, bound.nargs, bound.kwnames);
-    ioloop_bound_free(&bound);
+    tc_ioloop_bound_free(&bound);
     return handle;
 }
 
@@ -332,19 +197,20 @@ ioloop_call_at_bound(IOLoopObject *self, PyObject *const *args, Py_ssize_t nargs
     return ioloop_schedule(self, when - now, args + 1, nargs - 1, kwnames);
 }
 
-PyDoc_STRVAR(ioloop_call_at_doc, "call_at($self, when, callback, *args, **kwargs)\n--\n\n"
-                                 "Call callback when time() reads `when`, seconds since the epoch; return a handle.");
+PyDoc_STRVAR(ioloop_call_at_doc,
+             "call_at($self, when, callback, *args, **kwargs)\n--\n\n"
+             "Call callback when time() reads `when`, seconds since the epoch; return a handle.");
 
 static PyObject *
 ioloop_call_at(IOLoopObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
     PyObject *const names[] = {self->state->str_when, self->state->str_callback};
-    ioloop_bound bound;
-    if (ioloop_bind("call_at", names, 2, args, nargs, kwnames, &bound) < 0) {
+    tc_ioloop_bound bound;
+    if (tc_ioloop_bind("call_at", names, 2, args, nargs, kwnames, &bound) < 0) {
         return NULL;
     }
     PyObject *handle = ioloop_call_at_bound(self, bound.args, bound.nargs, bound.kwnames);
-    ioloop_bound_free(&bound);
+    tc_ioloop_bound_free(&bound);
     return handle;
 }
 
@@ -382,12 +248,12 @@ static PyObject *
 ioloop_add_timeout(IOLoopObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
     PyObject *const names[] = {self->state->str_deadline, self->state->str_callback};
-    ioloop_bound bound;
-    if (ioloop_bind("add_timeout", names, 2, args, nargs, kwnames, &bound) < 0) {
+    tc_ioloop_bound bound;
+    if (tc_ioloop_bind("add_timeout", names, 2, args, nargs, kwnames, &bound) < 0) {
         return NULL;
     }
     PyObject *handle = ioloop_add_timeout_bound(self, bound.args, bound.nargs, bound.kwnames);
-    ioloop_bound_free(&bound);
+    tc_ioloop_bound_free(&bound);
     return handle;
 }
 
@@ -432,10 +298,11 @@ ioloop_fd(IOLoopObject *self, PyObject *fd_obj)
     return PyObject_AsFileDescriptor(fd_obj);
 }
 
-PyDoc_STRVAR(ioloop_add_handler_doc,
-             "add_handler($self, fd, handler, events)\n--\n\n"
-             "Call handler(fd, events) when the descriptor, or object with fileno(), is ready.\n\n"
-             "events is READ, WRITE or both; ERROR is always told. Raises ValueError for one that has a handler.");
+PyDoc_STRVAR(
+    ioloop_add_handler_doc,
+    "add_handler($self, fd, handler, events)\n--\n\n"
+    "Call handler(fd, events) when the descriptor, or object with fileno(), is ready.\n\n"
+    "events is READ, WRITE or both; ERROR is always told. Raises ValueError for one that has a handler.");
 
 static PyObject *
 ioloop_add_handler(IOLoopObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
@@ -537,56 +404,6 @@ PyMethodDef tc_ioloop_functions[] = {
     {NULL, NULL, 0, NULL},
 };
 
-/* ---- life cycle ---- */
-
-PyDoc_STRVAR(ioloop_attach_doc, "_attach($self, core, /)\n--\n\nBind this IOLoop to its LoopCore.");
-
-static PyObject *
-ioloop_attach(IOLoopObject *self, PyObject *core)
-{
-    if (!PyObject_TypeCheck(core, self->state->core_type)) {
-        return PyErr_Format(PyExc_TypeError, "expected a LoopCore, got %.200s", Py_TYPE(core)->tp_name);
-    }
-    Py_XSETREF(self->core, (LoopCore *)Py_NewRef(core));
-    Py_XSETREF(self->core->ioloop, Py_NewRef((PyObject *)self));
-    Py_RETURN_NONE;
-}
-
-static PyObject *
-ioloop_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
-{
-    IOLoopObject *self = (IOLoopObject *)type->tp_alloc(type, 0);
-    if (self != NULL && (self->state = tc_state_of(type)) == NULL) {
-        Py_CLEAR(self);
-    }
-    return (PyObject *)self;
-}
-
-static int
-ioloop_traverse(IOLoopObject *self, visitproc visit, void *arg)
-{
-    Py_VISIT(Py_TYPE(self));
-    Py_VISIT(self->core);
-    return 0;
-}
-
-static int
-ioloop_clear(IOLoopObject *self)
-{
-    Py_CLEAR(self->core);
-    return 0;
-}
-
-static void
-ioloop_dealloc(IOLoopObject *self)
-{
-    PyTypeObject *type = Py_TYPE(self);
-    PyObject_GC_UnTrack(self);
-    ioloop_clear(self);
-    type->tp_free(self);
-    Py_DECREF(type);
-}
-
 static PyMemberDef ioloop_members[] = {
     {"_core", T_OBJECT, offsetof(IOLoopObject, core), READONLY, NULL},
     {NULL},
@@ -603,7 +420,8 @@ static PyMethodDef ioloop_methods[] = {
     {"add_timeout", FASTCALL(ioloop_add_timeout), KEYWORDS, ioloop_add_timeout_doc},
     {"remove_timeout", FASTCALL(ioloop_remove_timeout), KEYWORDS,
      "remove_timeout($self, timeout)\n--\n\nCancel a timeout, also one that has run."},
-    {"time", (PyCFunction)ioloop_time, METH_NOARGS, "time($self, /)\n--\n\nSeconds since the epoch, as time.time()."},
+    {"time", (PyCFunction)ioloop_time, METH_NOARGS,
+     "time($self, /)\n--\n\nSeconds since the epoch, as time.time()."},
     {"add_handler", FASTCALL(ioloop_add_handler), KEYWORDS, ioloop_add_handler_doc},
     {"update_handler", FASTCALL(ioloop_update_handler), KEYWORDS, ioloop_update_handler_doc},
     {"remove_handler", FASTCALL(ioloop_remove_handler), KEYWORDS, ioloop_remove_handler_doc},
@@ -634,9 +452,8 @@ static PyType_Spec ioloop_spec = {
 int
 tc_ioloop_init_type(PyObject *module, tc_state *state)
 {
-    state->ioloop_run = PyCFunction_New(&ioloop_run_def, NULL);
     state->ioloop_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &ioloop_spec, NULL);
-    if (state->ioloop_run == NULL || state->ioloop_type == NULL ||
+    if (state->ioloop_type == NULL || tc_ioloop_init_run(state) < 0 ||
         PyModule_AddFunctions(module, tc_ioloop_functions) < 0) {
         return -1;
     }

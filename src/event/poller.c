@@ -1,4 +1,4 @@
-/* The part of the pollers that does not depend on the kernel: the table of watchers by descriptor. Plain C. */
+/* What the pollers have in common: the table of watchers by descriptor. Plain C. */
 #include "event/poller.h"
 
 #include <pthread.h>

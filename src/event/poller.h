@@ -1,9 +1,9 @@
-/* The poller contract: which descriptors are watched for what, and what the kernel says of them. One backend is
- * compiled: poller_epoll.c on Linux, poller_kqueue.c elsewhere. Plain C; one thread at a time.
+/* The poller contract: which descriptors are watched for what, and what the kernel says of them. One backend
+ * is compiled: poller_epoll.c on Linux, poller_kqueue.c elsewhere. Plain C; one thread at a time.
  *
  * A watcher is embedded in what it serves and registered under its descriptor, one for each descriptor.
- * Notification is level-triggered everywhere. tc_poller_wait collects a batch; tc_poller_next hands it out and leaves out
- * watchers that were removed, or descriptors that were reused, since the batch was collected. */
+ * Notification is level-triggered everywhere. tc_poller_wait collects a batch; tc_poller_next hands it out,
+ * without watchers that were removed, or descriptors that were reused, since the batch was collected. */
 #ifndef TC_POLLER_H
 #define TC_POLLER_H
 
@@ -32,8 +32,8 @@ typedef struct {
 } tc_poller_slot;
 
 typedef struct {
-    int fd; /* the kernel's object; -1 until first needed */
-    unsigned fork_count; /* tc_fork_count() when fd was made */
+    int fd;                /* the kernel's object; -1 until first needed */
+    unsigned fork_count;   /* tc_fork_count() when fd was made */
     tc_poller_slot *slots; /* by descriptor */
     size_t slots_cap;
     size_t count;
@@ -43,8 +43,9 @@ typedef struct {
 
 void tc_poller_init(tc_poller *poller);
 
-/* Registers the watcher's descriptor for `events`, or changes what it is registered for. Statuses: TC_OK, -EEXIST
- * if another watcher has the descriptor, -EPERM for what cannot be polled (a regular file), or what the kernel says. */
+/* Registers the watcher's descriptor for `events`, or changes what it is registered for. Statuses: TC_OK,
+ * -EEXIST if another watcher has the descriptor, -EPERM for what cannot be polled (a regular file), or what
+ * the kernel says. */
 int tc_poller_set(tc_poller *poller, tc_watcher *watcher, unsigned events);
 
 /* Forgets the watcher; its pending events are dropped. The descriptor may be closed already. */
@@ -56,8 +57,9 @@ tc_watcher *tc_poller_find(const tc_poller *poller, int fd);
 /* Makes the kernel's object where there is none, anew after a fork (all registrations are carried over). */
 int tc_poller_ensure(tc_poller *poller);
 
-/* Waits for events, at most `timeout` seconds (negative: without end). Returns their number, or a negative errno.
- * Touches nothing that other calls touch, so the GIL may be released around it; call tc_poller_ensure first. */
+/* Waits for events, at most `timeout` seconds (negative: without end). Returns their number, or a negative
+ * errno. Touches nothing that other calls touch, so the GIL may be released around it; call tc_poller_ensure
+ * first. */
 int tc_poller_wait(tc_poller *poller, double timeout);
 
 /* The next watcher of the batch and its events. False when the batch is used up. */

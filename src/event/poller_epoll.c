@@ -1,7 +1,7 @@
 /* The epoll backend of poller.h. Plain C.
  *
- * An event carries the descriptor and the generation of its registration. A descriptor that was closed while registered
- * leaves epoll by itself: ENOENT on a change means "add again", EEXIST on an addition "change". */
+ * An event carries the descriptor and the generation of its registration. A descriptor that was closed while
+ * registered leaves epoll by itself: ENOENT on a change means "add again", EEXIST on an addition "change". */
 #ifdef __linux__
 
 #include "event/poller.h"

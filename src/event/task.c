@@ -1,9 +1,10 @@
 /* Runs an awaitable that a native event's callback returned.
  *
- * Where no task is current, its first step runs at once inside a real asyncio.Task, so that a coroutine that never suspends needs no turn
- * of its own. On 3.11 the Task queues its first step with loop.call_soon: that handle is captured and run here. From 3.12
- * asyncio.Task has eager_start. Inside another task's step (where eager execution would disturb the current task) the Task is simply made,
- * and runs in the next turn. Runs Python. */
+ * Where no task is current, its first step runs at once inside a real asyncio.Task, so that a coroutine that
+ * never suspends needs no turn of its own. On 3.11 the Task queues its first step with loop.call_soon: that
+ * handle is captured and run here. From 3.12 asyncio.Task has eager_start. Inside another task's step (where
+ * eager execution would disturb the current task) the Task is simply made, and runs in the next turn. Runs
+ * Python. */
 #include "event/core.h"
 
 /* Whether a task of this loop is inside a step: 1, 0, or -1. */
@@ -52,7 +53,8 @@ task_make_eager(LoopCore *core, PyObject *coroutine)
 #endif
 }
 
-/* An awaitable that is no coroutine is wrapped in one, as asyncio.ensure_future does; a Future is its own task. */
+/* An awaitable that is no coroutine is wrapped in one, as asyncio.ensure_future does; a Future is its own
+ * task. */
 static PyObject *
 task_coroutine_of(LoopCore *core, PyObject *awaitable)
 {
@@ -74,10 +76,11 @@ tc_task_start(LoopCore *core, PyObject *awaitable)
     if (coroutine == NULL) {
         return NULL;
     }
-    #if PY_VERSION_HEX >= 0x030c0000
+#if PY_VERSION_HEX >= 0x030c0000
     bool eager = !current && (core->running || core->host != NULL);
 #else
-    bool eager = !current && core->running && !core->capture; /* a foreign loop's call_soon cannot be captured */
+    bool eager =
+        !current && core->running && !core->capture; /* a foreign loop's call_soon cannot be captured */
 #endif
     PyObject *task = eager ? task_make_eager(core, coroutine) : task_make_plain(core, coroutine);
     Py_DECREF(coroutine);

@@ -1,5 +1,5 @@
-/* Time limits that are the same for many: a first-in first-out list of entries with one loop timer behind it. Starting and ending an entry
- * are constant work and touch no timer; the timer is set again when it fires. */
+/* Time limits that are the same for many: a first-in first-out list of entries with one loop timer behind it.
+ * Starting and ending an entry are constant work and touch no timer; the timer is set again when it fires. */
 #ifndef TC_TIMEOUTS_H
 #define TC_TIMEOUTS_H
 
@@ -12,9 +12,9 @@ typedef struct {
 
 typedef struct {
     tc_timer timer;
-    tc_link entries; /* oldest first */
-    LoopCore *core;  /* borrowed from the owner, which outlives the list */
-    double seconds;  /* 0: no limit, entries are never started */
+    tc_link entries;                    /* oldest first */
+    LoopCore *core;                     /* borrowed from the owner, which outlives the list */
+    double seconds;                     /* 0: no limit, entries are never started */
     void (*expired)(tc_timeout *entry); /* may run Python; the entry has left the list */
 } tc_timeouts;
 

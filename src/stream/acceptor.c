@@ -36,8 +36,8 @@ acceptor_pause(tc_acceptor *acceptor, int err)
 {
     if (!acceptor->starved) {
         acceptor->starved = true;
-        tc_log(acceptor->state, "general", "error", "accept failed: %s; new connections wait until resources are free",
-               strerror(err));
+        tc_log(acceptor->state, "general", "error",
+               "accept failed: %s; new connections wait until resources are free", strerror(err));
     }
     tc_poller_set(&acceptor->core->poller, &acceptor->watcher, 0);
     double now = tc_core_time(acceptor->core);
@@ -68,10 +68,12 @@ acceptor_event(tc_watcher *watcher, unsigned events)
                 setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
             }
             st = acceptor->accepted(acceptor, fd, (struct sockaddr *)&peer, size);
-        } else if (is_starvation(-fd)) {
+        }
+        else if (is_starvation(-fd)) {
             st = acceptor_pause(acceptor, -fd);
             break;
-        } else if (fd != -ECONNABORTED && fd != -EINTR) {
+        }
+        else if (fd != -ECONNABORTED && fd != -EINTR) {
             break; /* EAGAIN: no more; anything else will be told again */
         }
     }

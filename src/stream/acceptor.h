@@ -1,5 +1,5 @@
-/* Accepts connections on a listening socket, a bounded number for each wake, and hands the descriptors up. EMFILE, ENFILE, ENOBUFS and
- * ENOMEM pause it for a second with one log line for the whole episode. */
+/* Accepts connections on a listening socket, a bounded number for each wake, and hands the descriptors up.
+ * EMFILE, ENFILE, ENOBUFS and ENOMEM pause it for a second with one log line for the whole episode. */
 #ifndef TC_ACCEPTOR_H
 #define TC_ACCEPTOR_H
 

@@ -1,557 +1,13 @@
-/* IOStreamBase: the Python methods of a stream, in both generations of the interface.
- *
- * A callable as the second positional argument of a read, or callback=, selects the interface of 2.x-4.x: the method returns None and the
- * callback is called in a later turn. Otherwise a Future is returned. */
+/* IOStreamBase: the Python methods of a stream, in both generations of the interface: with a callback they
+ * return None and call it in a later turn (2.x-4.x), else they return a Future. Reads are in
+ * iostream_reads.c, connecting in stream_socket.c. Run Python. */
 #include "base/args.h"
-#include "stream/stream.h"
+#include "stream/iostream.h"
 
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* ---- helpers ---- */
-
-/* A stream whose socket was made by Python may have it closed under it: the number may be somebody else's by now. 0, or -1 with
- * an OSError (EBADF) after closing the stream. */
-static int
-stream_check_socket(StreamObject *self)
-{
-    if (TC_LIKELY(self->socket == NULL || self->closed)) {
-        return 0;
-    }
-    PyObject *number = PyObject_CallMethodNoArgs(self->socket, self->state->str_fileno);
-    long fd = number != NULL ? PyLong_AsLong(number) : -1;
-    Py_XDECREF(number);
-    if (fd == self->watcher.fd) {
-        return 0;
-    }
-    PyErr_Clear();
-    PyObject *exc = tc_oserror_new(EBADF);
-    if (exc == NULL) {
-        return -1;
-    }
-    tc_core_unwatch(self->core, &self->watcher);
-    self->watcher.fd = -1;
-    if (tc_stream_close(self, exc) != TC_RAISED) {
-        PyErr_SetObject((PyObject *)Py_TYPE(exc), exc);
-    }
-    Py_DECREF(exc);
-    return -1;
-}
-
-/* Delimiters and expressions: bytes, or in the callback interface str, which is encoded as UTF-8. New reference. */
-static PyObject *
-stream_pattern(PyObject *value, const char *what)
-{
-    if (PyBytes_Check(value)) {
-        return Py_NewRef(value);
-    }
-    if (PyUnicode_Check(value)) {
-        return PyUnicode_AsUTF8String(value);
-    }
-    return PyErr_Format(PyExc_TypeError, "a bytes-like object is required for the %s, not '%.100s'", what,
-                        Py_TYPE(value)->tp_name);
-}
-
-/* Sorts out the second positional argument: a callable is a callback, anything else stays in *other. */
-static void
-stream_split_callback(PyObject **other, PyObject **callback)
-{
-    *callback = tc_arg_or_null(*callback);
-    *other = tc_arg_or_null(*other);
-    if (*other != NULL && *callback == NULL && PyCallable_Check(*other)) {
-        *callback = *other;
-        *other = NULL;
-    }
-}
-
-static int
-stream_max_bytes(PyObject *value, Py_ssize_t *max_bytes)
-{
-    *max_bytes = -1;
-    if (value == NULL) {
-        return 0;
-    }
-    *max_bytes = PyNumber_AsSsize_t(value, PyExc_OverflowError);
-    return *max_bytes == -1 && PyErr_Occurred() ? -1 : 0;
-}
-
-static int
-stream_check_ready(StreamObject *self)
-{
-    if (self->core == NULL) {
-        PyErr_SetString(PyExc_RuntimeError, "IOStream.__init__() was not called");
-        return -1;
-    }
-    return stream_check_socket(self);
-}
-
-/* ---- reading ---- */
-
-PyDoc_STRVAR(stream_read_until_doc,
-             "read_until($self, delimiter, max_bytes=None, callback=None)\n--\n\n"
-             "Read up to and including the delimiter (bytes).\n\n"
-             "Returns a Future of the bytes; with a callback (also as second argument) None. The stream is closed if the\n"
-             "delimiter is not found within max_bytes. Raises StreamClosedError.");
-
-static PyObject *
-stream_read_until(StreamObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
-{
-    tc_state *state = self->state;
-    PyObject *const names[] = {state->str_delimiter, state->str_max_bytes, state->str_callback};
-    PyObject *v[3];
-    if (stream_check_ready(self) < 0 || tc_args_parse("read_until", args, nargs, kwnames, names, 3, 1, v) < 0) {
-        return NULL;
-    }
-    stream_split_callback(&v[1], &v[2]);
-    tc_read request = {.kind = TC_READ_UNTIL};
-    if (stream_max_bytes(v[1], &request.max_bytes) < 0 || !(request.pattern = stream_pattern(v[0], "delimiter"))) {
-        return NULL;
-    }
-    PyObject *answer = tc_stream_start_read(self, &request, v[2], NULL);
-    Py_DECREF(request.pattern);
-    return answer;
-}
-
-PyDoc_STRVAR(stream_read_until_regex_doc,
-             "read_until_regex($self, regex, max_bytes=None, callback=None)\n--\n\n"
-             "Read up to the end of the first match of a regular expression (bytes).\n\n"
-             "Returns and raises as read_until.");
-
-static PyObject *
-stream_read_until_regex(StreamObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
-{
-    tc_state *state = self->state;
-    PyObject *const names[] = {state->str_regex, state->str_max_bytes, state->str_callback};
-    PyObject *v[3];
-    if (stream_check_ready(self) < 0 ||
-        tc_args_parse("read_until_regex", args, nargs, kwnames, names, 3, 1, v) < 0) {
-        return NULL;
-    }
-    stream_split_callback(&v[1], &v[2]);
-    tc_read request = {.kind = TC_READ_REGEX};
-    if (stream_max_bytes(v[1], &request.max_bytes) < 0) {
-        return NULL;
-    }
-    PyObject *source = PyUnicode_Check(v[0]) ? PyUnicode_AsUTF8String(v[0]) : Py_NewRef(v[0]);
-    request.pattern = source != NULL ? PyObject_CallOneArg(state->re_compile, source) : NULL;
-    Py_XDECREF(source);
-    if (request.pattern == NULL) {
-        return NULL;
-    }
-    PyObject *answer = tc_stream_start_read(self, &request, v[2], NULL);
-    Py_DECREF(request.pattern);
-    return answer;
-}
-
-PyDoc_STRVAR(stream_read_bytes_doc,
-             "read_bytes($self, num_bytes, callback=None, streaming_callback=None, partial=False)\n--\n\n"
-             "Read a number of bytes; with partial, as soon as there are any, at most that many.\n\n"
-             "Returns a Future of the bytes; with a callback None. streaming_callback gets the bytes as they come. The second\n"
-             "positional argument is `partial` unless it is callable. Raises StreamClosedError.");
-
-static PyObject *
-stream_read_bytes(StreamObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
-{
-    tc_state *state = self->state;
-    PyObject *const names[] = {state->str_num_bytes, state->str_callback, state->str_streaming_callback,
-                               state->str_partial};
-    PyObject *v[4];
-    if (stream_check_ready(self) < 0 || tc_args_parse("read_bytes", args, nargs, kwnames, names, 4, 1, v) < 0) {
-        return NULL;
-    }
-    PyObject *callback = tc_arg_or_null(v[1]);
-    if (callback != NULL && !PyCallable_Check(callback)) {
-        if (v[3] == NULL) {
-            v[3] = callback; /* 6.x: read_bytes(n, partial) */
-        }
-        callback = NULL;
-    }
-    tc_read request = {.kind = TC_READ_BYTES, .max_bytes = -1};
-    if (!PyIndex_Check(v[0])) {
-        return PyErr_Format(PyExc_TypeError, "'%.100s' object cannot be interpreted as an integer",
-                            Py_TYPE(v[0])->tp_name);
-    }
-    request.target = PyNumber_AsSsize_t(v[0], PyExc_OverflowError);
-    int partial = v[3] != NULL ? PyObject_IsTrue(v[3]) : 0;
-    if ((request.target == -1 && PyErr_Occurred()) || partial < 0) {
-        return NULL;
-    }
-    if (request.target < 0) {
-        request.target = 0;
-    }
-    request.partial = partial;
-    return tc_stream_start_read(self, &request, callback, tc_arg_or_null(v[2]));
-}
-
-PyDoc_STRVAR(stream_read_until_close_doc,
-             "read_until_close($self, callback=None, streaming_callback=None)\n--\n\n"
-             "Read everything until the peer closes; at most max_buffer_size bytes.\n\n"
-             "Returns a Future of the bytes; with a callback None. streaming_callback gets the bytes as they come.");
-
-static PyObject *
-stream_read_until_close(StreamObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
-{
-    tc_state *state = self->state;
-    PyObject *const names[] = {state->str_callback, state->str_streaming_callback};
-    PyObject *v[2];
-    if (stream_check_ready(self) < 0 ||
-        tc_args_parse("read_until_close", args, nargs, kwnames, names, 2, 0, v) < 0) {
-        return NULL;
-    }
-    tc_read request = {.kind = TC_READ_CLOSE, .max_bytes = -1};
-    return tc_stream_start_read(self, &request, tc_arg_or_null(v[0]), tc_arg_or_null(v[1]));
-}
-
-/* ---- writing ---- */
-
-static int
-stream_write_object(StreamObject *self, PyObject *data)
-{
-    if (PyBytes_CheckExact(data)) {
-        return tc_stream_write(self, PyBytes_AS_STRING(data), (size_t)PyBytes_GET_SIZE(data), data);
-    }
-    if (PyUnicode_Check(data)) {
-        Py_ssize_t size;
-        const char *text = PyUnicode_AsUTF8AndSize(data, &size);
-        return text != NULL ? tc_stream_write(self, text, (size_t)size, data) : TC_RAISED;
-    }
-    /* Any other buffer is only borrowed: what has to wait is copied, so that the caller may resize it. */
-    Py_buffer view;
-    if (PyObject_GetBuffer(data, &view, PyBUF_SIMPLE) < 0) {
-        return TC_RAISED;
-    }
-    int st = tc_stream_write(self, view.buf, (size_t)view.len, NULL);
-    PyBuffer_Release(&view);
-    return st;
-}
-
-static Py_ssize_t
-stream_data_size(PyObject *data)
-{
-    if (PyBytes_CheckExact(data)) {
-        return PyBytes_GET_SIZE(data);
-    }
-    if (PyUnicode_Check(data)) {
-        Py_ssize_t size;
-        return PyUnicode_AsUTF8AndSize(data, &size) != NULL ? size : -1;
-    }
-    Py_buffer view;
-    if (PyObject_GetBuffer(data, &view, PyBUF_SIMPLE) < 0) {
-        return -1;
-    }
-    Py_ssize_t size = view.len;
-    PyBuffer_Release(&view);
-    return size;
-}
-
-PyDoc_STRVAR(stream_write_doc,
-             "write($self, data, callback=None)\n--\n\n"
-             "Send bytes (or another buffer; str is encoded as UTF-8), now as far as the socket takes them.\n\n"
-             "Returns a Future that is done when they are sent; with a callback None. Raises StreamClosedError, and\n"
-             "StreamBufferFullError beyond max_write_buffer_size.");
-
-static PyObject *
-stream_write(StreamObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
-{
-    tc_state *state = self->state;
-    PyObject *const names[] = {state->str_data, state->str_callback};
-    PyObject *v[2];
-    if (stream_check_ready(self) < 0 || tc_args_parse("write", args, nargs, kwnames, names, 2, 1, v) < 0) {
-        return NULL;
-    }
-    if (self->closed) {
-        tc_stream_raise_closed(self);
-        return NULL;
-    }
-    if (self->max_write_buffer_size >= 0) {
-        Py_ssize_t size = stream_data_size(v[0]);
-        if (size < 0) {
-            return NULL;
-        }
-        if ((size_t)size + tc_stream_unsent(self) > (size_t)self->max_write_buffer_size) {
-            PyObject *cls = tc_face(state, StreamBufferFullError, "tornado_c.iostream");
-            if (cls != NULL) {
-                PyErr_SetString(cls, "Reached maximum write buffer size");
-            }
-            return NULL;
-        }
-    }
-    if (stream_write_object(self, v[0]) == TC_RAISED) {
-        return NULL;
-    }
-    if (self->closed) {
-        /* The peer is gone: a Future says so, a callback is never called. */
-        if (tc_arg_or_null(v[1]) != NULL) {
-            Py_RETURN_NONE;
-        }
-        PyObject *exc = tc_stream_closed_error(self);
-        PyObject *future = exc != NULL ? tc_core_future(self->core) : NULL;
-        if (future != NULL) {
-            tc_future_fail_quietly(state, future, exc);
-        }
-        Py_XDECREF(exc);
-        return future;
-    }
-    return tc_stream_wait_written(self, tc_arg_or_null(v[1]));
-}
-
-/* ---- connecting ---- */
-
-PyDoc_STRVAR(stream_connect_doc,
-             "connect($self, address, callback=None, server_hostname=None)\n--\n\n"
-             "Connect the socket to an address in the form of its family.\n\n"
-             "Returns a Future of this stream, which fails with StreamClosedError; with a callback None, and the close\n"
-             "callback tells of a failure. A str as second argument is server_hostname.");
-
-static PyObject *
-stream_connect(StreamObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
-{
-    tc_state *state = self->state;
-    PyObject *const names[] = {state->str_address, state->str_callback, state->str_server_hostname};
-    PyObject *v[3];
-    if (stream_check_ready(self) < 0 || tc_args_parse("connect", args, nargs, kwnames, names, 3, 1, v) < 0) {
-        return NULL;
-    }
-    PyObject *callback = tc_arg_or_null(v[1]);
-    if (callback != NULL && !PyCallable_Check(callback)) {
-        callback = NULL;
-    }
-    if (self->closed) {
-        tc_stream_raise_closed(self);
-        return NULL;
-    }
-    PyObject *future = callback == NULL ? tc_core_future(self->core) : NULL;
-    PyObject *context = callback != NULL ? PyContext_CopyCurrent() : NULL;
-    if (future == NULL && context == NULL) {
-        return NULL;
-    }
-    PyObject *answer = Py_NewRef(future != NULL ? future : Py_None);
-    self->connecting = true;
-    Py_XSETREF(self->connect_future, future);
-    Py_XSETREF(self->connect_callback, Py_XNewRef(callback));
-    Py_XSETREF(self->connect_context, context);
-    PyObject *socket = tc_stream_socket(self);
-    PyObject *result = socket != NULL ? PyObject_CallMethodOneArg(socket, state->str_connect, v[0]) : NULL;
-    Py_XDECREF(socket);
-    Py_XDECREF(result);
-    if (result == NULL) {
-        if (PyErr_ExceptionMatches(PyExc_BlockingIOError)) {
-            PyErr_Clear();
-        } else if (PyErr_ExceptionMatches(PyExc_OSError)) {
-            PyObject *exc = PyErr_GetRaisedException();
-            if (callback != NULL) {
-                tc_log(state, "general", "warning", "Connect error on fd %d: %S", self->watcher.fd, exc);
-            }
-            int st = tc_stream_close(self, exc);
-            Py_DECREF(exc);
-            if (st == TC_RAISED) {
-                Py_CLEAR(answer);
-            }
-            return answer;
-        } else {
-            self->connecting = false;
-            Py_CLEAR(self->connect_future);
-            Py_CLEAR(self->connect_callback);
-            Py_CLEAR(self->connect_context);
-            Py_DECREF(answer);
-            return NULL;
-        }
-    }
-    if (tc_stream_update(self) < 0) {
-        Py_CLEAR(answer);
-    }
-    return answer;
-}
-
-/* ---- closing and state ---- */
-
-PyDoc_STRVAR(stream_close_doc,
-             "close($self, exc_info=False)\n--\n\n"
-             "Close the stream; what is pending fails with StreamClosedError.\n\n"
-             "exc_info: an exception, a sys.exc_info() tuple or True (the one being handled) becomes `error`.");
-
-/* The exception that close()'s argument stands for: new reference, or NULL for none. */
-static PyObject *
-stream_exc_info(StreamObject *self, PyObject *exc_info)
-{
-    if (PyExceptionInstance_Check(exc_info)) {
-        return Py_NewRef(exc_info);
-    }
-    if (PyTuple_Check(exc_info)) {
-        PyObject *exc = PyTuple_GET_SIZE(exc_info) == 3 ? PyTuple_GET_ITEM(exc_info, 1) : Py_None;
-        return exc != Py_None ? Py_NewRef(exc) : NULL;
-    }
-    if (PyObject_IsTrue(exc_info) == 1) {
-        PyObject *type, *value, *traceback;
-        PyErr_GetExcInfo(&type, &value, &traceback);
-        Py_XDECREF(type);
-        Py_XDECREF(traceback);
-        if (value == Py_None) {
-            Py_CLEAR(value);
-        }
-        return value;
-    }
-    return NULL;
-}
-
-static PyObject *
-stream_close(StreamObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
-{
-    PyObject *const names[] = {self->state->str_exc_info};
-    PyObject *v[1];
-    if (tc_args_parse("close", args, nargs, kwnames, names, 1, 0, v) < 0) {
-        return NULL;
-    }
-    if (self->core == NULL) {
-        Py_RETURN_NONE;
-    }
-    PyObject *exc = v[0] != NULL ? stream_exc_info(self, v[0]) : NULL;
-    if (exc == NULL && PyErr_Occurred()) {
-        return NULL;
-    }
-    int st = tc_stream_close(self, exc);
-    Py_XDECREF(exc);
-    if (st == TC_RAISED) {
-        return NULL;
-    }
-    Py_RETURN_NONE;
-}
-
-PyDoc_STRVAR(stream_set_close_callback_doc,
-             "set_close_callback($self, callback)\n--\n\n"
-             "Call callback() when the stream is closed, after callbacks that wait already. None takes it back.");
-
-static PyObject *
-stream_set_close_callback(StreamObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
-{
-    PyObject *const names[] = {self->state->str_callback};
-    PyObject *callback;
-    if (tc_args_parse("set_close_callback", args, nargs, kwnames, names, 1, 1, &callback) < 0) {
-        return NULL;
-    }
-    if (stream_check_ready(self) < 0) {
-        return NULL;
-    }
-    callback = tc_arg_or_null(callback);
-    PyObject *context = callback != NULL ? PyContext_CopyCurrent() : NULL;
-    if (callback != NULL && context == NULL) {
-        return NULL;
-    }
-    Py_XSETREF(self->close_callback, Py_XNewRef(callback));
-    Py_XSETREF(self->close_context, context);
-    if (tc_stream_update(self) < 0) {
-        return NULL;
-    }
-    Py_RETURN_NONE;
-}
-
-static PyObject *
-stream_reading(StreamObject *self, PyObject *unused)
-{
-    return PyBool_FromLong(tc_stream_is_reading(self));
-}
-
-static PyObject *
-stream_writing(StreamObject *self, PyObject *unused)
-{
-    return PyBool_FromLong(!self->closed && tc_stream_unsent(self) > 0);
-}
-
-static PyObject *
-stream_closed(StreamObject *self, PyObject *unused)
-{
-    return PyBool_FromLong(self->closed);
-}
-
-PyDoc_STRVAR(stream_set_nodelay_doc, "set_nodelay($self, value)\n--\n\n"
-                                     "Turn TCP_NODELAY on or off; nothing happens on other sockets.");
-
-static PyObject *
-stream_set_nodelay(StreamObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
-{
-    PyObject *const names[] = {self->state->str_value};
-    PyObject *value;
-    if (tc_args_parse("set_nodelay", args, nargs, kwnames, names, 1, 1, &value) < 0) {
-        return NULL;
-    }
-    int on = PyObject_IsTrue(value);
-    if (on < 0 || tc_stream_set_nodelay(self, on) < 0) {
-        return NULL;
-    }
-    Py_RETURN_NONE;
-}
-
-PyDoc_STRVAR(stream_fileno_doc, "fileno($self, /)\n--\n\nThe socket object that the stream works on; None once closed.");
-
-static PyObject *
-stream_fileno(StreamObject *self, PyObject *unused)
-{
-    return tc_stream_socket(self);
-}
-
-/* ---- set-up ---- */
-
-static int
-stream_size_option(PyObject *value, Py_ssize_t absent, Py_ssize_t *out)
-{
-    *out = absent;
-    if (value != Py_None) {
-        Py_ssize_t size = PyNumber_AsSsize_t(value, PyExc_OverflowError);
-        if (size == -1 && PyErr_Occurred()) {
-            return -1;
-        }
-        if (size != 0 || absent < 0) {
-            *out = size;
-        }
-    }
-    return 0;
-}
-
-PyDoc_STRVAR(stream_open_doc,
-             "_open($self, socket, core, max_buffer_size, read_chunk_size, max_write_buffer_size, /)\n--\n\n"
-             "Bind the stream to a socket and a LoopCore; called by __init__.");
-
-static PyObject *
-stream_open(StreamObject *self, PyObject *const *args, Py_ssize_t nargs)
-{
-    if (tc_args_check("_open", nargs, 5, 5) < 0) {
-        return NULL;
-    }
-    if (self->core != NULL) {
-        PyErr_SetString(PyExc_RuntimeError, "the stream was initialized already");
-        return NULL;
-    }
-    if (!PyObject_TypeCheck(args[1], self->state->core_type)) {
-        return PyErr_Format(PyExc_TypeError, "expected a LoopCore, got %.200s", Py_TYPE(args[1])->tp_name);
-    }
-    Py_ssize_t max_buffer, chunk, max_write;
-    if (stream_size_option(args[2], TC_STREAM_MAX_BUFFER, &max_buffer) < 0 ||
-        stream_size_option(args[3], TC_STREAM_CHUNK, &chunk) < 0 ||
-        stream_size_option(args[4], -1, &max_write) < 0) {
-        return NULL;
-    }
-    PyObject *number = PyObject_CallMethodNoArgs(args[0], self->state->str_fileno);
-    PyObject *family = number != NULL ? PyObject_GetAttr(args[0], self->state->str_family) : NULL;
-    long fd = number != NULL ? PyLong_AsLong(number) : -1;
-    self->family = family != NULL ? (int)PyLong_AsLong(family) : AF_UNSPEC;
-    Py_XDECREF(number);
-    Py_XDECREF(family);
-    if (PyErr_Occurred()) {
-        return NULL;
-    }
-    /* A chunk near the limit would fail reads that fit. */
-    self->max_buffer_size = max_buffer;
-    self->read_chunk_size = chunk < max_buffer / 2 ? chunk : max_buffer / 2;
-    if (self->read_chunk_size < 1) {
-        self->read_chunk_size = 1;
-    }
-    self->max_write_buffer_size = max_write;
-    Py_XSETREF(self->core, (LoopCore *)Py_NewRef(args[1]));
-    Py_XSETREF(self->socket, Py_NewRef(args[0]));
-    self->watcher.fd = (int)fd;
-    self->closed = false;
-    Py_RETURN_NONE;
-}
+/* ---- life cycle ---- */
 
 static PyObject *
 stream_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
@@ -647,6 +103,293 @@ stream_dealloc(StreamObject *self)
     Py_DECREF(type);
 }
 
+/* ---- set-up ---- */
+
+static int
+stream_size_option(PyObject *value, Py_ssize_t absent, Py_ssize_t *out)
+{
+    *out = absent;
+    if (value != Py_None) {
+        Py_ssize_t size = PyNumber_AsSsize_t(value, PyExc_OverflowError);
+        if (size == -1 && PyErr_Occurred()) {
+            return -1;
+        }
+        if (size != 0 || absent < 0) {
+            *out = size;
+        }
+    }
+    return 0;
+}
+
+PyDoc_STRVAR(stream_open_doc,
+             "_open($self, socket, core, max_buffer_size, read_chunk_size, max_write_buffer_size, /)\n--\n\n"
+             "Bind the stream to a socket and a LoopCore; called by __init__.");
+
+static PyObject *
+stream_open(StreamObject *self, PyObject *const *args, Py_ssize_t nargs)
+{
+    if (tc_args_check("_open", nargs, 5, 5) < 0) {
+        return NULL;
+    }
+    if (self->core != NULL) {
+        PyErr_SetString(PyExc_RuntimeError, "the stream was initialized already");
+        return NULL;
+    }
+    if (!PyObject_TypeCheck(args[1], self->state->core_type)) {
+        return PyErr_Format(PyExc_TypeError, "expected a LoopCore, got %.200s", Py_TYPE(args[1])->tp_name);
+    }
+    Py_ssize_t max_buffer, chunk, max_write;
+    if (stream_size_option(args[2], TC_STREAM_MAX_BUFFER, &max_buffer) < 0 ||
+        stream_size_option(args[3], TC_STREAM_CHUNK, &chunk) < 0 ||
+        stream_size_option(args[4], -1, &max_write) < 0) {
+        return NULL;
+    }
+    PyObject *number = PyObject_CallMethodNoArgs(args[0], self->state->str_fileno);
+    PyObject *family = number != NULL ? PyObject_GetAttr(args[0], self->state->str_family) : NULL;
+    long fd = number != NULL ? PyLong_AsLong(number) : -1;
+    self->family = family != NULL ? (int)PyLong_AsLong(family) : AF_UNSPEC;
+    Py_XDECREF(number);
+    Py_XDECREF(family);
+    if (PyErr_Occurred()) {
+        return NULL;
+    }
+    /* A chunk near the limit would fail reads that fit. */
+    self->max_buffer_size = max_buffer;
+    self->read_chunk_size = chunk < max_buffer / 2 ? chunk : max_buffer / 2;
+    if (self->read_chunk_size < 1) {
+        self->read_chunk_size = 1;
+    }
+    self->max_write_buffer_size = max_write;
+    Py_XSETREF(self->core, (LoopCore *)Py_NewRef(args[1]));
+    Py_XSETREF(self->socket, Py_NewRef(args[0]));
+    self->watcher.fd = (int)fd;
+    self->closed = false;
+    Py_RETURN_NONE;
+}
+
+/* ---- writing ---- */
+
+static int
+stream_write_object(StreamObject *self, PyObject *data)
+{
+    if (PyBytes_CheckExact(data)) {
+        return tc_stream_write(self, PyBytes_AS_STRING(data), (size_t)PyBytes_GET_SIZE(data), data);
+    }
+    if (PyUnicode_Check(data)) {
+        Py_ssize_t size;
+        const char *text = PyUnicode_AsUTF8AndSize(data, &size);
+        return text != NULL ? tc_stream_write(self, text, (size_t)size, data) : TC_RAISED;
+    }
+    /* Any other buffer is only borrowed: what has to wait is copied, so that the caller may resize it. */
+    Py_buffer view;
+    if (PyObject_GetBuffer(data, &view, PyBUF_SIMPLE) < 0) {
+        return TC_RAISED;
+    }
+    int st = tc_stream_write(self, view.buf, (size_t)view.len, NULL);
+    PyBuffer_Release(&view);
+    return st;
+}
+
+static Py_ssize_t
+stream_data_size(PyObject *data)
+{
+    if (PyBytes_CheckExact(data)) {
+        return PyBytes_GET_SIZE(data);
+    }
+    if (PyUnicode_Check(data)) {
+        Py_ssize_t size;
+        return PyUnicode_AsUTF8AndSize(data, &size) != NULL ? size : -1;
+    }
+    Py_buffer view;
+    if (PyObject_GetBuffer(data, &view, PyBUF_SIMPLE) < 0) {
+        return -1;
+    }
+    Py_ssize_t size = view.len;
+    PyBuffer_Release(&view);
+    return size;
+}
+
+PyDoc_STRVAR(
+    stream_write_doc,
+    "write($self, data, callback=None)\n--\n\n"
+    "Send bytes (or another buffer; str is encoded as UTF-8), now as far as the socket takes them.\n\n"
+    "Returns a Future that is done when they are sent; with a callback None. Raises StreamClosedError, and\n"
+    "StreamBufferFullError beyond max_write_buffer_size.");
+
+static PyObject *
+stream_write(StreamObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+{
+    tc_state *state = self->state;
+    PyObject *const names[] = {state->str_data, state->str_callback};
+    PyObject *v[2];
+    if (tc_stream_check_ready(self) < 0 || tc_args_parse("write", args, nargs, kwnames, names, 2, 1, v) < 0) {
+        return NULL;
+    }
+    if (self->closed) {
+        tc_stream_raise_closed(self);
+        return NULL;
+    }
+    if (self->max_write_buffer_size >= 0) {
+        Py_ssize_t size = stream_data_size(v[0]);
+        if (size < 0) {
+            return NULL;
+        }
+        if ((size_t)size + tc_stream_unsent(self) > (size_t)self->max_write_buffer_size) {
+            PyObject *cls = tc_face(state, StreamBufferFullError, "tornado_c.iostream");
+            if (cls != NULL) {
+                PyErr_SetString(cls, "Reached maximum write buffer size");
+            }
+            return NULL;
+        }
+    }
+    if (stream_write_object(self, v[0]) == TC_RAISED) {
+        return NULL;
+    }
+    if (self->closed) {
+        /* The peer is gone: a Future says so, a callback is never called. */
+        if (tc_arg_or_null(v[1]) != NULL) {
+            Py_RETURN_NONE;
+        }
+        PyObject *exc = tc_stream_closed_error(self);
+        PyObject *future = exc != NULL ? tc_core_future(self->core) : NULL;
+        if (future != NULL) {
+            tc_future_fail_quietly(state, future, exc);
+        }
+        Py_XDECREF(exc);
+        return future;
+    }
+    return tc_stream_wait_written(self, tc_arg_or_null(v[1]));
+}
+
+/* ---- closing and state ---- */
+
+PyDoc_STRVAR(
+    stream_close_doc,
+    "close($self, exc_info=False)\n--\n\n"
+    "Close the stream; what is pending fails with StreamClosedError.\n\n"
+    "exc_info: an exception, a sys.exc_info() tuple or True (the one being handled) becomes `error`.");
+
+/* The exception that close()'s argument stands for: new reference, or NULL for none. */
+static PyObject *
+stream_exc_info(StreamObject *self, PyObject *exc_info)
+{
+    if (PyExceptionInstance_Check(exc_info)) {
+        return Py_NewRef(exc_info);
+    }
+    if (PyTuple_Check(exc_info)) {
+        PyObject *exc = PyTuple_GET_SIZE(exc_info) == 3 ? PyTuple_GET_ITEM(exc_info, 1) : Py_None;
+        return exc != Py_None ? Py_NewRef(exc) : NULL;
+    }
+    if (PyObject_IsTrue(exc_info) == 1) {
+        PyObject *type, *value, *traceback;
+        PyErr_GetExcInfo(&type, &value, &traceback);
+        Py_XDECREF(type);
+        Py_XDECREF(traceback);
+        if (value == Py_None) {
+            Py_CLEAR(value);
+        }
+        return value;
+    }
+    return NULL;
+}
+
+static PyObject *
+stream_close(StreamObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+{
+    PyObject *const names[] = {self->state->str_exc_info};
+    PyObject *v[1];
+    if (tc_args_parse("close", args, nargs, kwnames, names, 1, 0, v) < 0) {
+        return NULL;
+    }
+    if (self->core == NULL) {
+        Py_RETURN_NONE;
+    }
+    PyObject *exc = v[0] != NULL ? stream_exc_info(self, v[0]) : NULL;
+    if (exc == NULL && PyErr_Occurred()) {
+        return NULL;
+    }
+    int st = tc_stream_close(self, exc);
+    Py_XDECREF(exc);
+    if (st == TC_RAISED) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(
+    stream_set_close_callback_doc,
+    "set_close_callback($self, callback)\n--\n\n"
+    "Call callback() when the stream is closed, after callbacks that wait already. None takes it back.");
+
+static PyObject *
+stream_set_close_callback(StreamObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+{
+    PyObject *const names[] = {self->state->str_callback};
+    PyObject *callback;
+    if (tc_args_parse("set_close_callback", args, nargs, kwnames, names, 1, 1, &callback) < 0) {
+        return NULL;
+    }
+    if (tc_stream_check_ready(self) < 0) {
+        return NULL;
+    }
+    callback = tc_arg_or_null(callback);
+    PyObject *context = callback != NULL ? PyContext_CopyCurrent() : NULL;
+    if (callback != NULL && context == NULL) {
+        return NULL;
+    }
+    Py_XSETREF(self->close_callback, Py_XNewRef(callback));
+    Py_XSETREF(self->close_context, context);
+    if (tc_stream_update(self) < 0) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+stream_reading(StreamObject *self, PyObject *unused)
+{
+    return PyBool_FromLong(tc_stream_is_reading(self));
+}
+
+static PyObject *
+stream_writing(StreamObject *self, PyObject *unused)
+{
+    return PyBool_FromLong(!self->closed && tc_stream_unsent(self) > 0);
+}
+
+static PyObject *
+stream_closed(StreamObject *self, PyObject *unused)
+{
+    return PyBool_FromLong(self->closed);
+}
+
+PyDoc_STRVAR(stream_set_nodelay_doc, "set_nodelay($self, value)\n--\n\n"
+                                     "Turn TCP_NODELAY on or off; nothing happens on other sockets.");
+
+static PyObject *
+stream_set_nodelay(StreamObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+{
+    PyObject *const names[] = {self->state->str_value};
+    PyObject *value;
+    if (tc_args_parse("set_nodelay", args, nargs, kwnames, names, 1, 1, &value) < 0) {
+        return NULL;
+    }
+    int on = PyObject_IsTrue(value);
+    if (on < 0 || tc_stream_set_nodelay(self, on) < 0) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(stream_fileno_doc,
+             "fileno($self, /)\n--\n\nThe socket object that the stream works on; None once closed.");
+
+static PyObject *
+stream_fileno(StreamObject *self, PyObject *unused)
+{
+    return tc_stream_socket(self);
+}
+
 /* ---- attributes ---- */
 
 static PyObject *
@@ -718,18 +461,51 @@ static PyMemberDef stream_members[] = {
 #define FASTCALL(f) (PyCFunction)(void (*)(void))(f)
 #define KEYWORDS (METH_FASTCALL | METH_KEYWORDS)
 
+PyDoc_STRVAR(stream_read_until_doc, "read_until($self, delimiter, max_bytes=None, callback=None)\n--\n\n"
+                                    "Read up to and including the delimiter (bytes).\n\n"
+                                    "Returns a Future of the bytes; with a callback (also as second "
+                                    "argument) None. The stream is closed if the\n"
+                                    "delimiter is not found within max_bytes. Raises StreamClosedError.");
+
+PyDoc_STRVAR(stream_read_until_regex_doc,
+             "read_until_regex($self, regex, max_bytes=None, callback=None)\n--\n\n"
+             "Read up to the end of the first match of a regular expression (bytes).\n\n"
+             "Returns and raises as read_until.");
+
+PyDoc_STRVAR(stream_read_bytes_doc,
+             "read_bytes($self, num_bytes, callback=None, streaming_callback=None, partial=False)\n--\n\n"
+             "Read a number of bytes; with partial, as soon as there are any, at most that many.\n\n"
+             "Returns a Future of the bytes; with a callback None. streaming_callback gets the bytes as they "
+             "come. The second\n"
+             "positional argument is `partial` unless it is callable. Raises StreamClosedError.");
+
+PyDoc_STRVAR(
+    stream_read_until_close_doc,
+    "read_until_close($self, callback=None, streaming_callback=None)\n--\n\n"
+    "Read everything until the peer closes; at most max_buffer_size bytes.\n\n"
+    "Returns a Future of the bytes; with a callback None. streaming_callback gets the bytes as they come.");
+
+PyDoc_STRVAR(stream_connect_doc, "connect($self, address, callback=None, server_hostname=None)\n--\n\n"
+                                 "Connect the socket to an address in the form of its family.\n\n"
+                                 "Returns a Future of this stream, which fails with StreamClosedError; with "
+                                 "a callback None, and the close\n"
+                                 "callback tells of a failure. A str as second argument is server_hostname.");
+
 static PyMethodDef stream_methods[] = {
-    {"read_until", FASTCALL(stream_read_until), KEYWORDS, stream_read_until_doc},
-    {"read_until_regex", FASTCALL(stream_read_until_regex), KEYWORDS, stream_read_until_regex_doc},
-    {"read_bytes", FASTCALL(stream_read_bytes), KEYWORDS, stream_read_bytes_doc},
-    {"read_until_close", FASTCALL(stream_read_until_close), KEYWORDS, stream_read_until_close_doc},
+    {"read_until", FASTCALL(tc_iostream_read_until), KEYWORDS, stream_read_until_doc},
+    {"read_until_regex", FASTCALL(tc_iostream_read_until_regex), KEYWORDS, stream_read_until_regex_doc},
+    {"read_bytes", FASTCALL(tc_iostream_read_bytes), KEYWORDS, stream_read_bytes_doc},
+    {"read_until_close", FASTCALL(tc_iostream_read_until_close), KEYWORDS, stream_read_until_close_doc},
     {"write", FASTCALL(stream_write), KEYWORDS, stream_write_doc},
-    {"connect", FASTCALL(stream_connect), KEYWORDS, stream_connect_doc},
+    {"connect", FASTCALL(tc_iostream_connect), KEYWORDS, stream_connect_doc},
     {"close", FASTCALL(stream_close), KEYWORDS, stream_close_doc},
     {"set_close_callback", FASTCALL(stream_set_close_callback), KEYWORDS, stream_set_close_callback_doc},
-    {"reading", (PyCFunction)stream_reading, METH_NOARGS, "reading($self, /)\n--\n\nWhether a read is pending."},
-    {"writing", (PyCFunction)stream_writing, METH_NOARGS, "writing($self, /)\n--\n\nWhether bytes wait to be sent."},
-    {"closed", (PyCFunction)stream_closed, METH_NOARGS, "closed($self, /)\n--\n\nWhether the stream is closed."},
+    {"reading", (PyCFunction)stream_reading, METH_NOARGS,
+     "reading($self, /)\n--\n\nWhether a read is pending."},
+    {"writing", (PyCFunction)stream_writing, METH_NOARGS,
+     "writing($self, /)\n--\n\nWhether bytes wait to be sent."},
+    {"closed", (PyCFunction)stream_closed, METH_NOARGS,
+     "closed($self, /)\n--\n\nWhether the stream is closed."},
     {"set_nodelay", FASTCALL(stream_set_nodelay), KEYWORDS, stream_set_nodelay_doc},
     {"fileno", (PyCFunction)stream_fileno, METH_NOARGS, stream_fileno_doc},
     {"_open", FASTCALL(stream_open), METH_FASTCALL, stream_open_doc},

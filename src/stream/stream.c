@@ -1,11 +1,9 @@
-/* A stream's life: made over a socket, told of events by its watcher, closed once. Runs Python in events and in close. */
+/* A stream's life: made over a socket, told of events by its watcher, closed once. Runs Python in events and
+ * in close. */
 #include "stream/stream.h"
 
 #include "base/raise.h"
 
-#include <fcntl.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -26,7 +24,8 @@ wanted_events(const StreamObject *self)
         if (!self->paused || self->buf_len == 0) {
             events |= TC_READ;
         }
-    } else if (tc_stream_is_reading(self) || (self->close_callback != NULL && self->buf_len == 0)) {
+    }
+    else if (tc_stream_is_reading(self) || (self->close_callback != NULL && self->buf_len == 0)) {
         events |= TC_READ;
     }
     return events;
@@ -69,7 +68,8 @@ tc_stream_update(StreamObject *self)
     }
     if (interest && self->watcher.owner == NULL) {
         self->watcher.owner = Py_NewRef((PyObject *)self);
-    } else if (!interest && self->watcher.owner != NULL) {
+    }
+    else if (!interest && self->watcher.owner != NULL) {
         /* Callers hold a reference of their own. */
         self->watcher.owner = NULL;
         Py_DECREF(self);
@@ -79,8 +79,9 @@ tc_stream_update(StreamObject *self)
 
 /* ---- events ---- */
 
-/* A watched descriptor reports an error or a hang-up, which cannot be masked. A native consumer learns of it at once. Python may come
- * to read what the peer sent before it left, so without a reader the descriptor is only no longer watched. */
+/* A watched descriptor reports an error or a hang-up, which cannot be masked. A native consumer learns of it
+ * at once. Python may come to read what the peer sent before it left, so without a reader the descriptor is
+ * only no longer watched. */
 static int
 event_hangup(StreamObject *self, bool reader)
 {
@@ -96,56 +97,10 @@ event_hangup(StreamObject *self, bool reader)
     return err != 0 ? tc_stream_close_errno(self, err) : tc_stream_close(self, NULL);
 }
 
-/* As Tornado words it, with the error's name: ECONNREFUSED. */
-static void
-log_connect_error(StreamObject *self, int err)
-{
-    PyObject *number = PyLong_FromLong(err);
-    PyObject *name = number != NULL ? PyObject_GetItem(self->state->errno_names, number) : NULL;
-    if (name == NULL) {
-        PyErr_Clear();
-        name = Py_XNewRef(number);
-    }
-    if (name != NULL) {
-        tc_log(self->state, "general", "warning", "Connect error on fd %d: %S", self->watcher.fd, name);
-    }
-    Py_XDECREF(name);
-    Py_XDECREF(number);
-}
-
-static int
-event_connected(StreamObject *self)
-{
-    int err = 0;
-    socklen_t size = sizeof(err);
-    if (getsockopt(self->watcher.fd, SOL_SOCKET, SO_ERROR, &err, &size) < 0) {
-        err = errno;
-    }
-    if (err != 0) {
-        if (self->connect_future == NULL) {
-            log_connect_error(self, err);
-        }
-        return tc_stream_close_errno(self, err);
-    }
-    self->connecting = false;
-    PyObject *future = self->connect_future, *callback = self->connect_callback, *context = self->connect_context;
-    self->connect_future = self->connect_callback = self->connect_context = NULL;
-    int st = TC_OK;
-    if (future != NULL) {
-        tc_future_resolve(self->state, future, (PyObject *)self);
-    } else if (callback != NULL && tc_stream_call(self, callback, NULL, context) < 0) {
-        st = TC_RAISED;
-    }
-    Py_XDECREF(future);
-    Py_XDECREF(callback);
-    Py_XDECREF(context);
-    return st == TC_OK ? tc_stream_writable(self) : st;
-}
-
 static int
 event_handle(StreamObject *self, unsigned events)
 {
-    if (self->connecting && event_connected(self) == TC_RAISED) {
+    if (self->connecting && tc_stream_connected(self) == TC_RAISED) {
         return TC_RAISED;
     }
     bool reader = (self->consumer != NULL && !self->paused) || tc_stream_is_reading(self);
@@ -173,7 +128,8 @@ event_end(StreamObject *self, bool corked, int st)
     PyObject *raised = st == TC_RAISED ? PyErr_GetRaisedException() : NULL;
     if (corked && tc_stream_uncork(self) == TC_RAISED) {
         st = TC_RAISED;
-    } else if (raised == NULL && tc_stream_update(self) < 0) {
+    }
+    else if (raised == NULL && tc_stream_update(self) < 0) {
         st = TC_RAISED;
     }
     if (raised != NULL) {
@@ -261,8 +217,8 @@ tc_stream_resume(StreamObject *self)
 
 /* ---- user callbacks ---- */
 
-/* args: stream, callback[, data]. What a queued user callback's handle calls: an exception closes the stream and goes on to
- * the loop, as in Tornado 4. */
+/* args: stream, callback[, data]. What a queued user callback's handle calls: an exception closes the stream
+ * and goes on to the loop, as in Tornado 4. */
 static PyObject *
 run_user_callback(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
 {
@@ -338,7 +294,9 @@ tc_stream_maybe_run_close_callback(StreamObject *self)
     }
     PyObject *callback = self->close_callback, *context = self->close_context;
     self->close_callback = self->close_context = NULL;
-    int st = self->core->closed ? TC_OK : tc_stream_call(self, callback, NULL, context) < 0 ? TC_RAISED : TC_OK;
+    int st = self->core->closed                                  ? TC_OK
+             : tc_stream_call(self, callback, NULL, context) < 0 ? TC_RAISED
+                                                                 : TC_OK;
     Py_DECREF(callback);
     Py_XDECREF(context);
     return st;
@@ -442,50 +400,7 @@ tc_stream_close_errno(StreamObject *self, int err)
     return st;
 }
 
-/* ---- sockets ---- */
-
-PyObject *
-tc_stream_socket(StreamObject *self)
-{
-    if (self->socket == NULL) {
-        if (self->watcher.fd < 0) {
-            Py_RETURN_NONE;
-        }
-        PyObject *fd = PyLong_FromLong(self->watcher.fd);
-        PyObject *args[2] = {NULL, fd};
-        self->socket = fd == NULL ? NULL
-                                  : PyObject_Vectorcall(self->state->socket_class, args + 1,
-                                                        0 | PY_VECTORCALL_ARGUMENTS_OFFSET, self->state->kw_fileno);
-        Py_XDECREF(fd);
-        if (self->socket == NULL) {
-            return NULL;
-        }
-        PyObject *done = PyObject_CallMethodOneArg(self->socket, self->state->str_setblocking, Py_False);
-        if (done == NULL) {
-            return NULL;
-        }
-        Py_DECREF(done);
-    }
-    return Py_NewRef(self->socket);
-}
-
-int
-tc_stream_set_nodelay(StreamObject *self, bool on)
-{
-    if (self->closed || self->nodelay == on || (self->family != AF_INET && self->family != AF_INET6)) {
-        return 0;
-    }
-    int value = on;
-    if (setsockopt(self->watcher.fd, IPPROTO_TCP, TCP_NODELAY, &value, sizeof(value)) < 0) {
-        if (errno == EINVAL || errno == ECONNRESET || errno == EPIPE) {
-            return 0; /* the peer is gone, which the next read tells */
-        }
-        PyErr_SetFromErrno(PyExc_OSError);
-        return -1;
-    }
-    self->nodelay = on;
-    return 0;
-}
+/* ---- making ---- */
 
 StreamObject *
 tc_stream_from_fd(PyTypeObject *type, LoopCore *core, int fd, int family)

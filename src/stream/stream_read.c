@@ -1,5 +1,5 @@
-/* The receiving half of a stream: one recv for each event into the loop's scratch buffer, delivery to the consumer or to the
- * pending read, and the bytes that stay over. Runs Python: consumers, Futures, close. */
+/* The receiving half of a stream: one recv for each event into the loop's scratch buffer, delivery to the
+ * consumer or to the pending read, and the bytes that stay over. Runs Python: consumers, Futures, close. */
 #define _GNU_SOURCE
 #include "stream/stream.h"
 
@@ -31,7 +31,8 @@ buffer_room(StreamObject *self, size_t size)
     }
     if (self->buf_off > 0 && self->buf_cap - self->buf_len >= size && self->buf_off >= self->buf_len) {
         memcpy(self->buf, self->buf + self->buf_off, self->buf_len);
-    } else {
+    }
+    else {
         size_t cap = self->buf_len + size;
         if (cap < self->buf_cap * 2) {
             cap = self->buf_cap * 2;
@@ -96,7 +97,7 @@ tc_read_clear(tc_read *read)
     Py_CLEAR(read->context);
 }
 
-#define FIND_MORE (-1)        /* not satisfied yet */
+#define FIND_MORE (-1) /* not satisfied yet */
 #define FIND_UNSATISFIABLE (-2)
 #define FIND_RAISED (-3)
 
@@ -180,9 +181,12 @@ read_finish(StreamObject *self, const char *data, size_t size)
     int st = TC_OK;
     if (bytes == NULL) {
         st = TC_RAISED;
-    } else if (done.future != NULL) {
-        tc_future_resolve(self->state, done.future, bytes); /* cancelled: the bytes are lost, as Tornado loses them */
-    } else if (done.callback != NULL && tc_stream_call(self, done.callback, bytes, done.context) < 0) {
+    }
+    else if (done.future != NULL) {
+        tc_future_resolve(self->state, done.future,
+                          bytes); /* cancelled: the bytes are lost, as Tornado loses them */
+    }
+    else if (done.callback != NULL && tc_stream_call(self, done.callback, bytes, done.context) < 0) {
         st = TC_RAISED;
     }
     Py_XDECREF(bytes);
@@ -295,7 +299,8 @@ tc_stream_offer_buffered(StreamObject *self)
     }
     size_t used;
     self->reading_event = true;
-    /* A consumer's answer may let Python write to this stream, never append to its read buffer: reading_event holds that off. */
+    /* A consumer's answer may let Python write to this stream, never append to its read buffer: reading_event
+     * holds that off. */
     int st = deliver(self, buffered(self), self->buf_len, &used);
     self->reading_event = false;
     if (used > 0) {
@@ -335,7 +340,8 @@ read_chunk(const StreamObject *self)
     return self->read_chunk_size > 0 ? (size_t)self->read_chunk_size : TC_STREAM_CHUNK;
 }
 
-/* One recv behind what is buffered. Bytes received; 0 when there is nothing now or the stream was closed; TC_RAISED as -1. */
+/* One recv behind what is buffered. Bytes received; 0 when there is nothing now or the stream was closed;
+ * TC_RAISED as -1. */
 static Py_ssize_t
 receive_to_buffer(StreamObject *self)
 {
@@ -381,10 +387,12 @@ receive_and_deliver(StreamObject *self)
         if (st == TC_OK) {
             st = buffer_append(self, scratch + used, (size_t)n - used);
         }
-    } else if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)) {
+    }
+    else if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)) {
         self->drained_socket = true;
         n = 0;
-    } else {
+    }
+    else {
         st = read_ended(self, n < 0 ? errno : 0);
         n = 0;
     }
@@ -414,7 +422,8 @@ tc_stream_readable(StreamObject *self)
             if (n > 0 && tc_stream_is_reading(self) && tc_stream_offer_buffered(self) == TC_RAISED) {
                 return TC_RAISED;
             }
-        } else {
+        }
+        else {
             n = receive_to_buffer(self);
             if (n > 0 && tc_stream_offer_buffered(self) == TC_RAISED) {
                 return TC_RAISED;
@@ -443,7 +452,8 @@ read_check_free(StreamObject *self)
     }
     if (self->closed) {
         tc_stream_raise_closed(self);
-    } else {
+    }
+    else {
         PyErr_SetString(PyExc_AssertionError, "Already reading");
     }
     return -1;
@@ -471,7 +481,8 @@ tc_stream_start_read(StreamObject *self, const tc_read *request, PyObject *callb
     }
     PyObject *answer = Py_NewRef(read->future != NULL ? read->future : Py_None);
     int st = TC_OK;
-    /* Inside a delivery the bytes behind it are not in the buffer yet: the event goes on with this read afterwards. */
+    /* Inside a delivery the bytes behind it are not in the buffer yet: the event goes on with this read
+     * afterwards. */
     bool now = !self->reading_event;
     if (now && (self->buf_len > 0 || (read->kind == TC_READ_BYTES && read->target == 0))) {
         size_t used;
@@ -484,12 +495,14 @@ tc_stream_start_read(StreamObject *self, const tc_read *request, PyObject *callb
         if (self->closed) {
             if (read->kind == TC_READ_CLOSE) {
                 st = read_finish(self, NULL, 0);
-            } else {
+            }
+            else {
                 tc_read_clear(read);
                 tc_stream_raise_closed(self);
                 st = TC_RAISED;
             }
-        } else if (now && !self->drained_socket && !self->connecting) {
+        }
+        else if (now && !self->drained_socket && !self->connecting) {
             st = tc_stream_readable(self);
         }
     }
@@ -506,7 +519,8 @@ tc_stream_start_read(StreamObject *self, const tc_read *request, PyObject *callb
     return answer;
 }
 
-/* The stream is closing: a read that can be satisfied is, as is read_until_close after a regular end; the rest fails. */
+/* The stream is closing: a read that can be satisfied is, as is read_until_close after a regular end; the
+ * rest fails. */
 void
 tc_stream_read_closed(StreamObject *self, PyObject *exc)
 {
@@ -526,7 +540,8 @@ tc_stream_read_closed(StreamObject *self, PyObject *exc)
             }
             return;
         }
-    } else if (size > 0 && read->streaming == NULL) {
+    }
+    else if (size > 0 && read->streaming == NULL) {
         Py_ssize_t n = read_find(self, buffered(self), size);
         if (n == FIND_RAISED) {
             PyErr_Clear();

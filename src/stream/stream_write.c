@@ -1,8 +1,8 @@
 /* The sending half of a stream: corked output, the write queue, and those who wait for it.
  *
- * Output of one event of ours is joined in the loop's scratch buffer and leaves with one send when the event's handling ends; a large piece
- * goes out at once behind what is corked, by reference. What the socket does not take is queued. Runs Python only
- * through Futures, callbacks and close. */
+ * Output of one event of ours is joined in the loop's scratch buffer and leaves with one send when the
+ * event's handling ends; a large piece goes out at once behind what is corked, by reference. What the socket
+ * does not take is queued. Runs Python only through Futures, callbacks and close. */
 #include "stream/stream.h"
 
 #include <sys/socket.h>
@@ -41,7 +41,8 @@ writes_append(StreamObject *self, PyObject *owner, const char *data, size_t size
             memmove(w->pieces, w->pieces + w->first, (w->count - w->first) * sizeof(tc_piece));
             w->count -= w->first;
             w->first = 0;
-        } else {
+        }
+        else {
             size_t cap = w->cap != 0 ? w->cap * 2 : 4;
             tc_piece *pieces = PyMem_Realloc(w->pieces, cap * sizeof(tc_piece));
             if (pieces == NULL) {
@@ -164,7 +165,8 @@ waiter_tell(StreamObject *self, tc_write_waiter waiter) /* steals what it holds 
     int st = TC_OK;
     if (waiter.future != NULL) {
         tc_future_resolve(self->state, waiter.future, Py_None);
-    } else if (tc_stream_call(self, waiter.callback, NULL, waiter.context) < 0) {
+    }
+    else if (tc_stream_call(self, waiter.callback, NULL, waiter.context) < 0) {
         st = TC_RAISED;
     }
     waiter_free(&waiter);
@@ -283,7 +285,8 @@ send_vector(StreamObject *self, struct iovec *iov, int count)
     ssize_t sent;
     if (count == 1) {
         sent = send(self->watcher.fd, iov[0].iov_base, iov[0].iov_len, MSG_NOSIGNAL);
-    } else {
+    }
+    else {
         struct msghdr message = {.msg_iov = iov, .msg_iovlen = (size_t)count};
         sent = sendmsg(self->watcher.fd, &message, MSG_NOSIGNAL);
     }
@@ -336,7 +339,8 @@ tc_stream_writable(StreamObject *self)
 
 /* Sends two runs of bytes (either may be empty) ahead of an empty queue and queues what is left. */
 static int
-send_or_queue(StreamObject *self, const char *head, size_t head_size, const char *data, size_t size, PyObject *owner)
+send_or_queue(StreamObject *self, const char *head, size_t head_size, const char *data, size_t size,
+              PyObject *owner)
 {
     size_t sent = 0;
     if (!self->connecting && !writes_pending(self)) {
@@ -365,7 +369,8 @@ send_or_queue(StreamObject *self, const char *head, size_t head_size, const char
             return TC_RAISED;
         }
         sent = 0;
-    } else {
+    }
+    else {
         sent -= head_size;
     }
     if (sent < size && writes_queue(self, data + sent, size - sent, owner) == TC_RAISED) {

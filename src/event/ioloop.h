@@ -1,0 +1,53 @@
+/* IOLoopObject, and how its callbacks are packed into calls of the core (ioloop_call.c) and run
+ * (ioloop_run.c). */
+#ifndef TC_IOLOOP_H
+#define TC_IOLOOP_H
+
+#include "event/core.h"
+
+typedef struct {
+    PyObject_HEAD tc_state *state; /* borrowed */
+    LoopCore *core;                /* NULL until initialize() */
+} IOLoopObject;
+
+/* ---- ioloop_call.c ---- */
+
+/* The call that a handle is to make: ioloop_run(self, callback, *args), or a bound _run_callback where a
+ * subclass has its own. */
+typedef struct {
+    PyObject *callback;
+    PyObject *small[8];
+    PyObject **args;
+    Py_ssize_t nargs;
+    PyObject *owned; /* a partial made for keyword arguments, or a bound method */
+} tc_ioloop_call;
+
+/* 0, or -1 with an exception and nothing to free. All but a partial for keyword arguments is borrowed. */
+int tc_ioloop_call_init(IOLoopObject *self, tc_ioloop_call *call, PyObject *const *args, Py_ssize_t nargs,
+                        PyObject *kwnames);
+void tc_ioloop_call_free(tc_ioloop_call *call);
+
+/* A call whose own leading parameters may be given by keyword, with the callback's keywords behind them. */
+typedef struct {
+    PyObject *const *args;
+    Py_ssize_t nargs;
+    PyObject *kwnames;   /* what is left for the callback, or NULL */
+    PyObject **memory;   /* for args, where they had to be rearranged */
+    PyObject *own_names; /* for kwnames */
+} tc_ioloop_bound;
+
+/* Moves the missing ones of the `count` leading parameters from the keywords into place. 0, or -1 with a
+ * TypeError and nothing to free. */
+int tc_ioloop_bind(const char *method, PyObject *const *names, Py_ssize_t count, PyObject *const *args,
+                   Py_ssize_t nargs, PyObject *kwnames, tc_ioloop_bound *bound);
+void tc_ioloop_bound_free(tc_ioloop_bound *bound);
+
+/* ---- ioloop_run.c ---- */
+
+/* args: the IOLoop, the callback, its arguments. What a queued callback's handle calls. */
+PyObject *tc_ioloop_run(PyObject *module, PyObject *const *args, Py_ssize_t nargs);
+
+/* Makes the function object of tc_ioloop_run, for the module's state. */
+int tc_ioloop_init_run(tc_state *state);
+
+#endif

@@ -1,0 +1,117 @@
+/* call_soon and its kin, the methods of LoopCore by which Python schedules calls. The work is done in core.c;
+ * here are the arguments, and debug mode's checks. Only call_soon_threadsafe may be called from other
+ * threads. */
+#include "event/loop_parts.h"
+
+/* Debug mode checks the callback and, but for the thread-safe call, the thread. */
+static int
+call_debug_checks(LoopCore *core, PyObject *callback, PyObject *name, bool check_thread)
+{
+    if (check_thread) {
+        PyObject *result = PyObject_CallMethodNoArgs((PyObject *)core, core->state->str__check_thread);
+        if (result == NULL) {
+            return -1;
+        }
+        Py_DECREF(result);
+    }
+    PyObject *args[4] = {NULL, (PyObject *)core, callback, name};
+    PyObject *result = PyObject_VectorcallMethod(core->state->str__check_callback, args + 1,
+                                                 3 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
+    Py_XDECREF(result);
+    return result != NULL ? 0 : -1;
+}
+
+/* The one keyword that the call_* methods take. */
+static int
+call_context_argument(const char *name, LoopCore *core, PyObject *const *args, Py_ssize_t nargs,
+                      PyObject *kwnames, PyObject **context)
+{
+    *context = NULL;
+    Py_ssize_t nkw = kwnames != NULL ? PyTuple_GET_SIZE(kwnames) : 0;
+    for (Py_ssize_t i = 0; i < nkw; i++) {
+        PyObject *key = PyTuple_GET_ITEM(kwnames, i);
+        if (key != core->state->str_context && PyUnicode_Compare(key, core->state->str_context) != 0) {
+            PyErr_Format(PyExc_TypeError, "%s() got an unexpected keyword argument '%U'", name, key);
+            return -1;
+        }
+        *context = args[nargs + i];
+    }
+    return 0;
+}
+
+static int
+call_check_count(const char *name, Py_ssize_t nargs, Py_ssize_t required)
+{
+    if (nargs < required) {
+        PyErr_Format(PyExc_TypeError, "%s() missing %zd required positional argument%s", name,
+                     required - nargs, required - nargs == 1 ? "" : "s");
+        return -1;
+    }
+    return 0;
+}
+
+PyObject *
+tc_loop_call_soon(LoopCore *core, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+{
+    PyObject *context;
+    if (call_check_count("call_soon", nargs, 1) < 0 ||
+        call_context_argument("call_soon", core, args, nargs, kwnames, &context) < 0) {
+        return NULL;
+    }
+    if (TC_UNLIKELY(core->debug) && !core->closed &&
+        call_debug_checks(core, args[0], core->state->str_call_soon, true) < 0) {
+        return NULL;
+    }
+    return tc_core_call_soon(core, args[0], args + 1, nargs - 1, context);
+}
+
+PyObject *
+tc_loop_call_soon_threadsafe(LoopCore *core, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+{
+    PyObject *context;
+    if (call_check_count("call_soon_threadsafe", nargs, 1) < 0 ||
+        call_context_argument("call_soon_threadsafe", core, args, nargs, kwnames, &context) < 0) {
+        return NULL;
+    }
+    if (TC_UNLIKELY(core->debug) && !core->closed &&
+        call_debug_checks(core, args[0], core->state->str_call_soon_threadsafe, false) < 0) {
+        return NULL;
+    }
+    return tc_core_call_soon_threadsafe(core, args[0], args + 1, nargs - 1, context);
+}
+
+static PyObject *
+call_at_time(LoopCore *core, const char *name, PyObject *str_name, double base, PyObject *const *args,
+             Py_ssize_t nargs, PyObject *kwnames)
+{
+    PyObject *context;
+    if (call_check_count(name, nargs, 2) < 0 ||
+        call_context_argument(name, core, args, nargs, kwnames, &context) < 0) {
+        return NULL;
+    }
+    if (args[0] == Py_None) {
+        PyErr_SetString(PyExc_TypeError, base != 0.0 ? "delay must not be None" : "when cannot be None");
+        return NULL;
+    }
+    double when = PyFloat_AsDouble(args[0]);
+    if (when == -1.0 && PyErr_Occurred()) {
+        return NULL;
+    }
+    if (TC_UNLIKELY(core->debug) && !core->closed && call_debug_checks(core, args[1], str_name, true) < 0) {
+        return NULL;
+    }
+    return tc_core_call_at(core, base + when, args[1], args + 2, nargs - 2, context);
+}
+
+PyObject *
+tc_loop_call_later(LoopCore *core, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+{
+    return call_at_time(core, "call_later", core->state->str_call_later, tc_core_time(core), args, nargs,
+                        kwnames);
+}
+
+PyObject *
+tc_loop_call_at(LoopCore *core, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+{
+    return call_at_time(core, "call_at", core->state->str_call_at, 0.0, args, nargs, kwnames);
+}

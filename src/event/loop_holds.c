@@ -1,0 +1,91 @@
+/* What a LoopCore holds: handles and timers that are queued, native work that was put off, owners of
+ * registrations. The collector visits it, closing and clearing the loop drop it. Dropping may run Python
+ * (finalizers). */
+#include "event/loop_parts.h"
+
+int
+tc_core_traverse(LoopCore *core, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(core));
+    for (size_t i = 0; i < core->ready.size; i++) {
+        Py_VISIT(tc_ready_at(&core->ready, i));
+    }
+    for (size_t i = 0; i < core->timers.size; i++) {
+        PyObject *handle = tc_handle_of_timer(core->timers.items[i]);
+        Py_VISIT(handle);
+    }
+    for (size_t fd = 0; fd < core->poller.slots_cap; fd++) {
+        tc_watcher *watcher = core->poller.slots[fd].watcher;
+        if (watcher != NULL) {
+            Py_VISIT((PyObject *)watcher->owner);
+        }
+    }
+    for (tc_link *link = core->tasks.next; link != NULL && link != &core->tasks; link = link->next) {
+        Py_VISIT(tc_container_of(link, tc_task, link)->owner);
+    }
+    Py_VISIT(core->done_future);
+    Py_VISIT(core->captured);
+    Py_VISIT(core->current_handle);
+    Py_VISIT(core->ioloop);
+    Py_VISIT(core->host);
+    Py_VISIT(core->guest_timer);
+    return tc_fd_traverse(core, visit, arg);
+}
+
+static void
+drop_timers(LoopCore *core)
+{
+    tc_timer *timer;
+    while ((timer = tc_heap_first(&core->timers)) != NULL) {
+        tc_heap_remove(&core->timers, timer);
+        Py_XDECREF(tc_handle_of_timer(timer)); /* the heap's reference; a native timer is only forgotten */
+    }
+    tc_heap_free(&core->timers);
+}
+
+static void
+drop_tasks(LoopCore *core)
+{
+    while (!tc_list_empty(&core->tasks)) {
+        tc_core_cancel_task(tc_container_of(core->tasks.next, tc_task, link));
+    }
+}
+
+/* Streams with interest live through their registration: without the loop there will be no event for them. */
+static void
+drop_watchers(LoopCore *core)
+{
+    for (size_t fd = 0; fd < core->poller.slots_cap; fd++) {
+        tc_watcher *watcher = core->poller.slots[fd].watcher;
+        if (watcher != NULL && watcher->owner != NULL) {
+            PyObject *owner = watcher->owner;
+            tc_poller_remove(&core->poller, watcher);
+            watcher->owner = NULL;
+            Py_DECREF(owner);
+        }
+    }
+    tc_fd_clear(core);
+}
+
+void
+tc_core_drop(LoopCore *core)
+{
+    drop_timers(core);
+    drop_tasks(core);
+    tc_ready_clear(&core->ready);
+    drop_watchers(core);
+    Py_CLEAR(core->done_future);
+}
+
+PyObject *
+tc_loop_owners(LoopCore *core, PyObject *unused)
+{
+    PyObject *list = PyList_New(0);
+    for (size_t fd = 0; list != NULL && fd < core->poller.slots_cap; fd++) {
+        tc_watcher *watcher = core->poller.slots[fd].watcher;
+        if (watcher != NULL && watcher->owner != NULL && PyList_Append(list, watcher->owner) < 0) {
+            Py_CLEAR(list);
+        }
+    }
+    return list;
+}

@@ -1,0 +1,198 @@
+/* One turn of a LoopCore:
+ *
+ *     wait in the kernel -> signals -> native watchers and fd callbacks -> timers -> the handles that were
+ *     ready when the turn began to run them -> native work that was put off
+ *
+ * The GIL is released around a wait that can block, and by time on a loop that never blocks. Called by
+ * loop_type.c
+ * (_run_once, _run_loop) and, for a turn that does not wait, by the seams of guest mode. Runs Python. */
+#include "event/loop_parts.h"
+
+#define GIL_RELEASE_INTERVAL 0.005 /* seconds: CPython's own switch interval */
+
+static double
+turn_timeout(LoopCore *core)
+{
+    if (core->ready.size > 0 || core->stopping || !tc_list_empty(&core->tasks)) {
+        return 0.0;
+    }
+    const tc_timer *first = tc_heap_first(&core->timers);
+    if (first == NULL) {
+        return -1.0;
+    }
+    double when = first->when, left = when - tc_core_time(core);
+    return left > 0.0 ? left : 0.0;
+}
+
+/* 0, or -1 with an exception (an OSError of the poller's own). */
+static int
+turn_wait(LoopCore *core)
+{
+    int st = tc_poller_ensure(&core->poller);
+    if (st == TC_OK) {
+        st = tc_wakeup_ensure(&core->wakeup, &core->poller);
+    }
+    /* A signal's handler that came due while the last turn ran no bytecode must not wait for the next event.
+     */
+    if (PyErr_CheckSignals() < 0) {
+        return -1;
+    }
+    if (st == TC_OK) {
+        double timeout = turn_timeout(core);
+        if (timeout != 0.0 || tc_clock_now() - core->gil_released > GIL_RELEASE_INTERVAL) {
+            core->polling = true;
+            Py_BEGIN_ALLOW_THREADS st = tc_poller_wait(&core->poller, timeout);
+            Py_END_ALLOW_THREADS core->polling = false;
+            core->gil_released = core->now = tc_clock_now();
+        }
+        else {
+            st = tc_poller_wait(&core->poller, timeout);
+            core->now = tc_clock_now();
+        }
+        if (TC_UNLIKELY(core->own_time)) {
+            core->now = tc_core_own_time(core);
+        }
+    }
+    if (st < 0 && st != -EINTR) {
+        errno = -st;
+        PyErr_SetFromErrno(PyExc_OSError);
+        return -1;
+    }
+    return PyErr_CheckSignals();
+}
+
+static int
+turn_dispatch(LoopCore *core)
+{
+    tc_watcher *watcher;
+    unsigned events;
+    while (tc_poller_next(&core->poller, &watcher, &events)) {
+        if (watcher->cb(watcher, events) == TC_RAISED) {
+            return -1;
+        }
+        assert(!PyErr_Occurred());
+    }
+    return 0;
+}
+
+static void
+turn_fire_timers(LoopCore *core)
+{
+    double limit = core->now + core->clock_resolution;
+    tc_timer *timer;
+    while ((timer = tc_heap_first(&core->timers)) != NULL && timer->when < limit) {
+        tc_heap_remove(&core->timers, timer);
+        timer->fire(timer);
+    }
+}
+
+/* Debug mode's log line for a callback that took long. */
+static int
+turn_log_slow(LoopCore *core, PyObject *handle, double seconds)
+{
+    PyObject *took = PyFloat_FromDouble(seconds);
+    if (took == NULL) {
+        return -1;
+    }
+    PyObject *args[4] = {NULL, (PyObject *)core, handle, took};
+    PyObject *done = PyObject_VectorcallMethod(core->state->str__log_slow, args + 1,
+                                               3 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
+    Py_DECREF(took);
+    Py_XDECREF(done);
+    return done != NULL ? 0 : -1;
+}
+
+static int
+turn_run_debug(LoopCore *core, PyObject *handle)
+{
+    Py_XSETREF(core->current_handle, Py_NewRef(handle));
+    double start = tc_clock_now();
+    int status = tc_handle_run(core, handle);
+    double took = tc_clock_now() - start;
+    if (status == 0) {
+        status = turn_log_slow(core, handle, took);
+    }
+    Py_CLEAR(core->current_handle);
+    return status;
+}
+
+static int
+turn_run_ready(LoopCore *core)
+{
+    for (size_t left = core->ready.size; left > 0; left--) {
+        PyObject *handle = tc_ready_pop(&core->ready);
+        if (handle == NULL) {
+            break; /* a callback emptied the queue */
+        }
+        int status = 0;
+        if (!tc_handle_is_cancelled(core, handle)) {
+            status = TC_UNLIKELY(core->debug) ? turn_run_debug(core, handle) : tc_handle_run(core, handle);
+        }
+        Py_DECREF(handle);
+        if (status < 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static int
+turn_run_tasks(LoopCore *core)
+{
+    tc_link tasks;
+    tc_list_init(&tasks);
+    tc_list_splice(&tasks, &core->tasks);
+    int status = 0;
+    while (!tc_list_empty(&tasks)) {
+        tc_task *task = tc_container_of(tasks.next, tc_task, link);
+        PyObject *owner = task->owner;
+        tc_list_unlink(&task->link);
+        task->owner = NULL;
+        int st = task->run(task);
+        Py_XDECREF(owner);
+        if (st == TC_RAISED) {
+            status = -1;
+            break;
+        }
+    }
+    tc_list_splice(&tasks, &core->tasks);
+    tc_list_splice(&core->tasks, &tasks);
+    return status;
+}
+
+/* What the wait has brought, then what is due, ready and put off. */
+static int
+turn_work(LoopCore *core)
+{
+    if (turn_dispatch(core) < 0) {
+        return -1;
+    }
+    turn_fire_timers(core);
+    if (turn_run_ready(core) < 0) {
+        return -1;
+    }
+    return tc_list_empty(&core->tasks) ? 0 : turn_run_tasks(core);
+}
+
+int
+tc_core_turn(LoopCore *core)
+{
+    assert(!PyErr_Occurred());
+    return turn_wait(core) < 0 ? -1 : turn_work(core);
+}
+
+int
+tc_core_turn_now(LoopCore *core)
+{
+    int st = tc_poller_ensure(&core->poller);
+    if (st == TC_OK) {
+        st = tc_poller_wait(&core->poller, 0.0);
+    }
+    core->now = tc_clock_now();
+    if (st < 0 && st != -EINTR) {
+        errno = -st;
+        PyErr_SetFromErrno(PyExc_OSError);
+        return -1;
+    }
+    return turn_work(core);
+}

@@ -1,0 +1,139 @@
+/* IOStream's read methods, in both generations of the interface: a callable as the second positional
+ * argument, or callback=, selects that of 2.x-4.x, where the method returns None and the callback is called
+ * in a later turn. Otherwise a Future is returned. The reading itself is in stream_read.c. Runs Python. */
+#include "base/args.h"
+#include "stream/iostream.h"
+
+/* Delimiters and expressions: bytes, or in the callback interface str, which is encoded as UTF-8. New
+ * reference. */
+static PyObject *
+reads_pattern(PyObject *value, const char *what)
+{
+    if (PyBytes_Check(value)) {
+        return Py_NewRef(value);
+    }
+    if (PyUnicode_Check(value)) {
+        return PyUnicode_AsUTF8String(value);
+    }
+    return PyErr_Format(PyExc_TypeError, "a bytes-like object is required for the %s, not '%.100s'", what,
+                        Py_TYPE(value)->tp_name);
+}
+
+/* Sorts out the second positional argument: a callable is a callback, anything else stays in *other. */
+static void
+reads_split_callback(PyObject **other, PyObject **callback)
+{
+    *callback = tc_arg_or_null(*callback);
+    *other = tc_arg_or_null(*other);
+    if (*other != NULL && *callback == NULL && PyCallable_Check(*other)) {
+        *callback = *other;
+        *other = NULL;
+    }
+}
+
+static int
+reads_max_bytes(PyObject *value, Py_ssize_t *max_bytes)
+{
+    *max_bytes = -1;
+    if (value == NULL) {
+        return 0;
+    }
+    *max_bytes = PyNumber_AsSsize_t(value, PyExc_OverflowError);
+    return *max_bytes == -1 && PyErr_Occurred() ? -1 : 0;
+}
+
+PyObject *
+tc_iostream_read_until(StreamObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+{
+    tc_state *state = self->state;
+    PyObject *const names[] = {state->str_delimiter, state->str_max_bytes, state->str_callback};
+    PyObject *v[3];
+    if (tc_stream_check_ready(self) < 0 ||
+        tc_args_parse("read_until", args, nargs, kwnames, names, 3, 1, v) < 0) {
+        return NULL;
+    }
+    reads_split_callback(&v[1], &v[2]);
+    tc_read request = {.kind = TC_READ_UNTIL};
+    if (reads_max_bytes(v[1], &request.max_bytes) < 0 ||
+        !(request.pattern = reads_pattern(v[0], "delimiter"))) {
+        return NULL;
+    }
+    PyObject *answer = tc_stream_start_read(self, &request, v[2], NULL);
+    Py_DECREF(request.pattern);
+    return answer;
+}
+
+PyObject *
+tc_iostream_read_until_regex(StreamObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+{
+    tc_state *state = self->state;
+    PyObject *const names[] = {state->str_regex, state->str_max_bytes, state->str_callback};
+    PyObject *v[3];
+    if (tc_stream_check_ready(self) < 0 ||
+        tc_args_parse("read_until_regex", args, nargs, kwnames, names, 3, 1, v) < 0) {
+        return NULL;
+    }
+    reads_split_callback(&v[1], &v[2]);
+    tc_read request = {.kind = TC_READ_REGEX};
+    if (reads_max_bytes(v[1], &request.max_bytes) < 0) {
+        return NULL;
+    }
+    PyObject *source = PyUnicode_Check(v[0]) ? PyUnicode_AsUTF8String(v[0]) : Py_NewRef(v[0]);
+    request.pattern = source != NULL ? PyObject_CallOneArg(state->re_compile, source) : NULL;
+    Py_XDECREF(source);
+    if (request.pattern == NULL) {
+        return NULL;
+    }
+    PyObject *answer = tc_stream_start_read(self, &request, v[2], NULL);
+    Py_DECREF(request.pattern);
+    return answer;
+}
+
+PyObject *
+tc_iostream_read_bytes(StreamObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+{
+    tc_state *state = self->state;
+    PyObject *const names[] = {state->str_num_bytes, state->str_callback, state->str_streaming_callback,
+                               state->str_partial};
+    PyObject *v[4];
+    if (tc_stream_check_ready(self) < 0 ||
+        tc_args_parse("read_bytes", args, nargs, kwnames, names, 4, 1, v) < 0) {
+        return NULL;
+    }
+    PyObject *callback = tc_arg_or_null(v[1]);
+    if (callback != NULL && !PyCallable_Check(callback)) {
+        if (v[3] == NULL) {
+            v[3] = callback; /* 6.x: read_bytes(n, partial) */
+        }
+        callback = NULL;
+    }
+    tc_read request = {.kind = TC_READ_BYTES, .max_bytes = -1};
+    if (!PyIndex_Check(v[0])) {
+        return PyErr_Format(PyExc_TypeError, "'%.100s' object cannot be interpreted as an integer",
+                            Py_TYPE(v[0])->tp_name);
+    }
+    request.target = PyNumber_AsSsize_t(v[0], PyExc_OverflowError);
+    int partial = v[3] != NULL ? PyObject_IsTrue(v[3]) : 0;
+    if ((request.target == -1 && PyErr_Occurred()) || partial < 0) {
+        return NULL;
+    }
+    if (request.target < 0) {
+        request.target = 0;
+    }
+    request.partial = partial;
+    return tc_stream_start_read(self, &request, callback, tc_arg_or_null(v[2]));
+}
+
+PyObject *
+tc_iostream_read_until_close(StreamObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+{
+    tc_state *state = self->state;
+    PyObject *const names[] = {state->str_callback, state->str_streaming_callback};
+    PyObject *v[2];
+    if (tc_stream_check_ready(self) < 0 ||
+        tc_args_parse("read_until_close", args, nargs, kwnames, names, 2, 0, v) < 0) {
+        return NULL;
+    }
+    tc_read request = {.kind = TC_READ_CLOSE, .max_bytes = -1};
+    return tc_stream_start_read(self, &request, tc_arg_or_null(v[0]), tc_arg_or_null(v[1]));
+}

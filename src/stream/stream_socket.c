@@ -1,0 +1,205 @@
+/* The socket under a stream: the object made for it when Python asks, its options, and how it is connected.
+ * Runs Python: methods of the socket, close, Futures. */
+#include "base/args.h"
+#include "stream/iostream.h"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+/* ---- the object ---- */
+
+PyObject *
+tc_stream_socket(StreamObject *self)
+{
+    if (self->socket == NULL) {
+        if (self->watcher.fd < 0) {
+            Py_RETURN_NONE;
+        }
+        PyObject *fd = PyLong_FromLong(self->watcher.fd);
+        PyObject *args[2] = {NULL, fd};
+        self->socket = fd == NULL
+                           ? NULL
+                           : PyObject_Vectorcall(self->state->socket_class, args + 1,
+                                                 0 | PY_VECTORCALL_ARGUMENTS_OFFSET, self->state->kw_fileno);
+        Py_XDECREF(fd);
+        if (self->socket == NULL) {
+            return NULL;
+        }
+        PyObject *done = PyObject_CallMethodOneArg(self->socket, self->state->str_setblocking, Py_False);
+        if (done == NULL) {
+            return NULL;
+        }
+        Py_DECREF(done);
+    }
+    return Py_NewRef(self->socket);
+}
+
+int
+tc_stream_set_nodelay(StreamObject *self, bool on)
+{
+    if (self->closed || self->nodelay == on || (self->family != AF_INET && self->family != AF_INET6)) {
+        return 0;
+    }
+    int value = on;
+    if (setsockopt(self->watcher.fd, IPPROTO_TCP, TCP_NODELAY, &value, sizeof(value)) < 0) {
+        if (errno == EINVAL || errno == ECONNRESET || errno == EPIPE) {
+            return 0; /* the peer is gone, which the next read tells */
+        }
+        PyErr_SetFromErrno(PyExc_OSError);
+        return -1;
+    }
+    self->nodelay = on;
+    return 0;
+}
+
+/* A stream whose socket was made by Python may have it closed under it: the number may be somebody else's by
+ * now. 0, or -1 with an OSError (EBADF) after closing the stream. */
+static int
+socket_check(StreamObject *self)
+{
+    if (TC_LIKELY(self->socket == NULL || self->closed)) {
+        return 0;
+    }
+    PyObject *number = PyObject_CallMethodNoArgs(self->socket, self->state->str_fileno);
+    long fd = number != NULL ? PyLong_AsLong(number) : -1;
+    Py_XDECREF(number);
+    if (fd == self->watcher.fd) {
+        return 0;
+    }
+    PyErr_Clear();
+    PyObject *exc = tc_oserror_new(EBADF);
+    if (exc == NULL) {
+        return -1;
+    }
+    tc_core_unwatch(self->core, &self->watcher);
+    self->watcher.fd = -1;
+    if (tc_stream_close(self, exc) != TC_RAISED) {
+        PyErr_SetObject((PyObject *)Py_TYPE(exc), exc);
+    }
+    Py_DECREF(exc);
+    return -1;
+}
+
+int
+tc_stream_check_ready(StreamObject *self)
+{
+    if (self->core == NULL) {
+        PyErr_SetString(PyExc_RuntimeError, "IOStream.__init__() was not called");
+        return -1;
+    }
+    return socket_check(self);
+}
+
+/* ---- connecting ---- */
+
+/* As Tornado words it, with the error's name: ECONNREFUSED. */
+static void
+log_connect_error(StreamObject *self, int err)
+{
+    PyObject *number = PyLong_FromLong(err);
+    PyObject *name = number != NULL ? PyObject_GetItem(self->state->errno_names, number) : NULL;
+    if (name == NULL) {
+        PyErr_Clear();
+        name = Py_XNewRef(number);
+    }
+    if (name != NULL) {
+        tc_log(self->state, "general", "warning", "Connect error on fd %d: %S", self->watcher.fd, name);
+    }
+    Py_XDECREF(name);
+    Py_XDECREF(number);
+}
+
+int
+tc_stream_connected(StreamObject *self)
+{
+    int err = 0;
+    socklen_t size = sizeof(err);
+    if (getsockopt(self->watcher.fd, SOL_SOCKET, SO_ERROR, &err, &size) < 0) {
+        err = errno;
+    }
+    if (err != 0) {
+        if (self->connect_future == NULL) {
+            log_connect_error(self, err);
+        }
+        return tc_stream_close_errno(self, err);
+    }
+    self->connecting = false;
+    PyObject *future = self->connect_future, *callback = self->connect_callback,
+             *context = self->connect_context;
+    self->connect_future = self->connect_callback = self->connect_context = NULL;
+    int st = TC_OK;
+    if (future != NULL) {
+        tc_future_resolve(self->state, future, (PyObject *)self);
+    }
+    else if (callback != NULL && tc_stream_call(self, callback, NULL, context) < 0) {
+        st = TC_RAISED;
+    }
+    Py_XDECREF(future);
+    Py_XDECREF(callback);
+    Py_XDECREF(context);
+    return st == TC_OK ? tc_stream_writable(self) : st;
+}
+
+PyObject *
+tc_iostream_connect(StreamObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+{
+    tc_state *state = self->state;
+    PyObject *const names[] = {state->str_address, state->str_callback, state->str_server_hostname};
+    PyObject *v[3];
+    if (tc_stream_check_ready(self) < 0 ||
+        tc_args_parse("connect", args, nargs, kwnames, names, 3, 1, v) < 0) {
+        return NULL;
+    }
+    PyObject *callback = tc_arg_or_null(v[1]);
+    if (callback != NULL && !PyCallable_Check(callback)) {
+        callback = NULL;
+    }
+    if (self->closed) {
+        tc_stream_raise_closed(self);
+        return NULL;
+    }
+    PyObject *future = callback == NULL ? tc_core_future(self->core) : NULL;
+    PyObject *context = callback != NULL ? PyContext_CopyCurrent() : NULL;
+    if (future == NULL && context == NULL) {
+        return NULL;
+    }
+    PyObject *answer = Py_NewRef(future != NULL ? future : Py_None);
+    self->connecting = true;
+    Py_XSETREF(self->connect_future, future);
+    Py_XSETREF(self->connect_callback, Py_XNewRef(callback));
+    Py_XSETREF(self->connect_context, context);
+    PyObject *socket = tc_stream_socket(self);
+    PyObject *result = socket != NULL ? PyObject_CallMethodOneArg(socket, state->str_connect, v[0]) : NULL;
+    Py_XDECREF(socket);
+    Py_XDECREF(result);
+    if (result == NULL) {
+        if (PyErr_ExceptionMatches(PyExc_BlockingIOError)) {
+            PyErr_Clear();
+        }
+        else if (PyErr_ExceptionMatches(PyExc_OSError)) {
+            PyObject *exc = PyErr_GetRaisedException();
+            if (callback != NULL) {
+                tc_log(state, "general", "warning", "Connect error on fd %d: %S", self->watcher.fd, exc);
+            }
+            int st = tc_stream_close(self, exc);
+            Py_DECREF(exc);
+            if (st == TC_RAISED) {
+                Py_CLEAR(answer);
+            }
+            return answer;
+        }
+        else {
+            self->connecting = false;
+            Py_CLEAR(self->connect_future);
+            Py_CLEAR(self->connect_callback);
+            Py_CLEAR(self->connect_context);
+            Py_DECREF(answer);
+            return NULL;
+        }
+    }
+    if (tc_stream_update(self) < 0) {
+        Py_CLEAR(answer);
+    }
+    return answer;
+}
