@@ -11,7 +11,8 @@ from inspect import isclass
 from typing import Any
 
 from tornado_c import _core, httputil, routing
-from tornado_c._web.handler import ErrorHandler, RequestHandler
+from tornado_c._web.handler import RequestHandler
+from tornado_c._web.handlers import ErrorHandler
 from tornado_c.httpserver import HTTPServer
 from tornado_c.log import access_log
 from tornado_c.netutil import _DEFAULT_BACKLOG
@@ -286,7 +287,7 @@ def _compile_router(router: Any) -> tuple[Any, ...] | None:
 
 
 class _HandlerDelegate(httputil.HTTPMessageDelegate):
-    """Serves a request with a handler, where a delegate is wanted: an overridden find_handler() returns one."""
+    """Serves a request with a handler where a delegate is wanted, as from an overridden find_handler()."""
 
     def __init__(
         self,
