@@ -15,7 +15,7 @@ import logging
 import re
 from collections.abc import Callable
 from types import ModuleType
-from typing import Any, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
 T = TypeVar("T")
 
@@ -218,8 +218,12 @@ class Configurable:
         """Return the implementation used while none was configured."""
         raise NotImplementedError()
 
-    def _initialize(self) -> None:
-        pass
+    if TYPE_CHECKING:
+        _initialize: Callable[..., None]
+    else:
+
+        def _initialize(self):
+            pass
 
     #: Called with the constructor's arguments; implementations override it with a signature of their own.
     initialize: Callable[..., None] = _initialize

@@ -158,7 +158,7 @@ class HTTPServerRequest(_core.RequestBase):
             self.headers["Host"] = host
         self.body = body or b""
         context = getattr(connection, "context", None)
-        self.remote_ip = getattr(context, "remote_ip", None)
+        self.remote_ip = getattr(context, "remote_ip", None)  # type: ignore[assignment]
         self.protocol = getattr(context, "protocol", "http")
         self.host = _checked_host(self.headers, self.version)
         self.host_name = split_host_and_port(self.host.lower())[0]

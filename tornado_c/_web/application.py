@@ -262,7 +262,8 @@ def _compile_router(router: Any) -> tuple[Any, ...] | None:
     literals: dict[str, tuple[Any, ...]] = {}
     walk: list[tuple[Any, ...]] = []
     for index, rule in enumerate(router.rules):
-        matcher, target, kind = rule.matcher, rule.target, type(rule.matcher)
+        matcher: Any = rule.matcher
+        target, kind = rule.target, type(matcher)
         to_class = isclass(target) and issubclass(target, RequestHandler)
         sub = None if to_class else _compile_router(target)
         known = to_class and kind is PathMatches

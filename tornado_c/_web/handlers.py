@@ -45,7 +45,8 @@ class RedirectHandler(RequestHandler):
         fixed, substituted = _before_first_field(self._url)
         try:
             if query:
-                url = httputil.url_concat(url, list(httputil.qs_to_qsl(query)))
+                pairs: Any = httputil.qs_to_qsl(query)  # bytes, which urlencode takes as well
+                url = httputil.url_concat(url, list(pairs))
             scheme, netloc = scheme_and_netloc(fixed)
             good = scheme_and_netloc(url) == (scheme, netloc)
             if substituted and scheme in ("http", "https") and not netloc:
