@@ -243,6 +243,7 @@ class Rule:
         self.name = name
 
     def reverse(self, *args: Any) -> str | None:
+        """Return the URL of this rule with *args* in place of its groups, or None if there is none."""
         return self.matcher.reverse(*args)
 
     def __repr__(self) -> str:

@@ -75,6 +75,7 @@ class RequestHandler(_core.HandlerBase):
     initialize: Callable[..., None] = _initialize
 
     def _unimplemented_method(self, *args: str, **kwargs: str) -> None:
+        """Answers 405, for a method that the handler does not have."""
         raise HTTPError(405)
 
     head: Callable[..., Awaitable[None] | None] = _unimplemented_method
@@ -135,9 +136,11 @@ class RequestHandler(_core.HandlerBase):
         self.finish()
 
     def render(self, template_name: str, **kwargs: Any) -> asyncio.Future[None]:
+        """Not supported yet: finish the answer with a template."""
         _not_yet("render()", "generate the page with tornado.template and write() it")
 
     def render_string(self, template_name: str, **kwargs: Any) -> bytes:
+        """Not supported yet: generate a template."""
         _not_yet("render_string()", "generate the page with tornado.template")
 
     def detach(self) -> Any:
@@ -380,10 +383,25 @@ class RequestHandler(_core.HandlerBase):
         for name in self.request.cookies:
             self.clear_cookie(name, **kwargs)
 
-    def get_signed_cookie(self, name: str, *args: Any, **kwargs: Any) -> bytes | None:
+    def get_signed_cookie(
+        self,
+        name: str,
+        value: str | None = None,
+        max_age_days: float = 31,
+        min_version: int | None = None,
+    ) -> bytes | None:
+        """Not supported yet: return a signed cookie's value if the signature holds."""
         _not_yet("get_signed_cookie()", "use get_cookie()")
 
-    def set_signed_cookie(self, name: str, value: str | bytes, *args: Any, **kwargs: Any) -> None:
+    def set_signed_cookie(
+        self,
+        name: str,
+        value: str | bytes,
+        expires_days: float | None = 30,
+        version: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Not supported yet: set a cookie that cannot be forged."""
         _not_yet("set_signed_cookie()", "use set_cookie()")
 
     get_secure_cookie = get_signed_cookie
@@ -454,9 +472,11 @@ class RequestHandler(_core.HandlerBase):
 
     @property
     def xsrf_token(self) -> bytes:
+        """Not supported yet: the token that forms must send back."""
         _not_yet("xsrf_token", "use the setting cross_origin_protection, which needs no token")
 
     def xsrf_form_html(self) -> str:
+        """Not supported yet: the field of a form that holds the token."""
         _not_yet("xsrf_form_html()", "use the setting cross_origin_protection, which needs no token")
 
     def check_xsrf_cookie(self) -> None:
@@ -501,6 +521,7 @@ class RequestHandler(_core.HandlerBase):
         return origin in self.application.settings.get("trusted_origins", [])
 
     def static_url(self, path: str, include_host: bool | None = None, **kwargs: Any) -> str:
+        """Not supported yet: return the URL of a static file, with its version."""
         _not_yet("static_url()", "serve static files with another server")
 
     def _ui_module(self, name: str, module: type[Any]) -> Callable[..., str]:

@@ -40,6 +40,7 @@ class RedirectHandler(RequestHandler):
         self._permanent = permanent
 
     def get(self, *args: Any, **kwargs: Any) -> None:
+        """Redirect, or answer 400 where the client's part of the path would change the host."""
         url = self._url.format(*args, **kwargs)
         query = self.request.query_arguments
         fixed, substituted = _before_first_field(self._url)
