@@ -1,4 +1,7 @@
-"""python -m tornado_c: a small server to look at in a browser."""
+"""python -m tornado_c: a small server to look at in a browser.
+
+python -m tornado_c SCRIPT [ARGUMENTS]: a program written for Tornado, run with tornado_c's core in Tornado's place.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +11,13 @@ import json
 import os
 import platform
 import resource
+import runpy
 import signal
 import sys
 import time
 from typing import cast
 
-from . import __version__, _core, version
+from . import __version__, _core, install, version
 from .httpserver import HTTPServer
 from .httputil import HTTPHeaders, HTTPServerRequest, ResponseStartLine
 from .ioloop import IOLoop
@@ -120,17 +124,26 @@ class Demo:
         )
 
 
+def run_script(path: str, arguments: list[str]) -> None:
+    """Run a program as `python SCRIPT ARGUMENTS` would, swapped."""
+    install()
+    sys.argv[:] = [path, *arguments]
+    sys.path[0] = os.path.dirname(os.path.abspath(path))
+    runpy.run_path(path, run_name="__main__")
+
+
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m tornado_c", description=__doc__)
-    parser.add_argument("script", nargs="?", help="a Tornado application (not supported yet)")
+    if len(sys.argv) > 1 and not sys.argv[1].startswith("-"):
+        run_script(sys.argv[1], sys.argv[2:])
+        return 0
+    parser = argparse.ArgumentParser(
+        prog="python -m tornado_c",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--port", type=int, default=8888, help="port to listen on (default: 8888)")
     parser.add_argument("--address", default="127.0.0.1", help="address to bind (default: 127.0.0.1)")
     options = parser.parse_args()
-    if options.script is not None:
-        parser.error(
-            "running an application with tornado_c in Tornado's place is not supported yet; "
-            "import tornado_c's modules in it instead of tornado's"
-        )
     loop = cast(IOLoop, IOLoop.current())
     try:
         HTTPServer(Demo()).listen(options.port, options.address)

@@ -645,6 +645,21 @@ core_release(LoopCore *core, PyObject *unused)
     Py_RETURN_NONE;
 }
 
+PyDoc_STRVAR(core_owners_doc, "_owners($self, /)\n--\n\nWhat lives through its registration: streams, listeners.");
+
+static PyObject *
+core_owners(LoopCore *core, PyObject *unused)
+{
+    PyObject *list = PyList_New(0);
+    for (size_t fd = 0; list != NULL && fd < core->poller.slots_cap; fd++) {
+        tc_watcher *watcher = core->poller.slots[fd].watcher;
+        if (watcher != NULL && watcher->owner != NULL && PyList_Append(list, watcher->owner) < 0) {
+            Py_CLEAR(list);
+        }
+    }
+    return list;
+}
+
 static PyObject *
 core_clear_ready(LoopCore *core, PyObject *unused)
 {
@@ -843,6 +858,7 @@ static PyMethodDef core_methods[] = {
     {"_remove_writer", (PyCFunction)core_remove_writer, METH_O, NULL},
     {"_fd_info", (PyCFunction)core_fd_info, METH_O, NULL},
     {"_fd_list", (PyCFunction)core_fd_list, METH_NOARGS, NULL},
+    {"_owners", (PyCFunction)core_owners, METH_NOARGS, core_owners_doc},
     {"_clear_ready", (PyCFunction)core_clear_ready, METH_NOARGS, NULL},
     {"_guest_turn", (PyCFunction)core_guest_turn, METH_NOARGS, NULL},
     {"_guest_due", (PyCFunction)core_guest_due, METH_NOARGS, NULL},

@@ -98,6 +98,18 @@ listener_stop(HttpListenerObject *self, PyObject *unused)
     Py_RETURN_NONE;
 }
 
+PyDoc_STRVAR(listener_close_doc, "close($self, /)\n--\n\nAccept no more connections, and close the socket.");
+
+static PyObject *
+listener_close(HttpListenerObject *self, PyObject *unused)
+{
+    PyObject *socket = Py_XNewRef(self->socket);
+    Py_XDECREF(listener_stop(self, NULL));
+    PyObject *result = socket != NULL ? PyObject_CallMethodNoArgs(socket, self->state->str_close) : Py_NewRef(Py_None);
+    Py_XDECREF(socket);
+    return result;
+}
+
 static int
 listener_traverse(HttpListenerObject *self, visitproc visit, void *arg)
 {
@@ -113,6 +125,10 @@ static int
 listener_clear(HttpListenerObject *self)
 {
     tc_acceptor_stop(&self->acceptor);
+    /* Unwatched by now, so the loop no longer visits this reference: it would be lost. */
+    PyObject *owner = self->acceptor.watcher.owner;
+    self->acceptor.watcher.owner = NULL;
+    Py_XDECREF(owner);
     Py_CLEAR(self->config);
     Py_CLEAR(self->socket);
     Py_CLEAR(self->server);
@@ -131,6 +147,7 @@ listener_dealloc(HttpListenerObject *self)
 }
 
 static PyMethodDef listener_methods[] = {
+    {"close", (PyCFunction)listener_close, METH_NOARGS, listener_close_doc},
     {"stop", (PyCFunction)listener_stop, METH_NOARGS, listener_stop_doc},
     {NULL, NULL, 0, NULL},
 };

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import queue
 import socket
 import threading
@@ -17,6 +18,13 @@ import tornado.netutil
 from tornado_c import httpserver, httputil, ioloop, netutil
 
 PATIENCE = 20.0  # seconds after which a client gives up: a test that waits for it has failed
+
+
+#: The environment for programs that must find the tornado_c that is tested here, to be run in another folder.
+CHILD_ENVIRONMENT = os.environ | {
+    "PYTHONPATH": os.path.dirname(os.path.dirname(os.path.abspath(httpserver.__file__))),
+    "PYTHONUNBUFFERED": "1",
+}
 
 
 class Flavour:
@@ -128,7 +136,11 @@ class Client:
         if receive_buffer:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.sock.settimeout(PATIENCE)
-        self.sock.connect(address)
+        try:
+            self.sock.connect(address)
+        except BaseException:
+            self.sock.close()
+            raise
         if family != socket.AF_UNIX:
             self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.unread = b""

@@ -21,7 +21,9 @@ import pytest
 import tornado.ioloop
 
 import tornado_c
+from tornado_c.httpserver import HTTPServer
 from tornado_c.ioloop import IOLoop, PeriodicCallback
+from tornado_c.netutil import bind_sockets
 
 LIMIT = 30  # seconds: far beyond what anything here takes
 ROOT = os.path.dirname(os.path.dirname(tornado_c.__file__))
@@ -109,23 +111,27 @@ class TestCurrent:
             assert either.current(instance=False) is None
 
     def test_install(self, loop):
-        loop.install()
+        with pytest.warns(DeprecationWarning, match="make_current is deprecated"):
+            loop.install()
         assert IOLoop.current() is loop is IOLoop.instance()
         with concurrent.futures.ThreadPoolExecutor(1) as pool:
             assert pool.submit(IOLoop.instance).result(LIMIT) is loop
             assert pool.submit(lambda: IOLoop.current(instance=False)).result(LIMIT) is None
-        IOLoop.clear_current()
+        with pytest.warns(DeprecationWarning, match="clear_current is deprecated"):
+            IOLoop.clear_current()
 
     def test_make_current_argument(self):
         asyncio.set_event_loop(None)
         first = IOLoop()
         try:
             assert IOLoop.current() is first
-            second = IOLoop()
+            second = IOLoop(make_current=False)
             assert IOLoop.current() is first
             second.close()
-            with pytest.raises(RuntimeError, match="current IOLoop already exists"):
-                IOLoop(make_current=True)
+            third = IOLoop()
+            assert IOLoop.current() is third
+            third.close()
+            assert IOLoop.current() is first
         finally:
             first.close()
             asyncio.set_event_loop(None)
@@ -1322,3 +1328,12 @@ class TestGuest:
             host(main)
         gc.collect()
         assert len(os.listdir("/proc/self/fd")) <= before + 1
+
+
+def test_close_all_fds_closes_http_listeners():
+    loop = IOLoop(make_current=False)
+    server = HTTPServer(lambda request: None, io_loop=loop)
+    sockets = bind_sockets(0, "127.0.0.1")
+    server.add_sockets(sockets)
+    loop.close(all_fds=True)
+    assert sockets[0].fileno() == -1

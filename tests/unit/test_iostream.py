@@ -992,6 +992,18 @@ class TestClose:
         gc.collect()
         assert dead() is None
 
+    def test_loop_closed_with_all_fds(self):
+        left, right = socket.socketpair()
+        with right:
+            loop = IOLoop(make_current=False)
+            stream = iostream.IOStream(left, loop)
+            future = stream.read_until(b"\n")
+            loop.close(all_fds=True)
+            asyncio.set_event_loop(None)
+            assert stream.closed() and left.fileno() == -1
+            with pytest.raises(iostream.StreamClosedError):
+                future.result()
+
     def test_after_the_loop_was_closed(self):
         left, right = socket.socketpair()
         with left, right:

@@ -1,0 +1,691 @@
+"""Answers of a live HTTPServer: both styles, keep-alive, pipelining, framing, errors, clients that vanish."""
+
+import asyncio
+import contextlib
+import logging
+import shutil
+import socket
+import subprocess
+
+import pytest
+from live_http import OURS, STOCK, Client, both, headers_ok, raw_ok, serving, talk, wait_for
+
+from tornado_c.httpserver import HTTPConnection
+from tornado_c.httputil import HTTPHeaders, HTTPOutputError, ResponseStartLine
+from tornado_c.iostream import StreamClosedError
+
+GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+OK = ResponseStartLine("HTTP/1.1", 200, "OK")
+
+
+class Callable:
+    def __call__(self, request):
+        raw_ok(request, b"object")
+
+    def method(self, request):
+        raw_ok(request, b"method")
+
+
+async def coroutine(request):
+    raw_ok(request, b"at once")
+
+
+async def suspended(request):
+    await asyncio.sleep(0)
+    raw_ok(request, b"later")
+
+
+KINDS = [
+    (lambda request: raw_ok(request, b"function"), b"function"),
+    (Callable(), b"object"),
+    (Callable().method, b"method"),
+    (coroutine, b"at once"),
+    (suspended, b"later"),
+]
+
+
+@pytest.mark.parametrize(("callback", "text"), KINDS, ids=[text.decode() for _, text in KINDS])
+def test_kinds_of_callbacks(callback, text):
+    with serving(callback) as server, server.connect() as client:
+        for _ in range(3):
+            client.send(GET)
+            assert client.answer() == (b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(text), text)
+
+
+@pytest.mark.parametrize("version", [b"1.0", b"1.1"])
+@pytest.mark.parametrize("method", [b"GET", b"HEAD", b"POST", b"PUT"])
+@pytest.mark.parametrize(
+    "connection",
+    [None, b"close", b"Close", b"CLOSE", b"keep-alive", b"Keep-Alive", b"Upgrade", b"x", b""],
+)
+def test_keep_alive_rules(version, method, connection):
+    """The same answers as stock, and open or closed as there."""
+    head = b"%s / HTTP/%s\r\nHost: a\r\n" % (method, version)
+    head += b"" if connection is None else b"Connection: %s\r\n" % connection
+    results = []
+    for flavour in (OURS, STOCK):
+        with serving(lambda request: headers_ok(request, b""), flavour) as server, server.connect() as client:
+            client.send(head + b"\r\n")
+            answer = client.answer()
+            client.send(head.replace(b"1.0", b"1.1") + b"Connection: close\r\n\r\n" if connection is None else head + b"\r\n")
+            results.append((answer, bool(client.until(b"\r\n\r\n"))))
+    assert results[0] == results[1]
+
+
+@pytest.mark.parametrize("value", [b"foo, close", b"close, foo", b"keep-alive, Close", b"foo,close ,bar"])
+def test_close_in_a_list_closes(value):
+    with serving(lambda request: raw_ok(request, b"x")) as server:
+        answer = talk(server.address, b"GET / HTTP/1.1\r\nHost: a\r\nConnection: " + value + b"\r\n\r\n" + GET)
+        assert answer == b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx"
+
+
+@pytest.mark.parametrize("body", [b"Content-Length: 0\r\n", b""], ids=["length", "none"])
+def test_keep_alive_of_1_0_with_post(body):
+    data = b"POST / HTTP/1.0\r\nConnection: keep-alive\r\n" + body + b"\r\n"
+    data += b"GET / HTTP/1.0\r\n\r\n"
+    ours, stock = both(lambda request: headers_ok(request, b"x"), data)
+    assert ours == stock and ours.count(b"200 OK") == (2 if body else 1)
+
+
+def test_no_keep_alive():
+    ours, stock = both(lambda request: headers_ok(request, b"x"), GET + GET, no_keep_alive=True)
+    assert ours == stock and ours.count(b"200 OK") == 1 and b"Connection: close" in ours
+
+
+# ---- pipelining ----
+
+
+def test_pipelined_answers_keep_their_order():
+    waiting = []
+
+    def callback(request):
+        if request.path == "/later":
+            waiting.append(request)
+        else:
+            raw_ok(request, request.uri.encode())
+
+    paths = ["/a", "/later", "/b", "/c", "/later?2", "/d"]
+    data = b"".join(b"GET %s HTTP/1.1\r\nHost: a\r\n\r\n" % p.encode() for p in paths)
+    with serving(callback) as server, server.connect() as client:
+        client.send(data)
+        got = [client.answer()[1]]
+        for _ in range(2):
+            request = wait_for(lambda: waiting and waiting.pop())
+            assert server.call(lambda: len(server.server._connections)) == 1
+            server.call(raw_ok, request, request.uri.encode())
+            got += [client.answer()[1] for _ in range(3 if len(got) == 1 else 2)]
+        assert got == [p.encode() for p in paths]
+
+
+@pytest.mark.parametrize("pieces", [0, 1, 7, 1000])
+def test_many_pipelined_requests(pieces):
+    data = b"".join(b"POST /%d HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc" % i for i in range(300))
+    data += b"GET /last HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+    with serving(lambda request: raw_ok(request, request.uri.encode())) as server:
+        answer = talk(server.address, data, pieces)
+    assert [line for line in answer.split(b"\r\n") if line.startswith(b"/")] == [
+        b"/%d" % i + b"HTTP/1.1 200 OK"[: 15 * (i < 300)] for i in range(300)
+    ] + [b"/last"]
+
+
+def test_nothing_after_close_is_answered():
+    data = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n" + GET
+    ours, stock = both(lambda request: headers_ok(request, b"x"), data)
+    assert ours == stock and ours.count(b"200 OK") == 1
+
+
+def test_valid_requests_before_a_bad_one_are_answered(caplog):
+    ours, _ = both(lambda request: headers_ok(request, b"x"), GET + GET + b"bad\r\n\r\n" + GET)
+    assert ours.count(b"200 OK") == 2 and ours.endswith(b"xHTTP/1.1 400 Bad Request\r\n\r\n")
+
+
+# ---- write_headers, write, finish ----
+
+STATUSES = [(200, "OK"), (201, "Created"), (204, "No Content"), (304, "Not Modified"), (404, "Not Found"), (599, "Own")]
+
+
+@pytest.mark.parametrize("method", [b"GET", b"HEAD", b"POST"])
+@pytest.mark.parametrize("version", [b"1.0", b"1.1"])
+@pytest.mark.parametrize(("status", "reason"), STATUSES)
+@pytest.mark.parametrize("length", [False, True], ids=["no length", "length"])
+def test_framing_of_answers(method, version, status, reason, length):
+    bodiless = method == b"HEAD" or status in (204, 304)
+
+    def callback(request):
+        util = type(request).__module__.split(".")[0] == "tornado" and STOCK.httputil or OURS.httputil
+        headers = util.HTTPHeaders({"X-A": "b"})
+        if length:
+            headers["Content-Length"] = "0" if status == 204 else "10"
+        start = util.ResponseStartLine("HTTP/1.1", status, reason)
+        if bodiless:
+            request.connection.write_headers(start, headers)
+        else:
+            request.connection.write_headers(start, headers, b"hello")
+            request.connection.write(b"")
+            request.connection.write(b"world")
+        request.connection.finish()
+
+    data = b"%s / HTTP/%s\r\nHost: a\r\nConnection: close\r\n\r\n" % (method, version)
+    ours, stock = both(callback, data)
+    assert ours == stock
+
+
+def test_answer_without_length_to_1_0_ends_with_the_close():
+    def callback(request):
+        request.connection.write_headers(OK, HTTPHeaders(), b"until ")
+        request.connection.write(b"the end")
+        request.connection.finish()
+
+    with serving(callback) as server:
+        answer = talk(server.address, b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
+    assert answer == b"HTTP/1.1 200 OK\r\n\r\nuntil the end"
+
+
+def test_an_empty_last_piece_does_not_end_the_chunks():
+    def callback(request):
+        request.connection.write_headers(OK, HTTPHeaders(), b"")
+        request.connection.write(b"")
+        request.connection.write(b"x")
+        request.connection.finish()
+
+    with serving(callback) as server, server.connect() as client:
+        assert client.send(GET).answer()[1] == b"x"
+
+
+class Broken:
+    """Callbacks whose answer is wrong; each notes what was raised."""
+
+    def __init__(self):
+        self.raised = []
+
+    def too_little(self, request):
+        self.answer(request, {"Content-Length": "10"}, b"short")
+
+    def too_much(self, request):
+        self.answer(request, {"Content-Length": "3"}, b"longer")
+
+    def too_much_later(self, request):
+        self.answer(request, {"Content-Length": "3"}, b"ab", b"cd")
+
+    def not_a_number(self, request):
+        self.answer(request, {"Content-Length": "ten"}, b"x")
+
+    def body_of_head(self, request):
+        self.answer(request, {}, b"x")
+
+    def line_in_value(self, request):
+        self.answer(request, {"X": "a\r\nY: b"}, b"x")
+
+    def line_in_reason(self, request):
+        self.answer(request, {}, b"x", reason="OK\r\nX: y")
+
+    def answer(self, request, headers, *pieces, reason="OK"):
+        util = STOCK.httputil if isinstance(request, STOCK.httputil.HTTPServerRequest) else OURS.httputil
+        connection = request.connection
+        fields = util.HTTPHeaders()
+        for name, value in headers.items():
+            try:
+                fields[name] = value
+            except Exception:
+                fields._dict = {name: value}  # older ways around the check
+                fields._as_list = {name: [value]}
+        try:
+            connection.write_headers(util.ResponseStartLine("HTTP/1.1", 200, reason), fields, pieces[0])
+            for piece in pieces[1:]:
+                connection.write(piece)
+            connection.finish()
+        except Exception as exc:
+            self.raised.append((type(exc).__name__, str(exc)))
+            raise
+
+
+@pytest.mark.parametrize("name", [n for n in vars(Broken) if n[0] != "_" and n not in ("answer", "line_in_value")])
+def test_broken_answers_close_the_connection(name, caplog):
+    data = GET.replace(b"GET", b"HEAD") if name == "body_of_head" else GET
+    seen = []
+    for flavour in (OURS, STOCK):
+        caplog.clear()
+        broken = Broken()
+        with serving(getattr(broken, name), flavour) as server:
+            answer = talk(server.address, data)
+            server.call(lambda: None)
+        logged = [(r.name, r.levelname, r.getMessage()) for r in caplog.records]
+        seen.append((answer, broken.raised, logged))
+    assert seen[0] == seen[1]
+    assert len(seen[0][1]) == 1 and seen[0][2] == [("tornado.application", "ERROR", "Uncaught exception")]
+
+
+def test_header_lines_cannot_be_forged(caplog):
+    raised = []
+
+    class Headers(HTTPHeaders):
+        def get_all(self):
+            return [("X", "a\r\nY: b")]
+
+    def callback(request):
+        for headers, reason in ((Headers(), "OK"), (HTTPHeaders(), "a\nb"), (HTTPHeaders(), "a\rb")):
+            with pytest.raises(ValueError) as caught:
+                request.connection.write_headers(ResponseStartLine("HTTP/1.1", 200, reason), headers, b"x")
+            raised.append(str(caught.value))
+        raw_ok(request, b"clean")
+
+    with serving(callback) as server, server.connect() as client:
+        assert client.send(GET).until(b"clean") == b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nclean"
+    assert len(raised) == 3 and all("CR or LF" in text for text in raised)
+
+
+@pytest.mark.parametrize(
+    "args",
+    [(), (1,), (1, 2, 3, 4, 5), ((1, 2), HTTPHeaders()), (OK, 5), (OK, HTTPHeaders(), 5), (("HTTP/1.1", "x", "OK"), HTTPHeaders())],
+    ids=range(7),
+)  # fmt: skip
+def test_wrong_arguments_of_write_headers(args):
+    caught = []
+
+    def callback(request):
+        try:
+            request.connection.write_headers(*args)
+        except (TypeError, AttributeError) as exc:
+            caught.append(exc)
+        raw_ok(request, b"ok")
+
+    with serving(callback) as server, server.connect() as client:
+        assert client.send(GET).until(b"ok") == b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+    assert len(caught) == 1
+
+
+@pytest.mark.parametrize("status", [-1, 1000, 1 << 40])
+def test_status_out_of_range(status, caplog):
+    def callback(request):
+        request.connection.write_headers(ResponseStartLine("HTTP/1.1", status, "X"), HTTPHeaders())
+
+    with serving(callback) as server:
+        assert talk(server.address, GET) == b""
+    assert "status code" in caplog.text
+
+
+# ---- exceptions and misuse ----
+
+
+@pytest.mark.parametrize("after", [None, "write", "finish"])
+@pytest.mark.parametrize("is_async", [False, True], ids=["function", "coroutine"])
+def test_exception_closes_that_connection_only(after, is_async, caplog):
+    def callback(request):
+        if request.path == "/bad":
+            if after:
+                request.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx")
+            if after == "finish":
+                request.finish()
+            raise ZeroDivisionError("mine")
+        raw_ok(request, b"good")
+
+    async def async_callback(request):
+        await asyncio.sleep(0)
+        callback(request)
+
+    with serving(async_callback if is_async else callback) as server, server.connect() as other:
+        assert other.send(GET).answer()[1] == b"good"
+        answer = talk(server.address, b"GET /bad HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert answer == (b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx" if after else b"")
+        assert other.send(GET).answer()[1] == b"good"
+    records = [r for r in caplog.records if r.name == "tornado.application"]
+    assert [(r.levelname, r.getMessage(), r.exc_info[0]) for r in records] == [
+        ("ERROR", "Uncaught exception", ZeroDivisionError)
+    ]
+
+
+def misuse_finish_twice(request):
+    raw_ok(request, b"x")
+    request.finish()
+
+
+def misuse_write_after_finish(request):
+    raw_ok(request, b"x")
+    for write in (request.write, request.connection.write):
+        with pytest.raises(AssertionError, match="Request closed"):
+            write(b"more")
+    with pytest.raises(AssertionError, match="Request closed"):
+        request.connection.write_headers(OK, HTTPHeaders(), b"x")
+
+
+def misuse_delete_connection(request):
+    connection = request.connection
+    del request.connection
+    with pytest.raises(RuntimeError):
+        request.finish()
+    with pytest.raises(RuntimeError):
+        request.write(b"x")
+    connection.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx")
+    connection.finish()
+
+
+def misuse_other_connection(request):
+    real, lines = request.connection, []
+
+    class Other:
+        def write(self, chunk, callback=None):
+            lines.append(chunk)
+
+        def finish(self):
+            real.write(b"".join(lines))
+            real.finish()
+
+    request.connection = Other()
+    request.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n")
+    request.write(b"x")
+    request.finish()
+
+
+MISUSES = [f for n, f in list(globals().items()) if n.startswith("misuse_")]
+
+
+@pytest.mark.parametrize("callback", MISUSES, ids=[f.__name__ for f in MISUSES])
+def test_misuse_leaves_the_connection_usable(callback):
+    with serving(callback) as server, server.connect() as client:
+        for _ in range(3):
+            assert client.send(GET).answer() == (b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n", b"x")
+
+
+def test_an_answered_request_cannot_answer_the_next():
+    kept, refused = [], []
+
+    def callback(request):
+        if kept:
+            for attempt in (kept[0].finish, lambda: kept[0].write(b"stolen")):
+                with pytest.raises(AssertionError, match="Request closed"):
+                    attempt()
+                refused.append(attempt)
+        kept.append(request)
+        if len(kept) == 1:
+            raw_ok(request, b"first")
+        else:
+            request.connection.stream.io_loop.add_callback(raw_ok, request, b"second")
+
+    with serving(callback) as server, server.connect() as client:
+        assert client.send(GET).answer()[1] == b"first"
+        with pytest.raises(AssertionError, match="Request closed"):
+            server.call(kept[0].finish)
+        with pytest.raises(AssertionError, match="Request closed"):
+            server.call(kept[0].connection.write_headers, OK, HTTPHeaders())
+        assert client.send(GET).answer()[1] == b"second"
+        assert len(refused) == 2
+
+
+def close_connection(request):
+    request.connection.close()
+
+
+def close_stream(request):
+    request.connection.stream.close()
+
+
+def close_twice_then_answer(request):
+    request.connection.close()
+    request.connection.close()
+    raw_ok(request, b"nobody reads it")
+
+
+def write_then_close(request):
+    request.write(b"HTTP/1.1 200 OK\r\n\r\nall")
+    request.connection.close()
+
+
+@pytest.mark.parametrize("pipelined", [0, 2])
+@pytest.mark.parametrize("callback", [close_connection, close_stream, close_twice_then_answer, write_then_close])
+def test_callback_that_closes(callback, pipelined, caplog):
+    called = []
+
+    def counted(request):
+        called.append(request)
+        callback(request)
+
+    with serving(counted) as server:
+        answer = talk(server.address, GET * (pipelined + 1))
+        assert answer == (b"HTTP/1.1 200 OK\r\n\r\nall" if callback is write_then_close else b"")
+        assert len(called) == 1 and server.call(lambda: server.server._connections) == set()
+        called.clear()
+    assert caplog.text == ""
+
+
+def test_callback_that_stops_the_server():
+    def callback(request):
+        server.server.stop()
+        raw_ok(request, b"last")
+
+    with serving(callback) as server, server.connect() as client:
+        assert client.send(GET).answer()[1] == b"last"
+        assert server.sockets[0].fileno() == -1
+        with pytest.raises(OSError):
+            Client(server.address)
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["in the callback", "later"])
+@pytest.mark.parametrize("extra", [b"", b"extra bytes"], ids=["", "extra"])
+def test_detached_stream(late, extra):
+    """The stream is the application's from then on, with the bytes behind the request."""
+    got = []
+
+    async def callback(request):
+        if late:
+            await asyncio.sleep(0)
+        stream = request.connection.detach()
+        with pytest.raises(RuntimeError):
+            request.connection.detach()
+        stream.write(b"hello\n")
+        got.append(await stream.read_until(b"\n"))
+        await stream.write(got[0].upper())
+        stream.close()
+
+    with serving(callback) as server, server.connect() as client:
+        client.send(GET + extra)
+        assert client.until(b"\n") == b"hello\n"
+        assert server.call(lambda: server.server._connections) == set()
+        client.send(b"line\n")
+        assert client.rest() == (extra + b"line\n").upper()
+
+
+@pytest.mark.parametrize("name", [n for n in dir(HTTPConnection) if not n.startswith("__")])
+def test_connection_whose_init_was_skipped(name):
+    """Whatever is asked of it raises or answers; nothing crashes."""
+    connection = HTTPConnection.__new__(HTTPConnection)
+    with contextlib.suppress(Exception):
+        value = getattr(connection, name)
+        if callable(value):
+            for args in ((), (None,), (b"x",), (OK, HTTPHeaders()), (None, None, None)):
+                with contextlib.suppress(Exception):
+                    value(*args)
+
+
+# ---- clients that vanish ----
+
+HANDLED = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello"
+
+
+@pytest.mark.parametrize("reset", [False, True], ids=["end", "reset"])
+@pytest.mark.parametrize("at", [0, 1, 20, len(HANDLED) - 6, len(HANDLED) - 5, len(HANDLED) - 1])
+def test_client_that_vanishes_before_the_request_is_whole(at, reset, caplog):
+    called = []
+    with serving(called.append) as server:
+        client = server.connect().send(HANDLED[:at])
+        wait_for(lambda: server.call(lambda: len(server.server._connections)) == 1)
+        client.reset() if reset else client.sock.close()
+        wait_for(lambda: server.call(lambda: not server.server._connections))
+    assert called == [] and caplog.text == ""
+
+
+@pytest.mark.parametrize("reset", [False, True], ids=["end", "reset"])
+def test_client_that_vanishes_while_it_is_served(reset, caplog):
+    events, requests = [], []
+
+    def callback(request):
+        requests.append(request)
+        request.connection.set_close_callback(lambda: events.append("closed"))
+
+    with serving(callback) as server:
+        client = server.connect().send(GET)
+        wait_for(lambda: requests)
+        client.reset() if reset else client.sock.close()
+        wait_for(lambda: events)
+        # Answering a client that is gone is no error.
+        server.call(raw_ok, requests[0], b"x")
+        future = server.call(lambda: requests[0].connection.write(b"x"))
+        assert isinstance(future.exception(), StreamClosedError)
+        server.call(requests[0].write, b"x")
+        server.call(requests[0].finish)
+        server.call(requests[0].connection.set_close_callback, lambda: events.append("again"))
+        assert server.call(lambda: server.server._connections) == set()
+    assert events == ["closed"] and caplog.text == ""
+
+
+def test_close_callback_is_not_called_after_the_answer():
+    events = []
+
+    def callback(request):
+        request.connection.set_close_callback(lambda: events.append("closed"))
+        raw_ok(request, b"x")
+
+    with serving(callback) as server:
+        with server.connect() as client:
+            assert client.send(GET).answer()[1] == b"x"
+        wait_for(lambda: server.call(lambda: not server.server._connections))
+        server.call(lambda: None)
+    assert events == []
+
+
+@pytest.mark.parametrize("wrong", [5, "x"])
+def test_close_callback_must_be_callable(wrong):
+    raised = []
+
+    def callback(request):
+        try:
+            request.connection.set_close_callback(wrong)
+        except TypeError as exc:
+            raised.append(exc)
+        request.connection.set_close_callback(None)
+        raw_ok(request, b"x")
+
+    with serving(callback) as server, server.connect() as client:
+        assert client.send(GET).answer()[1] == b"x"
+    assert len(raised) == 1
+
+
+@pytest.mark.parametrize("reset", [False, True], ids=["end", "reset"])
+def test_client_that_vanishes_during_the_answer(reset, caplog):
+    outcome = []
+
+    async def callback(request):
+        request.connection.write_headers(OK, HTTPHeaders({"Content-Length": str(1 << 40)}))
+        try:
+            while True:
+                await request.connection.write(b"x" * 100_000)
+        except StreamClosedError as exc:
+            outcome.append(exc)
+
+    with serving(callback) as server:
+        client = server.connect().send(GET)
+        client.exactly(300_000)
+        client.reset() if reset else client.sock.close()
+        wait_for(lambda: outcome)
+        wait_for(lambda: server.call(lambda: not server.server._connections))
+    assert caplog.text == ""
+
+
+# ---- slow readers ----
+
+
+def test_slow_reader_holds_the_producer_back():
+    unsent, pieces = [], 200
+
+    async def callback(request):
+        request.connection.write_headers(OK, HTTPHeaders({"Content-Length": str(pieces * 100_000)}))
+        request.connection.stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65536)
+        for i in range(pieces):
+            await request.connection.write(b"%05d" % i * 20_000)
+            unsent.append(i)
+        request.connection.finish()
+
+    with serving(callback) as server, Client(server.address, receive_buffer=65536) as client:
+        client.send(GET)
+        client.until(b"\r\n\r\n")
+        for _ in range(20):
+            server.call(lambda: None)
+        assert len(unsent) < pieces // 2  # the rest of it waits for the client
+        body = client.exactly(pieces * 100_000)
+        assert body == b"".join(b"%05d" % i * 20_000 for i in range(pieces))
+        assert client.send(GET).until(b"\r\n\r\n").startswith(b"HTTP/1.1 200 OK")
+
+
+@pytest.mark.parametrize("size", [15_000, 60_000, 5_000_000])
+@pytest.mark.parametrize("connection", [b"keep-alive", b"close"])
+def test_slow_reader_gets_all_of_it(size, connection):
+    """Also what is closed at once is sent whole first; pipelined requests wait for a reader."""
+    data = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: %s\r\n\r\n" % connection
+    count = 1 if connection == b"close" else 20
+    called = []
+
+    def callback(request):
+        stream = request.connection.stream
+        stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        called.append(1)
+        headers = HTTPHeaders({"Content-Length": str(size)})
+        request.connection.write_headers(OK, headers)
+        for at in range(0, size, 10_000):
+            request.connection.write(b"y" * min(10_000, size - at))
+        request.connection.finish()
+
+    with serving(callback) as server, Client(server.address, receive_buffer=4096) as client:
+        client.send(data * count)
+        wait_for(lambda: called)
+        for _ in range(10):
+            server.call(lambda: None)
+        if size == 5_000_000:
+            assert len(called) == 1  # a second answer is not made while the first waits
+        for _ in range(count if size < 1_000_000 else 1):
+            assert len(client.answer()[1]) == size
+        if connection == b"close":
+            assert client.rest() == b""
+
+
+# ---- programs ----
+
+
+def test_curl():
+    curl = shutil.which("curl")
+    if not curl:
+        pytest.skip("curl is not installed")
+
+    def callback(request):
+        head_only = request.method == "HEAD"
+        text = f"{request.method} {request.body.decode()}".encode()
+        headers = HTTPHeaders({"Content-Length": str(len(text))})
+        request.connection.write_headers(OK, headers, b"" if head_only else text)
+        request.connection.finish() if not head_only else request.finish()
+
+    def run(*args):
+        command = [curl, "-sS", "-i", "--max-time", "20", *args, f"http://127.0.0.1:{server.port}/"]
+        done = subprocess.run(command, capture_output=True)
+        assert done.returncode == 0 and done.stderr == b""
+        return done.stdout
+
+    with serving(callback) as server:
+        assert run("-d", "x=1") == b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nPOST x=1"
+        assert run("-I") == b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"
+        assert run("-0") == b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nGET "
+        sent = run("-d", "z" * 100_000, "-H", "Expect: 100-continue")
+        assert sent.startswith(b"HTTP/1.1 100 (Continue)\r\n\r\n") and sent.endswith(b"POST " + b"z" * 100_000)
+
+
+def test_wrk():
+    wrk = shutil.which("wrk")
+    if not wrk:
+        pytest.skip("wrk is not installed")
+    with serving(lambda request: raw_ok(request, b"hello")) as server:
+        command = [wrk, "-t1", "-c16", "-d1s", f"http://127.0.0.1:{server.port}/"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0 and "requests in" in done.stdout
+        assert "Non-2xx" not in done.stdout and "Socket errors" not in done.stdout, done.stdout
+
+
+def test_errors_of_answers_are_tornados():
+    assert issubclass(HTTPOutputError, Exception)
+    assert logging.getLogger("tornado.application").name == "tornado.application"
