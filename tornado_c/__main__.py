@@ -109,8 +109,8 @@ class Demo:
         facts = {**self.status(), "Your address": request.remote_ip}
         facts["Your browser"] = request.headers.get("User-Agent", "unknown")
         rows = "".join(
-            f'<tr><th>{html.escape(name)}</th><td data-name="{html.escape(name)}">{html.escape(value)}</td></tr>'
-            for name, value in facts.items()
+            f'<tr><th>{name}</th><td data-name="{name}">{html.escape(value)}</td></tr>'
+            for name, value in ((html.escape(name), value) for name, value in facts.items())
         )
         said = [text.decode("utf-8", "replace") for text in request.body_arguments.get("text", [])]
         echo = f"You said: <strong>{html.escape(said[-1])}</strong>" if said else ""
@@ -148,7 +148,8 @@ def main() -> int:
     try:
         HTTPServer(Demo()).listen(options.port, options.address)
     except OSError as exc:
-        print(f"cannot listen on {options.address} port {options.port}: {exc}; choose one with --port", file=sys.stderr)
+        where = f"{options.address} port {options.port}"
+        print(f"cannot listen on {where}: {exc}; choose one with --port", file=sys.stderr)
         return 1
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.asyncio_loop.add_signal_handler(number, loop.stop)
