@@ -1,4 +1,4 @@
-"""Callbacks that do what they should not: run the loop within themselves, close in destructors, feed by hand."""
+"""Callbacks that do what they should not: run the loop in themselves, close in destructors, feed by hand."""
 
 import asyncio
 import gc
