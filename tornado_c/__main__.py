@@ -1,6 +1,7 @@
 """python -m tornado_c: a small server to look at in a browser.
 
-python -m tornado_c SCRIPT [ARGUMENTS]: a program written for Tornado, run with tornado_c's core in Tornado's place.
+python -m tornado_c SCRIPT [ARGUMENTS]: a program written for Tornado, run with the core of tornado_c in the
+place of Tornado's.
 """
 
 from __future__ import annotations

@@ -86,8 +86,7 @@ tc_handler_etag_check(HandlerObject *self)
     if (TC_LIKELY(!etag_may_be_asked(self))) {
         return 0;
     }
-    PyObject *check = tc_face(self->state, check_etag, "tornado_c.web");
-    PyObject *result = check != NULL ? PyObject_CallOneArg(check, (PyObject *)self) : NULL;
+    PyObject *result = tc_web_call(self->state, check_etag, (PyObject *)self);
     int truth = result != NULL ? PyObject_IsTrue(result) : -1;
     Py_XDECREF(result);
     return truth;

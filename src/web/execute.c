@@ -88,10 +88,7 @@ execute_decode_group(HandlerObject *self, PyObject *group, PyObject *name)
         if (!escaped && PyUnicode_IS_ASCII(group) && tc_handler_owns(self, TC_HOOK_decode_argument)) {
             return Py_NewRef(group);
         }
-        PyObject *unquote = escaped ? tc_face(state, unquote_to_bytes, "tornado_c.web") : NULL;
-        raw = !escaped          ? PyUnicode_AsUTF8String(group)
-              : unquote != NULL ? PyObject_CallOneArg(unquote, group)
-                                : NULL;
+        raw = escaped ? tc_web_call(state, unquote_to_bytes, group) : PyUnicode_AsUTF8String(group);
     }
     else {
         raw = Py_NewRef(group); /* None, or bytes from get_handler_delegate() */
@@ -334,8 +331,7 @@ execute_spawn(HandlerObject *self, PyObject *coroutine)
         task = tc_task_start(core, coroutine);
     }
     else {
-        PyObject *spawn = tc_face(self->state, spawn_task, "tornado_c.web");
-        task = spawn != NULL ? PyObject_CallOneArg(spawn, coroutine) : NULL;
+        task = tc_web_call(self->state, spawn_task, coroutine);
     }
     Py_XDECREF(task);
     return task != NULL ? 0 : -1;

@@ -296,11 +296,9 @@ handler_finish(HandlerObject *self, PyObject *const *args, Py_ssize_t nargs, PyO
     return finish_answer(self, out[0], true);
 }
 
-#define TC_METHOD(function) (PyCFunction)(void (*)(void)) function
-
 PyMethodDef tc_handler_finish_methods[] = {
     {"_break_cycles", (PyCFunction)handler_break_cycles, METH_NOARGS, handler_break_cycles_doc},
     {"_log", (PyCFunction)handler_log, METH_NOARGS, handler_log_doc},
-    {"finish", TC_METHOD(handler_finish), METH_FASTCALL | METH_KEYWORDS, handler_finish_doc},
+    {"finish", TC_METHOD(handler_finish), handler_finish_doc},
     {NULL},
 };

@@ -180,8 +180,7 @@ handler_last_argument(HandlerObject *self, PyObject *name, PyObject *default_val
         result = Py_NewRef(default_value);
     }
     else if (size == 0) {
-        PyObject *error = tc_face(self->state, MissingArgumentError, "tornado_c.web");
-        tc_handler_raise(error != NULL ? PyObject_CallOneArg(error, name) : NULL);
+        tc_handler_raise(tc_web_call(self->state, MissingArgumentError, name));
     }
     Py_DECREF(texts);
     return result;
@@ -286,8 +285,6 @@ handler_get_arguments_from(HandlerObject *self, PyObject *const *args, Py_ssize_
     int strip = out[2] != NULL ? PyObject_IsTrue(out[2]) : 1;
     return strip < 0 ? NULL : handler_list_arguments(self, out[0], out[1], strip);
 }
-
-#define TC_METHOD(function) (PyCFunction)(void (*)(void)) function, METH_FASTCALL | METH_KEYWORDS
 
 PyMethodDef tc_handler_arg_methods[] = {
     {"_get_argument", TC_METHOD(handler_get_argument_from), handler_get_argument_from_doc},

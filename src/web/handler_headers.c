@@ -39,8 +39,7 @@ header_convert(tc_state *state, PyObject *value)
         return PyObject_Str(value);
     }
     else {
-        PyObject *convert = tc_face(state, convert_header_value, "tornado_c.web");
-        return convert != NULL ? PyObject_CallOneArg(convert, value) : NULL;
+        return tc_web_call(state, convert_header_value, value);
     }
     if (text != NULL && TC_UNLIKELY(!header_is_safe(text))) {
         PyErr_Format(PyExc_ValueError, "Unsafe header value %R", text);
@@ -343,19 +342,16 @@ handler_clear_method(HandlerObject *self, PyObject *unused)
     return tc_handler_clear(self) == 0 ? Py_NewRef(Py_None) : NULL;
 }
 
-#define TC_METHOD(function) (PyCFunction)(void (*)(void)) function
-
 PyMethodDef tc_handler_header_methods[] = {
     {"_convert_header_value", (PyCFunction)handler_convert_header_value, METH_O,
      handler_convert_header_value_doc},
     {"_should_not_send_content", (PyCFunction)handler_should_not_send_content, METH_O,
      handler_should_not_send_content_doc},
-    {"add_header", TC_METHOD(handler_add_header), METH_FASTCALL | METH_KEYWORDS, handler_add_header_doc},
+    {"add_header", TC_METHOD(handler_add_header), handler_add_header_doc},
     {"clear", (PyCFunction)handler_clear_method, METH_NOARGS, handler_clear_doc},
-    {"clear_header", TC_METHOD(handler_clear_header), METH_FASTCALL | METH_KEYWORDS,
-     handler_clear_header_doc},
+    {"clear_header", TC_METHOD(handler_clear_header), handler_clear_header_doc},
     {"get_status", (PyCFunction)handler_get_status, METH_NOARGS, handler_get_status_doc},
-    {"set_header", TC_METHOD(handler_set_header), METH_FASTCALL | METH_KEYWORDS, handler_set_header_doc},
-    {"set_status", TC_METHOD(handler_set_status), METH_FASTCALL | METH_KEYWORDS, handler_set_status_doc},
+    {"set_header", TC_METHOD(handler_set_header), handler_set_header_doc},
+    {"set_status", TC_METHOD(handler_set_status), handler_set_status_doc},
     {NULL},
 };

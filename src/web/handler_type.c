@@ -254,8 +254,7 @@ static PyObject *
 handler_get_ui(HandlerObject *self, void *unused)
 {
     if (self->ui == NULL) {
-        PyObject *make = tc_face(self->state, make_ui, "tornado_c.web");
-        PyObject *ui = make != NULL ? PyObject_CallOneArg(make, (PyObject *)self) : NULL;
+        PyObject *ui = tc_web_call(self->state, make_ui, (PyObject *)self);
         if (ui == NULL) {
             return NULL;
         }

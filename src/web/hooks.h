@@ -69,6 +69,16 @@ tc_hooks_of(tc_state *state, PyObject *obj)
     return TC_LIKELY(tc_instance_is_bare(obj)) ? tc_hooks_of_type(state, Py_TYPE(obj)) : 0;
 }
 
+/* What a function of the Python side, given by its face's name, makes of one argument; NULL with an
+ * exception. */
+#define tc_web_call(state, name, arg) tc_web_call_face(tc_face(state, name, "tornado_c.web"), arg)
+
+static inline PyObject *
+tc_web_call_face(PyObject *face, PyObject *arg)
+{
+    return face != NULL ? PyObject_CallOneArg(face, arg) : NULL;
+}
+
 /* Whether this one hook is ours, for a long-lived object with attributes of its own: makes its dict and looks
  * there. */
 bool tc_hooks_has(tc_state *state, PyObject *obj, enum tc_hook hook, PyObject *name);

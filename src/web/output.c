@@ -24,8 +24,7 @@ static PyObject *
 write_json(HandlerObject *self, PyObject *dict)
 {
     tc_state *state = self->state;
-    PyObject *encode = tc_face(state, json_encode, "tornado_c.web");
-    PyObject *text = encode != NULL ? PyObject_CallOneArg(encode, dict) : NULL, *data = NULL;
+    PyObject *text = tc_web_call(state, json_encode, dict), *data = NULL;
     if (text != NULL && tc_handler_set_header(self, state->text_content_type, state->text_json) == 0) {
         data = PyUnicode_Check(text) ? PyUnicode_AsUTF8String(text) : Py_NewRef(text);
     }
@@ -170,8 +169,7 @@ output_add_cookies(HandlerObject *self)
     if (TC_LIKELY(self->new_cookie == NULL)) {
         return 0;
     }
-    PyObject *add = tc_face(self->state, add_cookie_headers, "tornado_c.web");
-    PyObject *result = add != NULL ? PyObject_CallOneArg(add, (PyObject *)self) : NULL;
+    PyObject *result = tc_web_call(self->state, add_cookie_headers, (PyObject *)self);
     Py_XDECREF(result);
     return result != NULL ? 0 : -1;
 }
@@ -292,10 +290,8 @@ tc_handler_flush(HandlerObject *self, bool footers, bool want)
     return PyObject_VectorcallMethod(state->str_flush, args, 1, state->kw_include_footers);
 }
 
-#define TC_METHOD(function) (PyCFunction)(void (*)(void)) function
-
 PyMethodDef tc_handler_output_methods[] = {
     {"_flush_output", (PyCFunction)handler_flush_output, METH_O, handler_flush_output_doc},
-    {"write", TC_METHOD(handler_write), METH_FASTCALL | METH_KEYWORDS, handler_write_doc},
+    {"write", TC_METHOD(handler_write), handler_write_doc},
     {NULL},
 };

@@ -46,6 +46,17 @@ _COOKIE_VALUE_CONTROLS = re.compile(r"[\x00-\x20]")
 _COOKIE_ATTRIBUTE_CONTROLS = re.compile(r"[\x00-\x20\x3b\x7f]")
 
 
+def _check_cookie(name: str, attributes: dict[str, str | None], others: dict[str, Any]) -> None:
+    """Raise CookieError for control characters, spaces and semicolons in what a cookie's attributes are."""
+    texts = attributes | {key: str(value) for key, value in others.items()}
+    for attribute, text in texts.items():
+        if text is not None and _COOKIE_ATTRIBUTE_CONTROLS.search(text):
+            shown = others.get(attribute, text)
+            raise http.cookies.CookieError(
+                f"Invalid cookie attribute {attribute}={shown!r} for cookie {name!r}"
+            )
+
+
 def _not_yet(what: str, instead: str) -> NoReturn:
     raise NotImplementedError(f"{what} is not supported yet; {instead}")
 
@@ -332,14 +343,7 @@ class RequestHandler(_core.HandlerBase):
         name, value = native_str(name), native_str(value)
         if _COOKIE_VALUE_CONTROLS.search(value):
             raise ValueError(f"Invalid cookie {name!r}: {value!r}")
-        attributes = {"name": name, "domain": domain, "path": path, "samesite": samesite}
-        attributes.update((key, str(given)) for key, given in kwargs.items())
-        for attribute, text in attributes.items():
-            if text is not None and _COOKIE_ATTRIBUTE_CONTROLS.search(text):
-                shown = kwargs[attribute] if attribute in kwargs else text
-                raise http.cookies.CookieError(
-                    f"Invalid cookie attribute {attribute}={shown!r} for cookie {name!r}"
-                )
+        _check_cookie(name, {"name": name, "domain": domain, "path": path, "samesite": samesite}, kwargs)
         if not hasattr(self, "_new_cookie"):
             self._new_cookie = http.cookies.SimpleCookie()
         self._new_cookie.pop(name, None)
