@@ -12,7 +12,7 @@ PYTEST := $(abspath $(VENV))/bin/pytest
 LIBASAN = $(shell $(CC) -print-file-name=libasan.so) $(shell $(CC) -print-file-name=libubsan.so)
 
 .DEFAULT_GOAL := help
-.PHONY: help dev test test-debug ctest asan asan-run leaks leaks-run fuzz lint bench conformance clean
+.PHONY: help dev test test-debug ctest asan asan-run leaks leaks-run fuzz lint stubs bench conformance clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,7 +21,7 @@ help: ## list the targets
 # An environment that .ci/run or a developer has filled is taken as it is.
 $(VENV)/.ready:
 	test -x $(PY) || $(PYTHON) -m venv $(VENV)
-	$(PY) -m pip install --quiet 'setuptools>=77' ruff docutils pygments
+	$(PY) -m pip install --quiet 'setuptools>=77' ruff mypy docutils pygments
 	$(PY) -m pip install --quiet --no-build-isolation --editable '.[test]'
 	touch $@
 
@@ -67,12 +67,16 @@ conformance: $(VENV)/.ready ## the suites of Tornado and asyncio, as far as they
 	$(PY) -m pip install --quiet '.[conformance]'
 	$(PYTEST) -m conformance
 
-lint: $(VENV)/.ready ## ruff, clang-format and the documents
+lint: $(VENV)/.ready stubs ## ruff, mypy, stubtest, clang-format and the documents
 	$(PY) -m ruff check setup.py tornado_c tests examples
+	$(PY) -m mypy
 	@if command -v clang-format-14 >/dev/null; then \
 	    clang-format-14 --dry-run -Werror $$(git ls-files '*.c' '*.h'); \
 	else echo "lint: skipped clang-format-14, it is not installed"; fi
 	for file in *.rst; do $(PY) -m docutils --strict --writer=html5 $$file /dev/null || exit 1; done
+
+stubs: dev ## does tornado_c/_core.pyi agree with the extension?
+	$(PY) -m mypy.stubtest tornado_c._core --mypy-config-file pyproject.toml --concise
 
 bench: $(VENV)/.ready ## the limit, stock Tornado and ours side by side; then system calls (BENCH="--rows ...")
 	$(PY) -m pip install --quiet .

@@ -13,10 +13,9 @@ tc_face_or_raise(PyObject *face, const char *name, const char *module)
     return face;
 }
 
-PyDoc_STRVAR(module_register_doc,
-             "register($module, name, obj, /)\n--\n\n"
-             "Hand a Python class or exception to C, which makes instances of it.\n\n"
-             "Raises LookupError for a name that C does not know.");
+PyDoc_STRVAR(module_register_doc, "register($module, name, obj, /)\n--\n\n"
+                                  "Hand a Python class or exception to C, which makes instances of it.\n\n"
+                                  "Raises LookupError for a name that C does not know.");
 
 static PyObject *
 module_register(PyObject *module, PyObject *args)
@@ -49,14 +48,17 @@ module_execute_handler(PyObject *module, PyObject *const *args, Py_ssize_t nargs
         return NULL;
     }
     if (!PyDict_Check(args[3]) || !PyTuple_Check(args[4]) || !PyDict_Check(args[5])) {
-        PyErr_SetString(PyExc_TypeError, "execute_handler() takes a dict, a tuple and a dict as its last arguments");
+        PyErr_SetString(PyExc_TypeError,
+                        "execute_handler() takes a dict, a tuple and a dict as its last arguments");
         return NULL;
     }
-    return tc_handler_execute(PyModule_GetState(module), args[2], args[0], args[1], args[3], args[4], args[5]);
+    return tc_handler_execute(PyModule_GetState(module), args[2], args[0], args[1], args[3], args[4],
+                              args[5]);
 }
 
 static PyMethodDef module_methods[] = {
-    {"execute_handler", (PyCFunction)(void (*)(void))module_execute_handler, METH_FASTCALL, module_execute_handler_doc},
+    {"execute_handler", (PyCFunction)(void (*)(void))module_execute_handler, METH_FASTCALL,
+     module_execute_handler_doc},
     {"register", module_register, METH_VARARGS, module_register_doc},
     {NULL, NULL, 0, NULL},
 };
@@ -98,15 +100,12 @@ module_exec(PyObject *module)
     }
     TC_IMPORTS(TC_X)
 #undef TC_X
-    state->kw_context = Py_BuildValue("(s)", "context");
-    state->kw_fileno = Py_BuildValue("(s)", "fileno");
-    state->kw_include_footers = Py_BuildValue("(s)", "include_footers");
-    state->kw_name = Py_BuildValue("(s)", "name");
-    state->kw_loop = Py_BuildValue("(s)", "loop");
-    state->kw_loop_eager_start = Py_BuildValue("(ss)", "loop", "eager_start");
-    if (state->kw_context == NULL || state->kw_fileno == NULL || state->kw_include_footers == NULL || state->kw_name == NULL || state->kw_loop == NULL || state->kw_loop_eager_start == NULL) {
-        return -1;
+#define TC_X(name, ...)                                                                                      \
+    if ((state->kw_##name = Py_BuildValue(__VA_ARGS__)) == NULL) {                                           \
+        return -1;                                                                                           \
     }
+    TC_KEYWORDS(TC_X)
+#undef TC_X
 #define TC_X(name, init)                                                                                     \
     if (init(module, state) < 0) {                                                                           \
         return -1;                                                                                           \
@@ -129,6 +128,12 @@ module_traverse(PyObject *module, visitproc visit, void *arg)
 #define TC_X(name) Py_VISIT(state->face_##name);
     TC_FACES(TC_X)
 #undef TC_X
+#define TC_X(name, ...) Py_VISIT(state->kw_##name);
+    TC_KEYWORDS(TC_X)
+#undef TC_X
+#define TC_X(field) Py_VISIT(state->field);
+    TC_OWN(TC_X)
+#undef TC_X
     return 0;
 }
 
@@ -137,19 +142,6 @@ module_clear(PyObject *module)
 {
     tc_state *state = PyModule_GetState(module);
     tc_handle_clear_freelists(state);
-    Py_CLEAR(state->ioloop_run);
-    Py_CLEAR(state->stream_run_callback);
-    Py_CLEAR(state->http_1_0);
-    Py_CLEAR(state->http_1_1);
-    Py_CLEAR(state->keep_alive_value);
-    Py_CLEAR(state->str_Content_Length);
-    Py_CLEAR(state->str_Transfer_Encoding);
-    Py_CLEAR(state->kw_fileno);
-    Py_CLEAR(state->kw_include_footers);
-    Py_CLEAR(state->kw_name);
-    Py_CLEAR(state->kw_context);
-    Py_CLEAR(state->kw_loop);
-    Py_CLEAR(state->kw_loop_eager_start);
 #define TC_X(name, init) Py_CLEAR(state->name##_type);
     TC_TYPES(TC_X)
 #undef TC_X
@@ -164,6 +156,12 @@ module_clear(PyObject *module)
 #undef TC_X
 #define TC_X(name) Py_CLEAR(state->face_##name);
     TC_FACES(TC_X)
+#undef TC_X
+#define TC_X(name, ...) Py_CLEAR(state->kw_##name);
+    TC_KEYWORDS(TC_X)
+#undef TC_X
+#define TC_X(field) Py_CLEAR(state->field);
+    TC_OWN(TC_X)
 #undef TC_X
     return 0;
 }

@@ -189,6 +189,25 @@
     X(json, "application/json; charset=UTF-8")                                                               \
     X(server, "TornadoServer/6.6.1")
 
+/* Tuples of keyword names for calls out: state->kw_<name>. */
+#define TC_KEYWORDS(X)                                                                                       \
+    X(context, "(s)", "context")                                                                             \
+    X(fileno, "(s)", "fileno")                                                                               \
+    X(include_footers, "(s)", "include_footers")                                                             \
+    X(loop, "(s)", "loop")                                                                                   \
+    X(loop_eager_start, "(ss)", "loop", "eager_start")                                                       \
+    X(name, "(s)", "name")
+
+/* Objects that the tc_<noun>_init_type of their layer makes: state-><field>. */
+#define TC_OWN(X)                                                                                            \
+    X(http_1_0)         /* "HTTP/1.0" */                                                                     \
+    X(http_1_1)         /* "HTTP/1.1" */                                                                     \
+    X(ioloop_run)       /* the function that a queued callback's handle calls */                             \
+    X(keep_alive_value) /* "Keep-Alive" */                                                                   \
+    X(str_Content_Length)                                                                                    \
+    X(str_Transfer_Encoding)                                                                                 \
+    X(stream_run_callback) /* the same as ioloop_run for a stream's user callback */
+
 /* Objects imported when the module is loaded: state-><field> = getattr(import(module), attr). */
 #if PY_VERSION_HEX < 0x030e0000
 #define TC_CURRENT_TASKS "_current_tasks" /* a dict: loop -> task */
@@ -286,18 +305,14 @@ typedef struct tc_state {
 #define TC_X(name) PyObject *face_##name;
     TC_FACES(TC_X)
 #undef TC_X
-    PyObject *ioloop_run;          /* the function that a queued callback's handle calls */
-    PyObject *stream_run_callback; /* the same for a stream's user callback */
-    PyObject *http_1_0, *http_1_1; /* "HTTP/1.0", "HTTP/1.1" */
-    PyObject *keep_alive_value;    /* "Keep-Alive" */
-    PyObject *str_Content_Length, *str_Transfer_Encoding;
-    PyObject *kw_fileno;           /* ("fileno",) */
-    PyObject *kw_context;          /* ("context",) */
-    PyObject *kw_include_footers;  /* ("include_footers",) */
-    PyObject *kw_name;             /* ("name",) */
-    PyTypeObject *native_coroutine_type; /* a C type that asyncio takes for a coroutine; borrowed, set by its layer */
-    PyObject *kw_loop;             /* ("loop",) */
-    PyObject *kw_loop_eager_start; /* ("loop", "eager_start") */
+#define TC_X(name, ...) PyObject *kw_##name;
+    TC_KEYWORDS(TC_X)
+#undef TC_X
+#define TC_X(field) PyObject *field;
+    TC_OWN(TC_X)
+#undef TC_X
+    /* A C type that asyncio takes for a coroutine; borrowed, set by its layer. */
+    PyTypeObject *native_coroutine_type;
     tc_handle_freelist handles, timer_handles;
     tc_hook_entry hooks[64];
 } tc_state;

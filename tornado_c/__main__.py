@@ -1,4 +1,8 @@
-"""python -m tornado_c: a small server to look at in a browser."""
+"""python -m tornado_c: a small server to look at in a browser.
+
+python -m tornado_c SCRIPT [ARGUMENTS]: a program written for Tornado, run with the core of tornado_c in the
+place of Tornado's.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +12,13 @@ import json
 import os
 import platform
 import resource
+import runpy
 import signal
 import sys
 import time
 from typing import cast
 
-from . import __version__, _core, version
+from . import __version__, _core, install, version
 from .httpserver import HTTPServer
 from .httputil import HTTPHeaders, HTTPServerRequest, ResponseStartLine
 from .ioloop import IOLoop
@@ -105,8 +110,8 @@ class Demo:
         facts = {**self.status(), "Your address": request.remote_ip}
         facts["Your browser"] = request.headers.get("User-Agent", "unknown")
         rows = "".join(
-            f'<tr><th>{html.escape(name)}</th><td data-name="{html.escape(name)}">{html.escape(value)}</td></tr>'
-            for name, value in facts.items()
+            f'<tr><th>{name}</th><td data-name="{name}">{html.escape(value)}</td></tr>'
+            for name, value in ((html.escape(name), value) for name, value in facts.items())
         )
         said = [text.decode("utf-8", "replace") for text in request.body_arguments.get("text", [])]
         echo = f"You said: <strong>{html.escape(said[-1])}</strong>" if said else ""
@@ -120,22 +125,32 @@ class Demo:
         )
 
 
+def run_script(path: str, arguments: list[str]) -> None:
+    """Run a program as `python SCRIPT ARGUMENTS` would, swapped."""
+    install()
+    sys.argv[:] = [path, *arguments]
+    sys.path[0] = os.path.dirname(os.path.abspath(path))
+    runpy.run_path(path, run_name="__main__")
+
+
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m tornado_c", description=__doc__)
-    parser.add_argument("script", nargs="?", help="a Tornado application (not supported yet)")
+    if len(sys.argv) > 1 and not sys.argv[1].startswith("-"):
+        run_script(sys.argv[1], sys.argv[2:])
+        return 0
+    parser = argparse.ArgumentParser(
+        prog="python -m tornado_c",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--port", type=int, default=8888, help="port to listen on (default: 8888)")
     parser.add_argument("--address", default="127.0.0.1", help="address to bind (default: 127.0.0.1)")
     options = parser.parse_args()
-    if options.script is not None:
-        parser.error(
-            "running an application with tornado_c in Tornado's place is not supported yet; "
-            "import tornado_c's modules in it instead of tornado's"
-        )
     loop = cast(IOLoop, IOLoop.current())
     try:
         HTTPServer(Demo()).listen(options.port, options.address)
     except OSError as exc:
-        print(f"cannot listen on {options.address} port {options.port}: {exc}; choose one with --port", file=sys.stderr)
+        where = f"{options.address} port {options.port}"
+        print(f"cannot listen on {where}: {exc}; choose one with --port", file=sys.stderr)
         return 1
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.asyncio_loop.add_signal_handler(number, loop.stop)

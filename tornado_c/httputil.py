@@ -6,25 +6,38 @@ The interfaces between connections and applications (`HTTPServerConnectionDelega
 
 from __future__ import annotations
 
-import calendar
 import collections.abc
 import dataclasses
-import datetime
-import email.utils
 import http.cookies
 import re
 import ssl
-import time
 import unicodedata
 import warnings
-from collections.abc import Awaitable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Mapping
 from functools import lru_cache
 from http.client import responses as responses
-from typing import TYPE_CHECKING, Any, AnyStr, NamedTuple, overload
-from urllib.parse import parse_qsl, urlencode, urlparse, urlunparse
+from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
 from . import _core
-from ._escape import ObjectDict, native_str, parse_qs_bytes, utf8
+from ._httputil import cookies as _cookies
+from ._httputil import dates as _dates
+from ._httputil import params as _params
+from ._httputil import ranges as _ranges
+from ._httputil import urls as _urls
+from ._httputil.cookies import _unquote_cookie as _unquote_cookie
+from ._httputil.cookies import parse_cookie as parse_cookie
+from ._httputil.dates import format_timestamp as format_timestamp
+from ._httputil.grammar import _ABNF
+from ._httputil.params import _encode_header as _encode_header
+from ._httputil.params import _parse_header as _parse_header
+from ._httputil.params import _parseparam as _parseparam
+from ._httputil.ranges import _get_content_range as _get_content_range
+from ._httputil.ranges import _int_or_none as _int_or_none
+from ._httputil.ranges import _parse_request_range as _parse_request_range
+from ._httputil.urls import qs_to_qsl as qs_to_qsl
+from ._httputil.urls import split_host_and_port as split_host_and_port
+from ._httputil.urls import url_concat as url_concat
+from ._support import ObjectDict, parse_qs_bytes, utf8
 
 if TYPE_CHECKING:
     import unittest
@@ -35,43 +48,6 @@ HTTP_WHITESPACE = " \t"
 
 # Control characters, tab excepted. Text that is not bytes in disguise may have anything else.
 _FORBIDDEN_HEADER_CHARS_RE = re.compile(r"[\x00-\x08\x0A-\x1F\x7F]")
-
-
-class _ABNF:
-    """Grammar rules of RFC 9110, 9112 and 3986 as compiled patterns, to be used with ``fullmatch``.
-
-    Each bears its name in the RFC, with underscores for hyphens. Text is taken for bytes decoded as
-    Latin-1.
-    """
-
-    # RFC 5234
-    VCHAR = re.compile(r"[\x21-\x7E]")
-
-    # RFC 3986. The host is laxer than the RFC's: brackets and colons may stand anywhere in it.
-    uri_unreserved = re.compile(r"[\w\-.~]", re.ASCII)
-    uri_sub_delims = re.compile(r"[!$&'()*+,;=]")
-    uri_pct_encoded = re.compile(r"%[0-9A-Fa-f]{2}")
-    uri_host = re.compile(r"(?:[A-Za-z0-9\-._~!$&'()*+,;=:\[\]]|%[0-9A-Fa-f]{2})*")
-    uri_port = re.compile(r"[0-9]*")
-
-    # RFC 9110
-    obs_text = re.compile(r"[\x80-\xFF]")
-    field_vchar = re.compile(r"[\x21-\x7E\x80-\xFF]")
-    field_value = re.compile(r"(?:[\x21-\x7E\x80-\xFF](?:[\t\x20-\x7E\x80-\xFF]*[\x21-\x7E\x80-\xFF])?)?")
-    tchar = re.compile(r"[A-Za-z0-9!#$%&'*+\-.^_`|~]")
-    token = re.compile(f"{tchar.pattern}+")
-    field_name = token
-    method = token
-    host = re.compile(f"{uri_host.pattern}(?::{uri_port.pattern})?")
-
-    # RFC 9112. A request target may be anything without blanks and control characters: browsers send
-    # more than the RFC's URIs.
-    HTTP_version = re.compile(r"HTTP/[0-9]\.[0-9]")
-    request_target = re.compile(f"{field_vchar.pattern}+")
-    request_line = re.compile(f"({method.pattern}) ({request_target.pattern}) ({HTTP_version.pattern})")
-    status_code = re.compile(r"[0-9]{3}")
-    reason_phrase = re.compile(r"[\t\x20-\x7E\x80-\xFF]+")
-    status_line = re.compile(f"({HTTP_version.pattern}) ({status_code.pattern}) ({reason_phrase.pattern})?")
 
 
 class HTTPInputError(Exception):
@@ -132,13 +108,15 @@ class HTTPHeaders(_core.HeadersBase, collections.abc.MutableMapping[str, str]):
 class HTTPServerRequest(_core.RequestBase):
     """One request to a server.
 
-    Attributes, all str unless said otherwise: `method`, `uri`, `path`, `query`, `version`, `headers` (`HTTPHeaders`), `body` (bytes),
-    `remote_ip`, `protocol` ("http" or "https"), `host`, `host_name`, `arguments`, `query_arguments` and `body_arguments` (name to
-    list of bytes), `files` (name to list of `HTTPFile`), `cookies`, `connection`. Those of a request that came over the
-    network are made from its head when they are first asked for; all can be assigned.
+    Attributes, all str unless said otherwise: `method`, `uri`, `path`, `query`, `version`, `headers`
+    (`HTTPHeaders`), `body` (bytes), `remote_ip`, `protocol` ("http" or "https"), `host`, `host_name`,
+    `arguments`, `query_arguments` and `body_arguments` (name to list of bytes), `files` (name to list of
+    `HTTPFile`), `cookies`, `connection`. Those of a request that came over the network are made from its head
+    when they are first asked for; all can be assigned.
 
-    start_line: a `RequestStartLine`; method, uri and version in its place are deprecated, as is host. Raises `HTTPInputError` for a
-    Host that is missing in HTTP/1.1 or malformed, and for a query string with too many arguments.
+    start_line: a `RequestStartLine`; method, uri and version in its place are deprecated, as is host. Raises
+    `HTTPInputError` for a Host that is missing in HTTP/1.1 or malformed, and for a query string with too many
+    arguments.
     """
 
     def __init__(
@@ -180,7 +158,7 @@ class HTTPServerRequest(_core.RequestBase):
             self.headers["Host"] = host
         self.body = body or b""
         context = getattr(connection, "context", None)
-        self.remote_ip = getattr(context, "remote_ip", None)
+        self.remote_ip = getattr(context, "remote_ip", None)  # type: ignore[assignment]
         self.protocol = getattr(context, "protocol", "http")
         self.host = _checked_host(self.headers, self.version)
         self.host_name = split_host_and_port(self.host.lower())[0]
@@ -317,78 +295,12 @@ class HTTPConnection:
         raise NotImplementedError()
 
 
-def url_concat(
-    url: str,
-    args: None | dict[str, str] | list[tuple[str, str]] | tuple[tuple[str, str], ...],
-) -> str:
-    """Add arguments to a URL, whether or not it has a query already.
-
-    ``args`` is a dictionary, or a list or tuple of pairs where a name may come more than once.
-
-    >>> url_concat("http://localhost/search#top", {"q": "a b"})
-    'http://localhost/search?q=a+b#top'
-    >>> url_concat("/search?q=a", [("page", "1"), ("page", "2")])
-    '/search?q=a&page=1&page=2'
-    """
-    if args is None:
-        return url
-    if not isinstance(args, (dict, list, tuple)):
-        raise TypeError(f"'args' parameter should be dict, list or tuple. Not {type(args)}")
-    parts = urlparse(url)
-    query = parse_qsl(parts.query, keep_blank_values=True)
-    query.extend(args.items() if isinstance(args, dict) else args)
-    return urlunparse(parts._replace(query=urlencode(query)))
-
-
 class HTTPFile(ObjectDict):
     """A file that came in a form; its fields are attributes and dictionary items."""
 
     filename: str
     body: bytes
     content_type: str
-
-
-def _int_or_none(val: str) -> int | None:
-    """The integer that a string holds, None if there is only white space in it."""
-    val = val.strip()
-    return int(val) if val else None
-
-
-def _parse_request_range(range_header: str) -> tuple[int | None, int | None] | None:
-    """The slice that a Range header asks for, or None if it is not a single range of bytes.
-
-    >>> _parse_request_range("bytes=10-19")
-    (10, 20)
-    >>> _parse_request_range("bytes=10-")
-    (10, None)
-    >>> _parse_request_range("bytes=-10")
-    (-10, None)
-    >>> _parse_request_range("bytes=0-1,5-6") is None
-    True
-    """
-    unit, _, value = range_header.partition("=")
-    if unit.strip() != "bytes":
-        return None
-    first, _, last = value.strip().partition("-")
-    try:
-        start, end = _int_or_none(first), _int_or_none(last)
-    except ValueError:
-        return None
-    if end is None:
-        return start, None
-    if start is not None:
-        return start, end + 1
-    # A suffix: the last `end` bytes; none of them is the empty slice at the front.
-    return (-end, None) if end != 0 else (None, 0)
-
-
-def _get_content_range(start: int | None, end: int | None, total: int) -> str:
-    """The Content-Range header for a slice of ``total`` bytes.
-
-    >>> _get_content_range(10, 20, 100), _get_content_range(None, None, 100)
-    ('bytes 10-19/100', 'bytes 0-99/100')
-    """
-    return f"bytes {start or 0}-{(end or total) - 1}/{total}"
 
 
 @dataclasses.dataclass
@@ -545,27 +457,6 @@ def _parse_part(
         arguments.setdefault(name, []).append(value)
 
 
-def format_timestamp(ts: int | float | tuple[Any, ...] | time.struct_time | datetime.datetime) -> str:
-    """A date as HTTP writes it, in GMT.
-
-    Takes seconds since the epoch, a time tuple in UTC, or a datetime; a datetime without a time zone is
-    taken for UTC.
-
-    >>> format_timestamp(0)
-    'Thu, 01 Jan 1970 00:00:00 GMT'
-    """
-    seconds: float
-    if isinstance(ts, datetime.datetime):
-        seconds = calendar.timegm(ts.utctimetuple())
-    elif isinstance(ts, tuple):  # struct_time is one
-        seconds = calendar.timegm(ts)
-    elif isinstance(ts, (int, float)):
-        seconds = ts
-    else:
-        raise TypeError(f"unknown timestamp type: {ts!r}")
-    return email.utils.formatdate(seconds, usegmt=True)
-
-
 class RequestStartLine(NamedTuple):
     method: str
     path: str
@@ -611,58 +502,6 @@ def parse_response_start_line(line: str) -> ResponseStartLine:
     return ResponseStartLine(version, int(code), reason)
 
 
-_PARAM_MARKS = re.compile(r'\\"|"|;')
-
-
-def _parseparam(s: str) -> Iterator[str]:
-    """The stripped pieces of ``;one;two;three``. Semicolons between double quotes do not count."""
-    if not s.startswith(";"):
-        return
-    start, quoted = 1, False
-    for mark in _PARAM_MARKS.finditer(s, 1):
-        if mark[0] == '"':
-            quoted = not quoted
-        elif mark[0] == ";" and not quoted:
-            yield s[start : mark.start()].strip()
-            start = mark.end()
-    yield s[start:].strip()
-
-
-def _parse_header(line: str) -> tuple[str, dict[str, str]]:
-    r"""Take apart a header such as Content-Disposition: its value and its parameters.
-
-    Parameters without an equals sign are dropped; those encoded as RFC 2231 says are decoded.
-
-    >>> _parse_header("form-data; Name=upload; filename=\"a;b.txt\"")
-    ('form-data', {'name': 'upload', 'filename': 'a;b.txt'})
-    >>> _parse_header("form-data; filename*=utf-8''%C3%A4.txt")[1] == {"filename": "\u00e4.txt"}
-    True
-    """
-    value, *rest = _parseparam(";" + line)
-    params = [("", "")]  # decode_params passes its first entry through untouched
-    for param in rest:
-        name, equals, text = param.partition("=")
-        if equals:
-            params.append((name.strip().lower(), native_str(text.strip())))
-    result = {}
-    for name, encoded in email.utils.decode_params(params)[1:]:
-        text = email.utils.collapse_rfc2231_value(encoded)
-        if len(text) >= 2 and text[0] == text[-1] == '"':
-            text = text[1:-1]
-        result[name] = text
-    return value, result
-
-
-def _encode_header(key: str, pdict: Mapping[str, Any]) -> str:
-    """The reverse of `_parse_header`, with sorted names; a value of None gives the name alone.
-
-    >>> _encode_header("permessage-deflate", {"b": 15, "a": None})
-    'permessage-deflate; a; b=15'
-    """
-    params = (name if value is None else f"{name}={value}" for name, value in sorted(pdict.items()))
-    return "; ".join([key, *params])
-
-
 def encode_username_password(username: str | bytes, password: str | bytes) -> bytes:
     """Join a name and a password by a colon, as HTTP's basic authentication wants them before base64."""
     both = (
@@ -675,60 +514,10 @@ def doctests() -> unittest.TestSuite:
     """The examples of this module as a test suite."""
     import doctest
 
-    return doctest.DocTestSuite(optionflags=doctest.ELLIPSIS)
-
-
-_HOST_AND_PORT = re.compile(r"(.+):(\d+)$")
-
-
-def split_host_and_port(netloc: str) -> tuple[str, int | None]:
-    """Take ``host:port`` apart; the port is None if there is none.
-
-    >>> split_host_and_port("[::1]:8080"), split_host_and_port("localhost")
-    (('[::1]', 8080), ('localhost', None))
-    """
-    match = _HOST_AND_PORT.match(netloc)
-    return (match[1], int(match[2])) if match else (netloc, None)
-
-
-def qs_to_qsl(qs: Mapping[str, Iterable[AnyStr]]) -> Iterable[tuple[str, AnyStr]]:
-    """The pairs of a dictionary as ``parse_qs`` makes them."""
-    return ((name, value) for name, values in qs.items() for value in values)
-
-
-_COOKIE_ESCAPE = re.compile(r"\\(?:([0-3][0-7]{2})|(.))")
-
-
-def _unescape_cookie(match: re.Match[str]) -> str:
-    octal, char = match.groups()
-    return chr(int(octal, 8)) if octal else char
-
-
-def _unquote_cookie(s: str) -> str:
-    """Undo the quoting that ``http.cookies`` does; a value that is not in quotes stays as it is."""
-    if s is None or len(s) < 2 or not (s[0] == s[-1] == '"'):
-        return s
-    return _COOKIE_ESCAPE.sub(_unescape_cookie, s[1:-1])
-
-
-def parse_cookie(cookie: str) -> dict[str, str]:
-    """Parse a Cookie header the way browsers do, which is more lenient than the RFCs.
-
-    A piece without an equals sign is the value of a cookie without a name; of several cookies with the same
-    name the last one counts.
-
-    >>> parse_cookie('a=1; b="two"; a=3; four')
-    {'a': '3', 'b': 'two', '': 'four'}
-    """
-    cookies = {}
-    for piece in cookie.split(";"):
-        name, equals, value = piece.partition("=")
-        if not equals:
-            name, value = "", name
-        name, value = name.strip(), value.strip()
-        if name or value:
-            cookies[name] = _unquote_cookie(value)
-    return cookies
+    suite = doctest.DocTestSuite(__name__, optionflags=doctest.ELLIPSIS)
+    for part in (_cookies, _dates, _params, _ranges, _urls):
+        suite.addTests(doctest.DocTestSuite(part, optionflags=doctest.ELLIPSIS))
+    return suite
 
 
 _DIGITS = re.compile(r"[0-9]+")
@@ -764,6 +553,10 @@ def is_transfer_encoding_chunked(headers: HTTPHeaders) -> bool:
         raise HTTPInputError(f"Unsupported Transfer-Encoding {encoding}")
     return True
 
+
+for _function in (format_timestamp, parse_cookie, qs_to_qsl, split_host_and_port, url_concat):
+    _function.__module__ = __name__
+del _function
 
 _core.register("normalize_header", _normalize_header)
 _core.register("httputil_globals", globals())

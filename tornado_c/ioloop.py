@@ -19,11 +19,13 @@ from typing import Any, ClassVar, Protocol, TypeVar, cast
 from weakref import WeakKeyDictionary
 
 from . import _core
-from ._eventloop import EventLoop, GuestCore
-from ._support import Configurable, future_add_done_callback, is_future
+from ._eventloop import GuestCore
+from ._support import Configurable, future_add_done_callback, import_object, is_future
 
 app_log = logging.getLogger("tornado.application")
 gen_log = logging.getLogger("tornado.general")
+
+TimeoutError = asyncio.TimeoutError  # the name that Tornado's module has
 
 _T = TypeVar("_T")
 
@@ -40,9 +42,13 @@ def _thread_asyncio_loop() -> asyncio.AbstractEventLoop | None:
         return asyncio.get_running_loop()
     except RuntimeError:
         pass
+    return getattr(getattr(_event_loop_policy(), "_local", None), "_loop", None)
+
+
+def _event_loop_policy() -> Any:
+    """asyncio's policy; Python 3.14 warns of the public accessor."""
     get_policy = getattr(asyncio.events, "_get_event_loop_policy", None) or asyncio.get_event_loop_policy
-    local = getattr(get_policy(), "_local", None)
-    return getattr(local, "_loop", None)
+    return get_policy()
 
 
 class IOLoop(Configurable, _core.IOLoopBase):
@@ -63,6 +69,7 @@ class IOLoop(Configurable, _core.IOLoopBase):
     _pending_tasks: ClassVar[set[Any]] = set()
 
     asyncio_loop: asyncio.AbstractEventLoop
+    selector_loop: asyncio.AbstractEventLoop
 
     @classmethod
     def configurable_base(cls) -> type[Configurable]:
@@ -70,42 +77,45 @@ class IOLoop(Configurable, _core.IOLoopBase):
 
     @classmethod
     def configurable_default(cls) -> type[Configurable]:
-        return IOLoop
+        from .platform.asyncio import AsyncIOLoop
 
-    def initialize(
-        self,
-        make_current: bool | None = None,
-        asyncio_loop: asyncio.AbstractEventLoop | None = None,
-    ) -> None:
-        """Bind to an asyncio loop: the given one, or a new native one.
+        return AsyncIOLoop
 
-        make_current: True makes it this thread's current loop, None (the default) does so where there is no other.
-        Raises RuntimeError where the asyncio loop has an IOLoop, or where make_current is True and there is a current one.
+    @classmethod
+    def configure(cls, impl: str | type[Configurable] | None, **kwargs: Any) -> None:
+        """Choose the class that IOLoop() makes: AsyncIOLoop, or a subclass of it or its base.
+
+        Raises RuntimeError for any other class.
+        """
+        from .platform.asyncio import BaseAsyncIOLoop
+
+        if isinstance(impl, str):
+            impl = import_object(impl)
+        if isinstance(impl, type) and not issubclass(impl, BaseAsyncIOLoop):
+            raise RuntimeError("only AsyncIOLoop is allowed when asyncio is available")
+        super().configure(impl, **kwargs)
+
+    def initialize(self, make_current: bool = True) -> None:
+        """Called with the constructor's arguments. make_current: become this thread's current loop."""
+        if self._core is None:  # a direct subclass
+            from .platform.asyncio import _new_asyncio_loop
+
+            self._bind(_new_asyncio_loop())
+        if make_current:
+            self._make_current()
+
+    def _bind(self, asyncio_loop: asyncio.AbstractEventLoop) -> None:
+        """Belong to an asyncio event loop: native where that is ours, as its guest otherwise.
+
+        Raises RuntimeError where it has an IOLoop already.
         """
         self._forget_closed_hosts()
-        own = asyncio_loop is None
-        loop = EventLoop() if asyncio_loop is None else asyncio_loop
-        if IOLoop._ioloop_for_asyncio.get(loop) is not None:
-            raise RuntimeError(
-                f"IOLoop {IOLoop._ioloop_for_asyncio[loop]} already associated with asyncio loop {loop}"
-            )
-        try:
-            self.asyncio_loop = loop
-            self._attach(loop if isinstance(loop, _core.LoopCore) else GuestCore(loop))
-            IOLoop._ioloop_for_asyncio[loop] = self
-            if make_current is None:
-                if IOLoop.current(instance=False) is None:
-                    self._make_current()
-            elif make_current:
-                current = IOLoop.current(instance=False)
-                if current is not None and current is not self:
-                    raise RuntimeError("current IOLoop already exists")
-                self._make_current()
-        except BaseException:
-            IOLoop._ioloop_for_asyncio.pop(loop, None)
-            if own:
-                loop.close()
-            raise
+        other = IOLoop._ioloop_for_asyncio.get(asyncio_loop)
+        if other is not None:
+            raise RuntimeError(f"IOLoop {other} already associated with asyncio loop {asyncio_loop}")
+        self.asyncio_loop = self.selector_loop = asyncio_loop
+        self._attach(asyncio_loop if isinstance(asyncio_loop, _core.LoopCore) else GuestCore(asyncio_loop))
+        IOLoop._ioloop_for_asyncio[asyncio_loop] = self
         if IOLoop._main_instance is None and threading.current_thread() is threading.main_thread():
             IOLoop._main_instance = self
 
@@ -142,7 +152,7 @@ class IOLoop(Configurable, _core.IOLoopBase):
 
     def install(self) -> None:
         """Make this the loop that instance() and current() return. The 2.x name of make_current()."""
-        self._make_current()
+        self.make_current()
         IOLoop._main_instance = self
 
     @staticmethod
@@ -161,11 +171,20 @@ class IOLoop(Configurable, _core.IOLoopBase):
             found = IOLoop._ioloop_for_asyncio.get(loop)
             if found is not None or not instance:
                 return found
-            return IOLoop(make_current=False, asyncio_loop=loop)
-        return IOLoop(make_current=True) if instance else None
+        elif not instance:
+            return None
+        else:
+            loop = None
+        from .platform.asyncio import AsyncIOMainLoop, _new_asyncio_loop
+
+        if loop is None:
+            loop = _new_asyncio_loop()
+            asyncio.set_event_loop(loop)
+        return AsyncIOMainLoop(make_current=False, asyncio_loop=loop)
 
     def make_current(self) -> None:
-        """Make this the thread's current loop, which is also asyncio's current loop."""
+        """Make this the thread's current loop, which is also asyncio's current loop. Deprecated since 6.2."""
+        warnings.warn("make_current is deprecated; start the event loop first", DeprecationWarning, stacklevel=2)
         self._make_current()
 
     def _make_current(self) -> None:
@@ -173,12 +192,18 @@ class IOLoop(Configurable, _core.IOLoopBase):
 
     @staticmethod
     def clear_current() -> None:
-        """Forget this thread's current loop."""
+        """Forget this thread's current loop. Deprecated since 6.2."""
+        warnings.warn("clear_current is deprecated", DeprecationWarning, stacklevel=2)
         IOLoop._clear_current()
 
     @staticmethod
     def _clear_current() -> None:
-        asyncio.set_event_loop(None)
+        old = IOLoop.current(instance=False)
+        if old is not None:
+            old._clear_current_hook()
+
+    def _clear_current_hook(self) -> None:
+        """Called when this loop ceases to be current; subclasses may override it."""
 
     # ---- running ----
 
@@ -285,7 +310,7 @@ class IOLoop(Configurable, _core.IOLoopBase):
         """A callback returned `result`: if that is awaitable, log what it raises."""
         try:
             future = _convert_awaitable(result)
-        except TypeError:
+        except _not_awaitable_errors():
             return
         self.add_future(future, self._discard_future_result)
 
@@ -336,21 +361,23 @@ class IOLoop(Configurable, _core.IOLoopBase):
 
 
 def _convert_awaitable(value: Any) -> asyncio.Future[Any]:
-    """A Future for a coroutine, Future or other awaitable; TypeError for anything else.
+    """A Future for a coroutine, Future or other awaitable; one of _not_awaitable_errors() for anything else.
 
-    Lists, dicts and generators that stock Tornado's `gen` can yield are left to it where it is loaded.
+    Lists, dicts and whatever else stock Tornado's `gen` can yield are left to it where it is loaded.
     """
     gen = sys.modules.get("tornado.gen")
     if gen is not None:
-        try:
-            return gen.convert_yielded(value)
-        except gen.BadYieldError as exc:
-            raise TypeError(str(exc)) from None
+        return gen.convert_yielded(value)
     if is_future(value):
         return value
     if inspect.isawaitable(value):
         return asyncio.ensure_future(value)
     raise TypeError(f"yielded unknown object {value!r}")
+
+
+def _not_awaitable_errors() -> tuple[type[Exception], ...]:
+    gen = sys.modules.get("tornado.gen")
+    return (TypeError,) if gen is None else (TypeError, gen.BadYieldError)
 
 
 class PeriodicCallback:

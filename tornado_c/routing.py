@@ -243,6 +243,7 @@ class Rule:
         self.name = name
 
     def reverse(self, *args: Any) -> str | None:
+        """Return the URL of this rule with *args* in place of its groups, or None if there is none."""
         return self.matcher.reverse(*args)
 
     def __repr__(self) -> str:
@@ -328,7 +329,7 @@ class PathMatches(Matcher):
         return self._path % tuple(quote(utf8(text)) for text in texts)
 
     def _find_groups(self) -> tuple[str | None, int | None]:
-        """Return the path with ``%s`` for each group, and their number; (None, None) if there is no telling."""
+        """Return the path with ``%s`` for each group, and their number; a pair of None if that is unclear."""
         pattern = self.regex.pattern.removeprefix("^").removesuffix("$")
         if self.regex.groups != pattern.count("("):
             return None, None

@@ -28,14 +28,8 @@ from tornado_c._web.decorators import (
     stream_request_body,
 )
 from tornado_c._web.errors import Finish, HTTPError, MissingArgumentError
-from tornado_c._web.handler import (
-    _ARG_DEFAULT,
-    ErrorHandler,
-    FallbackHandler,
-    RedirectHandler,
-    RequestHandler,
-    _ArgDefaultMarker,
-)
+from tornado_c._web.handler import _ARG_DEFAULT, RequestHandler, _ArgDefaultMarker
+from tornado_c._web.handlers import ErrorHandler, FallbackHandler, RedirectHandler
 from tornado_c.routing import URLSpec
 
 url = URLSpec

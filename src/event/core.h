@@ -50,7 +50,7 @@ typedef struct LoopCore {
     PyObject *captured; /* the handle that was */
     PyObject *current_handle;
     PyObject *done_future; /* a Future with the result None, for writes that were done at once */
-    PyObject *ioloop;      /* the IOLoop over this core, or NULL */
+    PyObject *ioloop;      /* the IOLoop over this core, borrowed: it holds us; or NULL */
     PyObject *host;        /* guest mode: the foreign loop whose turns drive this core; else NULL */
     PyObject *guest_timer; /* guest mode: the host's timer for our earliest one */
     double guest_when;     /* and its deadline on our clock */

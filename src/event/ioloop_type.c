@@ -32,10 +32,21 @@ ioloop_traverse(IOLoopObject *self, visitproc visit, void *arg)
     return 0;
 }
 
+static void
+ioloop_detach(IOLoopObject *self)
+{
+    LoopCore *core = self->core;
+    self->core = NULL;
+    if (core != NULL && core->ioloop == (PyObject *)self) {
+        core->ioloop = NULL;
+    }
+    Py_XDECREF(core);
+}
+
 static int
 ioloop_clear(IOLoopObject *self)
 {
-    Py_CLEAR(self->core);
+    ioloop_detach(self);
     return 0;
 }
 
@@ -57,8 +68,9 @@ ioloop_attach(IOLoopObject *self, PyObject *core)
     if (!PyObject_TypeCheck(core, self->state->core_type)) {
         return PyErr_Format(PyExc_TypeError, "expected a LoopCore, got %.200s", Py_TYPE(core)->tp_name);
     }
-    Py_XSETREF(self->core, (LoopCore *)Py_NewRef(core));
-    Py_XSETREF(self->core->ioloop, Py_NewRef((PyObject *)self));
+    ioloop_detach(self);
+    self->core = (LoopCore *)Py_NewRef(core);
+    self->core->ioloop = (PyObject *)self;
     Py_RETURN_NONE;
 }
 

@@ -26,7 +26,6 @@ tc_core_traverse(LoopCore *core, visitproc visit, void *arg)
     Py_VISIT(core->done_future);
     Py_VISIT(core->captured);
     Py_VISIT(core->current_handle);
-    Py_VISIT(core->ioloop);
     Py_VISIT(core->host);
     Py_VISIT(core->guest_timer);
     return tc_fd_traverse(core, visit, arg);

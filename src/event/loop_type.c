@@ -71,7 +71,7 @@ core_clear(LoopCore *core)
     tc_core_drop(core);
     Py_CLEAR(core->captured);
     Py_CLEAR(core->current_handle);
-    Py_CLEAR(core->ioloop);
+    core->ioloop = NULL;
     Py_CLEAR(core->host);
     Py_CLEAR(core->guest_timer);
     Py_CLEAR(core->date_text);
@@ -284,7 +284,7 @@ static PyGetSetDef core_getset[] = {
 static PyMemberDef core_members[] = {
     {"_current_handle", T_OBJECT, offsetof(LoopCore, current_handle), 0, NULL},
     {"_clock_resolution", T_DOUBLE, offsetof(LoopCore, clock_resolution), 0, NULL},
-    {"_ioloop", T_OBJECT, offsetof(LoopCore, ioloop), 0, NULL},
+    {"_ioloop", T_OBJECT, offsetof(LoopCore, ioloop), READONLY, NULL},
     {"_host", T_OBJECT, offsetof(LoopCore, host), 0, NULL},
     {NULL},
 };

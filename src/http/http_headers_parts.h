@@ -62,12 +62,76 @@ int tc_headers_raise(tc_state *state, const char *message);
 int tc_headers_raise_invalid(tc_state *state, const char *what, PyObject *obj);
 int tc_headers_raise_not_str(PyObject *obj);
 
-/* http_headers_type.c and http_headers_pairs.c */
+/* http_headers_type.c: the slots, by which an instance of a class that overrides nothing is recognised */
+PyObject *tc_headers_getitem(HeadersObject *self, PyObject *key);
+int tc_headers_setitem(HeadersObject *self, PyObject *key, PyObject *value);
+int tc_headers_has(HeadersObject *self, PyObject *key);
+PyObject *tc_headers_iter(HeadersObject *self);
+
+/* http_headers_pairs.c: the method get_all */
+PyObject *tc_headers_get_all(HeadersObject *self, PyObject *ignored);
+
+/* http_headers_parse.c: methods, and add(name, value) of this class, whatever subclasses make of it */
+PyObject *tc_headers_add(HeadersObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames);
+PyObject *tc_headers_parse_line(HeadersObject *self, PyObject *const *args, Py_ssize_t nargs,
+                                PyObject *kwnames);
+PyObject *tc_headers_parse(PyTypeObject *type, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames);
+int tc_headers_add_pair(HeadersObject *self, PyObject *name, PyObject *value, bool chars_are_bytes);
+
+extern const char tc_headers_add_doc[], tc_headers_parse_line_doc[], tc_headers_parse_doc[];
+
+/* http_headers_state.c: methods and attributes */
+PyObject *tc_headers_getstate(HeadersObject *self, PyObject *ignored);
+PyObject *tc_headers_setstate(HeadersObject *self, PyObject *values);
+PyObject *tc_headers_reduce(HeadersObject *self, PyObject *ignored);
+PyObject *tc_headers_get_as_list(HeadersObject *self, void *closure);
+int tc_headers_set_as_list(HeadersObject *self, PyObject *value, void *closure);
+PyObject *tc_headers_get_combined_cache(HeadersObject *self, void *closure);
+int tc_headers_set_combined_cache(HeadersObject *self, PyObject *value, void *closure);
+
+extern const char tc_headers_getstate_doc[], tc_headers_setstate_doc[], tc_headers_reduce_doc[];
+
+/* http_headers_native.c */
 
 /* May pairs be read straight from the fields? False for anything but a HeadersBase. */
 bool tc_headers_plain(PyObject *obj);
 
-/* The method get_all. */
-PyObject *tc_headers_get_all(HeadersObject *self, PyObject *ignored);
+/* -- what a class has overridden ------------------------------------------------------------------------ */
+
+/* True if the method that `type` has under `name` is the C function given. */
+static inline bool
+tc_headers_is_own(PyTypeObject *type, PyObject *name, void *function)
+{
+    PyObject *found = _PyType_Lookup(type, name); /* borrowed */
+    return found != NULL && Py_IS_TYPE(found, &PyMethodDescr_Type) &&
+           (void *)((PyMethodDescrObject *)found)->d_method->ml_meth == function;
+}
+
+static inline bool
+tc_headers_own_add(HeadersObject *self)
+{
+    return tc_headers_is_own(Py_TYPE(self), self->state->str_add, tc_headers_add);
+}
+
+static inline bool
+tc_headers_own_setitem(PyObject *obj)
+{
+    PyMappingMethods *mapping = Py_TYPE(obj)->tp_as_mapping;
+    return mapping != NULL && mapping->mp_ass_subscript == (objobjargproc)tc_headers_setitem;
+}
+
+static inline bool
+tc_headers_own_getitem(PyObject *obj)
+{
+    PyMappingMethods *mapping = Py_TYPE(obj)->tp_as_mapping;
+    return mapping != NULL && mapping->mp_subscript == (binaryfunc)tc_headers_getitem;
+}
+
+static inline bool
+tc_headers_own_contains(PyObject *obj)
+{
+    PySequenceMethods *sequence = Py_TYPE(obj)->tp_as_sequence;
+    return sequence != NULL && sequence->sq_contains == (objobjproc)tc_headers_has;
+}
 
 #endif

@@ -73,6 +73,13 @@ acceptor_event(tc_watcher *watcher, unsigned events)
             st = acceptor_pause(acceptor, -fd);
             break;
         }
+        else if (fd == -EINVAL || fd == -EBADF || fd == -ENOTSOCK || fd == -EOPNOTSUPP) {
+            /* Shut down or closed behind our back: it would be reported without end. */
+            tc_log(acceptor->state, "general", "error", "accept failed: %s; the socket listens no more",
+                   strerror(-fd));
+            tc_core_unwatch(acceptor->core, watcher);
+            break;
+        }
         else if (fd != -ECONNABORTED && fd != -EINTR) {
             break; /* EAGAIN: no more; anything else will be told again */
         }

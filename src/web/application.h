@@ -7,8 +7,7 @@
 #include "web/hooks.h"
 
 typedef struct ApplicationObject {
-    PyObject_HEAD
-    tc_state *state; /* borrowed */
+    PyObject_HEAD tc_state *state; /* borrowed */
     PyObject *settings;
     PyObject *transforms;
     PyObject *default_host;

@@ -1,5 +1,5 @@
-/* The C base of tornado_c.web.Application. Its call is what HTTPServer makes for each request: route, make the
- * handler, run it, with no Python frame of ours. A subclass that has its own find_handler() or
+/* The C base of tornado_c.web.Application. Its call is what HTTPServer makes for each request: route, make
+ * the handler, run it, with no Python frame of ours. A subclass that has its own find_handler() or
  * get_handler_delegate() is asked in Python instead. */
 #include "web/application.h"
 
@@ -154,14 +154,10 @@ static PyMemberDef application_members[] = {
 PyDoc_STRVAR(application_doc, "ApplicationBase(*args, **kwargs)\n--\n\nThe C base of Application.");
 
 static PyType_Slot application_slots[] = {
-    {Py_tp_doc, (void *)application_doc},
-    {Py_tp_new, application_new},
-    {Py_tp_call, application_call},
-    {Py_tp_traverse, application_traverse},
-    {Py_tp_clear, application_clear},
-    {Py_tp_dealloc, application_dealloc},
-    {Py_tp_members, application_members},
-    {0, NULL},
+    {Py_tp_doc, (void *)application_doc}, {Py_tp_new, application_new},
+    {Py_tp_call, application_call},       {Py_tp_traverse, application_traverse},
+    {Py_tp_clear, application_clear},     {Py_tp_dealloc, application_dealloc},
+    {Py_tp_members, application_members}, {0, NULL},
 };
 
 static PyType_Spec application_spec = {

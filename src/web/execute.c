@@ -1,30 +1,14 @@
-/* From a routed request to its answer: make the handler, prepare(), the method, finish(), with errors on the way.
+/* From a routed request to its answer: make the handler, prepare(), the method, finish(), with errors on the
+ * way.
  *
- * The steps are a small machine that runs until something must be awaited. As long as nothing must, no Task exists. The
- * first awaitable makes an execution, a coroutine in C that runs the rest inside one asyncio.Task, so that
- * everything behind an `await` shares a context and a cancellation, as in Tornado's _execute. Where a
- * subclass or a tool has replaced _execute, that is called instead. */
-#include "web/handler.h"
+ * The steps are a small machine that runs until something must be awaited. As long as nothing must, no Task
+ * exists. The first awaitable makes an execution, a coroutine in C that runs the rest inside one
+ * asyncio.Task, so that everything behind an `await` shares a context and a cancellation, as in Tornado's
+ * _execute. Where a subclass or a tool has replaced _execute, that is called instead. */
+#include "web/execution.h"
 
-#include "base/args.h"
 #include "base/raise.h"
 #include "event/core.h"
-
-bool tc_handler_plain_new(PyTypeObject *type);
-
-enum execute_phase {
-    PHASE_START,    /* nothing done */
-    PHASE_PREPARED, /* prepare() is done */
-    PHASE_ANSWERED, /* the method is done */
-};
-
-typedef struct {
-    PyObject_HEAD
-    HandlerObject *handler;
-    PyObject *inner; /* what is awaited: a coroutine or an iterator */
-    int phase;
-    bool running, ended;
-} ExecutionObject;
 
 /* -- steps ---------------------------------------------------------------------------------------------- */
 
@@ -33,12 +17,7 @@ static int
 execute_raise(tc_state *state, int status)
 {
     PyObject *error = tc_face(state, HTTPError, "tornado_c.web");
-    PyObject *exc = error != NULL ? PyObject_CallFunction(error, "i", status) : NULL;
-    if (exc != NULL) {
-        PyErr_SetObject((PyObject *)Py_TYPE(exc), exc);
-        Py_DECREF(exc);
-    }
-    return -1;
+    return tc_handler_raise(error != NULL ? PyObject_CallFunction(error, "i", status) : NULL);
 }
 
 static int
@@ -56,14 +35,16 @@ execute_check_method(HandlerObject *self)
         }
     }
     PyObject *method = tc_handler_method(self);
-    PyObject *supported = method != NULL ? PyObject_GetAttr((PyObject *)self, state->str_SUPPORTED_METHODS) : NULL;
+    PyObject *supported =
+        method != NULL ? PyObject_GetAttr((PyObject *)self, state->str_SUPPORTED_METHODS) : NULL;
     int found = supported != NULL ? PySequence_Contains(supported, method) : -1;
     Py_XDECREF(method);
     Py_XDECREF(supported);
     return found > 0 ? 0 : found < 0 ? -1 : execute_raise(state, 405);
 }
 
-/* Has a form in the body taken apart, so that a malformed one is answered with 400 before the application sees it. */
+/* Has a form in the body taken apart, so that a malformed one is answered with 400 before the application
+ * sees it. */
 static int
 execute_parse_body(HandlerObject *self)
 {
@@ -72,7 +53,8 @@ execute_parse_body(HandlerObject *self)
         return 0; /* the server that made it has done so */
     }
     RequestObject *request = (RequestObject *)self->request;
-    if (request->head != NULL && request->headers == NULL && !(request->info.flags & TC_HTTP_HAS_CONTENT_TYPE)) {
+    if (request->head != NULL && request->headers == NULL &&
+        !(request->info.flags & TC_HTTP_HAS_CONTENT_TYPE)) {
         return 0;
     }
     PyObject *result = PyObject_CallMethodNoArgs((PyObject *)request, state->str__parse_body);
@@ -89,12 +71,10 @@ execute_parse_body(HandlerObject *self)
     if (exc != NULL) {
         PyException_SetCause(exc, Py_NewRef(cause));
         PyException_SetContext(exc, Py_NewRef(cause));
-        PyErr_SetObject((PyObject *)Py_TYPE(exc), exc);
-        Py_DECREF(exc);
     }
     Py_XDECREF(message);
     Py_DECREF(cause);
-    return -1;
+    return tc_handler_raise(exc);
 }
 
 /* A matched group as the handler gets it. */
@@ -108,8 +88,7 @@ execute_decode_group(HandlerObject *self, PyObject *group, PyObject *name)
         if (!escaped && PyUnicode_IS_ASCII(group) && tc_handler_owns(self, TC_HOOK_decode_argument)) {
             return Py_NewRef(group);
         }
-        PyObject *unquote = escaped ? tc_face(state, unquote_to_bytes, "tornado_c.web") : NULL;
-        raw = !escaped ? PyUnicode_AsUTF8String(group) : unquote != NULL ? PyObject_CallOneArg(unquote, group) : NULL;
+        raw = escaped ? tc_web_call(state, unquote_to_bytes, group) : PyUnicode_AsUTF8String(group);
     }
     else {
         raw = Py_NewRef(group); /* None, or bytes from get_handler_delegate() */
@@ -202,7 +181,8 @@ execute_method_name(HandlerObject *self)
     PyObject *name = method != NULL ? PyObject_CallMethodNoArgs(method, state->str_lower) : NULL;
     Py_XDECREF(method);
     if (name != NULL && PyUnicode_CheckExact(name)) {
-        PyUnicode_InternInPlace(&name); /* the interpreter's cache of attributes goes by the name's identity */
+        PyUnicode_InternInPlace(
+            &name); /* the interpreter's cache of attributes goes by the name's identity */
     }
     return name;
 }
@@ -228,7 +208,8 @@ execute_call_method(HandlerObject *self)
             Py_DECREF(call[i + 1]);
         }
     }
-    else if (tc_handler_field(self, args, "path_args") != NULL && tc_handler_field(self, kwargs, "path_kwargs") != NULL) {
+    else if (tc_handler_field(self, args, "path_args") != NULL &&
+             tc_handler_field(self, kwargs, "path_kwargs") != NULL) {
         PyObject *method = PyObject_GetAttr((PyObject *)self, name);
         PyObject *positional = method != NULL ? PySequence_Tuple(args) : NULL;
         PyObject *named = positional != NULL ? PyDict_New() : NULL;
@@ -273,17 +254,17 @@ execute_take_done(HandlerObject *self, PyObject *awaitable)
     return st;
 }
 
-/* Runs on from *phase: 0 when the handler is through, 1 when *awaitable (new) must be awaited first, -1. */
-static int
-execute_advance(HandlerObject *self, int *phase, PyObject *path_args, PyObject *path_kwargs, PyObject **awaitable)
+int
+tc_execute_advance(HandlerObject *self, int *phase, PyObject *path_args, PyObject *path_kwargs,
+                   PyObject **awaitable)
 {
     tc_state *state = self->state;
     for (;;) {
         PyObject *result;
-        if (*phase == PHASE_ANSWERED) {
+        if (*phase == TC_PHASE_ANSWERED) {
             return execute_end(self);
         }
-        if (*phase == PHASE_START) {
+        if (*phase == TC_PHASE_START) {
             result = execute_start(self, path_args, path_kwargs);
         }
         else {
@@ -314,9 +295,8 @@ execute_advance(HandlerObject *self, int *phase, PyObject *path_args, PyObject *
     }
 }
 
-/* Deals with the exception that is set, as _execute's except clause does: 0, or -1 if it is to go on. */
-static int
-execute_fail(HandlerObject *self)
+int
+tc_execute_fail(HandlerObject *self)
 {
     tc_state *state = self->state;
     if (!PyErr_ExceptionMatches(PyExc_Exception) && !PyErr_ExceptionMatches(state->asyncio_cancelled_error)) {
@@ -339,278 +319,6 @@ execute_fail(HandlerObject *self)
     return truth;
 }
 
-/* -- the coroutine -------------------------------------------------------------------------------------- */
-
-/* The iterator behind `await awaitable`. */
-static PyObject *
-execution_iterator(PyObject *awaitable)
-{
-    if (PyCoro_CheckExact(awaitable)) {
-        return Py_NewRef(awaitable);
-    }
-    if (PyGen_CheckExact(awaitable)) {
-        PyObject *code = PyObject_GetAttrString(awaitable, "gi_code");
-        if (code == NULL) {
-            return NULL;
-        }
-        bool iterable = PyCode_Check(code) && (((PyCodeObject *)code)->co_flags & CO_ITERABLE_COROUTINE) != 0;
-        Py_DECREF(code);
-        if (iterable) {
-            return Py_NewRef(awaitable);
-        }
-    }
-    PyAsyncMethods *methods = Py_TYPE(awaitable)->tp_as_async;
-    if (methods == NULL || methods->am_await == NULL) {
-        return PyErr_Format(PyExc_TypeError, "object %.100s can't be used in 'await' expression",
-                            Py_TYPE(awaitable)->tp_name);
-    }
-    PyObject *iterator = methods->am_await(awaitable);
-    if (iterator != NULL && !PyIter_Check(iterator) && !PyCoro_CheckExact(iterator)) {
-        PyErr_Format(PyExc_TypeError, "__await__() returned non-iterator of type '%.100s'", Py_TYPE(iterator)->tp_name);
-        Py_CLEAR(iterator);
-    }
-    return iterator;
-}
-
-/* Goes on from the value or the exception that `inner` ended with, until something yields. */
-static PySendResult
-execution_continue(ExecutionObject *self, PySendResult how, PyObject *value, PyObject **result)
-{
-    while (how != PYGEN_NEXT) {
-        Py_CLEAR(self->inner);
-        int st = -1;
-        if (how == PYGEN_RETURN) {
-            PyObject *awaitable = NULL;
-            Py_CLEAR(value);
-            st = execute_advance(self->handler, &self->phase, NULL, NULL, &awaitable);
-            if (st > 0) {
-                self->inner = execution_iterator(awaitable);
-                st = self->inner != NULL ? 1 : -1;
-                Py_DECREF(awaitable);
-            }
-        }
-        if (st > 0) {
-            how = PyIter_Send(self->inner, Py_None, &value);
-            continue;
-        }
-        if (st < 0) {
-            st = execute_fail(self->handler);
-        }
-        self->ended = true;
-        *result = st == 0 ? Py_NewRef(Py_None) : NULL;
-        return st == 0 ? PYGEN_RETURN : PYGEN_ERROR;
-    }
-    *result = value;
-    return PYGEN_NEXT;
-}
-
-/* Guards against a second start while a step runs. */
-static int
-execution_enter(ExecutionObject *self)
-{
-    if (self->running || self->ended) {
-        PyErr_SetString(self->ended ? PyExc_RuntimeError : PyExc_ValueError,
-                        self->ended ? "cannot reuse already awaited coroutine" : "coroutine already executing");
-        return -1;
-    }
-    self->running = true;
-    return 0;
-}
-
-static PySendResult
-execution_am_send(ExecutionObject *self, PyObject *arg, PyObject **result)
-{
-    *result = NULL;
-    if (execution_enter(self) < 0) {
-        return PYGEN_ERROR;
-    }
-    PyObject *value = NULL;
-    PySendResult how = PyIter_Send(self->inner, arg, &value);
-    how = execution_continue(self, how, value, result);
-    self->running = false;
-    return how;
-}
-
-/* A step's outcome as methods of Python give it. */
-static PyObject *
-execution_return(PySendResult how, PyObject *result)
-{
-    if (how == PYGEN_RETURN) {
-        PyErr_SetNone(PyExc_StopIteration);
-        Py_DECREF(result);
-        return NULL;
-    }
-    return result;
-}
-
-static PyObject *
-execution_iternext(ExecutionObject *self)
-{
-    PyObject *result;
-    PySendResult how = execution_am_send(self, Py_None, &result);
-    return execution_return(how, result);
-}
-
-PyDoc_STRVAR(execution_send_doc, "send($self, value, /)\n--\n\nRun to the next point where something is awaited.");
-
-static PyObject *
-execution_send(ExecutionObject *self, PyObject *value)
-{
-    PyObject *result;
-    PySendResult how = execution_am_send(self, value, &result);
-    return execution_return(how, result);
-}
-
-/* What a step that raised has ended with. */
-static PySendResult
-execution_outcome(PyObject **value)
-{
-    if (*value != NULL) {
-        return PYGEN_NEXT;
-    }
-    if (!PyErr_ExceptionMatches(PyExc_StopIteration)) {
-        return PYGEN_ERROR;
-    }
-    PyErr_Clear(); /* nobody wants its value */
-    *value = Py_NewRef(Py_None);
-    return PYGEN_RETURN;
-}
-
-/* Sets the exception that throw()'s arguments stand for. */
-static void
-execution_raise(PyObject *const *args, Py_ssize_t nargs)
-{
-    PyObject *type = args[0], *value = nargs > 1 && args[1] != Py_None ? args[1] : NULL;
-    if (PyExceptionInstance_Check(type)) {
-        PyErr_SetObject((PyObject *)Py_TYPE(type), type);
-    }
-    else if (PyExceptionClass_Check(type)) {
-        PyErr_SetObject(type, value);
-    }
-    else {
-        PyErr_Format(PyExc_TypeError, "exceptions must be classes or instances deriving from BaseException, not %.200s",
-                     Py_TYPE(type)->tp_name);
-    }
-}
-
-PyDoc_STRVAR(execution_throw_doc, "throw($self, typ, val=None, tb=None, /)\n--\n\nRaise an exception where something is awaited.");
-
-static PyObject *
-execution_throw(ExecutionObject *self, PyObject *const *args, Py_ssize_t nargs)
-{
-    if (tc_args_check("throw", nargs, 1, 3) < 0 || execution_enter(self) < 0) {
-        return NULL;
-    }
-    PyObject *value = NULL, *throw, *result;
-    int found = PyObject_GetOptionalAttr(self->inner, self->handler->state->str_throw, &throw);
-    if (found > 0) {
-        value = PyObject_Vectorcall(throw, args, (size_t)nargs, NULL);
-        Py_DECREF(throw);
-    }
-    else if (found == 0) {
-        execution_raise(args, nargs);
-    }
-    PySendResult how = execution_continue(self, execution_outcome(&value), value, &result);
-    self->running = false;
-    return execution_return(how, result);
-}
-
-PyDoc_STRVAR(execution_close_doc, "close($self)\n--\n\nEnd what is awaited.");
-
-static PyObject *
-execution_close(ExecutionObject *self, PyObject *unused)
-{
-    PyObject *inner = self->inner, *close, *result = NULL;
-    self->inner = NULL;
-    self->ended = true;
-    if (inner == NULL) {
-        Py_RETURN_NONE;
-    }
-    int found = PyObject_GetOptionalAttr(inner, self->handler->state->str_close, &close);
-    if (found > 0) {
-        result = PyObject_CallNoArgs(close);
-        Py_DECREF(close);
-    }
-    else if (found == 0) {
-        result = Py_NewRef(Py_None);
-    }
-    Py_DECREF(inner);
-    return result;
-}
-
-static int
-execution_traverse(ExecutionObject *self, visitproc visit, void *arg)
-{
-    Py_VISIT(Py_TYPE(self));
-    Py_VISIT(self->handler);
-    Py_VISIT(self->inner);
-    return 0;
-}
-
-/* The handler stays until the end: every method needs it. */
-static int
-execution_clear(ExecutionObject *self)
-{
-    Py_CLEAR(self->inner);
-    self->ended = true;
-    return 0;
-}
-
-static void
-execution_dealloc(ExecutionObject *self)
-{
-    PyTypeObject *type = Py_TYPE(self);
-    PyObject_GC_UnTrack(self);
-    execution_clear(self);
-    Py_XDECREF(self->handler);
-    type->tp_free(self);
-    Py_DECREF(type);
-}
-
-static PyMemberDef execution_members[] = {
-    {"cr_await", T_OBJECT, offsetof(ExecutionObject, inner), READONLY, PyDoc_STR("What is awaited.")},
-    {"handler", T_OBJECT, offsetof(ExecutionObject, handler), READONLY, PyDoc_STR("The handler that answers.")},
-    {NULL},
-};
-
-static PyMethodDef execution_methods[] = {
-    {"close", (PyCFunction)execution_close, METH_NOARGS, execution_close_doc},
-    {"send", (PyCFunction)execution_send, METH_O, execution_send_doc},
-    {"throw", (PyCFunction)(void (*)(void))execution_throw, METH_FASTCALL, execution_throw_doc},
-    {NULL},
-};
-
-PyDoc_STRVAR(execution_doc, "The coroutine that runs a request's handler from its first await on.");
-
-static PyType_Slot execution_slots[] = {
-    {Py_tp_doc, (void *)execution_doc},
-    {Py_tp_traverse, execution_traverse},
-    {Py_tp_clear, execution_clear},
-    {Py_tp_dealloc, execution_dealloc},
-    {Py_tp_iter, PyObject_SelfIter},
-    {Py_tp_iternext, execution_iternext},
-    {Py_am_await, PyObject_SelfIter},
-    {Py_am_send, execution_am_send},
-    {Py_tp_methods, execution_methods},
-    {Py_tp_members, execution_members},
-    {0, NULL},
-};
-
-static PyType_Spec execution_spec = {
-    .name = "tornado_c._core.Execution",
-    .basicsize = sizeof(ExecutionObject),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION,
-    .slots = execution_slots,
-};
-
-int
-tc_execution_init_type(PyObject *module, tc_state *state)
-{
-    PyObject *type = PyType_FromModuleAndSpec(module, &execution_spec, NULL);
-    state->execution_type = state->native_coroutine_type = (PyTypeObject *)type;
-    return type != NULL ? PyModule_AddObjectRef(module, "Execution", type) : -1;
-}
-
 /* -- start ---------------------------------------------------------------------------------------------- */
 
 /* Runs a coroutine in a Task of the handler's loop. */
@@ -623,8 +331,7 @@ execute_spawn(HandlerObject *self, PyObject *coroutine)
         task = tc_task_start(core, coroutine);
     }
     else {
-        PyObject *spawn = tc_face(self->state, spawn_task, "tornado_c.web");
-        task = spawn != NULL ? PyObject_CallOneArg(spawn, coroutine) : NULL;
+        task = tc_web_call(self->state, spawn_task, coroutine);
     }
     Py_XDECREF(task);
     return task != NULL ? 0 : -1;
@@ -634,22 +341,14 @@ execute_spawn(HandlerObject *self, PyObject *coroutine)
 static int
 execute_suspend(HandlerObject *self, int phase, PyObject *awaitable)
 {
-    tc_state *state = self->state;
-    PyObject *inner = execution_iterator(awaitable);
+    PyObject *inner = tc_execution_iterator(awaitable);
     Py_DECREF(awaitable);
     if (inner == NULL) {
-        return execute_fail(self);
+        return tc_execute_fail(self);
     }
-    ExecutionObject *execution = (ExecutionObject *)state->execution_type->tp_alloc(state->execution_type, 0);
-    if (execution == NULL) {
-        Py_DECREF(inner);
-        return -1;
-    }
-    execution->handler = (HandlerObject *)Py_NewRef(self);
-    execution->inner = inner;
-    execution->phase = phase;
-    int st = execute_spawn(self, (PyObject *)execution);
-    Py_DECREF(execution);
+    PyObject *execution = tc_execution_new(self, phase, inner);
+    int st = execution != NULL ? execute_spawn(self, execution) : -1;
+    Py_XDECREF(execution);
     return st;
 }
 
@@ -669,7 +368,8 @@ execute_replaced(HandlerObject *self, PyObject *path_args, PyObject *path_kwargs
 
 /* cls(application, request, **kwargs) */
 static PyObject *
-execute_make_handler(tc_state *state, PyObject *cls, PyObject *application, PyObject *request, PyObject *kwargs)
+execute_make_handler(tc_state *state, PyObject *cls, PyObject *application, PyObject *request,
+                     PyObject *kwargs)
 {
     PyTypeObject *type = (PyTypeObject *)cls;
     if (tc_handler_plain_new(type) && Py_IS_TYPE(cls, &PyType_Type) &&
@@ -747,9 +447,9 @@ tc_handler_execute(tc_state *state, PyObject *cls, PyObject *application, PyObje
         Py_XSETREF(self->transforms, transforms);
         if (TC_LIKELY(tc_handler_owns(self, TC_HOOK__execute))) {
             PyObject *awaitable = NULL;
-            int phase = PHASE_START;
-            st = execute_advance(self, &phase, path_args, path_kwargs, &awaitable);
-            st = st > 0 ? execute_suspend(self, phase, awaitable) : st < 0 ? execute_fail(self) : 0;
+            int phase = TC_PHASE_START;
+            st = tc_execute_advance(self, &phase, path_args, path_kwargs, &awaitable);
+            st = st > 0 ? execute_suspend(self, phase, awaitable) : st < 0 ? tc_execute_fail(self) : 0;
         }
         else {
             st = execute_replaced(self, path_args, path_kwargs);

@@ -1,7 +1,8 @@
 /* HandlerObject, the C base of tornado_c.web.RequestHandler: one request's answer in the making.
  *
  * Files: handler_type.c (life, attributes, the table of methods), handler_headers.c (status, headers, clear),
- * handler_args.c (arguments), output.c (write, flush, finish, Etag), execute.c (from prepare() to finish()).
+ * handler_args.c (arguments), output.c (write, flush), finish.c (finish), etag.c, execute.c (from prepare()
+ * to finish()), execution_type.c (the same after an await).
  *
  * A field that is NULL was never set: __init__ was skipped, or the attribute deleted. */
 #ifndef TC_HANDLER_H
@@ -13,8 +14,7 @@
 #include "web/hooks.h"
 
 typedef struct HandlerObject {
-    PyObject_HEAD
-    tc_state *state; /* borrowed */
+    PyObject_HEAD tc_state *state; /* borrowed */
     PyObject *application;
     PyObject *request;
     PyObject *headers;
@@ -38,6 +38,9 @@ tc_handler_owns(HandlerObject *self, uint32_t hooks)
 
 /* handler_type.c */
 
+/* Is the class's __new__ that of HandlerBase? */
+bool tc_handler_plain_new(PyTypeObject *type);
+
 /* The native connection of the request, borrowed; NULL where it is another object or none. */
 HttpConnObject *tc_handler_conn(HandlerObject *self);
 
@@ -56,36 +59,61 @@ PyObject *tc_handler_field(HandlerObject *self, PyObject *field, const char *nam
 /* What __init__ does. kwargs (may be NULL) go to initialize(). 0 or -1. */
 int tc_handler_setup(HandlerObject *self, PyObject *application, PyObject *request, PyObject *kwargs);
 
+/* Raises an exception object (stolen); NULL leaves the one that is set. Returns -1. */
+int tc_handler_raise(PyObject *exc);
+
 /* Calls a method without arguments and forgets its result: 0 or -1. */
 int tc_handler_call(HandlerObject *self, PyObject *name);
 
+/* The second and the third entry in a table of methods, for a function that takes keywords. */
+#define TC_METHOD(function) (PyCFunction)(void (*)(void)) function, METH_FASTCALL | METH_KEYWORDS
+
 /* handler_headers.c: the methods' work, whoever has overridden them. 0 or -1, NULL with an exception. */
 int tc_handler_clear(HandlerObject *self);
-int tc_handler_set_header(HandlerObject *self, PyObject *name, PyObject *value); /* as the method set_header */
+int tc_handler_set_header(HandlerObject *self, PyObject *name,
+                          PyObject *value); /* as the method set_header */
 /* The same for a normalised name and a text that is known to be safe. */
 int tc_handler_set_safe_header(HandlerObject *self, PyObject *name, PyObject *text);
-int tc_handler_set_status(HandlerObject *self, int status);                      /* as the method set_status */
+int tc_handler_set_status(HandlerObject *self, int status); /* as the method set_status */
 bool tc_handler_may_have_body(int status);
 
 extern PyMethodDef tc_handler_header_methods[];
 
 /* handler_args.c */
-PyObject *tc_handler_decode_argument(HandlerObject *self, PyObject *value, PyObject *name); /* as the method */
+PyObject *tc_handler_decode_argument(HandlerObject *self, PyObject *value,
+                                     PyObject *name); /* as the method */
 
 extern PyMethodDef tc_handler_arg_methods[];
 
 /* output.c */
 int tc_handler_write(HandlerObject *self, PyObject *chunk);
-/* As the method finish(); the Future (or None if `want` is false), NULL with an exception. */
-PyObject *tc_handler_finish(HandlerObject *self, PyObject *chunk, bool want);
+/* As the method flush(); the Future (or None if `want` is false), NULL with an exception. */
+PyObject *tc_handler_flush(HandlerObject *self, bool footers, bool want);
 
 extern PyMethodDef tc_handler_output_methods[];
 
+/* etag.c */
+
+/* What the method set_etag_header does: 0 or -1. */
+int tc_handler_etag_set(HandlerObject *self);
+
+/* 1 if If-None-Match names the answer's Etag, 0, or -1. */
+int tc_handler_etag_check(HandlerObject *self);
+
+extern PyMethodDef tc_handler_etag_methods[];
+
+/* finish.c */
+
+/* As the method finish(); the Future (or None if `want` is false), NULL with an exception. */
+PyObject *tc_handler_finish(HandlerObject *self, PyObject *chunk, bool want);
+
+extern PyMethodDef tc_handler_finish_methods[];
+
 /* execute.c */
 
-/* Handles the request: cls(application, request, **kwargs), then prepare(), the method and finish(). path_args: a tuple of
- * what the groups of the route matched (str or None), or NULL; path_kwargs: a dict, or NULL. Returns None, or
- * NULL with an exception. */
+/* Handles the request: cls(application, request, **kwargs), then prepare(), the method and finish().
+ * path_args: a tuple of what the groups of the route matched (str or None), or NULL; path_kwargs: a dict, or
+ * NULL. Returns None, or NULL with an exception. */
 PyObject *tc_handler_execute(tc_state *state, PyObject *cls, PyObject *application, PyObject *request,
                              PyObject *kwargs, PyObject *path_args, PyObject *path_kwargs);
 

@@ -10,18 +10,19 @@ static PyObject *
 argument_raise_invalid(tc_state *state, PyObject *value, PyObject *name)
 {
     PyObject *error = tc_face(state, HTTPError, "tornado_c.web");
-    PyObject *start = error != NULL ? PyBytes_FromStringAndSize(PyBytes_AS_STRING(value), Py_MIN(PyBytes_GET_SIZE(value), 40))
+    PyObject *start = error != NULL ? PyBytes_FromStringAndSize(PyBytes_AS_STRING(value),
+                                                                Py_MIN(PyBytes_GET_SIZE(value), 40))
                                     : NULL;
-    PyObject *where = name != NULL && PyObject_IsTrue(name) > 0 ? Py_NewRef(name) : PyUnicode_FromString("url");
-    PyObject *message = start != NULL && where != NULL ? PyUnicode_FromFormat("Invalid unicode in %S: %R", where, start) : NULL;
+    PyObject *where =
+        name != NULL && PyObject_IsTrue(name) > 0 ? Py_NewRef(name) : PyUnicode_FromString("url");
+    PyObject *message = start != NULL && where != NULL
+                            ? PyUnicode_FromFormat("Invalid unicode in %S: %R", where, start)
+                            : NULL;
     PyObject *exc = message != NULL ? PyObject_CallFunction(error, "iO", 400, message) : NULL;
-    if (exc != NULL) {
-        PyErr_SetObject((PyObject *)Py_TYPE(exc), exc);
-    }
     Py_XDECREF(start);
     Py_XDECREF(where);
     Py_XDECREF(message);
-    Py_XDECREF(exc);
+    tc_handler_raise(exc);
     return NULL;
 }
 
@@ -49,13 +50,15 @@ tc_handler_decode_argument(HandlerObject *self, PyObject *value, PyObject *name)
         return argument_decode(self->state, value, name);
     }
     PyObject *args[3] = {(PyObject *)self, value, name};
-    return PyObject_VectorcallMethod(self->state->str_decode_argument, args, 2, name != NULL ? self->state->kw_name : NULL);
+    return PyObject_VectorcallMethod(self->state->str_decode_argument, args, 2,
+                                     name != NULL ? self->state->kw_name : NULL);
 }
 
-PyDoc_STRVAR(handler_decode_argument_doc, "decode_argument($self, value, name=None)\n--\n\n"
-                                          "The text of an argument's bytes, which are UTF-8 unless this is overridden.\n\n"
-                                          "Used for arguments and for what the groups of a route match; name is\n"
-                                          "None for an unnamed group. Raises HTTPError 400.");
+PyDoc_STRVAR(handler_decode_argument_doc,
+             "decode_argument($self, value, name=None)\n--\n\n"
+             "The text of an argument's bytes, which are UTF-8 unless this is overridden.\n\n"
+             "Used for arguments and for what the groups of a route match; name is\n"
+             "None for an unnamed group. Raises HTTPError 400.");
 
 static PyObject *
 handler_decode_argument(HandlerObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
@@ -67,7 +70,8 @@ handler_decode_argument(HandlerObject *self, PyObject *const *args, Py_ssize_t n
     return argument_decode(self->state, out[0], tc_arg_or_null(out[1]));
 }
 
-/* The text with a space for each control character but tab, line feed, vertical tab, form feed and carriage return. */
+/* The text with a space for each control character but tab, line feed, vertical tab, form feed and carriage
+ * return. */
 static PyObject *
 argument_without_controls(PyObject *text) /* steals */
 {
@@ -87,7 +91,8 @@ argument_without_controls(PyObject *text) /* steals */
     if (clean != NULL) {
         for (i = 0; i < size; i++) {
             Py_UCS4 c = PyUnicode_READ(kind, data, i);
-            PyUnicode_WRITE(PyUnicode_KIND(clean), PyUnicode_DATA(clean), i, c < 0x20 && (c < 0x09 || c > 0x0d) ? ' ' : c);
+            PyUnicode_WRITE(PyUnicode_KIND(clean), PyUnicode_DATA(clean), i,
+                            c < 0x20 && (c < 0x09 || c > 0x0d) ? ' ' : c);
         }
     }
     Py_DECREF(text);
@@ -123,7 +128,8 @@ handler_list_arguments(HandlerObject *self, PyObject *name, PyObject *source, bo
     else if ((values = PyObject_CallMethod(source, "get", "O()", name)) == NULL) {
         return NULL;
     }
-    PyObject *texts = PyList_New(0), *iterator = values != NULL && texts != NULL ? PyObject_GetIter(values) : NULL;
+    PyObject *texts = PyList_New(0),
+             *iterator = values != NULL && texts != NULL ? PyObject_GetIter(values) : NULL;
     if (texts != NULL && values != NULL) {
         PyObject *value;
         while (iterator != NULL && (value = PyIter_Next(iterator)) != NULL) {
@@ -158,7 +164,8 @@ handler_get_list(HandlerObject *self, PyObject *name, PyObject *source, PyObject
 
 /* The last of the texts; else the default; else MissingArgumentError. default_value may be NULL. */
 static PyObject *
-handler_last_argument(HandlerObject *self, PyObject *name, PyObject *default_value, PyObject *source, PyObject *strip)
+handler_last_argument(HandlerObject *self, PyObject *name, PyObject *default_value, PyObject *source,
+                      PyObject *strip)
 {
     PyObject *texts = handler_get_list(self, name, source, strip);
     if (texts == NULL) {
@@ -173,12 +180,7 @@ handler_last_argument(HandlerObject *self, PyObject *name, PyObject *default_val
         result = Py_NewRef(default_value);
     }
     else if (size == 0) {
-        PyObject *error = tc_face(self->state, MissingArgumentError, "tornado_c.web");
-        PyObject *exc = error != NULL ? PyObject_CallOneArg(error, name) : NULL;
-        if (exc != NULL) {
-            PyErr_SetObject((PyObject *)Py_TYPE(exc), exc);
-            Py_DECREF(exc);
-        }
+        tc_handler_raise(tc_web_call(self->state, MissingArgumentError, name));
     }
     Py_DECREF(texts);
     return result;
@@ -187,8 +189,8 @@ handler_last_argument(HandlerObject *self, PyObject *name, PyObject *default_val
 /* -- methods -------------------------------------------------------------------------------------------- */
 
 static PyObject *
-handler_get_one(HandlerObject *self, const char *method, PyObject *attr, PyObject *const *args, Py_ssize_t nargs,
-                PyObject *kwnames)
+handler_get_one(HandlerObject *self, const char *method, PyObject *attr, PyObject *const *args,
+                Py_ssize_t nargs, PyObject *kwnames)
 {
     tc_state *state = self->state;
     PyObject *names[3] = {state->str_name, state->str_default, state->str_strip}, *out[3], *result;
@@ -212,8 +214,8 @@ handler_get_one(HandlerObject *self, const char *method, PyObject *attr, PyObjec
 }
 
 static PyObject *
-handler_get_all(HandlerObject *self, const char *method, PyObject *attr, bool check, PyObject *const *args, Py_ssize_t nargs,
-                PyObject *kwnames)
+handler_get_all(HandlerObject *self, const char *method, PyObject *attr, bool check, PyObject *const *args,
+                Py_ssize_t nargs, PyObject *kwnames)
 {
     PyObject *names[2] = {self->state->str_name, self->state->str_strip}, *out[2];
     if (tc_args_parse(method, args, nargs, kwnames, names, 2, 1, out) < 0) {
@@ -224,7 +226,8 @@ handler_get_all(HandlerObject *self, const char *method, PyObject *attr, bool ch
         return NULL;
     }
     PyObject *source = tc_handler_request_attr(self, attr);
-    PyObject *result = source != NULL ? handler_get_list(self, out[0], source, out[1] != NULL ? out[1] : Py_True) : NULL;
+    PyObject *result =
+        source != NULL ? handler_get_list(self, out[0], source, out[1] != NULL ? out[1] : Py_True) : NULL;
     Py_XDECREF(source);
     return result;
 }
@@ -282,8 +285,6 @@ handler_get_arguments_from(HandlerObject *self, PyObject *const *args, Py_ssize_
     int strip = out[2] != NULL ? PyObject_IsTrue(out[2]) : 1;
     return strip < 0 ? NULL : handler_list_arguments(self, out[0], out[1], strip);
 }
-
-#define TC_METHOD(function) (PyCFunction)(void (*)(void))function, METH_FASTCALL | METH_KEYWORDS
 
 PyMethodDef tc_handler_arg_methods[] = {
     {"_get_argument", TC_METHOD(handler_get_argument_from), handler_get_argument_from_doc},

@@ -1,6 +1,6 @@
-/* Status and headers of an answer: clear, set_status, set_header, add_header, clear_header. The default headers are
- * Tornado's, in its order. set_default_headers() and overridden methods run Python, and so does the conversion
- * of values that are neither str, bytes nor int. */
+/* Status and headers of an answer: clear, set_status, set_header, add_header, clear_header. The default
+ * headers are Tornado's, in its order. set_default_headers() and overridden methods run Python, and so does
+ * the conversion of values that are neither str, bytes nor int. */
 #include "web/handler.h"
 
 #include "base/args.h"
@@ -39,8 +39,7 @@ header_convert(tc_state *state, PyObject *value)
         return PyObject_Str(value);
     }
     else {
-        PyObject *convert = tc_face(state, convert_header_value, "tornado_c.web");
-        return convert != NULL ? PyObject_CallOneArg(convert, value) : NULL;
+        return tc_web_call(state, convert_header_value, value);
     }
     if (text != NULL && TC_UNLIKELY(!header_is_safe(text))) {
         PyErr_Format(PyExc_ValueError, "Unsafe header value %R", text);
@@ -59,10 +58,11 @@ handler_convert(HandlerObject *self, PyObject *value)
     return PyObject_CallMethodOneArg((PyObject *)self, self->state->str__convert_header_value, value);
 }
 
-PyDoc_STRVAR(handler_convert_header_value_doc, "_convert_header_value($self, value)\n--\n\n"
-                                               "The text of a header's value.\n\n"
-                                               "Raises TypeError for types that have none, ValueError for characters\n"
-                                               "that no header may carry.");
+PyDoc_STRVAR(handler_convert_header_value_doc,
+             "_convert_header_value($self, value)\n--\n\n"
+             "The text of a header's value.\n\n"
+             "Raises TypeError for types that have none, ValueError for characters\n"
+             "that no header may carry.");
 
 static PyObject *
 handler_convert_header_value(HandlerObject *self, PyObject *value)
@@ -102,15 +102,17 @@ tc_handler_set_header(HandlerObject *self, PyObject *name, PyObject *value)
 int
 tc_handler_set_safe_header(HandlerObject *self, PyObject *name, PyObject *text)
 {
-    if (TC_LIKELY(tc_handler_owns(self, TC_HOOK_set_header | TC_HOOK__convert_header_value) && self->headers != NULL)) {
+    if (TC_LIKELY(tc_handler_owns(self, TC_HOOK_set_header | TC_HOOK__convert_header_value) &&
+                  self->headers != NULL)) {
         return tc_headers_set(self->headers, name, text);
     }
     return tc_handler_set_header(self, name, text);
 }
 
-PyDoc_STRVAR(handler_set_header_doc, "set_header($self, name, value)\n--\n\n"
-                                     "Set a header of the answer, in place of what it had under this name.\n\n"
-                                     "value: str, bytes (Latin-1), an integer or a datetime.");
+PyDoc_STRVAR(handler_set_header_doc,
+             "set_header($self, name, value)\n--\n\n"
+             "Set a header of the answer, in place of what it had under this name.\n\n"
+             "value: str, bytes (Latin-1), an integer or a datetime.");
 
 static PyObject *
 handler_set_header(HandlerObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
@@ -184,7 +186,8 @@ static PyObject *
 reason_clean(PyObject *reason)
 {
     if (!PyUnicode_Check(reason)) {
-        return PyErr_Format(PyExc_TypeError, "argument of type '%.200s' is not iterable", Py_TYPE(reason)->tp_name);
+        return PyErr_Format(PyExc_TypeError, "argument of type '%.200s' is not iterable",
+                            Py_TYPE(reason)->tp_name);
     }
     bool good = PyUnicode_KIND(reason) == PyUnicode_1BYTE_KIND && PyUnicode_GET_LENGTH(reason) > 0 &&
                 header_is_safe(reason);
@@ -224,10 +227,11 @@ tc_handler_set_status(HandlerObject *self, int status)
     return st;
 }
 
-PyDoc_STRVAR(handler_set_status_doc, "set_status($self, status_code, reason=None)\n--\n\n"
-                                     "Set the status of the answer.\n\n"
-                                     "Without a reason the usual phrase of the code is sent; one that could not\n"
-                                     "stand in a status line is replaced with \"Unknown\".");
+PyDoc_STRVAR(handler_set_status_doc,
+             "set_status($self, status_code, reason=None)\n--\n\n"
+             "Set the status of the answer.\n\n"
+             "Without a reason the usual phrase of the code is sent; one that could not\n"
+             "stand in a status line is replaced with \"Unknown\".");
 
 static PyObject *
 handler_set_status(HandlerObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
@@ -338,17 +342,16 @@ handler_clear_method(HandlerObject *self, PyObject *unused)
     return tc_handler_clear(self) == 0 ? Py_NewRef(Py_None) : NULL;
 }
 
-#define TC_METHOD(function) (PyCFunction)(void (*)(void))function
-
 PyMethodDef tc_handler_header_methods[] = {
-    {"_convert_header_value", (PyCFunction)handler_convert_header_value, METH_O, handler_convert_header_value_doc},
+    {"_convert_header_value", (PyCFunction)handler_convert_header_value, METH_O,
+     handler_convert_header_value_doc},
     {"_should_not_send_content", (PyCFunction)handler_should_not_send_content, METH_O,
      handler_should_not_send_content_doc},
-    {"add_header", TC_METHOD(handler_add_header), METH_FASTCALL | METH_KEYWORDS, handler_add_header_doc},
+    {"add_header", TC_METHOD(handler_add_header), handler_add_header_doc},
     {"clear", (PyCFunction)handler_clear_method, METH_NOARGS, handler_clear_doc},
-    {"clear_header", TC_METHOD(handler_clear_header), METH_FASTCALL | METH_KEYWORDS, handler_clear_header_doc},
+    {"clear_header", TC_METHOD(handler_clear_header), handler_clear_header_doc},
     {"get_status", (PyCFunction)handler_get_status, METH_NOARGS, handler_get_status_doc},
-    {"set_header", TC_METHOD(handler_set_header), METH_FASTCALL | METH_KEYWORDS, handler_set_header_doc},
-    {"set_status", TC_METHOD(handler_set_status), METH_FASTCALL | METH_KEYWORDS, handler_set_status_doc},
+    {"set_header", TC_METHOD(handler_set_header), handler_set_header_doc},
+    {"set_status", TC_METHOD(handler_set_status), handler_set_status_doc},
     {NULL},
 };

@@ -1,6 +1,7 @@
-/* The C base of tornado_c.web.RequestHandler: the object, its attributes and what __init__ does. The methods are in
- * handler_headers.c, handler_args.c, output.c and execute.c; rarer ones are Python's, in tornado_c/_web/handler.py.
- * Called on the loop's thread; the hooks (clear, set_default_headers, initialize) may run Python. */
+/* The C base of tornado_c.web.RequestHandler: the object, its attributes and what __init__ does. The methods
+ * are in handler_headers.c, handler_args.c, output.c, etag.c, finish.c and execute.c; rarer ones are
+ * Python's, in tornado_c/_web/handler.py. Called on the loop's thread; the hooks (clear, set_default_headers,
+ * initialize) may run Python. */
 #include "web/handler.h"
 
 #include "base/args.h"
@@ -59,10 +60,20 @@ tc_handler_call(HandlerObject *self, PyObject *name)
     return result != NULL ? 0 : -1;
 }
 
+int
+tc_handler_raise(PyObject *exc)
+{
+    if (exc != NULL) {
+        PyErr_SetObject((PyObject *)Py_TYPE(exc), exc);
+        Py_DECREF(exc);
+    }
+    return -1;
+}
+
 /* -- __init__ ------------------------------------------------------------------------------------------- */
 
-/* Has the connection call on_connection_close(); a native one is told only when the handler turns out to outlive its
- * dispatch, see execute.c. */
+/* Has the connection call on_connection_close(); a native one is told only when the handler turns out to
+ * outlive its dispatch, see execute.c. */
 static int
 handler_watch_close(HandlerObject *self)
 {
@@ -76,7 +87,8 @@ handler_watch_close(HandlerObject *self)
         return 0;
     }
     PyObject *method = PyObject_GetAttr((PyObject *)self, state->str_on_connection_close);
-    PyObject *result = method != NULL ? PyObject_CallMethodOneArg(conn, state->str_set_close_callback, method) : NULL;
+    PyObject *result =
+        method != NULL ? PyObject_CallMethodOneArg(conn, state->str_set_close_callback, method) : NULL;
     Py_DECREF(conn);
     Py_XDECREF(method);
     Py_XDECREF(result);
@@ -107,11 +119,14 @@ tc_handler_setup(HandlerObject *self, PyObject *application, PyObject *request, 
     Py_CLEAR(self->prepared_future);
     Py_CLEAR(self->ui);
     bool own = tc_handler_owns(self, TC_HOOK_clear);
-    if ((own ? tc_handler_clear(self) : tc_handler_call(self, state->str_clear)) < 0 || handler_watch_close(self) < 0) {
+    if ((own ? tc_handler_clear(self) : tc_handler_call(self, state->str_clear)) < 0 ||
+        handler_watch_close(self) < 0) {
         return -1;
     }
     bool given = kwargs != NULL && PyDict_GET_SIZE(kwargs) > 0;
-    return !given && tc_handler_owns(self, TC_HOOK_initialize) ? 0 : handler_initialize(self, given ? kwargs : NULL);
+    return !given && tc_handler_owns(self, TC_HOOK_initialize)
+               ? 0
+               : handler_initialize(self, given ? kwargs : NULL);
 }
 
 PyDoc_STRVAR(handler_setup_doc, "_setup($self, application, request, kwargs, /)\n--\n\n"
@@ -124,7 +139,8 @@ handler_setup(HandlerObject *self, PyObject *const *args, Py_ssize_t nargs)
         return NULL;
     }
     if (!PyDict_Check(args[2])) {
-        return PyErr_Format(PyExc_TypeError, "_setup() argument 3 must be dict, not %.200s", Py_TYPE(args[2])->tp_name);
+        return PyErr_Format(PyExc_TypeError, "_setup() argument 3 must be dict, not %.200s",
+                            Py_TYPE(args[2])->tp_name);
     }
     return tc_handler_setup(self, args[0], args[1], args[2]) == 0 ? Py_NewRef(Py_None) : NULL;
 }
@@ -238,8 +254,7 @@ static PyObject *
 handler_get_ui(HandlerObject *self, void *unused)
 {
     if (self->ui == NULL) {
-        PyObject *make = tc_face(self->state, make_ui, "tornado_c.web");
-        PyObject *ui = make != NULL ? PyObject_CallOneArg(make, (PyObject *)self) : NULL;
+        PyObject *ui = tc_web_call(self->state, make_ui, (PyObject *)self);
         if (ui == NULL) {
             return NULL;
         }
@@ -263,7 +278,10 @@ handler_get_settings(HandlerObject *self, void *unused)
 }
 
 #define TC_FLAG(name, field, doc)                                                                            \
-    {name, (getter)handler_get_flag, (setter)handler_set_flag, PyDoc_STR(doc), (void *)offsetof(HandlerObject, field)}
+    {                                                                                                        \
+        name, (getter)handler_get_flag, (setter)handler_set_flag, PyDoc_STR(doc),                            \
+            (void *)offsetof(HandlerObject, field)                                                           \
+    }
 
 static PyGetSetDef handler_getset[] = {
     TC_FLAG("_auto_finish", auto_finish, "Whether the request is finished when its method returns."),
@@ -277,7 +295,10 @@ static PyGetSetDef handler_getset[] = {
     {NULL},
 };
 
-#define TC_FIELD(name, field, doc) {name, T_OBJECT_EX, offsetof(HandlerObject, field), 0, PyDoc_STR(doc)}
+#define TC_FIELD(name, field, doc)                                                                           \
+    {                                                                                                        \
+        name, T_OBJECT_EX, offsetof(HandlerObject, field), 0, PyDoc_STR(doc)                                 \
+    }
 
 static PyMemberDef handler_members[] = {
     TC_FIELD("application", application, "The application that serves the request."),
@@ -326,7 +347,8 @@ handler_add_methods(PyTypeObject *type, PyMethodDef *methods)
 {
     for (; methods->ml_name != NULL; methods++) {
         PyObject *descriptor = PyDescr_NewMethod(type, methods);
-        int st = descriptor != NULL ? PyObject_SetAttrString((PyObject *)type, methods->ml_name, descriptor) : -1;
+        int st =
+            descriptor != NULL ? PyObject_SetAttrString((PyObject *)type, methods->ml_name, descriptor) : -1;
         Py_XDECREF(descriptor);
         if (st < 0) {
             return -1;
@@ -338,12 +360,17 @@ handler_add_methods(PyTypeObject *type, PyMethodDef *methods)
 int
 tc_request_handler_init_type(PyObject *module, tc_state *state)
 {
+    PyMethodDef *parts[] = {tc_handler_header_methods, tc_handler_arg_methods, tc_handler_output_methods,
+                            tc_handler_etag_methods, tc_handler_finish_methods};
     PyTypeObject *type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &handler_spec, NULL);
     state->request_handler_type = type;
-    if (type == NULL || handler_add_methods(type, tc_handler_header_methods) < 0 ||
-        handler_add_methods(type, tc_handler_arg_methods) < 0 ||
-        handler_add_methods(type, tc_handler_output_methods) < 0) {
+    if (type == NULL) {
         return -1;
+    }
+    for (size_t i = 0; i < TC_ARRAY_LEN(parts); i++) {
+        if (handler_add_methods(type, parts[i]) < 0) {
+            return -1;
+        }
     }
     return PyModule_AddObjectRef(module, "HandlerBase", (PyObject *)type);
 }

@@ -1,4 +1,5 @@
-/* See hooks.h. The dict of originals, which the Python module hands over when it is imported, tells what is ours. */
+/* See hooks.h. The dict of originals, which the Python module hands over when it is imported, tells what is
+ * ours. */
 #include "web/hooks.h"
 
 uint32_t

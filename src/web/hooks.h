@@ -1,5 +1,6 @@
-/* What a handler's or an application's class has left as it is. C skips calling a method by name only while it
- * knows that the method is its own: the class is asked once for each of its versions, the instance each time. */
+/* What a handler's or an application's class has left as it is. C skips calling a method by name only while
+ * it knows that the method is its own: the class is asked once for each of its versions, the instance each
+ * time. */
 #ifndef TC_HOOKS_H
 #define TC_HOOKS_H
 
@@ -68,7 +69,18 @@ tc_hooks_of(tc_state *state, PyObject *obj)
     return TC_LIKELY(tc_instance_is_bare(obj)) ? tc_hooks_of_type(state, Py_TYPE(obj)) : 0;
 }
 
-/* Whether this one hook is ours, for a long-lived object with attributes of its own: makes its dict and looks there. */
+/* What a function of the Python side, given by its face's name, makes of one argument; NULL with an
+ * exception. */
+#define tc_web_call(state, name, arg) tc_web_call_face(tc_face(state, name, "tornado_c.web"), arg)
+
+static inline PyObject *
+tc_web_call_face(PyObject *face, PyObject *arg)
+{
+    return face != NULL ? PyObject_CallOneArg(face, arg) : NULL;
+}
+
+/* Whether this one hook is ours, for a long-lived object with attributes of its own: makes its dict and looks
+ * there. */
 bool tc_hooks_has(tc_state *state, PyObject *obj, enum tc_hook hook, PyObject *name);
 
 #endif

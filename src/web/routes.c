@@ -1,28 +1,29 @@
-/* From a request's path to a handler class. The Python side (Application._compile_routes) turns each router of
- * exactly our classes into a table, a tuple
+/* From a request's path to a handler class. The Python side (Application._compile_routes) turns each router
+ * of exactly our classes into a table, a tuple
  *
  *     (rules, count, literals, walk)
  *
- * rules     the router's list itself; the table is stale once its length or the rule at a place used is another
- * literals  dict: path -> (index, rule, class, kwargs) of the first rule for exactly this path, where no earlier pattern
- *           takes it
- * walk      the other rules, in order, as (index, rule, kind, match, more): see ROUTE_*
+ * rules     the router's list itself; the table is stale once its length or the rule at a place used is
+ * another literals  dict: path -> (index, rule, class, kwargs) of the first rule for exactly this path, where
+ * no earlier pattern takes it walk      the other rules, in order, as (index, rule, kind, match, more): see
+ * ROUTE_*
  *
- * A dict answers for exact paths; of the walk only what stands before them is tried. Patterns run `re`, which may run
- * nothing of the application's. */
+ * A dict answers for exact paths; of the walk only what stands before them is tried. Patterns run `re`, which
+ * may run nothing of the application's. */
 #include "web/application.h"
 
 #include "http/http_request.h"
 
 enum {
-    ROUTE_PATTERN = 0, /* match: the pattern's match method; more: (class, kwargs, groups, named) */
-    ROUTE_HOST,        /* match: the host pattern's match method; more: table */
-    ROUTE_ANY,         /* more: table */
+    ROUTE_PATTERN = 0,  /* match: the pattern's match method; more: (class, kwargs, groups, named) */
+    ROUTE_HOST,         /* match: the host pattern's match method; more: table */
+    ROUTE_ANY,          /* more: table */
     ROUTE_DEFAULT_HOST, /* match: the host pattern's match method; more: table */
-    ROUTE_FOREIGN,     /* not ours to judge */
+    ROUTE_FOREIGN,      /* not ours to judge */
 };
 
-static int route_find(ApplicationObject *self, PyObject *table, PyObject *request, PyObject *path, tc_route *route);
+static int route_find(ApplicationObject *self, PyObject *table, PyObject *request, PyObject *path,
+                      tc_route *route);
 
 void
 tc_route_clear(tc_route *route)

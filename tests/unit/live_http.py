@@ -26,6 +26,9 @@ CHILD_ENVIRONMENT = os.environ | {
     "PYTHONUNBUFFERED": "1",
 }
 
+#: For programs that are not ours: a sanitizer that is preloaded here is not for them.
+FOREIGN_ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "LD_PRELOAD"}
+
 
 class Flavour:
     """The modules of one implementation."""

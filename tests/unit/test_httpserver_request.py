@@ -52,22 +52,22 @@ HEADS = {
     "bad cookie": b"GET / HTTP/1.1\r\nHost: a\r\nCookie: ;;=; a[=1; b=2\r\n\r\n",
     "leading line": b"\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n",
     "bare line feeds": b"GET / HTTP/1.1\nHost: a\n\n",
-    "long head": b"GET /" + b"p" * 300 + b"?q=" + b"v" * 300 + b" HTTP/1.1\r\nHost: a\r\nX: " + b"h" * 3000 + b"\r\n\r\n",
+    "long head": b"GET /" + b"p" * 300 + b"?q=" + b"v" * 300 + b" HTTP/1.1\r\nHost: a\r\nX: " + b"h" * 3000 + b"\r\n\r\n",  # noqa: E501
     "body": b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello",
     "empty body": b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n",
     "body with GET": b"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello",
     "two equal lengths": b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\nhi",
-    "chunked": b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n1\r\n \r\n5\r\nworld\r\n0\r\n\r\n",
-    "form": b"POST /?a=0 HTTP/1.1\r\nHost: a\r\nContent-Type: application/x-www-form-urlencoded; charset=utf-8\r\n"
+    "chunked": b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n1\r\n \r\n5\r\nworld\r\n0\r\n\r\n",  # noqa: E501
+    "form": b"POST /?a=0 HTTP/1.1\r\nHost: a\r\nContent-Type: application/x-www-form-urlencoded; charset=utf-8\r\n"  # noqa: E501
     b"Content-Length: 21\r\n\r\na=1&b=%20x&a=2&c=&d=+",
-    "empty form": b"POST / HTTP/1.1\r\nHost: a\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 0\r\n\r\n",
-    "form in capitals": b"POST / HTTP/1.1\r\nHost: a\r\nContent-Type: Application/X-WWW-Form-Urlencoded\r\nContent-Length: 3\r\n\r\na=1",
-    "not utf-8 form": b"POST / HTTP/1.1\r\nHost: a\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 7\r\n\r\na=%FF&b",
+    "empty form": b"POST / HTTP/1.1\r\nHost: a\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 0\r\n\r\n",  # noqa: E501
+    "form in capitals": b"POST / HTTP/1.1\r\nHost: a\r\nContent-Type: Application/X-WWW-Form-Urlencoded\r\nContent-Length: 3\r\n\r\na=1",  # noqa: E501
+    "not utf-8 form": b"POST / HTTP/1.1\r\nHost: a\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 7\r\n\r\na=%FF&b",  # noqa: E501
 }  # fmt: skip
 
 PARTS = (
     b'--xyz\r\nContent-Disposition: form-data; name="a"\r\n\r\n1\r\n'
-    b'--xyz\r\nContent-Disposition: form-data; name="f"; filename="f.txt"\r\nContent-Type: text/plain\r\n\r\nhello\r\nthere\r\n'
+    b'--xyz\r\nContent-Disposition: form-data; name="f"; filename="f.txt"\r\nContent-Type: text/plain\r\n\r\nhello\r\nthere\r\n'  # noqa: E501
     b'--xyz\r\nContent-Disposition: form-data; name="f"; filename="g.bin"\r\n\r\n\x00\xff\r\n'
     b'--xyz\r\nContent-Disposition: form-data; name="a"\r\n\r\n2\r\n'
     b"--xyz--\r\n"
@@ -85,14 +85,20 @@ HEADS["multipart, quoted boundary"] = multipart(PARTS, b'multipart/form-data; bo
 
 @pytest.mark.parametrize("head", HEADS.values(), ids=HEADS)
 def test_every_attribute_is_as_stocks(head, caplog):
-    ours, stock = both(answer_description, head + b"GET /end HTTP/1.1\r\nHost: z\r\nConnection: close\r\n\r\n")
+    ours, stock = both(
+        answer_description, head + b"GET /end HTTP/1.1\r\nHost: z\r\nConnection: close\r\n\r\n"
+    )
     assert ours.count(b"HTTP/1.1 200 OK") == 2 or b"1.0" in head
     assert json_of(ours) == json_of(stock)
     assert ours == stock
 
 
 def json_of(answers):
-    return [json.loads(line) for line in answers.replace(b"}HTTP", b"}\nHTTP").splitlines() if line.startswith(b"{")]
+    return [
+        json.loads(line)
+        for line in answers.replace(b"}HTTP", b"}\nHTTP").splitlines()
+        if line.startswith(b"{")
+    ]
 
 
 def test_form_that_is_sent_slowly():
@@ -108,7 +114,9 @@ BAD_FORMS = {
     "no final boundary": multipart(PARTS.replace(b"--xyz--\r\n", b"")),
     "part without head end": multipart(b'--xyz\r\nContent-Disposition: form-data; name="a"\r\n--xyz--\r\n'),
     "part without disposition": multipart(b"--xyz\r\nA: b\r\n\r\n1\r\n--xyz--\r\n"),
-    "part that is no form-data": multipart(b'--xyz\r\nContent-Disposition: other; name="a"\r\n\r\n1\r\n--xyz--\r\n'),
+    "part that is no form-data": multipart(
+        b'--xyz\r\nContent-Disposition: other; name="a"\r\n\r\n1\r\n--xyz--\r\n'
+    ),
     "part without name": multipart(b"--xyz\r\nContent-Disposition: form-data\r\n\r\n1\r\n--xyz--\r\n"),
     "too many arguments": b"POST / HTTP/1.1\r\nHost: a\r\nContent-Type: application/x-www-form-urlencoded\r\n"
     b"Content-Length: %d\r\n\r\n" % (1001 * 4) + b"a=1&" * 1001,
@@ -131,7 +139,13 @@ def test_malformed_form_never_reaches_the_callback(data, caplog):
             answer = client.send(data).until(b"\r\n\r\n")
             if answer.startswith(b"HTTP/1.1 400"):
                 answer += client.rest()
-            seen.append((answer, list(called), [r.getMessage() for r in caplog.records if r.name == "tornado.general"]))
+            seen.append(
+                (
+                    answer,
+                    list(called),
+                    [r.getMessage() for r in caplog.records if r.name == "tornado.general"],
+                )
+            )
             called.clear()
     assert seen[0] == seen[1]
     assert seen[0][0] == b"HTTP/1.1 400 Bad Request\r\n\r\n"
@@ -212,7 +226,9 @@ def test_callbacks_of_write_and_context_of_the_connection():
             callback=connection.request_callback,
             request=connection._request is request,
         )
-        request.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi", callback=lambda: order.append("sent"))
+        request.write(
+            b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi", callback=lambda: order.append("sent")
+        )
         order.append("written")
         request.connection.stream.io_loop.add_callback(request.finish)
 
@@ -233,7 +249,7 @@ def test_attributes_can_be_assigned():
         request.method, request.uri, request.path, request.query = "PUT", "/new?b=2", "/new", "b=2"
         request.body, request.files, request.cookies = b"new", {}, {}
         request.own = "attribute"
-        text = f"{request.full_url()} {request.remote_ip} {request.method} {request.query_arguments} {request.own}"
+        text = f"{request.full_url()} {request.remote_ip} {request.method} {request.query_arguments} {request.own}"  # noqa: E501
         raw_ok(request, text.encode())
 
     with serving(callback) as server, server.connect() as client:
@@ -247,7 +263,15 @@ def test_attributes_of_wrong_types_do_no_harm(name):
 
     def callback(request):
         setattr(request, name, 5)
-        for other in ("arguments", "query_arguments", "body_arguments", "host_name", "cookies", "headers", "files"):
+        for other in (
+            "arguments",
+            "query_arguments",
+            "body_arguments",
+            "host_name",
+            "cookies",
+            "headers",
+            "files",
+        ):
             with contextlib.suppress(Exception):
                 getattr(request, other)
         for method in (request.full_url, request._parse_body):
@@ -272,12 +296,16 @@ def test_bodies_of_many_sizes(size):
         got.append(request.body)
         raw_ok(request, b"%d" % len(request.body))
 
-    chunks = b"".join(b"%x\r\n%s\r\n" % (len(body[i : i + 3000]), body[i : i + 3000]) for i in range(0, size, 3000))
+    chunks = b"".join(
+        b"%x\r\n%s\r\n" % (len(body[i : i + 3000]), body[i : i + 3000]) for i in range(0, size, 3000)
+    )
     with serving(callback) as server, server.connect() as client:
         for _ in range(2):
             client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n%s" % (size, body))
             assert client.answer()[1] == b"%d" % size
-            client.send(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks + b"0\r\n\r\n")
+            client.send(
+                b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks + b"0\r\n\r\n"
+            )
             assert client.answer()[1] == b"%d" % size
     assert got == [body] * 4
 
@@ -286,7 +314,7 @@ def test_bodies_of_many_sizes(size):
 def test_a_body_cut_at_every_offset(chunked):
     """Each request arrives in two pieces; the second is sent when the server has had the first."""
     if chunked:
-        data = b"POST /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n00a;x=y\r\n0123456789\r\n0\r\n\r\n"
+        data = b"POST /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n00a;x=y\r\n0123456789\r\n0\r\n\r\n"  # noqa: E501
         body = b"hello0123456789"
     else:
         data, body = b"POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n0123456789", b"0123456789"
@@ -323,7 +351,10 @@ EXPECT = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-contin
 
 @pytest.mark.parametrize("flavour", [OURS, STOCK], ids=repr)
 def test_expect_100_continue(flavour):
-    with serving(lambda request: raw_ok(request, request.body), flavour) as server, server.connect() as client:
+    with (
+        serving(lambda request: raw_ok(request, request.body), flavour) as server,
+        server.connect() as client,
+    ):
         assert client.send(EXPECT).until(b"\r\n\r\n") == b"HTTP/1.1 100 (Continue)\r\n\r\n"
         client.send(b"hello")
         assert client.answer()[1] == b"hello"

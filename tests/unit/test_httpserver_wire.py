@@ -1,5 +1,5 @@
-"""Malformed input on the wire: every transcript of tests/http_cases against a live server, its log lines beside stock's, and
-thousands of damaged requests."""
+"""Malformed input on the wire: every transcript of tests/http_cases against a live server, its log lines
+beside stock's, and thousands of damaged requests."""
 
 import logging
 import random
@@ -35,7 +35,7 @@ class Servers:
         return self.servers[key]
 
     def exchange(self, flavour, case):
-        """What the callback got and what the client did; the client waits for what the case lets it expect."""
+        """What the callback got and what came back; the client waits for what the case lets it expect."""
         self.called.clear()
         server = self.get(flavour, case.limits)
         messages = case.expect["messages"]
@@ -97,7 +97,10 @@ def test_transcript_on_the_wire(servers, case, caplog):
 
 
 # Numbers that are too long for any machine: stock can read them and finds them too large.
-TOO_LONG_FOR_US = {"chunked: Seventeen digits", *(f"content_length: {n}" for n in ("2^63", "2^64", "2^64 and 5", "A hundred nines"))}
+TOO_LONG_FOR_US = {
+    "chunked: Seventeen digits",
+    *(f"content_length: {n}" for n in ("2^63", "2^64", "2^64 and 5", "A hundred nines")),
+}
 
 
 @pytest.mark.parametrize(
@@ -134,15 +137,33 @@ SEEDS = [
     b"GET / HTTP/1.1\r\nHost: a\r\n\r\n",
     b"GET /a/b?c=d&e=f HTTP/1.0\r\nHost: a\r\nConnection: keep-alive\r\nCookie: a=b; c=d\r\n\r\n",
     b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 12\r\n\r\nhello, world",
-    b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n7\r\n, world\r\n0\r\n\r\n",
+    b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n7\r\n, world\r\n0\r\n\r\n",  # noqa: E501
     b"PUT /x HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\nabc",
-    b"POST /f HTTP/1.1\r\nHost: a\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 7\r\n\r\na=1&b=2",
-    b"POST /m HTTP/1.1\r\nHost: a\r\nContent-Type: multipart/form-data; boundary=x\r\nContent-Length: 65\r\n\r\n"
+    b"POST /f HTTP/1.1\r\nHost: a\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 7\r\n\r\na=1&b=2",  # noqa: E501
+    b"POST /m HTTP/1.1\r\nHost: a\r\nContent-Type: multipart/form-data; boundary=x\r\nContent-Length: 65\r\n\r\n"  # noqa: E501
     b'--x\r\nContent-Disposition: form-data; name="f"; filename="g"\r\n\r\nhi\r\n--x--\r\n',
-    b"GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 1.1.1.1, 2.2.2.2\r\nX-Scheme: https\r\nConnection: close\r\n\r\n",
+    b"GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 1.1.1.1, 2.2.2.2\r\nX-Scheme: https\r\nConnection: close\r\n\r\n",  # noqa: E501
 ]
-TOKENS = [b"\r\n", b"\r\n\r\n", b"\n", b"\0", b": ", b"Content-Length: 5\r\n", b"Transfer-Encoding: chunked\r\n", b"0\r\n\r\n"]
-TOKENS += [b"HTTP/1.1", b"\xff", b"Host: b\r\n", b"FFFFFFFFFFFFFFFF", b"%00", b"Expect: 100-continue\r\n", b"-1", b"=" * 50]
+TOKENS = [
+    b"\r\n",
+    b"\r\n\r\n",
+    b"\n",
+    b"\0",
+    b": ",
+    b"Content-Length: 5\r\n",
+    b"Transfer-Encoding: chunked\r\n",
+    b"0\r\n\r\n",
+]
+TOKENS += [
+    b"HTTP/1.1",
+    b"\xff",
+    b"Host: b\r\n",
+    b"FFFFFFFFFFFFFFFF",
+    b"%00",
+    b"Expect: 100-continue\r\n",
+    b"-1",
+    b"=" * 50,
+]
 
 
 def damage(data, rng):
@@ -166,7 +187,7 @@ def damage(data, rng):
 
 @pytest.mark.parametrize("seed", range(4))
 def test_damaged_requests(seed, caplog):
-    """500 connections for each seed. The callback looks at everything; the server still answers a clean request."""
+    """500 connections for each seed; the server still answers a clean request."""
     caplog.set_level(logging.CRITICAL)
     logging.getLogger("tornado").setLevel(logging.CRITICAL)
     rng = random.Random(seed)

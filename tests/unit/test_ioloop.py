@@ -111,23 +111,27 @@ class TestCurrent:
             assert either.current(instance=False) is None
 
     def test_install(self, loop):
-        loop.install()
+        with pytest.warns(DeprecationWarning, match="make_current is deprecated"):
+            loop.install()
         assert IOLoop.current() is loop is IOLoop.instance()
         with concurrent.futures.ThreadPoolExecutor(1) as pool:
             assert pool.submit(IOLoop.instance).result(LIMIT) is loop
             assert pool.submit(lambda: IOLoop.current(instance=False)).result(LIMIT) is None
-        IOLoop.clear_current()
+        with pytest.warns(DeprecationWarning, match="clear_current is deprecated"):
+            IOLoop.clear_current()
 
     def test_make_current_argument(self):
         asyncio.set_event_loop(None)
         first = IOLoop()
         try:
             assert IOLoop.current() is first
-            second = IOLoop()
+            second = IOLoop(make_current=False)
             assert IOLoop.current() is first
             second.close()
-            with pytest.raises(RuntimeError, match="current IOLoop already exists"):
-                IOLoop(make_current=True)
+            third = IOLoop()
+            assert IOLoop.current() is third
+            third.close()
+            assert IOLoop.current() is first
         finally:
             first.close()
             asyncio.set_event_loop(None)

@@ -11,7 +11,8 @@ from inspect import isclass
 from typing import Any
 
 from tornado_c import _core, httputil, routing
-from tornado_c._web.handler import ErrorHandler, RequestHandler
+from tornado_c._web.handler import RequestHandler
+from tornado_c._web.handlers import ErrorHandler
 from tornado_c.httpserver import HTTPServer
 from tornado_c.log import access_log
 from tornado_c.netutil import _DEFAULT_BACKLOG
@@ -261,7 +262,8 @@ def _compile_router(router: Any) -> tuple[Any, ...] | None:
     literals: dict[str, tuple[Any, ...]] = {}
     walk: list[tuple[Any, ...]] = []
     for index, rule in enumerate(router.rules):
-        matcher, target, kind = rule.matcher, rule.target, type(rule.matcher)
+        matcher: Any = rule.matcher
+        target, kind = rule.target, type(matcher)
         to_class = isclass(target) and issubclass(target, RequestHandler)
         sub = None if to_class else _compile_router(target)
         known = to_class and kind is PathMatches
@@ -286,7 +288,7 @@ def _compile_router(router: Any) -> tuple[Any, ...] | None:
 
 
 class _HandlerDelegate(httputil.HTTPMessageDelegate):
-    """Serves a request with a handler, where a delegate is wanted: an overridden find_handler() returns one."""
+    """Serves a request with a handler where a delegate is wanted, as from an overridden find_handler()."""
 
     def __init__(
         self,

@@ -11,10 +11,7 @@ import asyncio
 import datetime
 import html
 import http.cookies
-import json
-import numbers
 import re
-import string
 import sys
 import traceback
 import types
@@ -25,7 +22,6 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from tornado_c import _core, httputil
 from tornado_c._support import (
-    ObjectDict,
     current_ioloop,
     future_set_result_unless_cancelled,
     native_str,
@@ -33,9 +29,9 @@ from tornado_c._support import (
     to_unicode,
     utf8,
 )
-from tornado_c._web.errors import Finish, HTTPError, MissingArgumentError
-from tornado_c._web.urls import scheme_and_netloc
-from tornado_c.log import access_log, app_log, gen_log
+from tornado_c._web.errors import Finish, HTTPError
+from tornado_c._web.native import _execute_failed
+from tornado_c.log import app_log, gen_log
 
 if TYPE_CHECKING:
     from tornado_c._web.application import Application
@@ -48,7 +44,17 @@ class _ArgDefaultMarker:
 _ARG_DEFAULT = _ArgDefaultMarker()
 _COOKIE_VALUE_CONTROLS = re.compile(r"[\x00-\x20]")
 _COOKIE_ATTRIBUTE_CONTROLS = re.compile(r"[\x00-\x20\x3b\x7f]")
-_ETAGS = re.compile(rb'\*|(?:W/)?"[^"]*"')
+
+
+def _check_cookie(name: str, attributes: dict[str, str | None], others: dict[str, Any]) -> None:
+    """Raise CookieError for control characters, spaces and semicolons in what a cookie's attributes are."""
+    texts = attributes | {key: str(value) for key, value in others.items()}
+    for attribute, text in texts.items():
+        if text is not None and _COOKIE_ATTRIBUTE_CONTROLS.search(text):
+            shown = others.get(attribute, text)
+            raise http.cookies.CookieError(
+                f"Invalid cookie attribute {attribute}={shown!r} for cookie {name!r}"
+            )
 
 
 def _not_yet(what: str, instead: str) -> NoReturn:
@@ -80,6 +86,7 @@ class RequestHandler(_core.HandlerBase):
     initialize: Callable[..., None] = _initialize
 
     def _unimplemented_method(self, *args: str, **kwargs: str) -> None:
+        """Answers 405, for a method that the handler does not have."""
         raise HTTPError(405)
 
     head: Callable[..., Awaitable[None] | None] = _unimplemented_method
@@ -140,9 +147,11 @@ class RequestHandler(_core.HandlerBase):
         self.finish()
 
     def render(self, template_name: str, **kwargs: Any) -> asyncio.Future[None]:
+        """Not supported yet: finish the answer with a template."""
         _not_yet("render()", "generate the page with tornado.template and write() it")
 
     def render_string(self, template_name: str, **kwargs: Any) -> bytes:
+        """Not supported yet: generate a template."""
         _not_yet("render_string()", "generate the page with tornado.template")
 
     def detach(self) -> Any:
@@ -334,14 +343,7 @@ class RequestHandler(_core.HandlerBase):
         name, value = native_str(name), native_str(value)
         if _COOKIE_VALUE_CONTROLS.search(value):
             raise ValueError(f"Invalid cookie {name!r}: {value!r}")
-        attributes = {"name": name, "domain": domain, "path": path, "samesite": samesite}
-        attributes.update((key, str(given)) for key, given in kwargs.items())
-        for attribute, text in attributes.items():
-            if text is not None and _COOKIE_ATTRIBUTE_CONTROLS.search(text):
-                shown = kwargs[attribute] if attribute in kwargs else text
-                raise http.cookies.CookieError(
-                    f"Invalid cookie attribute {attribute}={shown!r} for cookie {name!r}"
-                )
+        _check_cookie(name, {"name": name, "domain": domain, "path": path, "samesite": samesite}, kwargs)
         if not hasattr(self, "_new_cookie"):
             self._new_cookie = http.cookies.SimpleCookie()
         self._new_cookie.pop(name, None)
@@ -385,10 +387,25 @@ class RequestHandler(_core.HandlerBase):
         for name in self.request.cookies:
             self.clear_cookie(name, **kwargs)
 
-    def get_signed_cookie(self, name: str, *args: Any, **kwargs: Any) -> bytes | None:
+    def get_signed_cookie(
+        self,
+        name: str,
+        value: str | None = None,
+        max_age_days: float = 31,
+        min_version: int | None = None,
+    ) -> bytes | None:
+        """Not supported yet: return a signed cookie's value if the signature holds."""
         _not_yet("get_signed_cookie()", "use get_cookie()")
 
-    def set_signed_cookie(self, name: str, value: str | bytes, *args: Any, **kwargs: Any) -> None:
+    def set_signed_cookie(
+        self,
+        name: str,
+        value: str | bytes,
+        expires_days: float | None = 30,
+        version: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Not supported yet: set a cookie that cannot be forged."""
         _not_yet("set_signed_cookie()", "use set_cookie()")
 
     get_secure_cookie = get_signed_cookie
@@ -459,9 +476,11 @@ class RequestHandler(_core.HandlerBase):
 
     @property
     def xsrf_token(self) -> bytes:
+        """Not supported yet: the token that forms must send back."""
         _not_yet("xsrf_token", "use the setting cross_origin_protection, which needs no token")
 
     def xsrf_form_html(self) -> str:
+        """Not supported yet: the field of a form that holds the token."""
         _not_yet("xsrf_form_html()", "use the setting cross_origin_protection, which needs no token")
 
     def check_xsrf_cookie(self) -> None:
@@ -506,6 +525,7 @@ class RequestHandler(_core.HandlerBase):
         return origin in self.application.settings.get("trusted_origins", [])
 
     def static_url(self, path: str, include_host: bool | None = None, **kwargs: Any) -> str:
+        """Not supported yet: return the URL of a static file, with its version."""
         _not_yet("static_url()", "serve static files with another server")
 
     def _ui_module(self, name: str, module: type[Any]) -> Callable[..., str]:
@@ -522,196 +542,4 @@ class RequestHandler(_core.HandlerBase):
         return lambda *args, **kwargs: method(self, *args, **kwargs)
 
 
-class ErrorHandler(RequestHandler):
-    """Answers every request with an error page."""
-
-    def initialize(self, status_code: int) -> None:
-        self.set_status(status_code)
-
-    def prepare(self) -> None:
-        raise HTTPError(self._status_code)
-
-    def check_xsrf_cookie(self) -> None:
-        """Nothing is changed here, so a wrong URL is 404 and not 403."""
-
-    def check_trusted_origin(self, origin: str) -> bool:
-        return True
-
-
-class RedirectHandler(RequestHandler):
-    """Redirects every GET to a URL, given as keyword argument of the route, with the request's query.
-
-    ``{0}``, ``{name}`` in the URL are replaced (``str.format``) with what the groups of the route matched;
-    they may not change scheme or host. *permanent*: 301, else 302.
-    """
-
-    def initialize(self, url: str, permanent: bool = True) -> None:
-        self._url = url
-        self._permanent = permanent
-
-    def get(self, *args: Any, **kwargs: Any) -> None:
-        url = self._url.format(*args, **kwargs)
-        query = self.request.query_arguments
-        fixed, substituted = _before_first_field(self._url)
-        try:
-            if query:
-                url = httputil.url_concat(url, list(httputil.qs_to_qsl(query)))
-            scheme, netloc = scheme_and_netloc(fixed)
-            good = scheme_and_netloc(url) == (scheme, netloc)
-            if substituted and scheme in ("http", "https") and not netloc:
-                good = False  # the host would be the client's choice
-        except ValueError:
-            good = False
-        if not good:
-            raise HTTPError(400, "Redirect URL cannot change the scheme or netloc")
-        if httputil._FORBIDDEN_HEADER_CHARS_RE.search(url):
-            raise HTTPError(400, "Redirect URL contains invalid characters")
-        self.redirect(url, permanent=self._permanent)
-
-
-def _before_first_field(template: str) -> tuple[str, bool]:
-    """The text of a format string before its first field, and whether it has one."""
-    text = ""
-    for literal, field, _, _ in string.Formatter().parse(template):
-        text += literal
-        if field is not None:
-            return text, True
-    return text, False
-
-
-class FallbackHandler(RequestHandler):
-    """Hands the request to another callable, the keyword argument *fallback* of the route."""
-
-    def initialize(self, fallback: Callable[[httputil.HTTPServerRequest], None]) -> None:
-        self.fallback = fallback
-
-    def prepare(self) -> None:
-        self.fallback(self.request)
-        self._finished = True
-        self.on_finish()
-
-
-# --------------------------------------------------------------------------- what C calls
-
-
-def _execute_failed(handler: RequestHandler, e: BaseException) -> bool:
-    """Deal with an exception of a handler, which is the one being handled. True: it is to be raised again."""
-    try:
-        task = asyncio.current_task()
-    except RuntimeError:
-        task = None
-    if isinstance(e, asyncio.CancelledError) and task is not None and task.cancelling():
-        # The request's own task is cancelled: the client still gets an answer.
-        if not handler._finished:
-            try:
-                handler.send_error(500)
-            except Exception:
-                app_log.error("Exception in exception handler", exc_info=True)
-        return True
-    try:
-        handler._handle_request_exception(e)
-    except Exception:
-        app_log.error("Exception in exception handler", exc_info=True)
-    return False
-
-
-def _run_execute(handler: RequestHandler, transforms: Any, args: Any, kwargs: Any) -> Any:
-    """Call an _execute that is not ours; returns what is to be awaited, or None."""
-    from tornado_c.routing import _unquote_or_none
-
-    def raw(group: Any) -> Any:
-        return _unquote_or_none(group) if isinstance(group, str) else group
-
-    positional = [raw(group) for group in args or ()]
-    named = {name: raw(group) for name, group in (kwargs or {}).items()}
-    return handler._execute(transforms, *positional, **named)
-
-
-_tasks: set[asyncio.Future[Any]] = set()
-
-
-def _spawn_task(awaitable: Any) -> asyncio.Future[Any]:
-    """Run a coroutine in a Task of the running loop, for connections that are not native."""
-    task = asyncio.ensure_future(awaitable)
-    _tasks.add(task)
-    task.add_done_callback(_tasks.discard)
-    return task
-
-
-def _done_future() -> asyncio.Future[None]:
-    future: asyncio.Future[None] = asyncio.get_event_loop().create_future()
-    future.set_result(None)
-    return future
-
-
-def _add_cookie_headers(handler: RequestHandler) -> None:
-    for morsel in handler._new_cookie.values():
-        handler.add_header("Set-Cookie", morsel.OutputString(None))
-
-
-def _check_etag(handler: RequestHandler) -> bool:
-    """Compare the answer's Etag with If-None-Match, weakly: a W/ in front does not count."""
-    etag = utf8(handler._headers.get("Etag", ""))
-    wanted = _ETAGS.findall(utf8(handler.request.headers.get("If-None-Match", "")))
-    if not etag or not wanted:
-        return False
-    if wanted[0] == b"*":
-        return True
-    return etag.removeprefix(b"W/") in (tag.removeprefix(b"W/") for tag in wanted)
-
-
-def _convert_header_value(value: Any) -> str:
-    """The text of a header's value of a type that C does not know."""
-    if isinstance(value, numbers.Integral):
-        return str(value)
-    if isinstance(value, datetime.datetime):
-        return httputil.format_timestamp(value)
-    raise TypeError(f"Unsupported header value {value!r}")
-
-
-def _json_encode(value: Any) -> str:
-    """JSON that may stand inside a <script> of HTML."""
-    return json.dumps(value).replace("</", "<\\/")
-
-
-class _UIModuleNamespace:
-    """The UI modules of a handler, as items and as attributes."""
-
-    def __init__(self, handler: RequestHandler, ui_modules: dict[str, type[Any]]) -> None:
-        self.handler = handler
-        self.ui_modules = ui_modules
-
-    def __getitem__(self, key: str) -> Callable[..., str]:
-        return self.handler._ui_module(key, self.ui_modules[key])
-
-    def __getattr__(self, key: str) -> Callable[..., str]:
-        try:
-            return self[key]
-        except KeyError as e:
-            raise AttributeError(str(e)) from e
-
-
-def _make_ui(handler: RequestHandler) -> ObjectDict:
-    application = handler.application
-    ui = ObjectDict((name, handler._ui_method(method)) for name, method in application.ui_methods.items())
-    ui["_tt_modules"] = ui["modules"] = _UIModuleNamespace(handler, application.ui_modules)
-    return ui
-
-
-_core.register("ErrorHandler", ErrorHandler)
-_core.register("HTTPError", HTTPError)
-_core.register("MissingArgumentError", MissingArgumentError)
-_core.register("ResponseStartLine", httputil.ResponseStartLine)
-_core.register("access_log", access_log)
-_core.register("add_cookie_headers", _add_cookie_headers)
 _core.register("arg_default", _ARG_DEFAULT)
-_core.register("check_etag", _check_etag)
-_core.register("convert_header_value", _convert_header_value)
-_core.register("done_future", _done_future)
-_core.register("execute_failed", _execute_failed)
-_core.register("http_responses", httputil.responses)
-_core.register("json_encode", _json_encode)
-_core.register("make_ui", _make_ui)
-_core.register("run_execute", _run_execute)
-_core.register("spawn_task", _spawn_task)
-_core.register("unquote_to_bytes", urllib.parse.unquote_to_bytes)

@@ -1,0 +1,65 @@
+/* Access to an HTTPHeaders for the rest of C, as http_headers.h promises it. Called by the HTTP drivers and
+ * by handlers. What a class has overridden is called as a method; only then does anything here run Python. */
+#include "http/http_headers_parts.h"
+
+bool
+tc_headers_plain(PyObject *obj)
+{
+    return tc_headers_own_getitem(obj) && Py_TYPE(obj)->tp_iter == (getiterfunc)tc_headers_iter &&
+           tc_headers_is_own(Py_TYPE(obj), ((HeadersObject *)obj)->state->str_get_all, tc_headers_get_all);
+}
+
+int
+tc_headers_check(tc_state *state, PyObject *obj)
+{
+    return PyObject_TypeCheck(obj, state->headers_type) && tc_headers_plain(obj);
+}
+
+int
+tc_headers_set(PyObject *headers, PyObject *normalized_name, PyObject *value)
+{
+    if (TC_LIKELY(tc_headers_own_setitem(headers))) {
+        return tc_headers_store((HeadersObject *)headers, normalized_name, value);
+    }
+    return PyObject_SetItem(headers, normalized_name, value);
+}
+
+PyObject *
+tc_headers_get(PyObject *headers, PyObject *normalized_name)
+{
+    if (TC_LIKELY(tc_headers_own_getitem(headers))) {
+        return tc_headers_lookup((HeadersObject *)headers, normalized_name);
+    }
+    PyObject *value = PyObject_GetItem(headers, normalized_name);
+    if (value == NULL && PyErr_ExceptionMatches(PyExc_KeyError)) {
+        PyErr_Clear();
+    }
+    return value;
+}
+
+int
+tc_headers_contains(PyObject *headers, PyObject *normalized_name)
+{
+    if (TC_LIKELY(tc_headers_own_contains(headers))) {
+        PyObject *fields = tc_headers_fields((HeadersObject *)headers);
+        return fields != NULL ? PyDict_Contains(fields, normalized_name) : -1;
+    }
+    return PySequence_Contains(headers, normalized_name);
+}
+
+int
+tc_headers_discard(PyObject *headers, PyObject *normalized_name)
+{
+    int found = tc_headers_contains(headers, normalized_name);
+    if (found <= 0) {
+        return found;
+    }
+    if (TC_LIKELY(tc_headers_own_setitem(headers))) {
+        HeadersObject *self = (HeadersObject *)headers;
+        if (tc_headers_dict_discard(self->combined, normalized_name) < 0) {
+            return -1;
+        }
+        return tc_headers_fields(self) != NULL ? tc_headers_dict_discard(self->fields, normalized_name) : -1;
+    }
+    return PyObject_DelItem(headers, normalized_name) < 0 ? -1 : 1;
+}

@@ -1,0 +1,116 @@
+/* The state of an HTTPHeaders as Python sees it: the two dicts that Tornado's class has, and what pickle and
+ * copy.deepcopy make of them. Called by Python code; handing out a dict turns the lazy fields into it for
+ * good. */
+#include "http/http_headers_parts.h"
+
+const char tc_headers_getstate_doc[] =
+    PyDoc_STR("__getstate__($self, /)\n--\n\n"
+              "What pickle keeps: the attributes, those of Tornado's own HTTPHeaders.");
+
+PyObject *
+tc_headers_getstate(HeadersObject *self, PyObject *ignored)
+{
+    PyObject *attributes = NULL;
+    PyObject *result = tc_headers_expose(self) == 0 ? PyDict_New() : NULL;
+    if (result == NULL || PyDict_SetItem(result, self->state->str__as_list, self->fields) < 0 ||
+        PyDict_SetItem(result, self->state->str__combined_cache, self->combined) < 0 ||
+        PyObject_GetOptionalAttr((PyObject *)self, self->state->str___dict__, &attributes) < 0 ||
+        (attributes != NULL && PyDict_Update(result, attributes) < 0)) {
+        Py_CLEAR(result);
+    }
+    Py_XDECREF(attributes);
+    return result;
+}
+
+static int
+headers_take_dict(HeadersObject *self, PyObject **field, PyObject *value)
+{
+    if (value == NULL || !PyDict_Check(value)) {
+        PyErr_SetString(PyExc_TypeError, "the values of HTTPHeaders are kept in a dict");
+        return -1;
+    }
+    if (tc_headers_expose(self) < 0) {
+        return -1;
+    }
+    Py_XSETREF(*field, Py_NewRef(value));
+    return 0;
+}
+
+const char tc_headers_setstate_doc[] =
+    PyDoc_STR("__setstate__($self, state, /)\n--\n\n"
+              "Restore what __getstate__ gave, or the dict of a pickled HTTPHeaders of Tornado's.");
+
+PyObject *
+tc_headers_setstate(HeadersObject *self, PyObject *values)
+{
+    PyObject *attributes = NULL, *key, *value;
+    if (!PyDict_Check(values)) {
+        PyErr_Format(PyExc_TypeError, "state must be a dict, not %.200s", Py_TYPE(values)->tp_name);
+        return NULL;
+    }
+    for (Py_ssize_t pos = 0; PyDict_Next(values, &pos, &key, &value);) {
+        int result, is_list = PyObject_RichCompareBool(key, self->state->str__as_list, Py_EQ);
+        int is_cache = PyObject_RichCompareBool(key, self->state->str__combined_cache, Py_EQ);
+        if (is_list < 0 || is_cache < 0) {
+            goto error;
+        }
+        if (is_list) {
+            result = headers_take_dict(self, &self->fields, value);
+        }
+        else if (is_cache) {
+            result = headers_take_dict(self, &self->combined, value);
+        }
+        else {
+            if (attributes == NULL &&
+                (attributes = PyObject_GetAttr((PyObject *)self, self->state->str___dict__)) == NULL) {
+                goto error;
+            }
+            result = PyObject_SetItem(attributes, key, value);
+        }
+        if (result < 0) {
+            goto error;
+        }
+    }
+    Py_XDECREF(attributes);
+    Py_RETURN_NONE;
+error:
+    Py_XDECREF(attributes);
+    return NULL;
+}
+
+const char tc_headers_reduce_doc[] = PyDoc_STR("__reduce__($self, /)\n--\n\n"
+                                               "For pickle and copy.deepcopy: the class and __getstate__().");
+
+PyObject *
+tc_headers_reduce(HeadersObject *self, PyObject *ignored)
+{
+    PyObject *values = PyObject_CallMethodNoArgs((PyObject *)self, self->state->str___getstate__);
+    if (values == NULL) {
+        return NULL;
+    }
+    return Py_BuildValue("O(O)N", self->state->copyreg_newobj, Py_TYPE(self), values);
+}
+
+PyObject *
+tc_headers_get_as_list(HeadersObject *self, void *closure)
+{
+    return tc_headers_expose(self) == 0 ? Py_NewRef(self->fields) : NULL;
+}
+
+int
+tc_headers_set_as_list(HeadersObject *self, PyObject *value, void *closure)
+{
+    return headers_take_dict(self, &self->fields, value);
+}
+
+PyObject *
+tc_headers_get_combined_cache(HeadersObject *self, void *closure)
+{
+    return tc_headers_expose(self) == 0 ? Py_NewRef(self->combined) : NULL;
+}
+
+int
+tc_headers_set_combined_cache(HeadersObject *self, PyObject *value, void *closure)
+{
+    return headers_take_dict(self, &self->combined, value);
+}

@@ -1,0 +1,111 @@
+/* The Etag of an answer: SHA-1 of what was written, and the comparison with If-None-Match. Called by finish()
+ * and by applications; runs Python for hashlib, for an overridden compute_etag() and for the comparison. */
+#include "web/handler.h"
+
+/* hashlib.sha1 over the pieces. */
+static PyObject *
+etag_compute(HandlerObject *self)
+{
+    tc_state *state = self->state;
+    PyObject *buffer = tc_handler_field(self, self->write_buffer, "_write_buffer");
+    if (buffer == NULL) {
+        return NULL;
+    }
+    Py_ssize_t count = PyList_GET_SIZE(buffer);
+    PyObject *hash = count > 0 ? PyObject_CallOneArg(state->hashlib_sha1, PyList_GET_ITEM(buffer, 0))
+                               : PyObject_CallNoArgs(state->hashlib_sha1);
+    for (Py_ssize_t i = 1; hash != NULL && i < PyList_GET_SIZE(buffer); i++) {
+        PyObject *done = PyObject_CallMethodOneArg(hash, state->str_update, PyList_GET_ITEM(buffer, i));
+        if (done == NULL) {
+            Py_CLEAR(hash);
+        }
+        Py_XDECREF(done);
+    }
+    PyObject *hex = hash != NULL ? PyObject_CallMethodNoArgs(hash, state->str_hexdigest) : NULL;
+    PyObject *etag = hex != NULL ? PyUnicode_FromFormat("\"%U\"", hex) : NULL;
+    Py_XDECREF(hash);
+    Py_XDECREF(hex);
+    return etag;
+}
+
+PyDoc_STRVAR(handler_compute_etag_doc, "compute_etag($self)\n--\n\n"
+                                       "The Etag of what was written: its SHA-1, in quotes.\n\n"
+                                       "May be overridden; None sends no Etag.");
+
+static PyObject *
+handler_compute_etag(HandlerObject *self, PyObject *unused)
+{
+    return etag_compute(self);
+}
+
+int
+tc_handler_etag_set(HandlerObject *self)
+{
+    tc_state *state = self->state;
+    int st = -1;
+    if (TC_LIKELY(tc_handler_owns(self, TC_HOOK_compute_etag))) {
+        PyObject *own = etag_compute(self);
+        st = own != NULL ? tc_handler_set_safe_header(self, state->str_Etag, own) : -1;
+        Py_XDECREF(own);
+        return st;
+    }
+    PyObject *etag = PyObject_CallMethodNoArgs((PyObject *)self, state->str_compute_etag);
+    if (etag != NULL) {
+        st = etag == Py_None ? 0 : tc_handler_set_header(self, state->str_Etag, etag);
+    }
+    Py_XDECREF(etag);
+    return st;
+}
+
+PyDoc_STRVAR(handler_set_etag_header_doc,
+             "set_etag_header($self)\n--\n\n"
+             "Set the Etag header to what compute_etag() returns, unless that is None.");
+
+static PyObject *
+handler_set_etag_header(HandlerObject *self, PyObject *unused)
+{
+    return tc_handler_etag_set(self) == 0 ? Py_NewRef(Py_None) : NULL;
+}
+
+/* Could the request have an If-None-Match? Looks at the parsed head as long as nobody has asked for the
+ * headers. */
+static bool
+etag_may_be_asked(HandlerObject *self)
+{
+    if (self->request == NULL || !tc_request_check(self->state, self->request)) {
+        return true;
+    }
+    RequestObject *request = (RequestObject *)self->request;
+    return request->head == NULL || request->headers != NULL ||
+           (request->info.flags & TC_HTTP_HAS_IF_NONE_MATCH) != 0;
+}
+
+int
+tc_handler_etag_check(HandlerObject *self)
+{
+    if (TC_LIKELY(!etag_may_be_asked(self))) {
+        return 0;
+    }
+    PyObject *result = tc_web_call(self->state, check_etag, (PyObject *)self);
+    int truth = result != NULL ? PyObject_IsTrue(result) : -1;
+    Py_XDECREF(result);
+    return truth;
+}
+
+PyDoc_STRVAR(handler_check_etag_header_doc,
+             "check_etag_header($self)\n--\n\n"
+             "Whether the client has this Etag already, so that 304 is the answer.");
+
+static PyObject *
+handler_check_etag_header(HandlerObject *self, PyObject *unused)
+{
+    int match = tc_handler_etag_check(self);
+    return match < 0 ? NULL : PyBool_FromLong(match);
+}
+
+PyMethodDef tc_handler_etag_methods[] = {
+    {"check_etag_header", (PyCFunction)handler_check_etag_header, METH_NOARGS, handler_check_etag_header_doc},
+    {"compute_etag", (PyCFunction)handler_compute_etag, METH_NOARGS, handler_compute_etag_doc},
+    {"set_etag_header", (PyCFunction)handler_set_etag_header, METH_NOARGS, handler_set_etag_header_doc},
+    {NULL},
+};

@@ -1,0 +1,304 @@
+/* The end of an answer: Etag and Content-Length where nothing was flushed, the last flush, the log line and
+ * on_finish(). Everything that an application can override (set_etag_header, flush, _log, on_finish, ...) is
+ * called as a method and runs Python where it was overridden. */
+#include "web/handler.h"
+
+#include "base/args.h"
+
+/* The truth of a method's result, or of `own` if the method is ours. */
+static int
+finish_ask(HandlerObject *self, enum tc_hook hook, PyObject *name, int (*own)(HandlerObject *))
+{
+    if (TC_LIKELY(tc_handler_owns(self, hook))) {
+        return own(self);
+    }
+    PyObject *result = PyObject_CallMethodNoArgs((PyObject *)self, name);
+    int truth = result != NULL ? PyObject_IsTrue(result) : -1;
+    Py_XDECREF(result);
+    return truth;
+}
+
+static int
+finish_hook(HandlerObject *self, enum tc_hook hook, PyObject *name, int (*own)(HandlerObject *))
+{
+    if (TC_LIKELY(tc_handler_owns(self, hook))) {
+        return own != NULL ? own(self) : 0;
+    }
+    return tc_handler_call(self, name);
+}
+
+/* Sets the Etag of an answer to GET or HEAD, and makes it a 304 where the client has it. */
+static int
+finish_etag(HandlerObject *self)
+{
+    tc_state *state = self->state;
+    PyObject *method = tc_handler_method(self);
+    if (method == NULL) {
+        return -1;
+    }
+    bool reads = method == state->str_GET || method == state->str_HEAD ||
+                 (PyUnicode_Check(method) && (PyUnicode_CompareWithASCIIString(method, "GET") == 0 ||
+                                              PyUnicode_CompareWithASCIIString(method, "HEAD") == 0));
+    Py_DECREF(method);
+    int st = reads ? tc_headers_contains(self->headers, state->str_Etag) : 1;
+    if (st != 0) {
+        return st < 0 ? -1 : 0;
+    }
+    st = finish_hook(self, TC_HOOK_set_etag_header, state->str_set_etag_header, tc_handler_etag_set);
+    st = st == 0 ? finish_ask(self, TC_HOOK_check_etag_header, state->str_check_etag_header,
+                              tc_handler_etag_check)
+                 : -1;
+    if (st > 0) {
+        PyObject *empty = PyList_New(0);
+        if (empty == NULL) {
+            return -1;
+        }
+        Py_XSETREF(self->write_buffer, empty);
+        st = tc_handler_set_status(self, 304);
+    }
+    return st;
+}
+
+/* 1 if this status forbids a body, 0, -1. */
+static int
+finish_is_bodiless(HandlerObject *self)
+{
+    PyObject *status = self->status_code;
+    if (tc_handler_owns(self, TC_HOOK__should_not_send_content) && PyLong_Check(status)) {
+        long code = PyLong_AsLong(status);
+        return code == -1 && PyErr_Occurred() ? -1 : !tc_handler_may_have_body((int)code);
+    }
+    PyObject *result =
+        PyObject_CallMethodOneArg((PyObject *)self, self->state->str__should_not_send_content, status);
+    int truth = result != NULL ? PyObject_IsTrue(result) : -1;
+    Py_XDECREF(result);
+    return truth;
+}
+
+static int
+finish_content_length(HandlerObject *self)
+{
+    tc_state *state = self->state;
+    int st = tc_headers_contains(self->headers, state->text_content_length);
+    if (st != 0) {
+        return st < 0 ? -1 : 0;
+    }
+    Py_ssize_t length = 0;
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(self->write_buffer); i++) {
+        PyObject *part = PyList_GET_ITEM(self->write_buffer, i);
+        Py_ssize_t size =
+            TC_LIKELY(PyBytes_CheckExact(part)) ? PyBytes_GET_SIZE(part) : PyObject_Length(part);
+        if (size < 0) {
+            return -1;
+        }
+        length += size;
+    }
+    bool own = tc_handler_owns(self, TC_HOOK_set_header | TC_HOOK__convert_header_value);
+    PyObject *number = own ? PyUnicode_FromFormat("%zd", length) : PyLong_FromSsize_t(length);
+    st = -1;
+    if (number != NULL) {
+        st = own ? tc_handler_set_safe_header(self, state->text_content_length, number)
+                 : tc_handler_set_header(self, state->text_content_length, number);
+    }
+    Py_XDECREF(number);
+    return st;
+}
+
+/* What the headers still lack while none are sent. */
+static int
+finish_headers(HandlerObject *self)
+{
+    if (tc_handler_field(self, self->status_code, "_status_code") == NULL ||
+        tc_handler_field(self, self->headers, "_headers") == NULL ||
+        tc_handler_field(self, self->write_buffer, "_write_buffer") == NULL) {
+        return -1;
+    }
+    if (PyLong_Check(self->status_code) && PyLong_AsLong(self->status_code) == 200 && finish_etag(self) < 0) {
+        return -1;
+    }
+    int bodiless = finish_is_bodiless(self);
+    if (bodiless <= 0) {
+        return bodiless < 0 ? -1 : finish_content_length(self);
+    }
+    if (PyList_GET_SIZE(self->write_buffer) > 0) {
+        PyErr_Format(PyExc_RuntimeError, "Cannot send body with status code HTTP%S", self->status_code);
+        return -1;
+    }
+    return tc_handler_call(self, self->state->str__clear_representation_headers);
+}
+
+static int
+finish_clear_close_callback(HandlerObject *self)
+{
+    tc_state *state = self->state;
+    HttpConnObject *native = tc_handler_conn(self);
+    if (TC_LIKELY(native != NULL)) {
+        tc_http_conn_set_close_callback(native, NULL);
+        return 0;
+    }
+    PyObject *conn = tc_handler_request_attr(self, state->str_connection);
+    PyObject *result =
+        conn != NULL ? PyObject_CallMethodOneArg(conn, state->str_set_close_callback, Py_None) : NULL;
+    Py_XDECREF(conn);
+    Py_XDECREF(result);
+    return result != NULL ? 0 : -1;
+}
+
+static int
+finish_connection(HandlerObject *self)
+{
+    HttpConnObject *native = tc_handler_conn(self);
+    if (TC_LIKELY(native != NULL)) {
+        return tc_http_conn_finish(native);
+    }
+    PyObject *conn = tc_handler_request_attr(self, self->state->str_connection);
+    PyObject *result = conn != NULL ? PyObject_CallMethodNoArgs(conn, self->state->str_finish) : NULL;
+    Py_XDECREF(conn);
+    Py_XDECREF(result);
+    return result != NULL ? 0 : -1;
+}
+
+/* Would a line of this level reach a handler? Reads the logger's own cache of the answer. 1, 0, -1. */
+static int
+log_is_enabled(tc_state *state, long level)
+{
+    PyObject *logger = tc_face(state, access_log, "tornado_c.web"), *cache, *number, *cached = NULL;
+    if (logger == NULL || (number = PyLong_FromLong(level)) == NULL) {
+        return -1;
+    }
+    int found = PyObject_GetOptionalAttr(logger, state->str__cache, &cache);
+    if (found > 0) {
+        found = PyDict_Check(cache) ? PyDict_GetItemRef(cache, number, &cached) : 0;
+        Py_DECREF(cache);
+    }
+    if (found == 0) {
+        cached = PyObject_CallMethodOneArg(logger, state->str_isEnabledFor, number);
+    }
+    Py_DECREF(number);
+    int enabled = cached != NULL ? PyObject_IsTrue(cached) : -1;
+    Py_XDECREF(cached);
+    return enabled;
+}
+
+/* application.log_request(self), unless that would do nothing. */
+static int
+finish_log(HandlerObject *self)
+{
+    tc_state *state = self->state;
+    PyObject *application = tc_handler_field(self, self->application, "application");
+    if (application == NULL) {
+        return -1;
+    }
+    if (PyObject_TypeCheck(application, state->application_type) &&
+        tc_hooks_has(state, application, TC_HOOK_log_request, state->str_log_request)) {
+        PyObject *settings = PyObject_GetAttr(application, state->str_settings);
+        int custom = settings != NULL ? PySequence_Contains(settings, state->str_log_function) : -1;
+        Py_XDECREF(settings);
+        if (custom == 0 && PyLong_Check(self->status_code)) {
+            long status = PyLong_AsLong(self->status_code);
+            custom = log_is_enabled(state, status < 400 ? 20 : status < 500 ? 30 : 40);
+        }
+        if (custom <= 0) {
+            return custom;
+        }
+    }
+    PyObject *result = PyObject_CallMethodOneArg(application, state->str_log_request, (PyObject *)self);
+    Py_XDECREF(result);
+    return result != NULL ? 0 : -1;
+}
+
+PyDoc_STRVAR(handler_log_doc, "_log($self)\n--\n\nHave the application log the request.");
+
+static PyObject *
+handler_log(HandlerObject *self, PyObject *unused)
+{
+    return finish_log(self) == 0 ? Py_NewRef(Py_None) : NULL;
+}
+
+static int
+finish_break_cycles(HandlerObject *self)
+{
+    Py_XSETREF(self->ui, Py_NewRef(Py_None));
+    return 0;
+}
+
+PyDoc_STRVAR(handler_break_cycles_doc, "_break_cycles($self)\n--\n\nDrop what refers back to the handler.");
+
+static PyObject *
+handler_break_cycles(HandlerObject *self, PyObject *unused)
+{
+    finish_break_cycles(self);
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+finish_answer(HandlerObject *self, PyObject *chunk, bool want)
+{
+    tc_state *state = self->state;
+    if (TC_UNLIKELY(self->finished)) {
+        PyErr_SetString(PyExc_RuntimeError, "finish() called twice");
+        return NULL;
+    }
+    if (chunk != NULL && chunk != Py_None) {
+        if (tc_handler_owns(self, TC_HOOK_write)) {
+            if (tc_handler_write(self, chunk) < 0) {
+                return NULL;
+            }
+        }
+        else {
+            PyObject *result = PyObject_CallMethodOneArg((PyObject *)self, state->str_write, chunk);
+            if (result == NULL) {
+                return NULL;
+            }
+            Py_DECREF(result);
+        }
+    }
+    if ((!self->headers_written && finish_headers(self) < 0) || finish_clear_close_callback(self) < 0) {
+        return NULL;
+    }
+    PyObject *future = tc_handler_flush(self, true, want);
+    if (future == NULL || finish_connection(self) < 0 ||
+        finish_hook(self, TC_HOOK__log, state->str__log, finish_log) < 0) {
+        Py_XDECREF(future);
+        return NULL;
+    }
+    self->finished = true;
+    if (finish_hook(self, TC_HOOK_on_finish, state->str_on_finish, NULL) < 0 ||
+        finish_hook(self, TC_HOOK__break_cycles, state->str__break_cycles, finish_break_cycles) < 0) {
+        Py_CLEAR(future);
+    }
+    return future;
+}
+
+PyObject *
+tc_handler_finish(HandlerObject *self, PyObject *chunk, bool want)
+{
+    if (TC_LIKELY(tc_handler_owns(self, TC_HOOK_finish))) {
+        return finish_answer(self, chunk, want);
+    }
+    return chunk == NULL ? PyObject_CallMethodNoArgs((PyObject *)self, self->state->str_finish)
+                         : PyObject_CallMethodOneArg((PyObject *)self, self->state->str_finish, chunk);
+}
+
+PyDoc_STRVAR(handler_finish_doc,
+             "finish($self, chunk=None)\n--\n\n"
+             "End the answer, after write(chunk) if a chunk is given.\n\n"
+             "Adds Etag and Content-Length if nothing was flushed before. Returns a Future that is done\n"
+             "when everything is sent; it need not be awaited.");
+
+static PyObject *
+handler_finish(HandlerObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+{
+    PyObject *names[1] = {self->state->str_chunk}, *out[1];
+    if (tc_args_parse("finish", args, nargs, kwnames, names, 1, 0, out) < 0) {
+        return NULL;
+    }
+    return finish_answer(self, out[0], true);
+}
+
+PyMethodDef tc_handler_finish_methods[] = {
+    {"_break_cycles", (PyCFunction)handler_break_cycles, METH_NOARGS, handler_break_cycles_doc},
+    {"_log", (PyCFunction)handler_log, METH_NOARGS, handler_log_doc},
+    {"finish", TC_METHOD(handler_finish), handler_finish_doc},
+    {NULL},
+};

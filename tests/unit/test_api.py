@@ -1,0 +1,209 @@
+"""The public interface against that of the installed Tornado, and what every public name owes its reader."""
+
+import ast
+import importlib
+import inspect
+import pkgutil
+import re
+from pathlib import Path
+
+import pytest
+import tornado.test
+
+import tornado_c
+from tornado_c import _core
+
+SNAPSHOT = Path(tornado.test.__file__).parent / "api.txt"
+
+#: Modules that replace one of Tornado's.
+MODULES = ("httpserver", "httputil", "ioloop", "iostream", "log", "netutil", "options", "process", "routing")
+MODULES += ("tcpserver", "web")
+
+#: Where our signature is another on purpose: additions, nearly all of them from Tornado before 6.0.
+ACCEPTED = {
+    "tornado.httpserver.HTTPServer.initialize": (
+        "(self, request_callback, no_keep_alive=False, xheaders=False, *args, **kwargs)"
+    ),
+    "tornado.ioloop.IOLoop.initialize": "(self, make_current=None, asyncio_loop=None)",
+    "tornado.ioloop.PeriodicCallback.__init__": "(self, callback, callback_time, jitter=0, io_loop=None)",
+    "tornado.iostream.IOStream.connect": "(self, /, address, callback=None, server_hostname=None)",
+    "tornado.netutil.add_accept_handler": "(sock, callback, io_loop=None)",
+    "tornado.process.Subprocess.__init__": "(self, *args, io_loop=None, **kwargs)",
+    "tornado.process.Subprocess.initialize": "(io_loop=None)",
+    "tornado.tcpserver.TCPServer.__init__": (
+        "(self, ssl_options=None, max_buffer_size=None, read_chunk_size=None, *, io_loop=None)"
+    ),
+    "tornado.web.Application.__init__": (
+        "(self, handlers=None, default_host=None, transforms=None, wsgi=False, **settings)"
+    ),
+    "tornado.web.RequestHandler.flush": "(self, include_footers=False, callback=None)",
+}
+
+#: What the snapshot has with a signature.
+KINDS = ("function", "method", "classmethod", "staticmethod")
+
+ANY = "..."  # how the snapshot writes a default whose repr says nothing
+_ENUM = re.compile(r"<[^>]*>")
+
+
+def expected():
+    """Yield name and signature of each function and method in the snapshot, of the modules that are ours.
+
+    A class method's signature comes without ``cls``, as a bound method's does.
+    """
+    for line in SNAPSHOT.read_text(encoding="utf-8").splitlines():
+        name, colon, text = line.partition(": ")
+        kind, paren, rest = text.partition("(")
+        module = name.split(".")[1] if name.count(".") else ""
+        if colon and paren and module in MODULES and kind in KINDS:
+            yield name, paren + (rest.removeprefix("cls").removeprefix(", ") if kind == KINDS[2] else rest)
+
+
+def ours(name):
+    """Return the object of ours that stands for a dotted name of Tornado's, or None."""
+    _, module, *path = name.split(".")
+    found = importlib.import_module(f"tornado_c.{module}")
+    for part in path[:-1]:
+        found = getattr(found, part, None)
+    if found is None or not path:
+        return found
+    return getattr(found, path[-1], None)
+
+
+def of_text(signature):
+    """Return (kind, name, default) of the parameters that a signature has as text; no default is None."""
+    args = ast.parse(f"def f{_ENUM.sub(ANY, signature)}: pass").body[0].args
+    positional = [*args.posonlyargs, *args.args]
+    defaults = [None] * (len(positional) - len(args.defaults)) + [ast.unparse(d) for d in args.defaults]
+    rows = [("positional", a.arg, d) for a, d in zip(positional, defaults, strict=True)]
+    rows += [("*", args.vararg.arg, None)] if args.vararg else []
+    named = [ast.unparse(d) if d is not None else None for d in args.kw_defaults]
+    rows += [("keyword", a.arg, d) for a, d in zip(args.kwonlyargs, named, strict=True)]
+    return rows + ([("**", args.kwarg.arg, None)] if args.kwarg else [])
+
+
+def as_text(function):
+    """Return the signature of a function as the snapshot writes it, without annotations."""
+    signature = inspect.signature(function)
+    parameters = []
+    for parameter in signature.parameters.values():
+        if parameter.default is not parameter.empty:
+            value = parameter.default
+            simple = value is None or isinstance(value, (bool, int, float, str, bytes))
+            parameter = parameter.replace(default=_Text(repr(value) if simple else ANY))
+        parameters.append(parameter.replace(annotation=inspect.Parameter.empty))
+    return str(inspect.Signature(parameters))
+
+
+class _Text:
+    """A default that shows itself as the text given."""
+
+    def __init__(self, text):
+        self.text = text
+
+    def __repr__(self):
+        return self.text
+
+
+def same(theirs, mine):
+    """Compare two texts of signatures; a default whose repr says nothing equals any."""
+    left, right = of_text(theirs), of_text(mine)
+    return len(left) == len(right) and all(
+        a[:2] == b[:2] and (a[2] == b[2] or None not in (a[2], b[2]) and ANY in (a[2], b[2]))
+        for a, b in zip(left, right, strict=True)
+    )
+
+
+def test_signatures_agree():
+    differing, compared = {}, 0
+    for name, theirs in expected():
+        member = name.rpartition(".")[2]
+        function = ours(name)
+        if function is None or (member.startswith("__") and member != "__init__"):
+            continue  # not here yet; or called by an operator, by position only
+        if isinstance(function, type(object.__init__)):
+            continue  # C takes the arguments, as *args and **kwargs
+        compared += 1
+        mine = as_text(function)
+        if not same(theirs, mine):
+            differing[name] = mine
+    assert compared > 200
+    assert differing.items() <= ACCEPTED.items()
+
+
+#: Called by the package only, and still to be given signatures and docstrings.
+WITHOUT_SIGNATURE = {
+    "IOLoopBase._handler_fds",
+    "LoopCore._add_callback",
+    "LoopCore._add_callback_signalsafe",
+    "LoopCore._add_reader",
+    "LoopCore._add_writer",
+    "LoopCore._clear_ready",
+    "LoopCore._fd_info",
+    "LoopCore._fd_list",
+    "LoopCore._guest_due",
+    "LoopCore._guest_turn",
+    "LoopCore._leave_host",
+    "LoopCore._remove_reader",
+    "LoopCore._remove_writer",
+    "LoopCore._timer_handle_cancelled",
+    "LoopCore._write_to_self",
+    "_core.running_ioloop",
+}
+
+
+def test_core_has_signatures():
+    """inspect.signature works on every method of the C bases and on every function of the core."""
+    types = [value for value in vars(_core).values() if isinstance(value, type)]
+    missing = set()
+    for owner in (*types, _core):
+        for name in vars(owner):
+            function = getattr(owner, name)
+            if name.startswith("__") or isinstance(function, type) or not callable(function):
+                continue
+            try:
+                inspect.signature(function)
+                assert inspect.getdoc(function)
+            except (AssertionError, ValueError):
+                missing.add(f"{owner.__name__.rpartition('.')[2]}.{name}")
+    assert missing <= WITHOUT_SIGNATURE
+
+
+def public_modules():
+    names = [info.name for info in pkgutil.iter_modules(tornado_c.__path__)]
+    return [importlib.import_module(f"tornado_c.{name}") for name in names if not name.startswith("_")]
+
+
+def members(module):
+    """Yield name and object of each public function, class and method that a module of ours defines."""
+    for name, value in vars(module).items():
+        here = getattr(value, "__module__", None) == module.__name__
+        if name.startswith("_") or not here or not (inspect.isclass(value) or inspect.isfunction(value)):
+            continue
+        yield f"{module.__name__}.{name}", value
+        if inspect.isclass(value):
+            for attr, member in vars(value).items():
+                function = getattr(member, "__func__", getattr(member, "fget", member))
+                if not attr.startswith("_") and inspect.isfunction(function):
+                    yield f"{module.__name__}.{name}.{attr}", getattr(value, attr)
+
+
+#: Names whose docstring is still to be written.
+WITHOUT_DOCSTRING = {
+    "tornado_c.httpserver.HTTPServer.no_keep_alive",
+    "tornado_c.httpserver.HTTPServer.protocol",
+    "tornado_c.httpserver.HTTPServer.request_callback",
+    "tornado_c.httpserver.HTTPServer.trusted_downstream",
+    "tornado_c.httpserver.HTTPServer.xheaders",
+    "tornado_c.netutil.BlockingResolver.initialize",
+    "tornado_c.netutil.ExecutorResolver.initialize",
+    "tornado_c.netutil.OverrideResolver.initialize",
+    "tornado_c.netutil.ThreadedResolver.initialize",
+}
+
+
+@pytest.mark.parametrize("module", public_modules(), ids=lambda module: module.__name__)
+def test_public_names_have_docstrings(module):
+    missing = {name for name, value in members(module) if not inspect.getdoc(value)}
+    assert inspect.getdoc(module)
+    assert missing <= WITHOUT_DOCSTRING

@@ -1,0 +1,111 @@
+"""The layering of ARCHITECTURE.rst: what a C file may include, and what the extension exports."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tornado_c import _core
+
+SRC = Path(__file__).parents[2] / "src"
+
+#: From the lowest to the highest; files right below src/ stand outside.
+LAYERS = ("base", "event", "stream", "http", "web")
+
+#: Plain C, without the interpreter: what native tests and fuzzers link.
+MACHINES = {
+    "base/base.h",
+    "base/buf.c",
+    "base/buf.h",
+    "base/clock.h",
+    "base/heap.c",
+    "base/heap.h",
+    "base/list.h",
+    "event/poller.c",
+    "event/poller.h",
+    "event/poller_epoll.c",
+    "event/poller_kqueue.c",
+    "event/wakeup.c",
+    "event/wakeup.h",
+    "http/http_chars.c",
+    "http/http_chars.h",
+    "http/http_chunked.c",
+    "http/http_chunked.h",
+    "http/http_date.c",
+    "http/http_date.h",
+    "http/http_error.c",
+    "http/http_parser.c",
+    "http/http_parser.h",
+}
+
+INTERPRETER = {"Python.h", "base/compat.h", "state.h"}
+
+_INCLUDE = re.compile(r'^\s*#\s*include\s*[<"]([^>"]+)', re.MULTILINE)
+
+if not SRC.is_dir():
+    pytest.skip("the C sources are not here", allow_module_level=True)
+
+
+def included():
+    """Return what each file below src/ includes, by its path there."""
+    files = [path for path in SRC.rglob("*") if path.suffix in (".c", ".h")]
+    return {path.relative_to(SRC).as_posix(): _INCLUDE.findall(path.read_text()) for path in files}
+
+
+def reached(start, includes):
+    """Return every name that a file includes, itself or through others."""
+    found, todo = set(), [start]
+    while todo:
+        for name in includes.get(todo.pop(), ()):
+            if name not in found:
+                found.add(name)
+                todo.append(name)
+    return found
+
+
+def test_every_file_is_in_a_layer():
+    """Folders below src/ are layers; right below it are the module and its state only."""
+    tops = {name.partition("/")[0] for name in included()}
+    assert tops == {*LAYERS, "module.c", "state.h"}
+
+
+def test_includes_point_down():
+    wrong = []
+    for name, includes in included().items():
+        layer = name.partition("/")[0]
+        for other in includes:
+            target = other.partition("/")[0]
+            if layer in LAYERS and target in LAYERS and LAYERS.index(target) > LAYERS.index(layer):
+                wrong.append(f"{name} includes {other}")
+    assert wrong == []
+
+
+def test_own_includes_exist():
+    """An include in quotes names a file below src/ by its full path."""
+    quoted = re.compile(r'^\s*#\s*include\s*"([^"]+)"', re.MULTILINE)
+    for path in SRC.rglob("*.[ch]"):
+        for name in quoted.findall(path.read_text()):
+            assert (SRC / name).is_file(), f"{path.relative_to(SRC)} includes {name}"
+
+
+def test_machines_do_not_know_the_interpreter():
+    includes = included()
+    assert MACHINES <= includes.keys()
+    for name in sorted(MACHINES):
+        assert reached(name, includes) & INTERPRETER == set(), name
+
+
+def test_plain_files_are_listed_as_machines():
+    includes = included()
+    assert {name for name in includes if not reached(name, includes) & INTERPRETER} == MACHINES
+
+
+@pytest.mark.skipif(shutil.which("nm") is None, reason="nm is not installed")
+def test_exported_symbols():
+    command = ["nm", "-D", "--defined-only", _core.__file__]
+    lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    names = {line.split()[-1] for line in lines}
+    # Sanitizers and coverage bring symbols of their own; none of them is ours.
+    assert {name for name in names if not name.startswith("_")} == {"PyInit__core"}

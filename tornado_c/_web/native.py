@@ -1,0 +1,143 @@
+"""What C calls of Python while it answers a request: the rare steps of handler.py's RequestHandler."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import json
+import numbers
+import re
+import urllib.parse
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from tornado_c import _core, httputil
+from tornado_c._support import ObjectDict, utf8
+from tornado_c._web.errors import HTTPError, MissingArgumentError
+from tornado_c.log import access_log, app_log
+
+if TYPE_CHECKING:
+    from tornado_c._web.handler import RequestHandler
+
+_ETAGS = re.compile(rb'\*|(?:W/)?"[^"]*"')
+
+
+def _execute_failed(handler: RequestHandler, e: BaseException) -> bool:
+    """Deal with an exception of a handler, which is the one being handled. True: it is to be raised again."""
+    try:
+        task = asyncio.current_task()
+    except RuntimeError:
+        task = None
+    if isinstance(e, asyncio.CancelledError) and task is not None and task.cancelling():
+        # The request's own task is cancelled: the client still gets an answer.
+        if not handler._finished:
+            try:
+                handler.send_error(500)
+            except Exception:
+                app_log.error("Exception in exception handler", exc_info=True)
+        return True
+    try:
+        handler._handle_request_exception(e)
+    except Exception:
+        app_log.error("Exception in exception handler", exc_info=True)
+    return False
+
+
+def _run_execute(handler: RequestHandler, transforms: Any, args: Any, kwargs: Any) -> Any:
+    """Call an _execute that is not ours; returns what is to be awaited, or None."""
+    from tornado_c.routing import _unquote_or_none
+
+    def raw(group: Any) -> Any:
+        return _unquote_or_none(group) if isinstance(group, str) else group
+
+    positional = [raw(group) for group in args or ()]
+    named = {name: raw(group) for name, group in (kwargs or {}).items()}
+    return handler._execute(transforms, *positional, **named)
+
+
+_tasks: set[asyncio.Future[Any]] = set()
+
+
+def _spawn_task(awaitable: Any) -> asyncio.Future[Any]:
+    """Run a coroutine in a Task of the running loop, for connections that are not native."""
+    task = asyncio.ensure_future(awaitable)
+    _tasks.add(task)
+    task.add_done_callback(_tasks.discard)
+    return task
+
+
+def _done_future() -> asyncio.Future[None]:
+    future: asyncio.Future[None] = asyncio.get_event_loop().create_future()
+    future.set_result(None)
+    return future
+
+
+def _add_cookie_headers(handler: RequestHandler) -> None:
+    for morsel in handler._new_cookie.values():
+        handler.add_header("Set-Cookie", morsel.OutputString(None))
+
+
+def _check_etag(handler: RequestHandler) -> bool:
+    """Compare the answer's Etag with If-None-Match, weakly: a W/ in front does not count."""
+    etag = utf8(handler._headers.get("Etag", ""))
+    wanted = _ETAGS.findall(utf8(handler.request.headers.get("If-None-Match", "")))
+    if not etag or not wanted:
+        return False
+    if wanted[0] == b"*":
+        return True
+    return etag.removeprefix(b"W/") in (tag.removeprefix(b"W/") for tag in wanted)
+
+
+def _convert_header_value(value: Any) -> str:
+    """The text of a header's value of a type that C does not know."""
+    if isinstance(value, numbers.Integral):
+        return str(value)
+    if isinstance(value, datetime.datetime):
+        return httputil.format_timestamp(value)
+    raise TypeError(f"Unsupported header value {value!r}")
+
+
+def _json_encode(value: Any) -> str:
+    """JSON that may stand inside a <script> of HTML."""
+    return json.dumps(value).replace("</", "<\\/")
+
+
+class _UIModuleNamespace:
+    """The UI modules of a handler, as items and as attributes."""
+
+    def __init__(self, handler: RequestHandler, ui_modules: dict[str, type[Any]]) -> None:
+        self.handler = handler
+        self.ui_modules = ui_modules
+
+    def __getitem__(self, key: str) -> Callable[..., str]:
+        return self.handler._ui_module(key, self.ui_modules[key])
+
+    def __getattr__(self, key: str) -> Callable[..., str]:
+        try:
+            return self[key]
+        except KeyError as e:
+            raise AttributeError(str(e)) from e
+
+
+def _make_ui(handler: RequestHandler) -> ObjectDict:
+    application = handler.application
+    ui = ObjectDict((name, handler._ui_method(method)) for name, method in application.ui_methods.items())
+    ui["_tt_modules"] = ui["modules"] = _UIModuleNamespace(handler, application.ui_modules)
+    return ui
+
+
+_core.register("HTTPError", HTTPError)
+_core.register("MissingArgumentError", MissingArgumentError)
+_core.register("ResponseStartLine", httputil.ResponseStartLine)
+_core.register("access_log", access_log)
+_core.register("add_cookie_headers", _add_cookie_headers)
+_core.register("check_etag", _check_etag)
+_core.register("convert_header_value", _convert_header_value)
+_core.register("done_future", _done_future)
+_core.register("execute_failed", _execute_failed)
+_core.register("http_responses", httputil.responses)
+_core.register("json_encode", _json_encode)
+_core.register("make_ui", _make_ui)
+_core.register("run_execute", _run_execute)
+_core.register("spawn_task", _spawn_task)
+_core.register("unquote_to_bytes", urllib.parse.unquote_to_bytes)

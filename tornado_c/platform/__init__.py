@@ -1,0 +1,1 @@
+"""Platform-specific parts; today the bridge to asyncio."""
