@@ -1,6 +1,7 @@
 """Servers whose system calls fail: they answer correctly all the same, or give up that one connection.
 
-tests/c/faults.c, preloaded into the server, makes the calls fail. The client is this process, where none fail."""
+tests/c/faults.c, preloaded into the server, makes the calls fail. Nothing fails in this process, the client.
+"""
 
 import json
 import os
