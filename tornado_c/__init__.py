@@ -23,7 +23,8 @@ def new_event_loop() -> EventLoop:
 
 
 def __getattr__(name: str) -> Any:
-    # Loaded on demand: a child of a swapped program imports this package at its start, and may never need asyncio.
+    # Loaded on demand: a child of a swapped program imports this package at its start, and may never need
+    # asyncio.
     if name == "EventLoop":
         from ._eventloop import EventLoop
 

@@ -129,7 +129,8 @@ def run_script(path: str, arguments: list[str]) -> None:
     """Run a program as `python SCRIPT ARGUMENTS` would, swapped."""
     install()
     sys.argv[:] = [path, *arguments]
-    sys.path[0] = os.path.dirname(os.path.abspath(path))
+    if not sys.flags.safe_path:
+        sys.path[0] = os.path.dirname(os.path.abspath(path))
     runpy.run_path(path, run_name="__main__")
 
 

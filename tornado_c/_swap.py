@@ -1,4 +1,6 @@
-"""The swap: stock Tornado's core modules replaced by ours, under their own names, for programs that import `tornado`."""
+"""The swap: stock Tornado's core modules replaced by ours, under their own names, for programs that
+import `tornado`.
+"""
 
 from __future__ import annotations
 
@@ -50,19 +52,22 @@ class _Finder(importlib.abc.MetaPathFinder):
 def install(children: bool = True) -> None:
     """Put tornado_c's core in the place of Tornado's for all later imports of `tornado`.
 
-    children: programs that this process starts are swapped too, through PYTHONPATH. Calling it again does nothing. Raises RuntimeError
-    where a core module of stock Tornado has been imported already; ImportError where Tornado is not installed.
+    children: programs that this process starts are swapped too, through PYTHONPATH. Calling it again does
+    nothing. Raises RuntimeError where a core module of stock Tornado has been imported already; ImportError
+    where Tornado is not installed.
     """
     finder = next((f for f in sys.meta_path if isinstance(f, _Finder)), None)
     if finder is None:
         finder = _Finder()
         stock = [
-            name for name, ours in finder.names.items() if name in sys.modules and sys.modules[name].__name__ != ours
+            name
+            for name, ours in finder.names.items()
+            if name in sys.modules and sys.modules[name].__name__ != ours
         ]
         if stock:
             raise RuntimeError(
-                f"{', '.join(stock)} was imported before tornado_c.install(); call it first thing in the program, "
-                "or start the program with python -m tornado_c"
+                f"{', '.join(stock)} was imported before tornado_c.install(); call it first thing in the "
+                "program, or start the program with python -m tornado_c"
             )
         if importlib.util.find_spec("tornado") is None:
             raise ImportError("tornado is not installed; install it with: pip install 'tornado_c[tornado]'")

@@ -66,9 +66,10 @@ def _make_config(
 class HTTPConnection(_core.HTTPConnectionBase, httputil.HTTPConnection):
     """A client's connection, which is also what `request.connection` is.
 
-    It reads requests from `stream`, calls request_callback with each, and takes the answers: raw bytes through `write` and
-    `finish`, or `write_headers`, `write` and `finish`. It keeps the connection alive as HTTP/1.0 and 1.1 say, unless
-    no_keep_alive. xheaders: take remote_ip and protocol from X-Real-Ip, X-Forwarded-For, X-Scheme and X-Forwarded-Proto.
+    It reads requests from `stream`, calls request_callback with each, and takes the answers: raw bytes
+    through `write` and `finish`, or `write_headers`, `write` and `finish`. It keeps the connection alive as
+    HTTP/1.0 and 1.1 say, unless no_keep_alive. xheaders: take remote_ip and protocol from X-Real-Ip,
+    X-Forwarded-For, X-Scheme and X-Forwarded-Proto.
     """
 
     __slots__ = ()
@@ -111,14 +112,16 @@ class HTTPConnection(_core.HTTPConnectionBase, httputil.HTTPConnection):
 class HTTPServer(TCPServer, Configurable, httputil.HTTPServerConnectionDelegate):
     """A non-blocking, single-threaded HTTP server.
 
-    request_callback: called with each `HTTPServerRequest`: a function or any callable object, such as an `Application`. It answers with
-    `request.write(raw_bytes)` and `request.finish()`, or through `request.connection`.
+    request_callback: called with each `HTTPServerRequest`: a function or any callable object, such as an
+    `Application`. It answers with `request.write(raw_bytes)` and `request.finish()`, or through
+    `request.connection`.
 
-    no_keep_alive: close after each answer. xheaders: trust X-Real-Ip/X-Forwarded-For and X-Scheme/X-Forwarded-Proto of a proxy in
-    front, whose addresses in a list of several are named by trusted_downstream. protocol: "http" or "https" where the
-    stream does not say. chunk_size: bytes read at a time (64 KB). max_header_size: bytes (64 KB). idle_connection_timeout:
-    seconds for an idle connection and for a head (3600). body_timeout: seconds for a body (no limit). max_body_size: bytes (max_buffer_size).
-    max_buffer_size: bytes (100 MB).
+    no_keep_alive: close after each answer. xheaders: trust X-Real-Ip/X-Forwarded-For and
+    X-Scheme/X-Forwarded-Proto of a proxy in front, whose addresses in a list of several are named by
+    trusted_downstream. protocol: "http" or "https" where the stream does not say. chunk_size: bytes read at
+    a time (64 KB). max_header_size: bytes (64 KB). idle_connection_timeout: seconds for an idle connection
+    and for a head (3600). body_timeout: seconds for a body (no limit). max_body_size: bytes
+    (max_buffer_size). max_buffer_size: bytes (100 MB).
 
     The third positional argument may be an IOLoop, as in 2.x-4.x; so may io_loop=.
     """
@@ -152,8 +155,20 @@ class HTTPServer(TCPServer, Configurable, httputil.HTTPServerConnectionDelegate)
         **kwargs: Any,
     ) -> None:
         """Take the constructor's arguments, in the order of either generation."""
-        names: tuple[str, ...] = ("ssl_options", "protocol", "decompress_request", "chunk_size", "max_header_size")
-        names += ("idle_connection_timeout", "body_timeout", "max_body_size", "max_buffer_size", "trusted_downstream")
+        names: tuple[str, ...] = (
+            "ssl_options",
+            "protocol",
+            "decompress_request",
+            "chunk_size",
+            "max_header_size",
+        )
+        names += (
+            "idle_connection_timeout",
+            "body_timeout",
+            "max_body_size",
+            "max_buffer_size",
+            "trusted_downstream",
+        )
         io_loop = kwargs.pop("io_loop", None)
         if xheaders is None or isinstance(xheaders, IOLoop):
             io_loop = xheaders if xheaders is not None else io_loop
@@ -179,14 +194,16 @@ class HTTPServer(TCPServer, Configurable, httputil.HTTPServerConnectionDelegate)
         **limits: Any,
     ) -> None:
         if decompress_request:
-            raise NotImplementedError("decompress_request is not supported yet; decode the body in the application")
+            raise NotImplementedError(
+                "decompress_request is not supported yet; decode the body in the application"
+            )
         if ssl_options is not None:
-            raise NotImplementedError("TLS is not supported yet; put a proxy such as nginx in front of the server")
+            raise NotImplementedError(
+                "TLS is not supported yet; put a proxy such as nginx in front of the server"
+            )
         max_buffer_size, chunk_size = limits.get("max_buffer_size"), limits.get("chunk_size")
         self._config = _make_config(request_callback, no_keep_alive, xheaders, protocol, **limits)
-        TCPServer.__init__(
-            self, max_buffer_size=max_buffer_size, read_chunk_size=chunk_size, io_loop=io_loop
-        )
+        TCPServer.__init__(self, max_buffer_size=max_buffer_size, read_chunk_size=chunk_size, io_loop=io_loop)
 
     @classmethod
     def configurable_base(cls) -> type[Configurable]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import builtins
 import concurrent.futures
 import functools
 import inspect
@@ -54,9 +55,9 @@ def _event_loop_policy() -> Any:
 class IOLoop(Configurable, _core.IOLoopBase):
     """A level-triggered I/O loop.
 
-    Every IOLoop belongs to an asyncio event loop, its `asyncio_loop`: a native `EventLoop` that it made itself, or
-    a foreign loop whose turns drive it. It must be used from the thread that runs it; `add_callback` is the
-    one method for other threads.
+    Every IOLoop belongs to an asyncio event loop, its `asyncio_loop`: a native `EventLoop` that it made
+    itself, or a foreign loop whose turns drive it. It must be used from the thread that runs it;
+    `add_callback` is the one method for other threads.
     """
 
     NONE = 0
@@ -184,7 +185,9 @@ class IOLoop(Configurable, _core.IOLoopBase):
 
     def make_current(self) -> None:
         """Make this the thread's current loop, which is also asyncio's current loop. Deprecated since 6.2."""
-        warnings.warn("make_current is deprecated; start the event loop first", DeprecationWarning, stacklevel=2)
+        warnings.warn(
+            "make_current is deprecated; start the event loop first", DeprecationWarning, stacklevel=2
+        )
         self._make_current()
 
     def _make_current(self) -> None:
@@ -220,7 +223,9 @@ class IOLoop(Configurable, _core.IOLoopBase):
         return self.asyncio_loop.is_running()
 
     def close(self, all_fds: bool = False) -> None:
-        """Close the loop; with all_fds also descriptors with a handler, listeners, and streams that wait for something."""
+        """Close the loop; with all_fds also descriptors with a handler, listeners, and streams that wait
+        for something.
+        """
         if all_fds:
             for owner in self._core._owners():
                 owner.close()
@@ -274,7 +279,7 @@ class IOLoop(Configurable, _core.IOLoopBase):
             self.remove_timeout(handle)
         if future is None or future.cancelled() or not future.done():
             if timed_out:
-                raise asyncio.TimeoutError(f"Operation timed out after {timeout} seconds")
+                raise builtins.TimeoutError(f"Operation timed out after {timeout} seconds")
             raise RuntimeError("Event loop stopped before Future completed.")
         return future.result()
 
@@ -302,7 +307,10 @@ class IOLoop(Configurable, _core.IOLoopBase):
         self.asyncio_loop.set_default_executor(executor)  # type: ignore[arg-type]
 
     def add_callback_from_signal(self, callback: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
-        """As add_callback, from a signal handler. Deprecated: asyncio's add_signal_handler is the better way."""
+        """As add_callback, from a signal handler.
+
+        Deprecated: asyncio's add_signal_handler is the better way.
+        """
         warnings.warn("add_callback_from_signal is deprecated", DeprecationWarning, stacklevel=2)
         self.add_callback(callback, *args, **kwargs)
 
@@ -326,7 +334,10 @@ class IOLoop(Configurable, _core.IOLoopBase):
         app_log.error("Exception in callback %r", callback, exc_info=info)
 
     def set_blocking_log_threshold(self, seconds: float | None) -> None:
-        """Log callbacks that take longer than `seconds`; None ends that. Turns asyncio's debug mode on or off."""
+        """Log callbacks that take longer than `seconds`; None ends that.
+
+        Turns asyncio's debug mode on or off.
+        """
         self.asyncio_loop.set_debug(seconds is not None)
         if seconds is not None:
             self.asyncio_loop.slow_callback_duration = seconds  # type: ignore[attr-defined]
@@ -383,9 +394,9 @@ def _not_awaitable_errors() -> tuple[type[Exception], ...]:
 class PeriodicCallback:
     """Calls a function, or starts a coroutine function, again and again while it runs.
 
-    callback_time: milliseconds, or a timedelta. jitter: the fraction of callback_time by which each wait varies at
-    random (0.1: 5 % shorter to 5 % longer). A call that takes longer than callback_time makes the next ones be skipped.
-    An IOLoop as third argument is the 2.x-4.x interface's io_loop.
+    callback_time: milliseconds, or a timedelta. jitter: the fraction of callback_time by which each wait
+    varies at random (0.1: 5 % shorter to 5 % longer). A call that takes longer than callback_time makes the
+    next ones be skipped. An IOLoop as third argument is the 2.x-4.x interface's io_loop.
     """
 
     def __init__(
@@ -455,4 +466,3 @@ class PeriodicCallback:
         else:
             # The clock went back: move on all the same, or the same moment would be scheduled again.
             self._next_timeout += seconds
-

@@ -1,5 +1,5 @@
-/* HttpConfigObject: what all connections of one server share: the callback, the limits, the time limits' lists and the
- * list of connections. */
+/* HttpConfigObject: what all connections of one server share: the callback, the limits, the time limits'
+ * lists and the list of connections. */
 #ifndef TC_HTTP_CONFIG_H
 #define TC_HTTP_CONFIG_H
 
@@ -7,24 +7,23 @@
 #include "event/timeouts.h"
 
 typedef struct HttpConfigObject {
-    PyObject_HEAD
-    tc_state *state; /* borrowed */
-    LoopCore *core;  /* the loop of the first connection; strong */
+    PyObject_HEAD tc_state *state; /* borrowed */
+    LoopCore *core;                /* the loop of the first connection; strong */
     PyObject *request_callback;
     PyObject *protocol;           /* str, or NULL: by the stream */
     PyObject *trusted_downstream; /* as given, or NULL */
     PyObject *context;            /* in a copy of which requests are handled; NULL: the caller's */
     bool no_keep_alive, xheaders;
-    bool callback_parses_forms;   /* and answers a malformed one itself, as an Application does */
-    Py_ssize_t max_header_size;   /* bytes */
-    Py_ssize_t max_body_size;     /* bytes; 0: the stream's max_buffer_size */
-    Py_ssize_t chunk_size;        /* bytes; 0: the stream's default */
-    Py_ssize_t max_buffer_size;   /* bytes; 0: the stream's default */
+    bool callback_parses_forms;        /* and answers a malformed one itself, as an Application does */
+    Py_ssize_t max_header_size;        /* bytes */
+    Py_ssize_t max_body_size;          /* bytes; 0: the stream's max_buffer_size */
+    Py_ssize_t chunk_size;             /* bytes; 0: the stream's default */
+    Py_ssize_t max_buffer_size;        /* bytes; 0: the stream's default */
     double idle_timeout, body_timeout; /* seconds; 0: none */
-    tc_timeouts head_timeouts;    /* from the end of an answer to the end of the next head */
+    tc_timeouts head_timeouts;         /* from the end of an answer to the end of the next head */
     tc_timeouts body_timeouts;
-    tc_link connections;          /* HttpConnObject.link */
-    tc_bytes_buf head_buffer;     /* where heads of answers are put together */
+    tc_link connections;      /* HttpConnObject.link */
+    tc_bytes_buf head_buffer; /* where heads of answers are put together */
 } HttpConfigObject;
 
 /* Binds the config to the loop of its first connection. 0, or -1 (RuntimeError: another loop's). */

@@ -82,7 +82,8 @@ static PyObject *
 config_connections(HttpConfigObject *self, PyObject *unused)
 {
     PyObject *list = PyList_New(0);
-    for (tc_link *link = self->connections.next; list != NULL && link != &self->connections; link = link->next) {
+    for (tc_link *link = self->connections.next; list != NULL && link != &self->connections;
+         link = link->next) {
         if (PyList_Append(list, (PyObject *)tc_container_of(link, HttpConnObject, link)) < 0) {
             Py_CLEAR(list);
         }
@@ -105,7 +106,8 @@ config_capture_context(HttpConfigObject *self, PyObject *unused)
 }
 
 static PyMemberDef config_members[] = {
-    {"request_callback", T_OBJECT, offsetof(HttpConfigObject, request_callback), 0, "Called with each request."},
+    {"request_callback", T_OBJECT, offsetof(HttpConfigObject, request_callback), 0,
+     "Called with each request."},
     {"protocol", T_OBJECT, offsetof(HttpConfigObject, protocol), 0, "request.protocol; None: by the stream."},
     {"trusted_downstream", T_OBJECT, offsetof(HttpConfigObject, trusted_downstream), 0, NULL},
     {"no_keep_alive", T_BOOL, offsetof(HttpConfigObject, no_keep_alive), 0, "Close after each answer."},
@@ -113,7 +115,8 @@ static PyMemberDef config_members[] = {
     {"xheaders", T_BOOL, offsetof(HttpConfigObject, xheaders), 0, "Trust X-Forwarded-For and its like."},
     {"max_header_size", T_PYSSIZET, offsetof(HttpConfigObject, max_header_size), 0, "Bytes."},
     {"max_body_size", T_PYSSIZET, offsetof(HttpConfigObject, max_body_size), 0, "Bytes; 0: max_buffer_size."},
-    {"chunk_size", T_PYSSIZET, offsetof(HttpConfigObject, chunk_size), 0, "Bytes of one recv; 0: the default."},
+    {"chunk_size", T_PYSSIZET, offsetof(HttpConfigObject, chunk_size), 0,
+     "Bytes of one recv; 0: the default."},
     {"max_buffer_size", T_PYSSIZET, offsetof(HttpConfigObject, max_buffer_size), 0, "Bytes; 0: the default."},
     {"idle_timeout", T_DOUBLE, offsetof(HttpConfigObject, idle_timeout), 0, "Seconds; 0: none."},
     {"body_timeout", T_DOUBLE, offsetof(HttpConfigObject, body_timeout), 0, "Seconds; 0: none."},

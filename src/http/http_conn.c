@@ -1,16 +1,19 @@
-/* The life of one client's connection: heads and bodies out of the stream's bytes, the application called, the next request or the
- * close. The one place that parses, in a loop, never nested: finish() inside the callback only sets a flag; from elsewhere it has the
- * loop offer the buffered bytes again at the end of the turn.
+/* The life of one client's connection: heads and bodies out of the stream's bytes, the application called,
+ * the next request or the close. The one place that parses, in a loop, never nested: finish() inside the
+ * callback only sets a flag; from elsewhere it has the loop offer the buffered bytes again at the end of the
+ * turn.
  *
- * While an answer is outstanding nothing is parsed: pipelined requests wait, and their answers keep their order. Runs Python: the
- * application. */
+ * While an answer is outstanding nothing is parsed: pipelined requests wait, and their answers keep their
+ * order. Runs Python: the application. */
 #include "http/http_conn_parts.h"
 
 #include "base/raise.h"
 
 #include <strings.h>
 
-#define FORM_ARGUMENTS_LIMIT 1000 /* more "&" than this in a query are looked at before the application is */
+#define FORM_ARGUMENTS_LIMIT                                                                                 \
+    1000 /* more "&" than this in a query are looked at before the application is                            \
+          */
 
 /* ---- beginning and end ---- */
 
@@ -201,8 +204,8 @@ conn_has_long_query(const HttpConnObject *self, const char *head)
     return count >= FORM_ARGUMENTS_LIMIT;
 }
 
-/* Whatever must fail before the application is called. An Application sees to forms itself, and answers a malformed one
- * with its own error page. 0, or -1 with an exception. */
+/* Whatever must fail before the application is called. An Application sees to forms itself, and answers a
+ * malformed one with its own error page. 0, or -1 with an exception. */
 static int
 conn_check_request(HttpConnObject *self, PyObject *request, const char *head)
 {
@@ -230,8 +233,9 @@ conn_apply_xheaders(HttpConnObject *self, RequestObject *request)
 {
     PyObject *context = tc_http_conn_context_object(self);
     PyObject *headers = context != NULL ? tc_request_headers(request) : NULL;
-    PyObject *result =
-        headers != NULL ? PyObject_CallMethodOneArg(context, self->state->str__apply_xheaders, headers) : NULL;
+    PyObject *result = headers != NULL
+                           ? PyObject_CallMethodOneArg(context, self->state->str__apply_xheaders, headers)
+                           : NULL;
     if (result == NULL) {
         return -1;
     }
@@ -342,7 +346,8 @@ tc_http_conn_answered(HttpConnObject *self)
         return conn_close_when_sent(self);
     }
     if (TC_UNLIKELY(self->stream->writes != NULL && self->stream->writes->size > 0)) {
-        return 0; /* the next request is not read before this answer has gone: conn_drained comes here again */
+        return 0; /* the next request is not read before this answer has gone: conn_drained comes here again
+                   */
     }
     tc_http_conn_drop_request(self);
     if (TC_UNLIKELY(self->phase == CONN_CLOSED)) {
@@ -358,7 +363,8 @@ tc_http_conn_answered(HttpConnObject *self)
 static uint64_t
 conn_body_limit(const HttpConnObject *self)
 {
-    return (uint64_t)(self->config->max_body_size > 0 ? self->config->max_body_size : self->stream->max_buffer_size);
+    return (uint64_t)(self->config->max_body_size > 0 ? self->config->max_body_size
+                                                      : self->stream->max_buffer_size);
 }
 
 /* A head is whole. Statuses as conn_data's steps: bytes used, or negative to stop. */
@@ -372,12 +378,13 @@ conn_can_keep_alive(const HttpConnObject *self)
     if (self->head.minor == 1) {
         return !(flags & TC_HTTP_CONN_CLOSE);
     }
-    bool delimited = (flags & (TC_HTTP_HAS_LENGTH | TC_HTTP_CHUNKED)) || self->head.method_id == TC_HTTP_GET ||
-                     self->head.method_id == TC_HTTP_HEAD;
+    bool delimited = (flags & (TC_HTTP_HAS_LENGTH | TC_HTTP_CHUNKED)) ||
+                     self->head.method_id == TC_HTTP_GET || self->head.method_id == TC_HTTP_HEAD;
     return delimited && (flags & TC_HTTP_CONN_KEEP_ALIVE);
 }
 
-/* Keeps the head while its body comes in; the body's memory grows with what arrives, not with what was declared. */
+/* Keeps the head while its body comes in; the body's memory grows with what arrives, not with what was
+ * declared. */
 static int
 conn_begin_body(HttpConnObject *self, const char *head)
 {
@@ -468,16 +475,20 @@ conn_read_chunked_body(HttpConnObject *self, const char *data, size_t size, size
         const char *piece;
         size_t piece_size;
         size_t start = *used;
-        int st = tc_http_chunked_next(&self->chunked, data, size, used, conn_body_limit(self), &piece, &piece_size);
+        int st = tc_http_chunked_next(&self->chunked, data, size, used, conn_body_limit(self), &piece,
+                                      &piece_size);
         if (st == TC_OK) {
             if (conn_append_body(self, piece, piece_size) < 0) {
                 return STEP_RAISED;
             }
-        } else if (st == TC_AGAIN) {
+        }
+        else if (st == TC_AGAIN) {
             return STEP_WAIT;
-        } else if (st == TC_EOF) {
+        }
+        else if (st == TC_EOF) {
             return step_after(self, conn_end_body(self));
-        } else {
+        }
+        else {
             int status = conn_refuse(self, st, data + start, size - start);
             *used = size;
             return status < 0 ? STEP_RAISED : STEP_STOP;
@@ -526,7 +537,8 @@ static enum conn_step
 conn_read_head(HttpConnObject *self, const char *data, size_t size, size_t *used)
 {
     const char *head = data + *used;
-    int st = tc_http_parse_head(&self->parser, head, size - *used, (size_t)self->config->max_header_size, &self->head);
+    int st = tc_http_parse_head(&self->parser, head, size - *used, (size_t)self->config->max_header_size,
+                                &self->head);
     if (st == TC_AGAIN) {
         return STEP_WAIT;
     }

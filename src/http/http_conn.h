@@ -1,7 +1,8 @@
-/* HttpConnObject, the C base of tornado_c.httpserver.HTTPConnection: one client's connection, from its first byte to its close, and what
- * request.connection is. It is its stream's native consumer.
+/* HttpConnObject, the C base of tornado_c.httpserver.HTTPConnection: one client's connection, from its first
+ * byte to its close, and what request.connection is. It is its stream's native consumer.
  *
- * Files: http_conn.c (reads, dispatches, keeps alive, closes), http_response.c (writes), http_conn_type.c (Python's methods). */
+ * Files: http_conn.c (reads, dispatches, keeps alive, closes), http_response.c (writes), http_conn_type.c
+ * (Python's methods). */
 #ifndef TC_HTTP_CONN_H
 #define TC_HTTP_CONN_H
 
@@ -12,36 +13,41 @@
 
 typedef struct HttpConnObject HttpConnObject;
 
-/* Whether obj is a connection of ours none of whose write methods a subclass or instance has replaced, so that the functions
- * below may be called in place of the methods write_headers, write and finish. */
+/* Whether obj is a connection of ours none of whose write methods a subclass or instance has replaced, so
+ * that the functions below may be called in place of the methods write_headers, write and finish. */
 bool tc_http_conn_check(tc_state *state, PyObject *obj);
 
 /* The connection if obj is one of ours, whatever it overrides; else NULL. */
 HttpConnObject *tc_http_conn_of(tc_state *state, PyObject *obj);
 
-/* The client's address and the scheme, as request.remote_ip and request.protocol; borrowed, NULL with an exception. */
+/* The client's address and the scheme, as request.remote_ip and request.protocol; borrowed, NULL with an
+ * exception. */
 PyObject *tc_http_conn_remote_ip(HttpConnObject *self);
 PyObject *tc_http_conn_protocol(HttpConnObject *self);
 
 /* Whether what is written now answers this request (or goes nowhere, the connection being closed). */
 bool tc_http_conn_answers(const HttpConnObject *self, PyObject *request);
 
-/* What is called, without arguments, when the client goes away before its request is answered; NULL for nothing. */
+/* What is called, without arguments, when the client goes away before its request is answered; NULL for
+ * nothing. */
 void tc_http_conn_set_close_callback(HttpConnObject *self, PyObject *callback);
 PyObject *tc_http_conn_close_callback(HttpConnObject *self); /* borrowed, or NULL */
 
-/* Writes raw bytes of an answer (the interface of 2.x-4.x; str is encoded as UTF-8); callback (or NULL) is called when they are sent. */
+/* Writes raw bytes of an answer (the interface of 2.x-4.x; str is encoded as UTF-8); callback (or NULL) is
+ * called when they are sent. */
 int tc_http_conn_write_raw(HttpConnObject *self, PyObject *chunk, PyObject *callback);
 
-/* Writes the status line, the headers (HTTPHeaders; Connection and Transfer-Encoding are added to it as Tornado does) and the
- * first piece of body (bytes, may be NULL). 0, or -1 with what write_headers raises (HTTPOutputError, ValueError). A closed connection is no
- * error: nothing is written. */
-int tc_http_conn_write_head(HttpConnObject *self, int status, PyObject *reason, PyObject *headers, PyObject *chunk);
+/* Writes the status line, the headers (HTTPHeaders; Connection and Transfer-Encoding are added to it as
+ * Tornado does) and the first piece of body (bytes, may be NULL). 0, or -1 with what write_headers raises
+ * (HTTPOutputError, ValueError). A closed connection is no error: nothing is written. */
+int tc_http_conn_write_head(HttpConnObject *self, int status, PyObject *reason, PyObject *headers,
+                            PyObject *chunk);
 
 /* Writes a piece of body (bytes), chunked where that was announced. */
 int tc_http_conn_write_chunk(HttpConnObject *self, PyObject *chunk);
 
-/* The answer is complete: the next request is read, or the connection closed. Raises HTTPOutputError where Content-Length was not met. */
+/* The answer is complete: the next request is read, or the connection closed. Raises HTTPOutputError where
+ * Content-Length was not met. */
 int tc_http_conn_finish(HttpConnObject *self);
 
 /* A Future (or None where everything is sent, with none_if_done) for what was written so far. */

@@ -15,17 +15,16 @@ enum conn_phase {
 };
 
 struct HttpConnObject {
-    PyObject_HEAD
-    tc_state *state; /* borrowed */
+    PyObject_HEAD tc_state *state; /* borrowed */
     HttpConfigObject *config;
     StreamObject *stream;
     tc_link link; /* in config->connections */
     tc_timeout timeout;
-    PyObject *request; /* the one in hand, or NULL */
-    PyObject *context; /* what it is handled in */
+    PyObject *request;                                         /* the one in hand, or NULL */
+    PyObject *context;                                         /* what it is handled in */
     PyObject *address, *remote_ip, *protocol, *context_object; /* made when asked for */
     PyObject *close_callback, *write_callback;
-    PyObject *body;    /* the body being read: bytes of body_cap, of which body_size are filled */
+    PyObject *body; /* the body being read: bytes of body_cap, of which body_size are filled */
     PyObject *dict, *weakrefs;
     tc_http_head head; /* of the request in hand */
     char *head_bytes;  /* while its body is being read */
@@ -39,11 +38,11 @@ struct HttpConnObject {
     } peer;
     uint8_t peer_size;
     uint8_t phase;
-    bool dispatching;     /* the callback is on the stack, called by our own loop over the input */
+    bool dispatching; /* the callback is on the stack, called by our own loop over the input */
     bool read_finished, write_finished;
-    bool disconnect;      /* close once the answer is sent */
+    bool disconnect; /* close once the answer is sent */
     bool chunking_output;
-    bool closing;         /* only the output queue holds the connection open */
+    bool closing; /* only the output queue holds the connection open */
 };
 
 /* http_conn.c */
@@ -54,7 +53,7 @@ int tc_http_conn_start(HttpConnObject *self);
 Py_ssize_t tc_http_conn_feed(HttpConnObject *self, const char *data, size_t size);
 int tc_http_conn_close(HttpConnObject *self);
 void tc_http_conn_drop_request(HttpConnObject *self); /* forgets the request in hand; may run Python */
-void tc_http_conn_expired(tc_timeout *entry); /* its time is up */
+void tc_http_conn_expired(tc_timeout *entry);         /* its time is up */
 
 /* The answer is complete and we are not inside dispatch: go on. 0 or -1. */
 int tc_http_conn_answered(HttpConnObject *self);

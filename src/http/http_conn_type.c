@@ -1,4 +1,5 @@
-/* HTTPConnectionBase: the Python methods of a connection, those of 2.x-4.x's HTTPConnection and those of 6.x's interface. */
+/* HTTPConnectionBase: the Python methods of a connection, those of 2.x-4.x's HTTPConnection and those
+ * of 6.x's interface. */
 #include "http/http_conn_parts.h"
 #include "http/http_headers.h"
 
@@ -18,7 +19,8 @@ tc_http_conn_of(tc_state *state, PyObject *obj)
 bool
 tc_http_conn_check(tc_state *state, PyObject *obj)
 {
-    /* Our own Python class adds no write methods; a subclass, or an instance that was given attributes, may. */
+    /* Our own Python class adds no write methods; a subclass, or an instance that was given attributes, may.
+     */
     return (PyObject *)Py_TYPE(obj) == state->face_HTTPConnection &&
            (((HttpConnObject *)obj)->dict == NULL || PyDict_GET_SIZE(((HttpConnObject *)obj)->dict) == 0);
 }
@@ -68,12 +70,14 @@ tc_http_conn_address(HttpConnObject *self)
         const struct sockaddr_in *in = (const struct sockaddr_in *)self->peer.bytes;
         inet_ntop(AF_INET, &in->sin_addr, text, sizeof(text));
         self->address = Py_BuildValue("(si)", text, (int)ntohs(in->sin_port));
-    } else if (self->peer_size > 0 && self->peer.any.sa_family == AF_INET6) {
+    }
+    else if (self->peer_size > 0 && self->peer.any.sa_family == AF_INET6) {
         const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)self->peer.bytes;
         inet_ntop(AF_INET6, &in6->sin6_addr, text, sizeof(text));
         self->address = Py_BuildValue("(siII)", text, (int)ntohs(in6->sin6_port),
                                       (unsigned)ntohl(in6->sin6_flowinfo), (unsigned)in6->sin6_scope_id);
-    } else {
+    }
+    else {
         self->address = PyUnicode_FromString("");
     }
     return self->address;
@@ -87,7 +91,8 @@ tc_http_conn_remote_ip(HttpConnObject *self)
         PyObject *address = family == AF_INET || family == AF_INET6 ? tc_http_conn_address(self) : NULL;
         if (address != NULL && PyTuple_Check(address) && PyTuple_GET_SIZE(address) > 0) {
             self->remote_ip = Py_NewRef(PyTuple_GET_ITEM(address, 0));
-        } else if (!PyErr_Occurred()) {
+        }
+        else if (!PyErr_Occurred()) {
             self->remote_ip = PyUnicode_FromString("0.0.0.0"); /* a Unix socket has no address to show */
         }
     }
@@ -116,9 +121,11 @@ tc_http_conn_context_object(HttpConnObject *self)
         PyObject *address = cls != NULL ? tc_http_conn_address(self) : NULL;
         if (address != NULL) {
             PyObject *protocol = self->config->protocol != NULL ? self->config->protocol : Py_None;
-            PyObject *trusted = self->config->trusted_downstream != NULL ? self->config->trusted_downstream : Py_None;
+            PyObject *trusted =
+                self->config->trusted_downstream != NULL ? self->config->trusted_downstream : Py_None;
             PyObject *args[5] = {NULL, (PyObject *)self->stream, address, protocol, trusted};
-            self->context_object = PyObject_Vectorcall(cls, args + 1, 4 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
+            self->context_object =
+                PyObject_Vectorcall(cls, args + 1, 4 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
         }
     }
     return self->context_object;
@@ -139,14 +146,16 @@ conn_chunk(PyObject *chunk)
 PyDoc_STRVAR(conn_write_headers_doc,
              "write_headers($self, start_line, headers, chunk=None, callback=None)\n--\n\n"
              "Write the status line, the HTTPHeaders and a first piece of body.\n\n"
-             "Returns a Future for flow control. Connection and Transfer-Encoding are added to headers as needed. Raises\n"
+             "Returns a Future for flow control. Connection and Transfer-Encoding are added to headers as "
+             "needed. Raises\n"
              "ValueError for CR or LF in a line and HTTPOutputError beyond Content-Length.");
 
 static PyObject *
 conn_write_headers(HttpConnObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
     tc_state *state = self->state;
-    PyObject *const names[] = {state->str_start_line, state->str_headers, state->str_chunk, state->str_callback};
+    PyObject *const names[] = {state->str_start_line, state->str_headers, state->str_chunk,
+                               state->str_callback};
     PyObject *v[4];
     if (tc_args_parse("write_headers", args, nargs, kwnames, names, 4, 2, v) < 0) {
         return NULL;
@@ -179,9 +188,10 @@ conn_write_headers(HttpConnObject *self, PyObject *const *args, Py_ssize_t nargs
     return tc_http_conn_written(self, false);
 }
 
-PyDoc_STRVAR(conn_write_doc, "write($self, chunk, callback=None)\n--\n\n"
-                             "Write a piece of body, or, without write_headers() before it, raw bytes of the answer.\n\n"
-                             "Returns a Future for flow control; callback() is called when everything is sent.");
+PyDoc_STRVAR(conn_write_doc,
+             "write($self, chunk, callback=None)\n--\n\n"
+             "Write a piece of body, or, without write_headers() before it, raw bytes of the answer.\n\n"
+             "Returns a Future for flow control; callback() is called when everything is sent.");
 
 static PyObject *
 conn_write(HttpConnObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
@@ -198,7 +208,8 @@ conn_write(HttpConnObject *self, PyObject *const *args, Py_ssize_t nargs, PyObje
     return callback != NULL ? Py_NewRef(Py_None) : tc_http_conn_written(self, false);
 }
 
-PyDoc_STRVAR(conn_finish_doc, "finish($self, /)\n--\n\nEnd the answer. Raises HTTPOutputError short of Content-Length.");
+PyDoc_STRVAR(conn_finish_doc,
+             "finish($self, /)\n--\n\nEnd the answer. Raises HTTPOutputError short of Content-Length.");
 
 static PyObject *
 conn_finish(HttpConnObject *self, PyObject *unused)
@@ -238,8 +249,9 @@ conn_set_close_callback(HttpConnObject *self, PyObject *const *args, Py_ssize_t 
     Py_RETURN_NONE;
 }
 
-PyDoc_STRVAR(conn_set_body_limit_doc, "set_max_body_size($self, max_body_size, /)\n--\n\n"
-                                      "Accepted for Tornado's interface; the body was read before this can be called.");
+PyDoc_STRVAR(conn_set_body_limit_doc,
+             "set_max_body_size($self, max_body_size, /)\n--\n\n"
+             "Accepted for Tornado's interface; the body was read before this can be called.");
 
 static PyObject *
 conn_set_limit(HttpConnObject *self, PyObject *value)

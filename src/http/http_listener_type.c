@@ -1,5 +1,6 @@
-/* HTTPListener: a listening socket whose connections go straight to HTTP, with no Python frame from accept to the application. HTTPServer
- * uses it where nothing between the two is overridden. The registration owns the listener until stop(). */
+/* HTTPListener: a listening socket whose connections go straight to HTTP, with no Python frame from accept to
+ * the application. HTTPServer uses it where nothing between the two is overridden. The registration owns the
+ * listener until stop(). */
 #include "http/http_conn_parts.h"
 #include "stream/acceptor.h"
 
@@ -8,8 +9,7 @@
 #include <unistd.h>
 
 typedef struct {
-    PyObject_HEAD
-    tc_state *state; /* borrowed */
+    PyObject_HEAD tc_state *state; /* borrowed */
     LoopCore *core;
     HttpConfigObject *config;
     PyObject *socket, *server; /* kept alive: an application may keep no reference to its server */
@@ -105,7 +105,8 @@ listener_close(HttpListenerObject *self, PyObject *unused)
 {
     PyObject *socket = Py_XNewRef(self->socket);
     Py_XDECREF(listener_stop(self, NULL));
-    PyObject *result = socket != NULL ? PyObject_CallMethodNoArgs(socket, self->state->str_close) : Py_NewRef(Py_None);
+    PyObject *result =
+        socket != NULL ? PyObject_CallMethodNoArgs(socket, self->state->str_close) : Py_NewRef(Py_None);
     Py_XDECREF(socket);
     return result;
 }

@@ -1,5 +1,6 @@
-/* RequestObject, the C base of tornado_c.httputil.HTTPServerRequest: the head as bytes, and attributes made from it when somebody
- * asks. Attributes can be assigned; what was assigned wins. A request made by Python has no head and all attributes set. */
+/* RequestObject, the C base of tornado_c.httputil.HTTPServerRequest: the head as bytes, and attributes made
+ * from it when somebody asks. Attributes can be assigned; what was assigned wins. A request made by Python
+ * has no head and all attributes set. */
 #ifndef TC_HTTP_REQUEST_H
 #define TC_HTTP_REQUEST_H
 
@@ -9,9 +10,8 @@
 #define TC_REQUEST_INLINE_HEAD 200 /* a longer head gets memory of its own */
 
 typedef struct RequestObject {
-    PyObject_HEAD
-    tc_state *state;      /* borrowed */
-    char *head;           /* the raw head, spans of `info` count from it; NULL for a request made by Python */
+    PyObject_HEAD tc_state *state; /* borrowed */
+    char *head; /* the raw head, spans of `info` count from it; NULL for a request made by Python */
     tc_http_head info;
     double start_time;    /* seconds since the epoch */
     double finish_time;   /* 0 until finished */
@@ -23,7 +23,8 @@ typedef struct RequestObject {
     char inline_head[TC_REQUEST_INLINE_HEAD];
 } RequestObject;
 
-/* A request of class state->face_HTTPServerRequest over a copy of a parsed head. body: bytes, or NULL for none. */
+/* A request of class state->face_HTTPServerRequest over a copy of a parsed head. body: bytes, or NULL for
+ * none. */
 PyObject *tc_request_new(tc_state *state, PyObject *connection, const char *head, const tc_http_head *info,
                          PyObject *body);
 

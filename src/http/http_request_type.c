@@ -1,5 +1,5 @@
-/* RequestBase: the attributes and methods of HTTPServerRequest, made from the head when somebody asks. May run Python: the parsing of
- * arguments, cookies and forms is in httputil.py. */
+/* RequestBase: the attributes and methods of HTTPServerRequest, made from the head when somebody asks. May
+ * run Python: the parsing of arguments, cookies and forms is in httputil.py. */
 #include "http/http_conn.h"
 #include "http/http_headers.h"
 
@@ -131,8 +131,8 @@ static PyObject *
 request_host(RequestObject *self)
 {
     if (self->host == NULL && self->head != NULL) {
-        self->host = self->info.host.off != 0 ? span_text(self, self->info.host)
-                                              : PyUnicode_FromString("127.0.0.1");
+        self->host =
+            self->info.host.off != 0 ? span_text(self, self->info.host) : PyUnicode_FromString("127.0.0.1");
     }
     return self->host;
 }
@@ -158,7 +158,8 @@ static PyObject *
 request_from_context(RequestObject *self, PyObject *name, PyObject *fallback)
 {
     PyObject *context = NULL, *value = NULL;
-    if (self->connection != NULL && PyObject_GetOptionalAttr(self->connection, self->state->str_context, &context) < 0) {
+    if (self->connection != NULL &&
+        PyObject_GetOptionalAttr(self->connection, self->state->str_context, &context) < 0) {
         return NULL;
     }
     if (context != NULL && context != Py_None && PyObject_GetOptionalAttr(context, name, &value) < 0) {
@@ -185,8 +186,9 @@ request_protocol(RequestObject *self)
 {
     if (self->protocol == NULL) {
         HttpConnObject *conn = tc_http_conn_of(self->state, self->connection);
-        self->protocol = conn != NULL ? Py_XNewRef(tc_http_conn_protocol(conn))
-                                      : request_from_context(self, self->state->str_protocol, self->state->str_http);
+        self->protocol = conn != NULL
+                             ? Py_XNewRef(tc_http_conn_protocol(conn))
+                             : request_from_context(self, self->state->str_protocol, self->state->str_http);
     }
     return self->protocol;
 }
@@ -199,7 +201,8 @@ request_query_arguments(RequestObject *self)
     if (self->query_arguments == NULL && request_query(self) != NULL) {
         if (PyUnicode_Check(self->query) && PyUnicode_GET_LENGTH(self->query) == 0) {
             self->query_arguments = PyDict_New();
-        } else {
+        }
+        else {
             PyObject *parse = tc_face(self->state, parse_query, "tornado_c.httputil");
             self->query_arguments = parse != NULL ? PyObject_CallOneArg(parse, self->query) : NULL;
         }
@@ -251,14 +254,16 @@ arguments_add(PyObject *merged, PyObject *source)
     return st;
 }
 
-/* Query arguments with those of the body behind them; lists of its own, so that changing one does not change the other. */
+/* Query arguments with those of the body behind them; lists of its own, so that changing one does not change
+ * the other. */
 static PyObject *
 request_arguments(RequestObject *self)
 {
     if (self->arguments != NULL) {
         return self->arguments;
     }
-    PyObject *query = request_query_arguments(self), *body = query != NULL ? request_body_arguments(self) : NULL;
+    PyObject *query = request_query_arguments(self),
+             *body = query != NULL ? request_body_arguments(self) : NULL;
     if (body == NULL) {
         return NULL;
     }
@@ -350,7 +355,8 @@ request_write(RequestObject *self, PyObject *const *args, Py_ssize_t nargs, PyOb
 {
     PyObject *const names[] = {self->state->str_chunk, self->state->str_callback};
     PyObject *v[2];
-    if (tc_args_parse("write", args, nargs, kwnames, names, 2, 1, v) < 0 || request_check_connection(self) < 0) {
+    if (tc_args_parse("write", args, nargs, kwnames, names, 2, 1, v) < 0 ||
+        request_check_connection(self) < 0) {
         return NULL;
     }
     HttpConnObject *conn = request_native_conn(self);
@@ -362,7 +368,8 @@ request_write(RequestObject *self, PyObject *const *args, Py_ssize_t nargs, PyOb
     }
     PyObject *stack[4] = {NULL, self->connection, v[0], v[1]};
     PyObject *result = PyObject_VectorcallMethod(
-        self->state->str_write, stack + 1, (tc_arg_or_null(v[1]) != NULL ? 3 : 2) | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
+        self->state->str_write, stack + 1,
+        (tc_arg_or_null(v[1]) != NULL ? 3 : 2) | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
     Py_XDECREF(result);
     return result != NULL ? Py_NewRef(Py_None) : NULL;
 }
@@ -386,7 +393,8 @@ request_finish(RequestObject *self, PyObject *unused)
         if (tc_http_conn_finish(conn) < 0) {
             return NULL;
         }
-    } else {
+    }
+    else {
         PyObject *result = PyObject_CallMethodNoArgs(self->connection, self->state->str_finish);
         if (result == NULL) {
             return NULL;
@@ -469,8 +477,8 @@ request_get(RequestObject *self, void *closure)
     PyObject *value = *(PyObject **)((char *)self + field->offset);
     if (value == NULL && (value = field->make(self)) == NULL) {
         if (!PyErr_Occurred()) {
-            PyErr_Format(PyExc_AttributeError, "'%.100s' object has no attribute '%s'", Py_TYPE(self)->tp_name,
-                         field->name);
+            PyErr_Format(PyExc_AttributeError, "'%.100s' object has no attribute '%s'",
+                         Py_TYPE(self)->tp_name, field->name);
         }
         return NULL;
     }
@@ -522,7 +530,8 @@ request_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 }
 
 PyObject *
-tc_request_new(tc_state *state, PyObject *connection, const char *head, const tc_http_head *info, PyObject *body)
+tc_request_new(tc_state *state, PyObject *connection, const char *head, const tc_http_head *info,
+               PyObject *body)
 {
     PyTypeObject *type = (PyTypeObject *)tc_face(state, HTTPServerRequest, "tornado_c.httputil");
     RequestObject *self = type != NULL ? (RequestObject *)type->tp_alloc(type, 0) : NULL;
@@ -533,7 +542,8 @@ tc_request_new(tc_state *state, PyObject *connection, const char *head, const tc
     self->start_time = tc_clock_wall();
     if (info->size <= TC_REQUEST_INLINE_HEAD) {
         self->head = self->inline_head;
-    } else if ((self->head = PyMem_Malloc(info->size)) == NULL) {
+    }
+    else if ((self->head = PyMem_Malloc(info->size)) == NULL) {
         Py_DECREF(self);
         return PyErr_NoMemory();
     }

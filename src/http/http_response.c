@@ -1,5 +1,5 @@
-/* The writing half of a connection: status line, headers, body, the end of an answer, with the rules of Tornado's HTTP1Connection. May run
- * Python: headers of a subclass, and whatever closing a stream runs. */
+/* The writing half of a connection: status line, headers, body, the end of an answer, with the rules of
+ * Tornado's HTTP1Connection. May run Python: headers of a subclass, and whatever closing a stream runs. */
 #include "http/http_conn_parts.h"
 #include "http/http_headers.h"
 
@@ -11,8 +11,8 @@ conn_writable(const HttpConnObject *self)
     return self->phase != CONN_CLOSED && self->stream != NULL && !self->stream->closed;
 }
 
-/* Whether the answer to the request in hand can be written: 1; 0: the client is gone, write nothing; -1: AssertionError, there
- * is no request to answer. */
+/* Whether the answer to the request in hand can be written: 1; 0: the client is gone, write nothing; -1:
+ * AssertionError, there is no request to answer. */
 static int
 conn_check_answering(const HttpConnObject *self)
 {
@@ -84,12 +84,15 @@ conn_frame(HttpConnObject *self, int status, PyObject *headers)
     int failed = 0;
     if (is_head || status == 304) {
         self->content_left = 0;
-    } else if (length != NULL) {
+    }
+    else if (length != NULL) {
         failed = conn_parse_length(self, length);
     }
     if (!failed && http11 && self->disconnect) {
         failed = tc_headers_set(headers, state->str_Connection, state->str_close);
-    } else if (!failed && !http11 && (length != NULL || !has_body) && (self->head.flags & TC_HTTP_CONN_KEEP_ALIVE)) {
+    }
+    else if (!failed && !http11 && (length != NULL || !has_body) &&
+             (self->head.flags & TC_HTTP_CONN_KEEP_ALIVE)) {
         failed = tc_headers_set(headers, state->str_Connection, state->keep_alive_value);
     }
     if (!failed && self->chunking_output) {
@@ -201,7 +204,8 @@ conn_send(HttpConnObject *self, const char *head, size_t head_size, PyObject *ch
 }
 
 int
-tc_http_conn_write_head(HttpConnObject *self, int status, PyObject *reason, PyObject *headers, PyObject *chunk)
+tc_http_conn_write_head(HttpConnObject *self, int status, PyObject *reason, PyObject *headers,
+                        PyObject *chunk)
 {
     if (conn_check_answering(self) < 0) {
         return -1;
@@ -271,7 +275,8 @@ tc_http_conn_write_raw(HttpConnObject *self, PyObject *chunk, PyObject *callback
         if (st == 0 && callback != NULL && conn_writable(self)) {
             if (self->stream->cork != NULL && tc_stream_flush(self->stream) == TC_RAISED) {
                 st = -1;
-            } else if (conn_writable(self)) {
+            }
+            else if (conn_writable(self)) {
                 PyObject *none = tc_stream_wait_written(self->stream, callback);
                 st = none != NULL ? 0 : -1;
                 Py_XDECREF(none);

@@ -1,4 +1,6 @@
-"""Well-known HTTP clients against our server, and aiohttp on our event loop: packages that applications already use."""
+"""Well-known HTTP clients against our server, and aiohttp on our event loop: packages that applications
+already use.
+"""
 
 import asyncio
 import threading

@@ -1,5 +1,5 @@
-/* kqueue over poll(2), for tests only: level-triggered READ and WRITE filters, EV_EOF, changes one at a time. A filter goes away with its
- * descriptor, as in a kernel: a closed one is dropped when it is next polled. */
+/* kqueue over poll(2), for tests only: level-triggered READ and WRITE filters, EV_EOF, changes one at a time.
+ * A filter goes away with its descriptor, as in a kernel: a closed one is dropped when it is next polled. */
 #define _GNU_SOURCE
 #include <sys/event.h>
 

@@ -23,7 +23,8 @@ wait_batch(tc_poller *poller, double timeout)
     Batch batch = {.count = 0};
     CHECK_INT(tc_poller_ensure(poller), TC_OK);
     CHECK(tc_poller_wait(poller, timeout) >= 0);
-    while (batch.count < 8 && tc_poller_next(poller, &batch.watcher[batch.count], &batch.events[batch.count])) {
+    while (batch.count < 8 &&
+           tc_poller_next(poller, &batch.watcher[batch.count], &batch.events[batch.count])) {
         batch.count++;
     }
     return batch;
@@ -113,8 +114,8 @@ test_refusals(void)
     tc_poller_close(&poller);
 }
 
-/* Of two ready watchers the first removes the second, whose descriptor is taken by a new one: neither the removed one nor
- * the new one may get the old event. */
+/* Of two ready watchers the first removes the second, whose descriptor is taken by a new one: neither the
+ * removed one nor the new one may get the old event. */
 static void
 test_removed_and_reused_within_a_batch(void)
 {
@@ -153,7 +154,8 @@ test_removed_and_reused_within_a_batch(void)
     }
 }
 
-/* A descriptor that was closed while registered leaves epoll by itself; another file under its number is added again. */
+/* A descriptor that was closed while registered leaves epoll by itself; another file under its number is
+ * added again. */
 static void
 test_closed_without_removal(void)
 {

@@ -1,4 +1,7 @@
-"""IOLoop, and the asyncio loop below it. Where stock Tornado has the same call it is the oracle: those tests run over both."""
+"""IOLoop, and the asyncio loop below it.
+
+Where stock Tornado has the same call it is the oracle: those tests run over both.
+"""
 
 import asyncio
 import concurrent.futures
@@ -282,7 +285,9 @@ assert got == [b"parent"], got
 loop.close(all_fds=True)
 b.close()
 """
-        done = subprocess.run([sys.executable, "-W", "error", "-c", code], cwd=ROOT, capture_output=True, text=True)
+        done = subprocess.run(
+            [sys.executable, "-W", "error", "-c", code], cwd=ROOT, capture_output=True, text=True
+        )
         assert (done.stderr, done.returncode) == ("", 0)
 
 
@@ -751,7 +756,7 @@ class TestHandlers:
 
         def handler(fd, events):
             called.append("old")
-            for a, b in pairs:
+            for a, _ in pairs:
                 loop.remove_handler(a)
                 a.close()
             for _ in range(2):
@@ -1006,9 +1011,7 @@ class TestAsyncio:
             assert await future == 1
             thread.join(LIMIT)
             with pytest.raises(ValueError):
-                await asyncio.wrap_future(
-                    asyncio.run_coroutine_threadsafe(asyncio.to_thread(int, "x"), loop)
-                )
+                await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(asyncio.to_thread(int, "x"), loop))
 
         arun(main())
 

@@ -1,4 +1,5 @@
-"""IOStream over real sockets, with both of its interfaces. Where stock Tornado has the same call it is the oracle: those tests run over
+"""IOStream over real sockets, with both of its interfaces. Where stock Tornado has the same call it is the
+oracle: those tests run over
 both."""
 
 import asyncio
@@ -414,7 +415,9 @@ class TestRead:
             stream, peer = ours.pair()
             with pytest.raises(TypeError, match="cannot be interpreted as an integer"):
                 stream.read_bytes("5")
-            with pytest.raises(TypeError, match=r"read_bytes\(\) missing required argument 'num_bytes' \(pos 1\)"):
+            with pytest.raises(
+                TypeError, match=r"read_bytes\(\) missing required argument 'num_bytes' \(pos 1\)"
+            ):
                 stream.read_bytes()
             with pytest.raises(TypeError, match="bytes-like object is required"):
                 stream.read_until(5)

@@ -1,5 +1,9 @@
-"""tornado_c.install() and `python -m tornado_c SCRIPT`: our core under Tornado's names. Each case is a program of its own."""
+"""tornado_c.install() and `python -m tornado_c SCRIPT`: our core under Tornado's names.
 
+Each case is a program of its own.
+"""
+
+import os
 import subprocess
 import sys
 import textwrap
@@ -12,7 +16,10 @@ pytest.importorskip("tornado")
 def run(source, *arguments):
     """Runs a program; its standard output. What it says on standard error fails the test."""
     done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(source), *arguments], capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", textwrap.dedent(source), *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
     )
     assert done.stderr == ""
     return done.stdout.split()
@@ -30,7 +37,8 @@ def test_modules_are_ours_under_both_names():
 
 
 def test_stock_upper_layers_run_on_our_loop():
-    assert run("""
+    assert (
+        run("""
         import tornado_c
         tornado_c.install()
         import asyncio
@@ -57,7 +65,9 @@ def test_stock_upper_layers_run_on_our_loop():
 
         IOLoop.current().run_sync(main)
         asyncio.run(main())
-    """) == ["tornado_c.platform.asyncio"] * 2
+    """)
+        == ["tornado_c.platform.asyncio"] * 2
+    )
 
 
 def test_too_late():
@@ -110,6 +120,7 @@ def test_script(tmp_path):
         "print(__name__, sys.argv[1:], beside.name, IOLoop.__module__)\n"
     )
     command = [sys.executable, "-m", "tornado_c", str(script), "--port=1", "x"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONSAFEPATH"}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment, cwd=tmp_path)
     assert done.stderr == ""
     assert done.stdout == "__main__ ['--port=1', 'x'] beside tornado_c.ioloop\n"

@@ -1,4 +1,5 @@
-"""Runs at the start of a child of a swapped program: swaps Tornado's core there too, then whatever sitecustomize there is.
+"""Runs at the start of a child of a swapped program: swaps Tornado's core there too, then whatever
+sitecustomize there is.
 
 The folder is on the child's PYTHONPATH because tornado_c.install() put it there.
 """

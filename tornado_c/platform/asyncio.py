@@ -1,4 +1,6 @@
-"""IOLoops and asyncio event loops: the classes that bind them, and a selector thread for loops without add_reader."""
+"""IOLoops and asyncio event loops: the classes that bind them, and a selector thread for loops without
+add_reader.
+"""
 
 from __future__ import annotations
 
@@ -159,8 +161,8 @@ _Callback = Callable[..., Any]
 class SelectorThread:
     """The add_reader family for a loop that lacks it, by select() in a hidden thread.
 
-    Callbacks run on the loop's thread, in the context in which this was made. The thread starts with the loop and ends with close(), with
-    the loop's shutdown_asyncgens(), or with the interpreter.
+    Callbacks run on the loop's thread, in the context in which this was made. The thread starts with the
+    loop and ends with close(), with the loop's shutdown_asyncgens(), or with the interpreter.
     """
 
     _closed = False

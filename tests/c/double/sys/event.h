@@ -1,5 +1,5 @@
-/* A test double of <sys/event.h>: as much of kqueue as poller_kqueue.c uses, over poll(2) (kqueue_double.c), so that the
- * backend can be compiled and run where the kernel has no kqueue. */
+/* A test double of <sys/event.h>: as much of kqueue as poller_kqueue.c uses, over poll(2) (kqueue_double.c),
+ * so that the backend can be compiled and run where the kernel has no kqueue. */
 #ifndef DOUBLE_SYS_EVENT_H
 #define DOUBLE_SYS_EVENT_H
 
