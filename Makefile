@@ -80,7 +80,8 @@ bench: $(VENV)/.ready ## the limit, stock Tornado and ours side by side; then sy
 	$(PY) tests/bench/syscalls.py
 
 bench-loop: $(VENV)/.ready ## asyncio, uvloop and our loop, operation by operation (BENCH="--rows ...")
-	$(PY) -m pip install --quiet . uvloop || $(PY) -m pip install --quiet .
+	$(PY) -m pip install --quiet .
+	-$(PY) -m pip install --quiet uvloop==0.22.1
 	$(PY) tests/bench/loop.py $(BENCH)
 
 clean: ## remove what was built

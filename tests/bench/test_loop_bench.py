@@ -1,7 +1,6 @@
 """loop.py measures each row over the loops that are there, and names those that are not."""
 
 import json
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,8 +13,6 @@ PROGRAM = Path(__file__).with_name("loop.py")
 
 
 def report(tmp_path, *args: str) -> tuple[dict, str]:
-    if shutil.which("taskset") is None:
-        pytest.skip("taskset is not installed")
     command = [sys.executable, str(PROGRAM), "--rounds", "1", "--output", str(tmp_path), *args]
     result = subprocess.run(command, capture_output=True, text=True, timeout=240)
     assert result.returncode == 0, result.stderr
