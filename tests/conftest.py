@@ -16,7 +16,7 @@ def leave_unbuilt_checkout_out() -> None:
     if (ROOT / "tornado_c" / f"_core{sysconfig.get_config_var('EXT_SUFFIX')}").exists():
         return
     sys.path[:] = [entry for entry in sys.path if Path(entry or os.curdir).resolve() != ROOT]
-    os.environ["PYTHONSAFEPATH"] = "1"
+    os.chdir(ROOT / "tests")
 
 
 leave_unbuilt_checkout_out()

@@ -14,9 +14,7 @@ HERE = Path(__file__).resolve().parent
 
 def run(program: str, *args: str) -> subprocess.CompletedProcess:
     command = [sys.executable, str(HERE / program), *args]
-    # The programs import each other from their own folder.
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONSAFEPATH"}
-    return subprocess.run(command, capture_output=True, text=True, timeout=240, env=environment)
+    return subprocess.run(command, capture_output=True, text=True, timeout=240)
 
 
 def syscalls(server: str, row: str) -> dict:
