@@ -7,7 +7,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 
-#: Whether tornado_c/ of the checkout can be imported. Where it cannot, it would only hide the installed package.
+#: Whether tornado_c/ of the checkout can be imported. Where not, it would only hide the installed package.
 BUILT_IN_PLACE = (ROOT / "tornado_c" / f"_core{sysconfig.get_config_var('EXT_SUFFIX')}").exists()
 
 if not BUILT_IN_PLACE:
