@@ -28,17 +28,17 @@ turn_timeout(LoopCore *core)
 static int
 turn_wait(LoopCore *core)
 {
-    int st = tc_poller_ensure(&core->poller);
-    if (st == TC_OK) {
-        st = tc_wakeup_ensure(&core->wakeup, &core->poller);
-    }
+    int st = tc_wakeup_ensure(&core->wakeup, &core->poller);
     /* A signal's handler that came due while the last turn ran no bytecode must not wait for the next event.
      */
     if (PyErr_CheckSignals() < 0) {
         return -1;
     }
+    double timeout = turn_timeout(core);
     if (st == TC_OK) {
-        double timeout = turn_timeout(core);
+        st = tc_poller_ensure(&core->poller); /* last: what comes before may run Python */
+    }
+    if (st == TC_OK) {
         if (timeout != 0.0 || tc_clock_now() - core->gil_released > GIL_RELEASE_INTERVAL) {
             core->polling = true;
             Py_BEGIN_ALLOW_THREADS st = tc_poller_wait(&core->poller, timeout);
