@@ -1,9 +1,12 @@
 """Settings for every test below this folder."""
 
+import importlib
 import os
 import sys
 import sysconfig
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -20,3 +23,11 @@ def leave_unbuilt_checkout_out() -> None:
 
 
 leave_unbuilt_checkout_out()
+
+
+def pytest_collection_modifyitems(items):
+    """A build over poll(2) cannot be a foreign loop's guest, and says so."""
+    if importlib.import_module("tornado_c._core").poller_backend == "poll":
+        for item in items:
+            if item.get_closest_marker("guest"):
+                item.add_marker(pytest.mark.skip(reason="guest mode needs epoll or kqueue"))
