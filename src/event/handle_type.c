@@ -35,6 +35,18 @@ tc_handle_of_timer(tc_timer *timer)
     return (PyObject *)((char *)tc_container_of(timer, HandleExtra, timer) - tc_handle_slots.extra);
 }
 
+bool
+tc_core_forget_timer(LoopCore *core, PyObject *handle)
+{
+    if (Py_TYPE(handle) != core->state->timer_handle_type || SLOT(handle, loop) != (PyObject *)core ||
+        !tc_timer_pending(tc_handle_timer(handle))) {
+        return false;
+    }
+    tc_heap_remove(&core->timers, tc_handle_timer(handle));
+    Py_DECREF(handle); /* the heap's reference; the caller has one */
+    return true;
+}
+
 static void
 handle_clear_args(PyObject *handle)
 {
