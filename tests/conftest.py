@@ -27,7 +27,7 @@ leave_unbuilt_checkout_out()
 
 def pytest_collection_modifyitems(items):
     """A build over poll(2) cannot be a foreign loop's guest, and says so."""
-    if importlib.import_module("tornado_c._core").poller_backend == "poll":
-        for item in items:
-            if item.get_closest_marker("guest"):
-                item.add_marker(pytest.mark.skip(reason="guest mode needs epoll or kqueue"))
+    guests = [item for item in items if item.get_closest_marker("guest")]
+    if guests and importlib.import_module("tornado_c._core").poller_backend == "poll":
+        for item in guests:
+            item.add_marker(pytest.mark.skip(reason="guest mode needs epoll or kqueue"))
