@@ -45,8 +45,8 @@ class _SelectorView:
 class _Timers(list[Any]):
     """A live view of a loop's timers, sorted by deadline.
 
-    A real list for heapq's sake: what heappop takes is the earliest timer. That one leaves the loop when it is
-    appended to _ready.
+    A real list for heapq's sake: what heappop takes is the earliest timer. That one leaves the loop when it
+    is appended to _ready.
     """
 
     def __init__(self, core: _core.LoopCore) -> None:
