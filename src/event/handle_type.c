@@ -236,16 +236,17 @@ handle_cancel(PyObject *handle, PyObject *unused)
         Py_RETURN_NONE;
     }
     LoopCore *core = (LoopCore *)SLOT(handle, loop);
+    Py_INCREF(handle);
+    Py_SETREF(SLOT(handle, cancelled), Py_NewRef(Py_True));
     if (core != NULL && core->debug) {
-        /* The repr is kept for the log, since the callback goes away now. */
+        /* Kept for the log, since the callback goes away now. May run Python; says "cancelled" by now. */
         PyObject *repr = PyObject_Repr(handle);
         if (repr == NULL) {
+            Py_DECREF(handle);
             return NULL;
         }
         Py_XSETREF(SLOT(handle, repr), repr);
     }
-    Py_INCREF(handle);
-    Py_SETREF(SLOT(handle, cancelled), Py_NewRef(Py_True));
     Py_CLEAR(SLOT(handle, callback));
     handle_clear_args(handle);
     tc_timer *timer = tc_handle_timer(handle);

@@ -1,5 +1,5 @@
-"""A loop from its making to its end: many loops, loops closed with work pending, the interpreter's end, forks,
-threads, signals, subclasses.
+"""A loop from its making to its end: many loops, loops closed with work pending, the interpreter's end,
+forks, threads, signals, subclasses.
 """
 
 import asyncio
@@ -497,6 +497,30 @@ def test_slow_callbacks_are_logged(loop, caplog):
     assert len(said) == 2
     assert all(re.fullmatch(r"Executing <.*> took 0\.\d{3} seconds", line, re.S) for line in said)
     assert "slow" in said[0] and "Task" in said[1]
+
+
+@pytest.mark.parametrize(
+    "factory", [asyncio.SelectorEventLoop, tornado_c.EventLoop], ids=["standard", "ours"]
+)
+def test_cancelled_handles_say_so_in_debug_mode(factory):
+    class Callback:
+        """Its repr cancels again."""
+
+        def __call__(self, *args):
+            raise AssertionError("not to be called")
+
+        def __repr__(self):
+            for handle in handles:
+                handle.cancel()
+            return "the callback"
+
+    with contextlib.closing(factory()) as loop:
+        loop.set_debug(True)
+        handles = [loop.call_soon(Callback()), loop.call_later(0, Callback(), Callback())]
+        for handle in handles:
+            handle.cancel()
+            assert handle.cancelled() and "cancelled" in repr(handle) and "the callback" in repr(handle)
+        loop.run_until_complete(asyncio.sleep(0))
 
 
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="Python 3.12 brought eager tasks")

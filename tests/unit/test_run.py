@@ -16,7 +16,7 @@ def test_result_and_loop():
         return loop, type(loop), loop.get_debug()
 
     loop, cls, debug = tornado_c.run(main())
-    assert cls is tornado_c.EventLoop and loop.is_closed() and not debug
+    assert cls is tornado_c.EventLoop and loop.is_closed() and debug == sys.flags.dev_mode
     assert tornado_c.run(main(), debug=True)[2]
 
 
