@@ -5,6 +5,7 @@ Environment switches (see CONTRIBUTING.rst):
 TORNADO_C_DEBUG=1      -O1, assertions on
 TORNADO_C_SANITIZE=1   as DEBUG, with AddressSanitizer and UndefinedBehaviorSanitizer
 TORNADO_C_COVERAGE=1   as DEBUG, with gcov instrumentation
+TORNADO_C_POLLER=poll  poll(2) in place of epoll or kqueue
 TORNADO_C_JOBS=N       compilers run at once (default: the number of processors)
 
 Everything else about the package is in pyproject.toml.
@@ -21,6 +22,7 @@ HERE = Path(__file__).parent
 SOURCES = sorted(p.relative_to(HERE).as_posix() for p in (HERE / "src").rglob("*.c"))
 HEADERS = sorted(p.relative_to(HERE).as_posix() for p in (HERE / "src").rglob("*.h"))
 VARIANTS = ("DEBUG", "SANITIZE", "COVERAGE")
+POLLER = os.environ.get("TORNADO_C_POLLER", "")
 
 
 def switched_on(name: str) -> bool:
@@ -36,6 +38,10 @@ def compile_flags() -> tuple[list[str], list[str]]:
         compile_args += ["-g", "-O1", "-UNDEBUG", "-DTC_DEBUG"]
     else:
         compile_args += ["-O3", "-fno-semantic-interposition", "-fno-plt"]
+    if POLLER == "poll":
+        compile_args += ["-DTC_POLLER_POLL"]
+    elif POLLER:
+        raise SystemExit(f"TORNADO_C_POLLER={POLLER}: only 'poll' can be chosen")
     if switched_on("SANITIZE"):
         compile_args += ["-fsanitize=address,undefined", "-fno-omit-frame-pointer", "-fno-wrapv"]
         link_args += ["-fsanitize=address,undefined"]
@@ -55,6 +61,7 @@ class ParallelBuildExt(build_ext):
     def finalize_options(self) -> None:
         super().finalize_options()
         variant = "".join(f"-{name.lower()}" for name in VARIANTS if switched_on(name))
+        variant += f"-{POLLER}" if POLLER else ""
         if variant and not self.build_temp.endswith(variant):
             self.build_temp += variant
 

@@ -13,6 +13,7 @@
     X(handle, tc_handle_init_type)                                                                           \
     X(timer_handle, tc_timer_handle_init_type)                                                               \
     X(core, tc_core_init_type)                                                                               \
+    X(ready_view, tc_ready_view_init_type)                                                                   \
     X(ioloop, tc_ioloop_init_type)                                                                           \
     X(stream, tc_stream_init_type)                                                                           \
     X(header_names, tc_header_names_init_type)                                                               \

@@ -1,9 +1,12 @@
 """Settings for every test below this folder."""
 
+import importlib
 import os
 import sys
 import sysconfig
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -19,3 +22,11 @@ def pytest_collection_finish(session):
     """Programs that tests start with -c or -m have the current folder on their path."""
     if not BUILT_IN_PLACE:
         os.chdir(ROOT / "tests")
+
+
+def pytest_collection_modifyitems(items):
+    """A build over poll(2) cannot be a foreign loop's guest, and says so."""
+    guests = [item for item in items if item.get_closest_marker("guest")]
+    if guests and importlib.import_module("tornado_c._core").poller_backend == "poll":
+        for item in guests:
+            item.add_marker(pytest.mark.skip(reason="guest mode needs epoll or kqueue"))

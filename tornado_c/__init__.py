@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ._swap import install
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
     from ._eventloop import EventLoop
+    from ._policy import EventLoopPolicy
+
+_T = TypeVar("_T")
 
 # The version of Tornado whose interface this is; the package's own version is __version__.
 version = "6.6.1"
@@ -22,6 +27,19 @@ def new_event_loop() -> EventLoop:
     return EventLoop()
 
 
+def run(main: Coroutine[Any, Any, _T], *, debug: bool | None = None) -> _T:
+    """Run a coroutine on a new native event loop and close that: asyncio.run with our loop.
+
+    SIGINT cancels the coroutine and ends in KeyboardInterrupt.
+    """
+    import asyncio
+
+    if asyncio._get_running_loop() is not None:
+        raise RuntimeError("tornado_c.run() cannot be called from a running event loop")
+    with asyncio.Runner(debug=debug, loop_factory=new_event_loop) as runner:
+        return runner.run(main)
+
+
 def __getattr__(name: str) -> Any:
     # Loaded on demand: a child of a swapped program imports this package at its start, and may never need
     # asyncio.
@@ -29,7 +47,19 @@ def __getattr__(name: str) -> Any:
         from ._eventloop import EventLoop
 
         return EventLoop
+    if name == "EventLoopPolicy":
+        from ._policy import EventLoopPolicy
+
+        return EventLoopPolicy
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-__all__ = ["EventLoop", "install", "new_event_loop", "version", "version_info"]
+__all__ = [
+    "EventLoop",
+    "EventLoopPolicy",
+    "install",
+    "new_event_loop",
+    "run",
+    "version",
+    "version_info",
+]

@@ -8,8 +8,8 @@ import selectors
 import sys
 import threading
 from asyncio import base_events, events
-from collections.abc import Awaitable
-from typing import Any
+from collections.abc import Awaitable, Iterator
+from typing import Any, SupportsIndex
 
 from . import _core
 
@@ -33,8 +33,73 @@ class _SelectorView:
     def get_map(self) -> dict[int, selectors.SelectorKey]:
         return {fd: self.get_key(fd) for fd in self._core._fd_list()}
 
+    def select(self, timeout: float | None = None) -> list[Any]:
+        """Wait and deliver, for a _run_once of somebody else's: the handles are in _ready then."""
+        self._core._select(timeout)
+        return []
+
     def close(self) -> None:
         """The descriptors go with the core."""
+
+
+class _Timers(list[Any]):
+    """A live view of a loop's timers, sorted by deadline.
+
+    A real list for heapq's sake: what heappop takes is the earliest timer. That one leaves the loop when it
+    is appended to _ready.
+    """
+
+    def __init__(self, core: _core.LoopCore) -> None:
+        self._core = core
+        self._refresh()
+
+    def _refresh(self) -> None:
+        handles = _core.LoopCore._scheduled.__get__(self._core)
+        super().__init__(sorted(handles, key=asyncio.TimerHandle.when))
+
+    def __len__(self) -> int:
+        self._refresh()
+        return super().__len__()
+
+    def __bool__(self) -> bool:
+        return len(self) > 0
+
+    def __iter__(self) -> Iterator[Any]:
+        self._refresh()
+        return iter(self[:])
+
+    def __getitem__(self, index: Any) -> Any:
+        self._refresh()
+        return super().__getitem__(index)
+
+    def __contains__(self, handle: object) -> bool:
+        self._refresh()
+        return super().__contains__(handle)
+
+    def __eq__(self, other: object) -> bool:
+        self._refresh()
+        return super().__eq__(other)
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    def __repr__(self) -> str:
+        self._refresh()
+        return super().__repr__()
+
+    def pop(self, index: SupportsIndex = -1) -> Any:
+        handle = self[index]
+        self._core._forget_timer(handle)
+        return handle
+
+    def remove(self, handle: Any) -> None:
+        if handle not in self:
+            raise ValueError("list.remove(x): x not in list")
+        self._core._forget_timer(handle)
+
+    def clear(self) -> None:
+        for handle in self:
+            self._core._forget_timer(handle)
 
 
 class EventLoop(_core.LoopCore, asyncio.SelectorEventLoop):
@@ -45,6 +110,14 @@ class EventLoop(_core.LoopCore, asyncio.SelectorEventLoop):
 
     def __init__(self) -> None:
         super().__init__(_SelectorView(self))  # type: ignore[arg-type]
+
+    @property
+    def _scheduled(self) -> _Timers:
+        return _Timers(self)
+
+    @_scheduled.setter
+    def _scheduled(self, value: Any) -> None:
+        """The standard library assigns an empty list at the start: it has nothing to say."""
 
     def run_forever(self) -> None:
         """Run until stop() is called."""

@@ -154,8 +154,13 @@ PyObject *tc_handle_new(LoopCore *core, bool timer, PyObject *callback, PyObject
 int tc_handle_run(LoopCore *core, PyObject *handle); /* -1 only for KeyboardInterrupt and SystemExit */
 tc_timer *tc_handle_timer(PyObject *handle);         /* of a timer handle of ours */
 PyObject *tc_handle_of_timer(tc_timer *timer);       /* borrowed; NULL for a native timer */
+/* A timer handle of this core leaves the heap without being run or cancelled; true if it was there. */
+bool tc_core_forget_timer(LoopCore *core, PyObject *handle);
 void tc_handle_clear_freelists(tc_state *state);
 bool tc_handle_is_cancelled(LoopCore *core, PyObject *handle);
+
+/* ready_type.c: a live view of the ready queue, as a deque. */
+PyObject *tc_ready_view_new(LoopCore *core);
 
 /* fd_type.c: Python callbacks on descriptors, for add_reader, add_writer and IOLoop.add_handler. */
 /* Steals handle; returns it borrowed. */

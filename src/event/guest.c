@@ -83,6 +83,14 @@ tc_guest_watch(LoopCore *core)
     if (core->guest_polled) {
         return 0;
     }
+    if (core->poller.fd < 0) {
+        PyErr_Format(
+            PyExc_RuntimeError,
+            "streams under a foreign event loop need a poller with a descriptor, which %s(2) has not: "
+            "run tornado_c.EventLoop",
+            tc_poller_backend());
+        return -1;
+    }
     PyObject *fd = PyLong_FromLong(core->poller.fd);
     PyObject *method = fd != NULL ? guest_turn_method(core) : NULL;
     PyObject *result = NULL;

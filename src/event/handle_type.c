@@ -35,6 +35,18 @@ tc_handle_of_timer(tc_timer *timer)
     return (PyObject *)((char *)tc_container_of(timer, HandleExtra, timer) - tc_handle_slots.extra);
 }
 
+bool
+tc_core_forget_timer(LoopCore *core, PyObject *handle)
+{
+    if (Py_TYPE(handle) != core->state->timer_handle_type || SLOT(handle, loop) != (PyObject *)core ||
+        !tc_timer_pending(tc_handle_timer(handle))) {
+        return false;
+    }
+    tc_heap_remove(&core->timers, tc_handle_timer(handle));
+    Py_DECREF(handle); /* the heap's reference; the caller has one */
+    return true;
+}
+
 static void
 handle_clear_args(PyObject *handle)
 {
@@ -224,16 +236,17 @@ handle_cancel(PyObject *handle, PyObject *unused)
         Py_RETURN_NONE;
     }
     LoopCore *core = (LoopCore *)SLOT(handle, loop);
+    Py_INCREF(handle);
+    Py_SETREF(SLOT(handle, cancelled), Py_NewRef(Py_True));
     if (core != NULL && core->debug) {
-        /* The repr is kept for the log, since the callback goes away now. */
+        /* Kept for the log, since the callback goes away now. May run Python; says "cancelled" by now. */
         PyObject *repr = PyObject_Repr(handle);
         if (repr == NULL) {
+            Py_DECREF(handle);
             return NULL;
         }
         Py_XSETREF(SLOT(handle, repr), repr);
     }
-    Py_INCREF(handle);
-    Py_SETREF(SLOT(handle, cancelled), Py_NewRef(Py_True));
     Py_CLEAR(SLOT(handle, callback));
     handle_clear_args(handle);
     tc_timer *timer = tc_handle_timer(handle);

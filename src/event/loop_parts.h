@@ -8,6 +8,10 @@
 /* turn.c: one turn. 0, or -1 with an exception (an interrupt, or an OSError of the poller's own). */
 int tc_core_turn(LoopCore *core);
 
+/* The turn up to the ready handles, which it leaves in the queue, for code that runs them itself. Waits at
+ * most `limit` seconds, if that is not negative. */
+int tc_core_select(LoopCore *core, double limit);
+
 /* loop_calls.c */
 PyObject *tc_loop_call_soon(LoopCore *core, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames);
 PyObject *tc_loop_call_soon_threadsafe(LoopCore *core, PyObject *const *args, Py_ssize_t nargs,

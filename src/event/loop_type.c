@@ -187,6 +187,35 @@ core_clear_ready(LoopCore *core, PyObject *unused)
     Py_RETURN_NONE;
 }
 
+PyDoc_STRVAR(core_forget_timer_doc, "_forget_timer($self, handle, /)\n--\n\n"
+                                    "Take a timer out, without cancelling it; return whether it was there.");
+
+static PyObject *
+core_forget_timer(LoopCore *core, PyObject *handle)
+{
+    return PyBool_FromLong(tc_core_forget_timer(core, handle));
+}
+
+PyDoc_STRVAR(core_select_doc,
+             "_select($self, timeout, /)\n--\n\n"
+             "Wait at most timeout seconds and deliver what happened, but run no handles; None waits on.");
+
+static PyObject *
+core_select(LoopCore *core, PyObject *timeout)
+{
+    double limit = timeout != Py_None ? PyFloat_AsDouble(timeout) : -1.0;
+    if (limit == -1.0 && PyErr_Occurred()) {
+        return NULL;
+    }
+    if (timeout != Py_None && limit < 0.0) {
+        limit = 0.0;
+    }
+    if (tc_core_select(core, limit) < 0) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
 /* ---- the names that the standard library assigns ---- */
 
 static PyObject *
@@ -232,13 +261,10 @@ core_set_thread_id(LoopCore *core, PyObject *value, void *unused)
 static PyObject *
 core_get_ready(LoopCore *core, void *unused)
 {
-    PyObject *list = PyList_New((Py_ssize_t)core->ready.size);
-    for (size_t i = 0; list != NULL && i < core->ready.size; i++) {
-        PyList_SET_ITEM(list, (Py_ssize_t)i, Py_NewRef(tc_ready_at(&core->ready, i)));
-    }
-    return list;
+    return tc_ready_view_new(core);
 }
 
+/* A list of the timers, not sorted; tornado_c.EventLoop makes a live view of it. */
 static PyObject *
 core_get_scheduled(LoopCore *core, void *unused)
 {
@@ -339,6 +365,8 @@ static PyMethodDef core_methods[] = {
     {"_fd_list", (PyCFunction)tc_loop_fd_list, METH_NOARGS, NULL},
     {"_owners", (PyCFunction)tc_loop_owners, METH_NOARGS, core_owners_doc},
     {"_clear_ready", (PyCFunction)core_clear_ready, METH_NOARGS, NULL},
+    {"_forget_timer", (PyCFunction)core_forget_timer, METH_O, core_forget_timer_doc},
+    {"_select", (PyCFunction)core_select, METH_O, core_select_doc},
     {"_guest_turn", (PyCFunction)tc_loop_guest_turn, METH_NOARGS, NULL},
     {"_guest_due", (PyCFunction)tc_loop_guest_due, METH_NOARGS, NULL},
     {"_leave_host", (PyCFunction)tc_loop_leave_host, METH_NOARGS, NULL},

@@ -50,6 +50,17 @@ tc_poller_slot_for(tc_poller *poller, int fd)
     return &poller->slots[fd];
 }
 
+int
+tc_poller_milliseconds(double timeout)
+{
+    if (timeout < 0.0) {
+        return -1;
+    }
+    /* Rounded up: waking a millisecond early would spin until the deadline. */
+    double up = timeout * 1e3;
+    return up >= 86400e3 ? 86400000 : (int)up + ((double)(int)up < up);
+}
+
 tc_watcher *
 tc_poller_find(const tc_poller *poller, int fd)
 {

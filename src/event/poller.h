@@ -1,5 +1,6 @@
 /* The poller contract: which descriptors are watched for what, and what the kernel says of them. One backend
- * is compiled: poller_epoll.c on Linux, poller_kqueue.c elsewhere. Plain C; one thread at a time.
+ * is compiled: poller_epoll.c on Linux, poller_kqueue.c elsewhere, poller_poll.c where TC_POLLER_POLL is
+ * defined. Plain C; one thread at a time.
  *
  * A watcher is embedded in what it serves and registered under its descriptor, one for each descriptor.
  * Notification is level-triggered everywhere. tc_poller_wait collects a batch; tc_poller_next hands it out,
@@ -29,10 +30,11 @@ struct tc_watcher {
 typedef struct {
     tc_watcher *watcher;
     uint32_t generation; /* tells a reused descriptor from the one that an event is about */
+    bool lost;           /* poll: the descriptor was found closed while registered */
 } tc_poller_slot;
 
 typedef struct {
-    int fd;                /* the kernel's object; -1 until first needed */
+    int fd;                /* the kernel's object; -1 until first needed, and always with poll */
     unsigned fork_count;   /* tc_fork_count() when fd was made */
     tc_poller_slot *slots; /* by descriptor */
     size_t slots_cap;
@@ -59,7 +61,7 @@ int tc_poller_ensure(tc_poller *poller);
 
 /* Waits for events, at most `timeout` seconds (negative: without end). Returns their number, or a negative
  * errno. Touches nothing that other calls touch, so the GIL may be released around it; call tc_poller_ensure
- * first. */
+ * first, after the last change. */
 int tc_poller_wait(tc_poller *poller, double timeout);
 
 /* The next watcher of the batch and its events. False when the batch is used up. */
@@ -70,10 +72,13 @@ void tc_poller_close(tc_poller *poller);
 /* Shared by the backends (poller.c): the slot for a descriptor, grown as needed; NULL without memory. */
 tc_poller_slot *tc_poller_slot_for(tc_poller *poller, int fd);
 
+/* The timeout of tc_poller_wait as poll and epoll_wait take it, rounded up. */
+int tc_poller_milliseconds(double timeout);
+
 /* How many forks lie between this process and the one that loaded the module: costs no system call. */
 unsigned tc_fork_count(void);
 
-/* The name of the backend: "epoll" or "kqueue". */
+/* The name of the backend: "epoll", "kqueue" or "poll". */
 const char *tc_poller_backend(void);
 
 #endif

@@ -2,7 +2,7 @@
  *
  * An event carries the descriptor and the generation of its registration. A descriptor that was closed while
  * registered leaves epoll by itself: ENOENT on a change means "add again", EEXIST on an addition "change". */
-#ifdef __linux__
+#if defined(__linux__) && !defined(TC_POLLER_POLL)
 
 #include "event/poller.h"
 
@@ -137,13 +137,7 @@ tc_poller_remove(tc_poller *poller, tc_watcher *watcher)
 int
 tc_poller_wait(tc_poller *poller, double timeout)
 {
-    int ms = -1;
-    if (timeout >= 0.0) {
-        /* Rounded up: waking a millisecond early would spin until the deadline. */
-        double up = timeout * 1e3;
-        ms = up >= 86400e3 ? 86400000 : (int)up + ((double)(int)up < up);
-    }
-    int n = epoll_wait(poller->fd, poller->batch->events, BATCH_SIZE, ms);
+    int n = epoll_wait(poller->fd, poller->batch->events, BATCH_SIZE, tc_poller_milliseconds(timeout));
     poller->next = 0;
     poller->ready = n > 0 ? n : 0;
     return n >= 0 ? n : -errno;

@@ -55,6 +55,26 @@ tc_ready_pop(tc_ready *ready)
     return handle;
 }
 
+/* The same at the other end of the queue. */
+static inline int
+tc_ready_push_first(tc_ready *ready, PyObject *handle)
+{
+    if (TC_UNLIKELY(ready->size == ready->cap) && tc_ready_grow(ready) < 0) {
+        Py_DECREF(handle);
+        return -1;
+    }
+    ready->head = (ready->head - 1) & (ready->cap - 1);
+    ready->items[ready->head] = handle;
+    ready->size++;
+    return 0;
+}
+
+static inline PyObject *
+tc_ready_pop_last(tc_ready *ready)
+{
+    return ready->size != 0 ? ready->items[(ready->head + --ready->size) & (ready->cap - 1)] : NULL;
+}
+
 static inline PyObject * /* borrowed */
 tc_ready_at(const tc_ready *ready, size_t i)
 {

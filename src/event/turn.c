@@ -24,21 +24,25 @@ turn_timeout(LoopCore *core)
     return left > 0.0 ? left : 0.0;
 }
 
-/* 0, or -1 with an exception (an OSError of the poller's own). */
+/* Waits for the next event, at most `limit` seconds if that is not negative. 0, or -1 with an exception (an
+ * OSError of the poller's own). */
 static int
-turn_wait(LoopCore *core)
+turn_wait(LoopCore *core, double limit)
 {
-    int st = tc_poller_ensure(&core->poller);
-    if (st == TC_OK) {
-        st = tc_wakeup_ensure(&core->wakeup, &core->poller);
-    }
+    int st = tc_wakeup_ensure(&core->wakeup, &core->poller);
     /* A signal's handler that came due while the last turn ran no bytecode must not wait for the next event.
      */
     if (PyErr_CheckSignals() < 0) {
         return -1;
     }
+    double timeout = turn_timeout(core);
+    if (TC_UNLIKELY(limit >= 0.0) && (timeout < 0.0 || limit < timeout)) {
+        timeout = limit;
+    }
     if (st == TC_OK) {
-        double timeout = turn_timeout(core);
+        st = tc_poller_ensure(&core->poller); /* last: what comes before may run Python */
+    }
+    if (st == TC_OK) {
         if (timeout != 0.0 || tc_clock_now() - core->gil_released > GIL_RELEASE_INTERVAL) {
             core->polling = true;
             Py_BEGIN_ALLOW_THREADS st = tc_poller_wait(&core->poller, timeout);
@@ -178,7 +182,17 @@ int
 tc_core_turn(LoopCore *core)
 {
     assert(!PyErr_Occurred());
-    return turn_wait(core) < 0 ? -1 : turn_work(core);
+    return turn_wait(core, -1.0) < 0 ? -1 : turn_work(core);
+}
+
+int
+tc_core_select(LoopCore *core, double limit)
+{
+    if (turn_wait(core, limit) < 0 || turn_dispatch(core) < 0) {
+        return -1;
+    }
+    turn_fire_timers(core);
+    return tc_list_empty(&core->tasks) ? 0 : turn_run_tasks(core);
 }
 
 int

@@ -341,6 +341,7 @@ def test_connections_of_a_loop_that_was_closed():
 # ---- loops and contexts ----
 
 
+@pytest.mark.guest
 def test_guest_of_the_standard_loop():
     async def main():
         server = HTTPServer(suspended_answer)

@@ -1227,6 +1227,7 @@ def host(request):
     return run
 
 
+@pytest.mark.guest
 class TestGuest:
     def test_current(self, host):
         async def main():

@@ -1207,6 +1207,7 @@ class TestConnect:
 # --------------------------------------------------------------------------- on another loop
 
 
+@pytest.mark.guest
 def test_on_a_foreign_loop():
     async def main():
         async with asyncio.timeout(LIMIT):

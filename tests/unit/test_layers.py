@@ -27,6 +27,7 @@ MACHINES = {
     "event/poller.h",
     "event/poller_epoll.c",
     "event/poller_kqueue.c",
+    "event/poller_poll.c",
     "event/wakeup.c",
     "event/wakeup.h",
     "http/http_chars.c",

@@ -161,6 +161,7 @@ class LineServer(TCPServer):
         stream.close()
 
 
+@pytest.mark.guest
 def test_coroutine(run):
     async def main():
         server = LineServer()
@@ -175,6 +176,7 @@ def test_coroutine(run):
     run(main)
 
 
+@pytest.mark.guest
 @pytest.mark.parametrize("result", [None, 5, "text", [], {}], ids=repr)
 def test_assigned_function_and_ignored_result(run, caplog, result):
     async def main():
@@ -193,6 +195,7 @@ def test_assigned_function_and_ignored_result(run, caplog, result):
     assert not caplog.records
 
 
+@pytest.mark.guest
 def test_future_result(run, caplog):
     """A Future that fails later is reported by the loop."""
 
@@ -218,6 +221,7 @@ def test_future_result(run, caplog):
     assert "told" in str(record.exc_info[1])
 
 
+@pytest.mark.guest
 def test_exception_is_logged(run, caplog):
     async def main():
         def handle_stream(stream, address):
@@ -238,6 +242,7 @@ def test_exception_is_logged(run, caplog):
     assert isinstance(caplog.records[0].exc_info[1], KeyError)
 
 
+@pytest.mark.guest
 def test_exception_of_a_coroutine_is_logged(run, caplog):
     async def main():
         class Server(TCPServer):
@@ -258,6 +263,7 @@ def test_exception_of_a_coroutine_is_logged(run, caplog):
     assert isinstance(record.exc_info[1], KeyError)
 
 
+@pytest.mark.guest
 def test_handle_connection_can_be_overridden(run):
     async def main():
         class Server(TCPServer):
@@ -273,6 +279,7 @@ def test_handle_connection_can_be_overridden(run):
     run(main)
 
 
+@pytest.mark.guest
 def test_io_loop(run):
     async def main():
         server = LineServer()
@@ -289,6 +296,7 @@ def test_io_loop(run):
     run(main)
 
 
+@pytest.mark.guest
 def test_listen_and_stop(run):
     async def main():
         server = LineServer()
@@ -315,6 +323,7 @@ def test_listen_and_stop(run):
     run(main)
 
 
+@pytest.mark.guest
 def test_bind_and_start(run):
     async def main():
         server = LineServer()
@@ -336,6 +345,7 @@ def test_bind_and_start(run):
     run(main)
 
 
+@pytest.mark.guest
 def test_unix_socket(run, tmp_path):
     from tornado_c.netutil import bind_unix_socket
 
@@ -418,6 +428,7 @@ def test_tls_peer_that_is_gone_already(run, monkeypatch, caplog):
     assert not caplog.records
 
 
+@pytest.mark.guest
 def test_context_of_the_listener(run):
     """A handler sees the context variables that were set when the sockets were added."""
     variable = contextvars.ContextVar("variable", default="unset")
@@ -438,6 +449,7 @@ def test_context_of_the_listener(run):
     run(main)
 
 
+@pytest.mark.guest
 def test_same_server_on_a_second_loop(run):
     server = LineServer()
     for _ in range(2):
