@@ -81,9 +81,7 @@ class EventLoop(_core.LoopCore, asyncio.SelectorEventLoop):
         self, sock: Any, protocol: Any, waiter: Any = None, *, extra: Any = None, server: Any = None
     ) -> Any:
         if type(sock) is not socket.socket:  # a class with a recv() and send() of its own
-            return super()._make_socket_transport(
-                sock, protocol, waiter, extra=extra, server=server
-            )
+            return super()._make_socket_transport(sock, protocol, waiter, extra=extra, server=server)
         self._ensure_fd_no_transport(sock)
         return SocketTransport(self, sock, protocol, waiter, extra, server)
 

@@ -1,10 +1,9 @@
 /* Python callbacks on descriptors: the readers and writers of asyncio's add_reader and add_writer, and the
  * handlers of IOLoop.add_handler, which share one watcher for each descriptor.
  *
- * Readers and writers are queued in the ready queue, as asyncio does; a transport's reader is run at once where
- * the queue would have brought it next anyway. A handler is called at once, with every
- * event bit at hand, in the context in which it was added; it gets ERROR unasked, together with the bits it
- * asked for. */
+ * Readers and writers are queued in the ready queue, as asyncio does; a transport's reader is run at once
+ * where the queue would have brought it next anyway. A handler is called at once, with every event bit at
+ * hand, in the context in which it was added; it gets ERROR unasked, together with the bits it asked for. */
 #include "event/core.h"
 
 #include <stdlib.h>

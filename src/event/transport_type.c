@@ -90,8 +90,8 @@ transport_core(const TransportObject *self)
 
 /* ---- errors ---- */
 
-/* self._fatal_error(exc, message) for the exception that is set, which is the one being handled meanwhile: the
- * method logs it as such. KeyboardInterrupt and SystemExit stay set instead. None, or NULL. */
+/* self._fatal_error(exc, message) for the exception that is set, which is the one being handled meanwhile:
+ * the method logs it as such. KeyboardInterrupt and SystemExit stay set instead. None, or NULL. */
 static PyObject *
 transport_fail(TransportObject *self, const char *message)
 {
@@ -151,8 +151,7 @@ protocol_call(PyObject *protocol, PyObject *name, PyObject *arg)
         return NULL;
     }
     PyObject *args[3] = {NULL, protocol, arg};
-    PyObject *result =
-        PyObject_VectorcallMethod(name, args + 1, 2 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
+    PyObject *result = PyObject_VectorcallMethod(name, args + 1, 2 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
     Py_DECREF(arg);
     return result;
 }
