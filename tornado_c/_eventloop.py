@@ -42,7 +42,8 @@ class _SelectorView:
 class EventLoop(_core.LoopCore, asyncio.SelectorEventLoop):
     """An asyncio event loop whose turns, handles, timers and poller are C.
 
-    The rest (transports, subprocesses, executors, debug mode) is the standard library's selector loop.
+    Transports of stream sockets are C where it counts (see _transport.py). The rest (datagrams, pipes,
+    subprocesses, executors, debug mode) is the standard library's selector loop.
     """
 
     def __init__(self) -> None:
@@ -83,7 +84,7 @@ class EventLoop(_core.LoopCore, asyncio.SelectorEventLoop):
         if type(sock) is not socket.socket:  # a class with a recv() and send() of its own
             return super()._make_socket_transport(sock, protocol, waiter, extra=extra, server=server)
         self._ensure_fd_no_transport(sock)
-        return SocketTransport(self, sock, protocol, waiter, extra, server)
+        return SocketTransport(self, sock, protocol, waiter, extra, server)  # type: ignore[call-arg, arg-type]
 
     def _make_ssl_transport(
         self,
@@ -96,7 +97,7 @@ class EventLoop(_core.LoopCore, asyncio.SelectorEventLoop):
         server_hostname: str | None = None,
         extra: Any = None,
         server: Any = None,
-        **timeouts: float | None,
+        **timeouts: Any,
     ) -> Any:
         self._ensure_fd_no_transport(rawsock)
         tls = sslproto.SSLProtocol(
