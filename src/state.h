@@ -15,6 +15,7 @@
     X(core, tc_core_init_type)                                                                               \
     X(ready_view, tc_ready_view_init_type)                                                                   \
     X(ioloop, tc_ioloop_init_type)                                                                           \
+    X(transport, tc_transport_init_type)                                                                     \
     X(stream, tc_stream_init_type)                                                                           \
     X(header_names, tc_header_names_init_type)                                                               \
     X(header_pairs, tc_header_pairs_init_type)                                                               \
@@ -55,6 +56,7 @@
     X(_convert_header_value)                                                                                 \
     X(_cross_origin_protection)                                                                              \
     X(_execute)                                                                                              \
+    X(_fatal_error)                                                                                          \
     X(_get_argument)                                                                                         \
     X(_get_arguments)                                                                                        \
     X(_guest_due)                                                                                            \
@@ -64,6 +66,7 @@
     X(_log_slow)                                                                                             \
     X(_normalize_header)                                                                                     \
     X(_parse_body)                                                                                           \
+    X(_read_ready__on_eof)                                                                                   \
     X(_run)                                                                                                  \
     X(_run_once)                                                                                             \
     X(_should_not_send_content)                                                                              \
@@ -75,6 +78,7 @@
     X(append)                                                                                                \
     X(arguments)                                                                                             \
     X(body_arguments)                                                                                        \
+    X(buffer_updated)                                                                                        \
     X(call_at)                                                                                               \
     X(call_exception_handler)                                                                                \
     X(call_later)                                                                                            \
@@ -93,6 +97,7 @@
     X(context)                                                                                               \
     X(copy)                                                                                                  \
     X(data)                                                                                                  \
+    X(data_received)                                                                                         \
     X(deadline)                                                                                              \
     X(decode_argument)                                                                                       \
     X(default)                                                                                               \
@@ -115,6 +120,7 @@
     X(flush)                                                                                                 \
     X(get)                                                                                                   \
     X(get_all)                                                                                               \
+    X(get_buffer)                                                                                            \
     X(get_handler_delegate)                                                                                  \
     X(groupdict)                                                                                             \
     X(groups)                                                                                                \
@@ -207,7 +213,8 @@
     X(keep_alive_value) /* "Keep-Alive" */                                                                   \
     X(str_Content_Length)                                                                                    \
     X(str_Transfer_Encoding)                                                                                 \
-    X(stream_run_callback) /* the same as ioloop_run for a stream's user callback */
+    X(stream_run_callback) /* the same as ioloop_run for a stream's user callback */                         \
+    X(transport_write)     /* the standard library's write() of a transport */
 
 /* Objects imported when the module is loaded: state-><field> = getattr(import(module), attr). */
 #if PY_VERSION_HEX < 0x030e0000
@@ -217,11 +224,14 @@
 #endif
 
 #define TC_IMPORTS(X)                                                                                        \
+    X(asyncio_buffered_protocol, "asyncio", "BufferedProtocol")                                              \
     X(asyncio_cancelled_error, "asyncio", "CancelledError")                                                  \
     X(asyncio_current_tasks, "asyncio.tasks", TC_CURRENT_TASKS)                                              \
+    X(asyncio_flow_control, "asyncio.transports", "_FlowControlMixin")                                       \
     X(asyncio_future, "asyncio", "Future")                                                                   \
     X(asyncio_get_running_loop, "asyncio.events", "_get_running_loop")                                       \
     X(asyncio_handle, "asyncio", "Handle")                                                                   \
+    X(asyncio_selector_transport, "asyncio.selector_events", "_SelectorSocketTransport")                     \
     X(asyncio_task, "asyncio", "Task")                                                                       \
     X(asyncio_timer_handle, "asyncio", "TimerHandle")                                                        \
     X(copyreg_newobj, "copyreg", "__newobj__")                                                               \

@@ -100,6 +100,33 @@ class ReadyView:
     def clear(self) -> None: ...
 
 @disjoint_base
+class SocketTransportBase(asyncio.transports._FlowControlMixin):
+    max_size: int
+    _buffer: Any
+    _closing: bool
+    _conn_lost: int
+    _empty_waiter: Any
+    _eof: bool
+    _extra: Any
+    _high_water: Any
+    _loop: Any
+    _low_water: Any
+    _paused: bool
+    _protocol: Any
+    _protocol_connected: bool
+    _protocol_paused: bool
+    _server: Any
+    _sock: Any
+    _sock_fd: int
+    def write(self, data: bytes | bytearray | memoryview, /) -> None: ...
+    def set_protocol(self, protocol: asyncio.BaseProtocol, /) -> None: ...
+    def get_protocol(self) -> asyncio.BaseProtocol: ...
+    def is_closing(self) -> bool: ...
+    def is_reading(self) -> bool: ...
+    def _add_reader(self, fd: Any, callback: _Callback, /, *args: Any) -> None: ...
+    def _read_ready(self) -> None: ...
+
+@disjoint_base
 class IOLoopBase:
     @property
     def _core(self) -> Any: ...
@@ -353,9 +380,7 @@ class HandlerBase:
     def _get_argument(
         self, name: str, default: Any, source: dict[str, list[bytes]], strip: bool = True
     ) -> Any: ...
-    def _get_arguments(
-        self, name: str, source: dict[str, list[bytes]], strip: bool = True
-    ) -> list[str]: ...
+    def _get_arguments(self, name: str, source: dict[str, list[bytes]], strip: bool = True) -> list[str]: ...
     def _log(self) -> None: ...
     def _setup(
         self, application: Application, request: HTTPServerRequest, kwargs: dict[str, Any], /

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import selectors
+import socket
 import sys
 import threading
-from asyncio import base_events, events
+from asyncio import base_events, events, sslproto
 from collections.abc import Awaitable, Iterator
 from typing import Any, SupportsIndex
 
 from . import _core
+from ._transport import SocketTransport
 
 _asyncio_log = logging.getLogger("asyncio")
 
@@ -105,7 +107,8 @@ class _Timers(list[Any]):
 class EventLoop(_core.LoopCore, asyncio.SelectorEventLoop):
     """An asyncio event loop whose turns, handles, timers and poller are C.
 
-    The rest (transports, subprocesses, executors, debug mode) is the standard library's selector loop.
+    Transports of stream sockets are C where it counts (see _transport.py). The rest (datagrams, pipes,
+    subprocesses, executors, debug mode) is the standard library's selector loop.
     """
 
     def __init__(self) -> None:
@@ -147,6 +150,34 @@ class EventLoop(_core.LoopCore, asyncio.SelectorEventLoop):
             return
         super().close()
         self._release()
+
+    def _make_socket_transport(
+        self, sock: Any, protocol: Any, waiter: Any = None, *, extra: Any = None, server: Any = None
+    ) -> Any:
+        if type(sock) is not socket.socket:  # a class with a recv() and send() of its own
+            return super()._make_socket_transport(sock, protocol, waiter, extra=extra, server=server)
+        self._ensure_fd_no_transport(sock)
+        return SocketTransport(self, sock, protocol, waiter, extra, server)  # type: ignore[call-arg, arg-type]
+
+    def _make_ssl_transport(
+        self,
+        rawsock: Any,
+        protocol: Any,
+        sslcontext: Any,
+        waiter: Any = None,
+        *,
+        server_side: bool = False,
+        server_hostname: str | None = None,
+        extra: Any = None,
+        server: Any = None,
+        **timeouts: Any,
+    ) -> Any:
+        self._ensure_fd_no_transport(rawsock)
+        tls = sslproto.SSLProtocol(
+            self, protocol, sslcontext, waiter, server_side, server_hostname, **timeouts
+        )
+        self._make_socket_transport(rawsock, tls, extra=extra, server=server)
+        return tls._app_transport
 
     def _log_slow(self, handle: asyncio.Handle, seconds: float) -> None:
         if seconds >= self.slow_callback_duration:

@@ -332,9 +332,7 @@ class DefaultExecutorResolver(Resolver):
 class _InlineExecutor(concurrent.futures.Executor):
     """Runs each function inside ``submit``."""
 
-    def submit(
-        self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any
-    ) -> concurrent.futures.Future[Any]:
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> concurrent.futures.Future[Any]:
         done: concurrent.futures.Future[Any] = concurrent.futures.Future()
         try:
             done.set_result(fn(*args, **kwargs))
@@ -359,9 +357,7 @@ class ExecutorResolver(Resolver):
     def initialize(
         self, executor: concurrent.futures.Executor | None = None, close_executor: bool = True
     ) -> None:
-        self.executor: concurrent.futures.Executor | None = (
-            _inline_executor if executor is None else executor
-        )
+        self.executor: concurrent.futures.Executor | None = _inline_executor if executor is None else executor
         self.close_executor = close_executor and executor is not None
 
     def close(self) -> None:

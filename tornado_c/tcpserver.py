@@ -229,6 +229,7 @@ def _signature(
 # What introspection shows in place of (*args, **kwargs).
 TCPServer.__init__.__signature__ = inspect.signature(_signature)  # type: ignore[attr-defined]
 
+
 def _tls_stream_class() -> Any:
     found = getattr(iostream, "SSLIOStream", None)
     if found is None:

@@ -44,6 +44,7 @@ typedef struct LoopCore {
     bool closed, stopping, debug;
     bool running;  /* thread_id is valid */
     bool own_time; /* time() is not ours */
+    bool quiet;    /* no handle was ready when this turn began to dispatch */
     bool polling;  /* inside the kernel's wait without the GIL */
     bool capture;  /* the next call_soon of a Task's step is to be captured, not queued */
     unsigned long thread_id;
@@ -165,6 +166,9 @@ PyObject *tc_ready_view_new(LoopCore *core);
 /* fd_type.c: Python callbacks on descriptors, for add_reader, add_writer and IOLoop.add_handler. */
 /* Steals handle; returns it borrowed. */
 PyObject *tc_fd_add(LoopCore *core, int fd, bool write, PyObject *handle);
+/* From now on the reader's handle is run in the event itself where nothing else came before it. Until it is
+ * replaced or removed. */
+void tc_fd_read_at_once(LoopCore *core, int fd);
 int tc_fd_remove(LoopCore *core, int fd, bool write); /* 1 removed, 0 was not there, -1 */
 int tc_fd_set_handler(LoopCore *core, int fd, PyObject *fd_obj, PyObject *handler, unsigned events);
 int tc_fd_update_handler(LoopCore *core, int fd, unsigned events); /* 1, 0 unknown, -1 */

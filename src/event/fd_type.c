@@ -1,9 +1,9 @@
 /* Python callbacks on descriptors: the readers and writers of asyncio's add_reader and add_writer, and the
  * handlers of IOLoop.add_handler, which share one watcher for each descriptor.
  *
- * Readers and writers are queued in the ready queue, as asyncio does. A handler is called at once, with every
- * event bit at hand, in the context in which it was added; it gets ERROR unasked, together with the bits it
- * asked for. */
+ * Readers and writers are queued in the ready queue, as asyncio does; a transport's reader is run at once
+ * where the queue would have brought it next anyway. A handler is called at once, with every event bit at
+ * hand, in the context in which it was added; it gets ERROR unasked, together with the bits it asked for. */
 #include "event/core.h"
 
 #include <stdlib.h>
@@ -14,6 +14,7 @@ typedef struct {
     PyObject *reader, *writer; /* handles, or NULL */
     PyObject *handler, *handler_fd, *handler_context;
     unsigned handler_events;
+    bool at_once; /* run the reader in the event, see tc_fd_read_at_once */
 } FdEntry;
 
 static int
@@ -50,6 +51,23 @@ fd_call_handler(FdEntry *entry, unsigned events)
     return status;
 }
 
+/* Nothing is to be told after the reader, which may free the entry. */
+static bool
+fd_can_read_at_once(const FdEntry *entry, unsigned both)
+{
+    return entry->at_once && entry->core->quiet && (both & TC_READ) && entry->handler == NULL &&
+           !(entry->writer != NULL && (both & TC_WRITE));
+}
+
+static int
+fd_read_at_once(FdEntry *entry)
+{
+    PyObject *handle = Py_NewRef(entry->reader);
+    int status = tc_handle_run(entry->core, handle);
+    Py_DECREF(handle);
+    return status < 0 ? TC_RAISED : TC_OK;
+}
+
 /* The kernel reports an error or a hang-up whether asked or not: both directions are told then. */
 static int
 fd_event(tc_watcher *watcher, unsigned events)
@@ -57,6 +75,9 @@ fd_event(tc_watcher *watcher, unsigned events)
     FdEntry *entry = tc_container_of(watcher, FdEntry, watcher);
     LoopCore *core = entry->core;
     unsigned both = events & (TC_ERROR | TC_HUP) ? TC_READ | TC_WRITE : events;
+    if (fd_can_read_at_once(entry, both)) {
+        return fd_read_at_once(entry);
+    }
     if (entry->reader != NULL && (both & TC_READ) &&
         tc_ready_push(&core->ready, Py_NewRef(entry->reader)) < 0) {
         return TC_RAISED;
@@ -163,10 +184,22 @@ tc_fd_add(LoopCore *core, int fd, bool write, PyObject *handle)
         Py_DECREF(handle);
         return NULL;
     }
+    if (!write) {
+        entry->at_once = false;
+    }
     if (old != NULL) {
         fd_cancel_handle(core, old);
     }
     return handle;
+}
+
+void
+tc_fd_read_at_once(LoopCore *core, int fd)
+{
+    FdEntry *entry = fd_find(core, fd);
+    if (entry != NULL && entry->reader != NULL) {
+        entry->at_once = true;
+    }
 }
 
 int
@@ -179,6 +212,9 @@ tc_fd_remove(LoopCore *core, int fd, bool write)
     }
     PyObject *old = *place;
     *place = NULL;
+    if (!write) {
+        entry->at_once = false;
+    }
     /* A descriptor that was closed before: there is nothing to change in the kernel, and no error to tell. */
     if (fd_apply(core, entry) < 0) {
         PyErr_Clear();

@@ -70,6 +70,7 @@ turn_dispatch(LoopCore *core)
 {
     tc_watcher *watcher;
     unsigned events;
+    core->quiet = core->ready.size == 0 && !core->debug;
     while (tc_poller_next(&core->poller, &watcher, &events)) {
         if (watcher->cb(watcher, events) == TC_RAISED) {
             return -1;
