@@ -12,7 +12,7 @@ PYTEST := $(abspath $(VENV))/bin/pytest
 LIBASAN = $(shell $(CC) -print-file-name=libasan.so) $(shell $(CC) -print-file-name=libubsan.so)
 
 .DEFAULT_GOAL := help
-.PHONY: help dev test test-debug ctest asan asan-run leaks leaks-run fuzz lint stubs bench conformance clean
+.PHONY: help dev test test-debug ctest asan asan-run leaks leaks-run fuzz lint stubs bench bench-loop conformance clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -82,6 +82,11 @@ bench: $(VENV)/.ready ## the limit, stock Tornado and ours side by side; then sy
 	$(PY) -m pip install --quiet .
 	$(PY) tests/bench/compare.py $(BENCH)
 	$(PY) tests/bench/syscalls.py
+
+bench-loop: $(VENV)/.ready ## asyncio, uvloop and our loop, operation by operation (BENCH="--rows ...")
+	$(PY) -m pip install --quiet .
+	-$(PY) -m pip install --quiet uvloop==0.22.1
+	$(PY) tests/bench/loop.py $(BENCH)
 
 clean: ## remove what was built
 	rm -rf build dist *.egg-info tornado_c/_core*.so

@@ -10,19 +10,18 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 
+#: Whether tornado_c/ of the checkout can be imported. Where not, it would only hide the installed package.
+BUILT_IN_PLACE = (ROOT / "tornado_c" / f"_core{sysconfig.get_config_var('EXT_SUFFIX')}").exists()
 
-def leave_unbuilt_checkout_out() -> None:
-    """Without an extension built in place, the checkout's tornado_c/ cannot be imported and would only hide
-    the installed package; `python -m pytest` puts the checkout on the path all the same, and programs that
-    tests start
-    from here would."""
-    if (ROOT / "tornado_c" / f"_core{sysconfig.get_config_var('EXT_SUFFIX')}").exists():
-        return
+if not BUILT_IN_PLACE:
+    # `python -m pytest` puts the checkout on the path.
     sys.path[:] = [entry for entry in sys.path if Path(entry or os.curdir).resolve() != ROOT]
-    os.environ["PYTHONSAFEPATH"] = "1"
 
 
-leave_unbuilt_checkout_out()
+def pytest_collection_finish(session):
+    """Programs that tests start with -c or -m have the current folder on their path."""
+    if not BUILT_IN_PLACE:
+        os.chdir(ROOT / "tests")
 
 
 def pytest_collection_modifyitems(items):

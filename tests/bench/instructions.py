@@ -19,11 +19,24 @@ from rows import BY_NAME, ROWS, Row
 COUNTS = {"limit": (200, 2200), "ours": (200, 2200), "stock": (50, 250)}
 
 
-def total_instructions(server: str, row: Row, requests: int) -> int:
+def callgrind(folder: str) -> list[str]:
+    """What goes before a command line to have its instructions counted; `folder` takes the report."""
     valgrind = servers.need("valgrind", "install valgrind")
+    return [valgrind, "--tool=callgrind", f"--log-file={folder}/log", f"--callgrind-out-file={folder}/out"]
+
+
+def collected(folder: str) -> int:
+    """The count of a program that has ended."""
+    log = Path(folder, "log").read_text()
+    found = re.search(r"Collected *: *(\d+)", log)
+    if found is None:
+        raise RuntimeError(f"callgrind reported nothing:\n{log}")
+    return int(found[1])
+
+
+def total_instructions(server: str, row: Row, requests: int) -> int:
     with tempfile.TemporaryDirectory() as folder:
-        log = Path(folder, "log")
-        wrapper = [valgrind, "--tool=callgrind", f"--log-file={log}", f"--callgrind-out-file={folder}/out"]
+        wrapper = callgrind(folder)
         with servers.running(server, row.app, row.limit_mode, wrapper=wrapper, timeout=120, quiet=True) as (
             process,
             port,
@@ -34,10 +47,7 @@ def total_instructions(server: str, row: Row, requests: int) -> int:
             process.terminate()
             process.wait(60)
             client.close()
-        found = re.search(r"Collected *: *(\d+)", log.read_text())
-        if found is None:
-            raise RuntimeError(f"callgrind reported nothing:\n{log.read_text()}")
-        return int(found[1])
+        return collected(folder)
 
 
 def per_request(server: str, row: Row) -> float:

@@ -210,6 +210,8 @@ loop.add_handler(a, lambda fd, events: loop.stop(), loop.READ)
 b.send(b"x")
 loop.start()
 loop.remove_handler(a)
+a.close()
+b.close()
 loop.close()
 os.write(1, b"served\\n")
 """

@@ -10,6 +10,8 @@ import textwrap
 
 import pytest
 
+import tornado_c
+
 pytest.importorskip("tornado")
 
 
@@ -120,7 +122,7 @@ def test_script(tmp_path):
         "print(__name__, sys.argv[1:], beside.name, IOLoop.__module__)\n"
     )
     command = [sys.executable, "-m", "tornado_c", str(script), "--port=1", "x"]
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONSAFEPATH"}
+    environment = {**os.environ, "PYTHONPATH": os.path.dirname(os.path.dirname(tornado_c.__file__))}
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment, cwd=tmp_path)
     assert done.stderr == ""
     assert done.stdout == "__main__ ['--port=1', 'x'] beside tornado_c.ioloop\n"
