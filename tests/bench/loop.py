@@ -116,7 +116,12 @@ def measure_time(row: Row, loops: list[str], rounds: int, results: dict) -> None
 
 def version(loop: str) -> str:
     package = LOOPS[loop].partition(":")[0]
-    return platform.python_version() if package == "asyncio" else importlib.metadata.version(package)
+    if package == "asyncio":
+        return platform.python_version()
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed, imported from the checkout"
 
 
 def about(loops: list[str], rounds: int) -> dict:
