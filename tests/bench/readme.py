@@ -34,7 +34,7 @@ def table(report: dict) -> str:
 
     about = report["about"]
     note = (
-        f"{about['processor']}, kernel {about['kernel']}, CPython {about['python']}; medians of "
+        f"Linux {'.'.join(about['kernel'].split('.')[:2])}, CPython {about['python']}, one core for each server; medians of "
         f"{about['rounds']} rounds of {about['seconds']:g} seconds, {about['when'][:10]}."
     )
     return "\n".join([note, "", line, show(head), line, *map(show, body), line])
