@@ -33,8 +33,9 @@ def table(report: dict) -> str:
         return "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
 
     about = report["about"]
+    kernel = ".".join(about["kernel"].split(".")[:2])
     note = (
-        f"Linux {'.'.join(about['kernel'].split('.')[:2])}, CPython {about['python']}, one core for each server; medians of "
+        f"Linux {kernel}, CPython {about['python']}, one core for each server; medians of "
         f"{about['rounds']} rounds of {about['seconds']:g} seconds, {about['when'][:10]}."
     )
     return "\n".join([note, "", line, show(head), line, *map(show, body), line])
