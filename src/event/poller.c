@@ -50,6 +50,31 @@ tc_poller_slot_for(tc_poller *poller, int fd)
     return &poller->slots[fd];
 }
 
+void
+tc_poller_strike(tc_poller *poller, tc_watcher *watcher)
+{
+    tc_poller_slot *slot = &poller->slots[watcher->fd];
+    assert(slot->watcher == watcher);
+    slot->watcher = NULL;
+    slot->lost = false;
+    slot->generation++;
+    watcher->registered = false;
+    watcher->events = 0;
+    poller->count--;
+}
+
+void
+tc_poller_strike_all(tc_poller *poller)
+{
+    for (size_t fd = 0; fd < poller->slots_cap; fd++) {
+        tc_watcher *watcher = poller->slots[fd].watcher;
+        if (watcher != NULL) {
+            watcher->registered = false;
+            watcher->events = 0;
+        }
+    }
+}
+
 int
 tc_poller_milliseconds(double timeout)
 {

@@ -72,6 +72,11 @@ void tc_poller_close(tc_poller *poller);
 /* Shared by the backends (poller.c): the slot for a descriptor, grown as needed; NULL without memory. */
 tc_poller_slot *tc_poller_slot_for(tc_poller *poller, int fd);
 
+/* Also shared: takes a registered watcher out of the table, so that its pending events are stale; tells every
+ * watcher that it is registered no more, before the table is freed. Neither touches the kernel. */
+void tc_poller_strike(tc_poller *poller, tc_watcher *watcher);
+void tc_poller_strike_all(tc_poller *poller);
+
 /* The timeout of tc_poller_wait as poll and epoll_wait take it, rounded up. */
 int tc_poller_milliseconds(double timeout);
 

@@ -118,16 +118,10 @@ tc_poller_remove(tc_poller *poller, tc_watcher *watcher)
     if (!watcher->registered) {
         return;
     }
-    tc_poller_slot *slot = &poller->slots[watcher->fd];
-    assert(slot->watcher == watcher);
     if (poller->fd >= 0 && poller->fork_count == tc_fork_count()) {
-        kqueue_change(poller, watcher->fd, watcher->events, 0, slot->generation);
+        kqueue_change(poller, watcher->fd, watcher->events, 0, poller->slots[watcher->fd].generation);
     }
-    slot->watcher = NULL;
-    slot->generation++;
-    watcher->registered = false;
-    watcher->events = 0;
-    poller->count--;
+    tc_poller_strike(poller, watcher);
 }
 
 int
@@ -173,13 +167,7 @@ tc_poller_next(tc_poller *poller, tc_watcher **watcher, unsigned *events)
 void
 tc_poller_close(tc_poller *poller)
 {
-    for (size_t fd = 0; fd < poller->slots_cap; fd++) {
-        tc_watcher *watcher = poller->slots[fd].watcher;
-        if (watcher != NULL) {
-            watcher->registered = false;
-            watcher->events = 0;
-        }
-    }
+    tc_poller_strike_all(poller);
     if (poller->fd >= 0 && poller->fork_count == tc_fork_count()) {
         close(poller->fd);
     }

@@ -142,14 +142,7 @@ tc_poller_remove(tc_poller *poller, tc_watcher *watcher)
     if (!watcher->registered) {
         return;
     }
-    tc_poller_slot *slot = &poller->slots[watcher->fd];
-    assert(slot->watcher == watcher);
-    slot->watcher = NULL;
-    slot->lost = false;
-    slot->generation++;
-    watcher->registered = false;
-    watcher->events = 0;
-    poller->count--;
+    tc_poller_strike(poller, watcher);
     poller->batch->stale = true;
 }
 
@@ -193,13 +186,7 @@ tc_poller_next(tc_poller *poller, tc_watcher **watcher, unsigned *events)
 void
 tc_poller_close(tc_poller *poller)
 {
-    for (size_t fd = 0; fd < poller->slots_cap; fd++) {
-        tc_watcher *watcher = poller->slots[fd].watcher;
-        if (watcher != NULL) {
-            watcher->registered = false;
-            watcher->events = 0;
-        }
-    }
+    tc_poller_strike_all(poller);
     if (poller->batch != NULL) {
         free(poller->batch->fds);
         free(poller->batch->generations);

@@ -30,7 +30,6 @@ tc_http_conn_drop_request(HttpConnObject *self)
     Py_CLEAR(self->request);
     Py_CLEAR(self->context);
     Py_CLEAR(self->body);
-    Py_CLEAR(self->write_callback);
     Py_CLEAR(self->close_callback);
     PyMem_Free(self->head_bytes);
     self->head_bytes = NULL;

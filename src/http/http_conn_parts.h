@@ -23,7 +23,7 @@ struct HttpConnObject {
     PyObject *request;                                         /* the one in hand, or NULL */
     PyObject *context;                                         /* what it is handled in */
     PyObject *address, *remote_ip, *protocol, *context_object; /* made when asked for */
-    PyObject *close_callback, *write_callback;
+    PyObject *close_callback;
     PyObject *body; /* the body being read: bytes of body_cap, of which body_size are filled */
     PyObject *dict, *weakrefs;
     tc_http_head head; /* of the request in hand */

@@ -371,7 +371,6 @@ conn_traverse(HttpConnObject *self, visitproc visit, void *arg)
     Py_VISIT(self->protocol);
     Py_VISIT(self->context_object);
     Py_VISIT(self->close_callback);
-    Py_VISIT(self->write_callback);
     Py_VISIT(self->dict);
     return 0;
 }
@@ -391,7 +390,6 @@ conn_clear(HttpConnObject *self)
     Py_CLEAR(self->protocol);
     Py_CLEAR(self->context_object);
     Py_CLEAR(self->close_callback);
-    Py_CLEAR(self->write_callback);
     Py_CLEAR(self->dict);
     Py_CLEAR(self->config);
     return 0;
