@@ -138,8 +138,8 @@ close_by_hook(StreamObject *self)
 }
 
 /* The descriptor goes: by the application's hook, or through the socket object where there is one, since that
- * owns it then. TC_RAISED with what that raises, EBADF where it was closed under us: the stream is closed all the
- * same. */
+ * owns it then. TC_RAISED with what that raises, EBADF where it was closed under us: the stream is closed all
+ * the same. */
 static int
 close_descriptor(StreamObject *self)
 {

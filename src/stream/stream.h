@@ -7,9 +7,9 @@
  * reads), stream_write.c, stream_socket.c (its socket, connecting); Python's methods: iostream_type.c,
  * iostream_reads.c, iostream_writes.c, iostream_private.c. Whatever calls up may run Python, which may close
  * the stream or drop the last other reference: callers hold one of their own and look at `closed` again.
- * From the first interest on (a pending read, write, connect or handshake, a close callback, a consumer) until
- * the close the watcher owns a reference, as Tornado's registration does; before that an unreferenced stream is
- * collected and its peer sees the end. */
+ * From the first interest on (a pending read, write, connect or handshake, a close callback, a consumer)
+ * until the close the watcher owns a reference, as Tornado's registration does; before that an unreferenced
+ * stream is collected and its peer sees the end. */
 #ifndef TC_STREAM_H
 #define TC_STREAM_H
 

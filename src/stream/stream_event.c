@@ -45,8 +45,8 @@ wanted_events(const StreamObject *self)
     return events;
 }
 
-/* Something is pending. Once that was so the descriptor stays watched, and the stream alive, until its end: as
- * Tornado's streams do. */
+/* Something is pending. Once that was so the descriptor stays watched, and the stream alive, until its end:
+ * as Tornado's streams do. */
 static bool
 has_interest(const StreamObject *self)
 {
