@@ -1,5 +1,5 @@
-"""Compares streams: a raw C server, the Protocols of asyncio and uvloop, stock Tornado's IOStream and ours, side
-by side over one connection.
+"""Compares streams side by side over one connection: a raw C server, the Protocols of asyncio and uvloop, stock
+Tornado's IOStream and ours.
 
     python tests/bench/streams.py [--servers limit,uvloop,...] [--rows echo,...] [--rounds 5]
 
