@@ -101,6 +101,7 @@ stream_dealloc(StreamObject *self)
         PyObject_ClearWeakRefs((PyObject *)self);
     }
     stream_clear(self);
+    tc_stream_drop_cork(self);
     if (self->owns_fd) {
         close(self->watcher.fd);
     }
@@ -153,6 +154,7 @@ stream_open_source(StreamObject *self, PyObject *source)
         Py_XSETREF(self->socket, Py_NewRef(source));
     }
     self->watcher.fd = fd;
+    tc_stream_note_socket(self);
     return 0;
 }
 

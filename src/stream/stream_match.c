@@ -107,6 +107,9 @@ tc_read_finish(StreamObject *self, const char *data, size_t size)
     if (bytes == NULL) {
         st = TC_RAISED;
     }
+    else if (done.future != NULL && done.unseen) {
+        tc_future_resolve_new(self->state, done.future, bytes);
+    }
     else if (done.future != NULL) {
         tc_future_resolve(self->state, done.future,
                           bytes); /* cancelled: the bytes are lost, as Tornado loses them */

@@ -402,6 +402,7 @@ read_begin(StreamObject *self, const tc_read *request, PyObject *callback, PyObj
     tc_read *read = self->read;
     *read = *request;
     Py_XINCREF(read->pattern);
+    read->unseen = true;
     read->callback = Py_XNewRef(callback);
     read->streaming = Py_XNewRef(streaming);
     read->future = callback == NULL ? tc_core_future(self->core) : NULL;
@@ -474,6 +475,7 @@ tc_stream_start_read(StreamObject *self, const tc_read *request, PyObject *callb
         }
         return NULL;
     }
+    self->read->unseen = false;
     return answer;
 }
 
