@@ -47,7 +47,9 @@ stream_traverse(StreamObject *self, visitproc visit, void *arg)
         Py_VISIT(self->read->callback);
         Py_VISIT(self->read->streaming);
         Py_VISIT(self->read->context);
-        Py_VISIT(self->read->view.obj);
+        if (self->read->view != NULL) {
+            Py_VISIT(self->read->view->obj);
+        }
     }
     if (self->tls != NULL) {
         Py_VISIT(self->tls->sslobj);

@@ -48,7 +48,7 @@ typedef struct {
     PyObject *pattern;    /* the delimiter (bytes), or the compiled expression */
     Py_ssize_t target;    /* READ_BYTES, READ_INTO: how many */
     Py_ssize_t filled;    /* READ_INTO: how many of them are in the view */
-    Py_buffer view;       /* READ_INTO: the caller's memory */
+    Py_buffer *view;      /* READ_INTO: the caller's memory; allocated */
     Py_ssize_t max_bytes; /* -1: no limit */
     size_t scanned;       /* bytes that the delimiter's search need not look at again */
     PyObject *future;     /* 6.x interface; else NULL */
