@@ -327,17 +327,32 @@ test_wakeup_after_a_fork(void)
     tc_poller_close(&poller);
 }
 
+/* libkqueue forgets a closed queue late, from a thread, by its number: the next queue must have another. */
+static void
+use_up_numbers(void)
+{
+    for (int i = 0; is_libkqueue() && i < 16; i++) {
+        CHECK(open("/dev/null", O_RDONLY) >= 0);
+    }
+}
+
+#define RUN_APART(test)                                                                                      \
+    do {                                                                                                     \
+        RUN(test);                                                                                           \
+        use_up_numbers();                                                                                    \
+    } while (0)
+
 int
 main(void)
 {
     alarm(120);
-    RUN(test_read_and_write);
-    RUN(test_hang_up_is_told_unasked);
-    RUN(test_refusals);
-    RUN(test_removed_and_reused_within_a_batch);
-    RUN(test_closed_without_removal);
-    RUN(test_many_descriptors);
-    RUN(test_wakeup_from_a_thread);
+    RUN_APART(test_read_and_write);
+    RUN_APART(test_hang_up_is_told_unasked);
+    RUN_APART(test_refusals);
+    RUN_APART(test_removed_and_reused_within_a_batch);
+    RUN_APART(test_closed_without_removal);
+    RUN_APART(test_many_descriptors);
+    RUN_APART(test_wakeup_from_a_thread);
     if (!is_libkqueue()) {
         RUN(test_fork);
         RUN(test_wakeup_after_a_fork);
