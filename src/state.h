@@ -77,6 +77,7 @@
     X(_try_inline_read)                                                                                      \
     X(_unapply_xheaders)                                                                                     \
     X(_watch_result)                                                                                         \
+    X(_watched_by_host)                                                                                      \
     X(add)                                                                                                   \
     X(add_reader)                                                                                            \
     X(address)                                                                                               \
