@@ -165,7 +165,7 @@ class EventLoop(_core.LoopCore, asyncio.SelectorEventLoop):
             handle = events._ThreadSafeHandle(callback, args, self, context)
             self._ready.append(handle)
             if handle._source_traceback:
-                del handle._source_traceback[-1]
+                del handle._source_traceback[-2:]  # this method and the handle's own constructor
             self._write_to_self()
             return handle
 

@@ -335,7 +335,11 @@ class IOLoop(Configurable, _core.IOLoopBase):
         self.add_future(future, self._discard_future_result)
 
     def _discard_future_result(self, future: asyncio.Future[Any]) -> None:
-        future.result()
+        try:
+            future.result()
+        except (KeyboardInterrupt, SystemExit):
+            if not isinstance(future, asyncio.Task):  # a task's step has raised it out of the loop already
+                raise
 
     def _log_callback_exception(self, callback: Any, exc: BaseException) -> None:
         self.handle_callback_exception(callback, exc)
