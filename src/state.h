@@ -74,8 +74,8 @@
     X(_run_once)                                                                                             \
     X(_should_not_send_content)                                                                              \
     X(_start_tls)                                                                                            \
-    X(_try_inline_read)                                                                                      \
     X(_task_factory)                                                                                         \
+    X(_try_inline_read)                                                                                      \
     X(_unapply_xheaders)                                                                                     \
     X(_watch_result)                                                                                         \
     X(_watched_by_host)                                                                                      \
