@@ -151,10 +151,7 @@ def test_strangers_are_ignored(package, tmp_path):
     """The end of a process that was not forked by the call is not a worker's end."""
     code, lines, err = run(
         package,
-        "stranger = os.fork()\n"
-        "if stranger == 0:\n"
-        "    os._exit(9)\n"
-        "say(f'worker {fork_processes(1)}')\n",
+        "stranger = os.fork()\nif stranger == 0:\n    os._exit(9)\nsay(f'worker {fork_processes(1)}')\n",
         tmp_path,
     )
     assert (code, err) == (0, "")
@@ -165,10 +162,7 @@ def test_strangers_are_ignored(package, tmp_path):
 def test_each_worker_has_its_own_random_numbers(package, tmp_path):
     _, lines, _ = run(
         package,
-        "import random\n"
-        "random.seed(1)\n"
-        "fork_processes(2)\n"
-        "say(f'random {random.random()}')\n",
+        "import random\nrandom.seed(1)\nfork_processes(2)\nsay(f'random {random.random()}')\n",
         tmp_path,
     )
     assert len({line for line in lines if line.startswith("random")}) == 2
@@ -178,8 +172,7 @@ def test_each_worker_has_its_own_random_numbers(package, tmp_path):
 def test_a_worker_cannot_fork_workers(package, tmp_path):
     _, lines, err = run(
         package,
-        "fork_processes(1)\n"
-        "try:\n    fork_processes(1)\nexcept AssertionError:\n    say('refused')\n",
+        "fork_processes(1)\ntry:\n    fork_processes(1)\nexcept AssertionError:\n    say('refused')\n",
         tmp_path,
     )
     assert "refused" in lines
@@ -215,9 +208,7 @@ b.close()
 loop.close()
 os.write(1, b"served\\n")
 """
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, timeout=60
-    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, timeout=60)
     assert (done.stdout, done.stderr, done.returncode) == ("served\n" * 2, "", 0)
 
 
