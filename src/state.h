@@ -152,6 +152,7 @@
     X(line)                                                                                                  \
     X(log_function)                                                                                          \
     X(log_request)                                                                                           \
+    X(loop)                                                                                                  \
     X(lower)                                                                                                 \
     X(max_bytes)                                                                                             \
     X(message)                                                                                               \
