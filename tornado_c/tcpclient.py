@@ -75,7 +75,7 @@ class _Connector:
         :param timeout: seconds for the first family alone.
         :param connect_timeout: when to give up: a time of the loop's clock, or a timedelta; None: never.
         """
-        # An attempt may fail inside try_connect, and goes on from there: the time limits have to stand by then.
+        # An attempt may fail, and be followed by the next, inside try_connect: the time limits come first.
         self.set_timeout(timeout)
         if connect_timeout is not None:
             self.set_connect_timeout(connect_timeout)
