@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, overload
 
 from tornado_c import iostream, process
+from tornado_c._proxy_protocol import HeadReader, TrustedProxies, log_refusal
 from tornado_c._support import errno_from_exception, is_future
 from tornado_c.ioloop import IOLoop
 from tornado_c.log import app_log
@@ -40,14 +41,26 @@ class TCPServer:
     :param read_chunk_size: bytes that a stream reads at a time; default: the stream's own.
     :param io_loop: the IOLoop to serve on; default: the current one when sockets are added. As in Tornado
         before 5.0 it may come first of all arguments.
+    :param proxy_protocol: every connection comes from a proxy and starts with a head of the PROXY protocol,
+        version 1 or 2, from which :meth:`handle_stream` gets the client's address. Default False. TLS follows
+        the head. Where the head names no client (``UNKNOWN``, ``LOCAL``) the address is the proxy's.
+    :param trusted_proxies: texts of addresses and networks (``"10.0.0.0/8"``) whose heads are believed, and
+        ``"unix"`` for the peers of Unix sockets. Connections from anybody else are refused: each is closed
+        with a line in the log, as is one whose head is malformed, too long (107 bytes in version 1, 4096 in
+        version 2) or late.
+    :param proxy_protocol_timeout: seconds that a head may take; default 5.
     :raises KeyError: *ssl_options* is a dictionary without ``certfile``.
-    :raises ValueError: its ``certfile`` or ``keyfile`` does not exist.
+    :raises ValueError: its ``certfile`` or ``keyfile`` does not exist; or *proxy_protocol* is on and
+        *trusted_proxies* has no entry, or an entry that is no address.
     """
 
     # Defaults for a subclass whose __init__ does not call ours.
     ssl_options: _SSLOptions | None = None
     max_buffer_size: int | None = None
     read_chunk_size: int | None = None
+    proxy_protocol: bool = False
+    proxy_protocol_timeout: float = 5.0
+    _trusted: TrustedProxies | None = None
     _given_loop: Any = None
     _current_loop: Any = None
 
@@ -59,6 +72,9 @@ class TCPServer:
         read_chunk_size: int | None = None,
         *,
         io_loop: Any = None,
+        proxy_protocol: bool = False,
+        trusted_proxies: Iterable[str] | None = None,
+        proxy_protocol_timeout: float = 5.0,
     ) -> None: ...
 
     @overload
@@ -68,14 +84,28 @@ class TCPServer:
         ssl_options: _SSLOptions | None = None,
         max_buffer_size: int | None = None,
         read_chunk_size: int | None = None,
+        *,
+        proxy_protocol: bool = False,
+        trusted_proxies: Iterable[str] | None = None,
+        proxy_protocol_timeout: float = 5.0,
     ) -> None: ...
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        proxy_protocol: bool = False,
+        trusted_proxies: Iterable[str] | None = None,
+        proxy_protocol_timeout: float = 5.0,
+        **kwargs: Any,
+    ) -> None:
         self._given_loop, ssl_options, max_buffer_size, read_chunk_size = _sort_arguments(args, kwargs)
         _check_certificates(ssl_options)
         self.ssl_options = ssl_options
         self.max_buffer_size = max_buffer_size
         self.read_chunk_size = read_chunk_size
+        self.proxy_protocol = bool(proxy_protocol)
+        self.proxy_protocol_timeout = proxy_protocol_timeout
+        self._trusted = TrustedProxies(trusted_proxies) if proxy_protocol else None
         self._sockets: dict[int, socket.socket] = {}
         self._handlers: dict[int, Callable[[], None]] = {}
         self._pending_sockets: list[socket.socket] = []
@@ -154,7 +184,18 @@ class TCPServer:
 
     def _start_accepting(self, sock: socket.socket) -> Callable[[], None]:
         """Accept connections on a listening socket; return what ends that."""
-        return add_accept_handler(sock, self._handle_connection, self.io_loop)
+        accepted = self._handle_connection if self._trusted is None else self._read_proxy_head
+        return add_accept_handler(sock, accepted, self.io_loop)
+
+    def _read_proxy_head(self, connection: socket.socket, address: Any) -> None:
+        """Take the PROXY protocol's head off a connection, and handle the rest as the client's."""
+        assert self._trusted is not None
+        if self._trusted.trust(connection, address):
+            limit = self.proxy_protocol_timeout
+            HeadReader(self.io_loop, connection, address, limit, self._handle_connection)
+        else:
+            connection.close()
+            log_refusal(address, "not a trusted proxy")
 
     def add_socket(self, socket: socket.socket) -> None:
         """Accept connections on one listening, non-blocking socket."""
@@ -223,6 +264,9 @@ def _signature(
     read_chunk_size: int | None = None,
     *,
     io_loop: Any = None,
+    proxy_protocol: bool = False,
+    trusted_proxies: Iterable[str] | None = None,
+    proxy_protocol_timeout: float = 5.0,
 ) -> None: ...
 
 

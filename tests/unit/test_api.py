@@ -32,7 +32,8 @@ ACCEPTED = {
     "tornado.process.Subprocess.initialize": "(io_loop=None)",
     "tornado.tcpclient.TCPClient.__init__": "(self, resolver=None, io_loop=None)",
     "tornado.tcpserver.TCPServer.__init__": (
-        "(self, ssl_options=None, max_buffer_size=None, read_chunk_size=None, *, io_loop=None)"
+        "(self, ssl_options=None, max_buffer_size=None, read_chunk_size=None, *, io_loop=None, "
+        "proxy_protocol=False, trusted_proxies=None, proxy_protocol_timeout=5.0)"
     ),
     "tornado.web.Application.__init__": (
         "(self, handlers=None, default_host=None, transforms=None, wsgi=False, **settings)"

@@ -97,7 +97,8 @@ class TestArguments:
             [(p.name, p.default) for p in inspect.signature(cls).parameters.values()]
             for cls in (TCPServer, tornado.tcpserver.TCPServer)
         )
-        assert ours == [*stock, ("io_loop", None)]
+        added = [("proxy_protocol", False), ("trusted_proxies", None), ("proxy_protocol_timeout", 5.0)]
+        assert ours == [*stock, ("io_loop", None), *added]
 
     def test_subclass_whose_init_does_not_call_ours(self):
         class Bare(TCPServer):

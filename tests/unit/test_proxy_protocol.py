@@ -1,0 +1,487 @@
+"""The PROXY protocol before a TCPServer: by hand, byte for byte, and from HAProxy where it is installed."""
+
+import asyncio
+import ipaddress
+import os
+import shutil
+import signal
+import socket
+import ssl
+import struct
+import subprocess
+import sys
+import time
+
+import pytest
+import tornado.test
+
+from tornado_c import iostream
+from tornado_c._proxy_protocol import MAX_V2_HEAD, MalformedHead, TrustedProxies, parse_head
+from tornado_c.netutil import bind_sockets, bind_unix_socket
+from tornado_c.tcpserver import TCPServer
+
+HAPROXY = shutil.which("haproxy") or shutil.which("haproxy", path="/usr/sbin:/usr/local/sbin")
+TLS_FOLDER = os.path.dirname(tornado.test.__file__)
+PATIENCE = 30
+
+SIGNATURE = b"\r\n\r\n\x00\r\nQUIT\n"
+FIELD = b"\x04\x00\x05extra"  # an additional field, of a type that says nothing
+
+
+def v2(command, family, block, size=None):
+    return SIGNATURE + struct.pack(">BBH", command, family, len(block) if size is None else size) + block
+
+
+def block4(source="192.0.2.7", target="192.0.2.8", ports=(1234, 443)):
+    packed = [ipaddress.ip_address(text).packed for text in (source, target)]
+    return b"".join(packed) + struct.pack(">HH", *ports)
+
+
+def block_unix(source, target=b""):
+    return source.ljust(108, b"\0") + target.ljust(108, b"\0")
+
+
+V6 = ("2001:db8::7", "2001:db8::8")
+LONG = b"PROXY UNKNOWN " + b"f" * 91 + b"\r\n"
+assert len(LONG) == 107
+
+#: Heads and the addresses that they give; None: the peer's own.
+GOOD = {
+    "v1 tcp4": (b"PROXY TCP4 192.0.2.7 192.0.2.8 1234 443\r\n", ("192.0.2.7", 1234)),
+    "v1 tcp6": (b"PROXY TCP6 2001:DB8::7 ::1 65535 0\r\n", ("2001:db8::7", 65535, 0, 0)),
+    "v1 unknown": (b"PROXY UNKNOWN\r\n", None),
+    "v1 unknown, more": (b"PROXY UNKNOWN ffff:: ffff:: 65535 65535\r\n", None),
+    "v1 longest": (LONG, None),
+    "v2 tcp4": (v2(0x21, 0x11, block4()), ("192.0.2.7", 1234)),
+    "v2 udp4": (v2(0x21, 0x12, block4()), ("192.0.2.7", 1234)),
+    "v2 tcp4, fields": (v2(0x21, 0x11, block4() + FIELD), ("192.0.2.7", 1234)),
+    "v2 tcp6": (v2(0x21, 0x21, block4(*V6)), ("2001:db8::7", 1234, 0, 0)),
+    "v2 unix": (v2(0x21, 0x31, block_unix(b"/run/client")), "/run/client"),
+    "v2 unix, no name": (v2(0x21, 0x31, block_unix(b"")), ""),
+    "v2 unix, abstract": (v2(0x21, 0x31, block_unix(b"\0client")), b"\0client"),
+    "v2 unspecified": (v2(0x21, 0x00, b""), None),
+    "v2 unspecified, fields": (v2(0x21, 0x00, FIELD), None),
+    "v2 local": (v2(0x20, 0x00, b""), None),
+    "v2 local with an address": (v2(0x20, 0x11, block4()), None),
+    "v2 longest": (v2(0x21, 0x11, block4().ljust(MAX_V2_HEAD - 16, b"\0")), ("192.0.2.7", 1234)),
+}
+
+#: What is refused, and the reason in the log.
+BAD = {
+    "http": (b"GET / HTTP/1.1\r\n\r\n", "no PROXY protocol"),
+    "tls": (b"\x16\x03\x01\x02\x00", "no PROXY protocol"),
+    "lower case": (b"proxy TCP4 192.0.2.7 192.0.2.8 1234 443\r\n", "no PROXY protocol"),
+    "v1 bare LF": (b"PROXY TCP4 192.0.2.7 192.0.2.8 1234 443\n", "the line does not end with CRLF"),
+    "v1 too long": (LONG[:-2] + b"f\r\n", "the line is too long"),
+    "v1 endless": (b"PROXY UNKNOWN " + b"f" * 1000, "the line is too long"),
+    "v1 nothing": (b"PROXY \r\n", "malformed line"),
+    "v1 family": (b"PROXY TCP5 192.0.2.7 192.0.2.8 1234 443\r\n", "malformed line"),
+    "v1 two spaces": (b"PROXY TCP4  192.0.2.7 192.0.2.8 1234 443\r\n", "malformed line"),
+    "v1 trailing space": (b"PROXY TCP4 192.0.2.7 192.0.2.8 1234 443 \r\n", "malformed line"),
+    "v1 no port": (b"PROXY TCP4 192.0.2.7 192.0.2.8 1234\r\n", "malformed line"),
+    "v1 leading zero": (b"PROXY TCP4 192.0.2.7 192.0.2.8 01234 443\r\n", "malformed line"),
+    "v1 sign": (b"PROXY TCP4 192.0.2.7 192.0.2.8 +1234 443\r\n", "malformed line"),
+    "v1 CR inside": (b"PROXY TCP4 192.0.2.7 192.0.2.8\r 1234 443\r\n", "malformed line"),
+    "v1 port": (b"PROXY TCP4 192.0.2.7 192.0.2.8 65536 443\r\n", "malformed address"),
+    "v1 target's port": (b"PROXY TCP4 192.0.2.7 192.0.2.8 1234 99999\r\n", "malformed address"),
+    "v1 address": (b"PROXY TCP4 192.0.2.256 192.0.2.8 1234 443\r\n", "malformed address"),
+    "v1 other family": (b"PROXY TCP4 ::1 ::1 1234 443\r\n", "malformed address"),
+    "v1 target": (b"PROXY TCP4 192.0.2.7 localhost 1234 443\r\n", "malformed address"),
+    "v1 zone": (b"PROXY TCP6 fe80::1%eth0 ::1 1234 443\r\n", "malformed address"),
+    "v1 digits": ("PROXY TCP4 192.0.2.7 192.0.2.8 123\u0664 443\r\n".encode(), "malformed line"),
+    "v2 signature": (SIGNATURE[:-1] + b"X" + b"\x21\x11\x00\x00", "no PROXY protocol"),
+    "v2 version": (v2(0x11, 0x11, block4()), "unknown version or command"),
+    "v2 command": (v2(0x22, 0x11, block4()), "unknown version or command"),
+    "v2 family": (v2(0x21, 0x41, block4()), "unknown family"),
+    "v2 transport": (v2(0x21, 0x13, block4()), "unknown family"),
+    "v2 short": (v2(0x21, 0x11, block4()[:-1]), "the address is cut off"),
+    "v2 short v6": (v2(0x21, 0x21, block4()), "the address is cut off"),
+    "v2 short unix": (v2(0x21, 0x31, b"/run/client\0"), "the address is cut off"),
+    "v2 too long": (v2(0x21, 0x11, b"", MAX_V2_HEAD - 15), "the head is too long"),
+    "v2 declared": (v2(0x21, 0x11, b"", 65535), "the head is too long"),
+}
+
+
+def named(cases):
+    return pytest.mark.parametrize(("head", "expected"), cases.values(), ids=cases.keys())
+
+
+# --------------------------------------------------------------------------- the parser
+
+
+@named(GOOD)
+def test_every_prefix(head, expected):
+    """A head is known when it is whole, and not before; what follows it changes nothing."""
+    for end in range(1, len(head)):
+        assert parse_head(head[:end]) is None
+    for tail in (b"", b"x", b"\r\n", head):
+        assert parse_head(head + tail) == (len(head), expected)
+
+
+@named(BAD)
+def test_malformed(head, expected):
+    with pytest.raises(MalformedHead, match=expected):
+        parse_head(head)
+
+
+# --------------------------------------------------------------------------- over sockets
+
+
+@pytest.fixture
+def run():
+    def run(main):
+        async def limited():
+            async with asyncio.timeout(PATIENCE):
+                return await main()
+
+        return asyncio.run(limited())
+
+    return run
+
+
+class AddressServer(TCPServer):
+    """Answers a line with the address that it was given for the client."""
+
+    async def handle_stream(self, stream, address):
+        try:
+            line = await stream.read_until(b"\n")
+            await stream.write(repr(address).encode() + b" " + line)
+            stream.close()
+        except iostream.StreamClosedError:
+            pass
+
+
+def serving(server, *sockets):
+    sockets = sockets or bind_sockets(0, "127.0.0.1")
+    server.add_sockets(sockets)
+    return sockets[0].getsockname()
+
+
+def proxied(**kwargs):
+    return AddressServer(proxy_protocol=True, **{"trusted_proxies": ["127.0.0.1"], **kwargs})
+
+
+async def answer(address, *pieces):
+    """Send the pieces, each in a packet of its own, and return the peer's port and all that comes back."""
+    loop = asyncio.get_running_loop()
+    family = socket.AF_UNIX if isinstance(address, str) else socket.AF_INET
+    with socket.socket(family) as sock:
+        sock.setblocking(False)
+        if family == socket.AF_INET:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        await loop.sock_connect(sock, address)
+        port = sock.getsockname()[1:2]
+        answered = []
+        try:
+            for piece in pieces:
+                await loop.sock_sendall(sock, piece)
+                await asyncio.sleep(0)
+            while data := await loop.sock_recv(sock, 65536):
+                answered.append(data)
+        except (ConnectionResetError, BrokenPipeError):
+            answered.append(b"<reset>")
+        return port, b"".join(answered)
+
+
+def shown(address, port):
+    return repr(("127.0.0.1", *port) if address is None else address).encode()
+
+
+@pytest.mark.guest
+@named(GOOD)
+def test_address_of_the_client(run, head, expected):
+    async def main():
+        server = proxied()
+        address = serving(server)
+        for pieces in ([head + b"hello\n"], [head, b"hello\n"]):
+            port, got = await answer(address, *pieces)
+            assert got == shown(expected, port) + b" hello\n"
+        server.stop()
+
+    run(main)
+
+
+@pytest.mark.guest
+@pytest.mark.parametrize("name", ["v1 tcp4", "v2 tcp4, fields"])
+def test_split_anywhere(run, name):
+    head, expected = GOOD[name]
+    data = head + b"hello\n"
+
+    async def main():
+        server = proxied()
+        address = serving(server)
+        everywhere = [[data[:i], data[i:]] for i in range(1, len(data))]
+        for pieces in [*everywhere, [data[i : i + 1] for i in range(len(data))]]:
+            port, got = await answer(address, *pieces)
+            assert got == shown(expected, port) + b" hello\n", pieces
+        server.stop()
+
+    run(main)
+
+
+@pytest.mark.guest
+@named(BAD)
+def test_malformed_is_closed(run, caplog, head, expected):
+    async def main():
+        server = proxied()
+        port, got = await answer(serving(server), head)
+        assert got in (b"", b"<reset>")
+        server.stop()
+        return port
+
+    (port,) = run(main)
+    (record,) = caplog.records
+    assert (record.name, record.levelname) == ("tornado.general", "WARNING")
+    assert record.getMessage() == f"PROXY protocol: connection from 127.0.0.1:{port} closed: {expected}"
+
+
+@pytest.mark.guest
+@pytest.mark.parametrize("head", [b"", b"PROXY TCP4 ", SIGNATURE], ids=["nothing", "v1", "v2"])
+def test_end_inside_the_head(run, caplog, head):
+    """A connection that says nothing at all, as in a check of the port, is no event."""
+
+    async def main():
+        server = proxied()
+        address = serving(server)
+        reader, writer = await asyncio.open_connection(*address)
+        writer.write(head)
+        writer.write_eof()
+        assert await reader.read() == b""
+        writer.close()
+        server.stop()
+
+    run(main)
+    texts = [record.getMessage().rpartition(": ")[2] for record in caplog.records]
+    assert texts == (["the connection ended inside the head"] if head else [])
+
+
+@pytest.mark.guest
+@pytest.mark.parametrize("head", [b"", b"PROXY TCP4 "], ids=["nothing", "something"])
+def test_late_head(run, caplog, head):
+    async def main():
+        server = proxied(proxy_protocol_timeout=0.01)
+        reader, writer = await asyncio.open_connection(*serving(server))
+        writer.write(head)
+        assert await reader.read() == b""
+        writer.close()
+        server.stop()
+
+    run(main)
+    (record,) = caplog.records
+    assert record.getMessage().endswith(": the head did not come in time")
+
+
+@pytest.mark.guest
+def test_time_limit_ends_with_the_head(run):
+    async def main():
+        server = proxied(proxy_protocol_timeout=0.01)
+        reader, writer = await asyncio.open_connection(*serving(server))
+        writer.write(b"PROXY TCP4 192.0.2.7 192.0.2.8 1234 443\r\n")
+        await asyncio.sleep(0.1)
+        writer.write(b"hello\n")
+        assert await reader.read() == b"('192.0.2.7', 1234) hello\n"
+        writer.close()
+        server.stop()
+
+    run(main)
+
+
+@pytest.mark.guest
+@pytest.mark.parametrize("trusted", [["192.0.2.1"], ["unix", "10.0.0.0/8"]], ids=str)
+def test_untrusted_peer(run, caplog, trusted):
+    async def main():
+        server = proxied(trusted_proxies=trusted)
+        port, got = await answer(serving(server), GOOD["v1 tcp4"][0] + b"hello\n")
+        assert got in (b"", b"<reset>")
+        server.stop()
+        return port
+
+    (port,) = run(main)
+    (record,) = caplog.records
+    text = f"PROXY protocol: connection from 127.0.0.1:{port} closed: not a trusted proxy"
+    assert record.getMessage() == text
+
+
+@pytest.mark.guest
+@pytest.mark.parametrize("trusted", [["unix"], ["127.0.0.1"]], ids=str)
+def test_unix_peer(run, caplog, trusted, tmp_path):
+    async def main():
+        server = proxied(trusted_proxies=trusted)
+        address = serving(server, bind_unix_socket(str(tmp_path / "socket")))
+        _, got = await answer(address, GOOD["v2 tcp6"][0] + b"hello\n")
+        server.stop()
+        return got
+
+    if trusted == ["unix"]:
+        assert run(main) == b"('2001:db8::7', 1234, 0, 0) hello\n"
+        assert not caplog.records
+    else:
+        assert run(main) in (b"", b"<reset>")
+        assert "connection from '' closed: not a trusted proxy" in caplog.text
+
+
+class TestTrust:
+    @pytest.mark.parametrize(
+        ("entry", "peer", "expected"),
+        [
+            ("10.0.0.0/8", "10.1.2.3", True),
+            ("10.0.0.0/8", "11.1.2.3", False),
+            ("10.1.2.3", "10.1.2.3", True),
+            ("10.1.2.3", "::ffff:10.1.2.3", True),  # a listener that takes IPv4 on IPv6
+            ("2001:db8::/32", "2001:db8::1", True),
+            ("2001:db8::/32", "10.1.2.3", False),
+            ("fe80::/10", "fe80::1%eth0", True),
+            ("0.0.0.0/0", "10.1.2.3", True),
+            ("unix", "10.1.2.3", False),
+        ],
+    )
+    def test_networks(self, entry, peer, expected):
+        with socket.socket() as sock:
+            assert TrustedProxies([entry]).trust(sock, (peer, 1)) is expected
+
+    @pytest.mark.parametrize("entries", [None, [], "127.0.0.1", ["localhost"], ["10.0.0.1/8"]], ids=repr)
+    def test_mistakes(self, entries):
+        with pytest.raises(ValueError):
+            TCPServer(proxy_protocol=True, trusted_proxies=entries)
+
+    def test_off(self):
+        assert TCPServer(trusted_proxies=["10.0.0.0/8"]).proxy_protocol is False
+        assert TCPServer().proxy_protocol is False
+
+
+@pytest.mark.guest
+def test_many_at_once(run):
+    async def main():
+        server = proxied()
+        address = serving(server)
+        head = GOOD["v2 tcp4"][0]
+        got = await asyncio.gather(*[answer(address, head[:20], head[20:], b"%d\n" % i) for i in range(50)])
+        assert [data for _, data in got] == [b"('192.0.2.7', 1234) %d\n" % i for i in range(50)]
+        server.stop()
+
+    run(main)
+
+
+@pytest.mark.guest
+def test_stop_while_a_head_comes(run):
+    """What was accepted goes on."""
+
+    async def main():
+        server = proxied()
+        address = serving(server)
+        reader, writer = await asyncio.open_connection(*address)
+        writer.write(b"PROXY TCP4 192.0.2.7")
+        await answer(address, GOOD["v1 unknown"][0] + b"hello\n")  # so the first one was accepted
+        server.stop()
+        writer.write(b" 192.0.2.8 1234 443\r\nhello\n")
+        assert await reader.read() == b"('192.0.2.7', 1234) hello\n"
+        writer.close()
+
+    run(main)
+
+
+@pytest.mark.guest
+def test_handle_connection_is_given_the_clients_address(run):
+    async def main():
+        class Server(AddressServer):
+            def _handle_connection(self, connection, address):
+                seen.append((connection.getpeername()[0], address))
+                super()._handle_connection(connection, address)
+
+        seen = []
+        server = Server(proxy_protocol=True, trusted_proxies=["127.0.0.0/8"])
+        await answer(serving(server), GOOD["v1 tcp4"][0] + b"hello\n")
+        assert seen == [("127.0.0.1", ("192.0.2.7", 1234))]
+        server.stop()
+
+    run(main)
+
+
+@pytest.mark.skipif(not hasattr(iostream, "SSLIOStream"), reason="there is no SSLIOStream yet")
+@pytest.mark.guest
+def test_tls_after_the_head(run):
+    async def main():
+        certificate, key = (os.path.join(TLS_FOLDER, name) for name in ("test.crt", "test.key"))
+        server = proxied(ssl_options={"certfile": certificate, "keyfile": key})
+        address = serving(server)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        reader, writer = await asyncio.open_connection(*address)
+        writer.write(GOOD["v2 tcp4, fields"][0])
+        await writer.start_tls(context)
+        writer.write(b"hello\n")
+        assert await reader.read() == b"('192.0.2.7', 1234) hello\n"
+        writer.close()
+        server.stop()
+
+    run(main)
+
+
+# --------------------------------------------------------------------------- the real thing
+
+
+HAPROXY_CONFIG = """
+defaults
+    mode tcp
+    timeout connect 10s
+    timeout client 30s
+    timeout server 30s
+frontend front
+    bind 127.0.0.1:{front}
+    default_backend back
+backend back
+    server one {back} {option}
+"""
+
+
+@pytest.fixture
+def haproxy(tmp_path):
+    """Start HAProxy before an address; returns its port."""
+    started = []
+
+    def start(back, option):
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            front = free.getsockname()[1]
+        config = tmp_path / "haproxy.cfg"
+        config.write_text(HAPROXY_CONFIG.format(front=front, back=back, option=option))
+        process = subprocess.Popen([HAPROXY, "-db", "-f", str(config)], stderr=subprocess.PIPE)
+        started.append(process)
+        end = time.monotonic() + PATIENCE
+        while not _is_listening(front):
+            assert process.poll() is None, process.stderr.read().decode()
+            assert time.monotonic() < end
+            time.sleep(0.01)
+        return front
+
+    yield start
+    for process in started:
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=PATIENCE)
+
+
+def _is_listening(port):
+    """Whether somebody listens there, without connecting: the server behind is not up for that yet."""
+    entry = f":{port:04X} 00000000:0000 0A"
+    with open("/proc/net/tcp", encoding="ascii") as table:
+        return entry in table.read()
+
+
+@pytest.mark.skipif(HAPROXY is None, reason="haproxy is not installed")
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+@pytest.mark.parametrize("option", ["send-proxy", "send-proxy-v2", "send-proxy-v2-ssl-cn"])
+@pytest.mark.parametrize("kind", ["tcp", "unix"])
+def test_haproxy(run, haproxy, option, kind, tmp_path):
+    async def main():
+        server = proxied(trusted_proxies=["127.0.0.1", "unix"])
+        if kind == "tcp":
+            back = "%s:%d" % serving(server)
+        else:
+            back = serving(server, bind_unix_socket(str(tmp_path / "socket")))
+        front = haproxy(back, option)
+        for _ in range(3):
+            port, got = await answer(("127.0.0.1", front), b"hello\n")
+            assert got == shown(None, port) + b" hello\n"
+        server.stop()
+
+    run(main)
