@@ -475,7 +475,7 @@ def test_haproxy(run, haproxy, option, kind, tmp_path):
     async def main():
         server = proxied(trusted_proxies=["127.0.0.1", "unix"])
         if kind == "tcp":
-            back = "%s:%d" % serving(server)
+            back = ":".join(map(str, serving(server)))
         else:
             back = serving(server, bind_unix_socket(str(tmp_path / "socket")))
         front = haproxy(back, option)
