@@ -8,6 +8,7 @@ import inspect
 import os
 import socket
 import ssl
+import sys
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, overload
 
@@ -250,11 +251,25 @@ class TCPServer:
         loop = self.io_loop
         if loop is None:
             loop = IOLoop.current()
-        if not is_future(result):
-            if not inspect.isawaitable(result):
-                return
-            result = asyncio.ensure_future(result, loop=loop.asyncio_loop)
-        loop.add_future(result, lambda future: future.result())
+        future = _future_of(result, loop)
+        if future is not None:
+            loop.add_future(future, lambda future: future.result())
+
+
+def _future_of(result: Any, loop: Any) -> Any:
+    """Return the Future of what a handler returned, or None where it is nothing to wait for."""
+    if is_future(result):
+        return result
+    if inspect.isawaitable(result):
+        return asyncio.ensure_future(result, loop=loop.asyncio_loop)
+    gen = sys.modules.get("tornado.gen")
+    if gen is None:
+        return None
+    # Lists of futures, and the types that an application taught Tornado to yield.
+    try:
+        return gen.convert_yielded(result)
+    except gen.BadYieldError:
+        return None
 
 
 def _signature(

@@ -223,6 +223,33 @@ def test_future_result(run, caplog):
 
 
 @pytest.mark.guest
+def test_result_that_tornado_can_yield(run, caplog):
+    """Where tornado.gen is in use a list of Futures is one too, as `convert_yielded` has it."""
+    pytest.importorskip("tornado.gen")
+
+    async def main():
+        futures = [asyncio.get_running_loop().create_future() for _ in range(2)]
+
+        def handle_stream(stream, address):
+            stream.close()
+            return futures
+
+        server = TCPServer()
+        server.handle_stream = handle_stream
+        port = listening(server)
+        await talk(port, b"")
+        futures[0].set_result(None)
+        futures[1].set_exception(KeyError("told"))
+        while not caplog.records:
+            await asyncio.sleep(0)
+        server.stop()
+
+    run(main)
+    (record,) = caplog.records
+    assert "told" in str(record.exc_info[1])
+
+
+@pytest.mark.guest
 def test_exception_is_logged(run, caplog):
     async def main():
         def handle_stream(stream, address):
