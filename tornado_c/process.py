@@ -54,6 +54,11 @@ def fork_processes(num_processes: int | None, max_restarts: int | None = None) -
     The parent stays inside. A child that exits with a status other than 0, or is killed by a signal, is
     replaced by a new one of the same number. Once all have exited with status 0, the parent exits with 0 too.
 
+    Listening sockets that were made before are shared by the children. The parent keeps its copies open, so
+    that connections which arrive while a child is replaced wait for it. Where the program calls
+    ``bind_sockets(reuse_port=True)`` once for each child, every child has a socket and a queue of its own:
+    child *n* adds the sockets of call *n* to its server and closes the others.
+
     No event loop may be running; one that was only made before is the parent's and, with descriptors of its
     own, each child's.
 

@@ -410,6 +410,15 @@ class TestResolvers:
 
         asyncio.run(run())
 
+    @pytest.mark.parametrize("name", ["Resolver", *RESOLVERS])
+    def test_io_loop_argument(self, name):
+        """Tornado before 5.0: Resolver(io_loop=...)."""
+
+        async def run():
+            return await getattr(netutil, name)(io_loop=object()).resolve("127.0.0.1", 80)
+
+        assert asyncio.run(run()) == [(socket.AF_INET, ("127.0.0.1", 80))]
+
     def test_default_executor(self):
         pytest.importorskip("tornado_c.ioloop")
 

@@ -30,8 +30,12 @@ class Resolver(Configurable):
     """Turns host names into addresses without blocking the loop.
 
     ``Resolver()`` makes the configured implementation, :class:`DefaultLoopResolver` unless
-    ``Resolver.configure(...)`` chose another one.
+    ``Resolver.configure(...)`` chose another one. An ``io_loop`` argument, as before Tornado 5.0, is ignored:
+    names are resolved on the loop that asks.
     """
+
+    def __new__(cls, *args: Any, io_loop: Any = None, **kwargs: Any) -> Any:
+        return super().__new__(cls, *args, **kwargs)
 
     @classmethod
     def configurable_base(cls) -> type[Resolver]:
