@@ -1,8 +1,10 @@
 """The PROXY protocol before a TCPServer: by hand, byte for byte, and from HAProxy where it is installed."""
 
 import asyncio
+import contextlib
 import ipaddress
 import os
+import random
 import shutil
 import signal
 import socket
@@ -17,6 +19,7 @@ import tornado.test
 
 from tornado_c import iostream
 from tornado_c._proxy_protocol import MAX_V2_HEAD, MalformedHead, TrustedProxies, parse_head
+from tornado_c.httpserver import HTTPServer
 from tornado_c.netutil import bind_sockets, bind_unix_socket
 from tornado_c.tcpserver import TCPServer
 
@@ -116,6 +119,19 @@ def test_every_prefix(head, expected):
         assert parse_head(head[:end]) is None
     for tail in (b"", b"x", b"\r\n", head):
         assert parse_head(head + tail) == (len(head), expected)
+
+
+def test_anything():
+    """Whatever comes, there is an answer, or a refusal, or a request for more that has an end."""
+    rng = random.Random(5)
+    seeds = [head for head, _ in [*GOOD.values(), *BAD.values()]]
+    for _ in range(20000):
+        data = bytearray(rng.choice(seeds))
+        for _ in range(rng.randint(1, 4)):
+            data[rng.randrange(len(data))] = rng.randrange(256)
+        with contextlib.suppress(MalformedHead):
+            found = parse_head(bytes(data[:MAX_V2_HEAD]))
+            assert found is not None or len(data) < MAX_V2_HEAD
 
 
 @named(BAD)
@@ -418,6 +434,57 @@ def test_tls_after_the_head(run):
     run(main)
 
 
+# --------------------------------------------------------------------------- HTTP
+
+
+def answer_with_ip(request):
+    body = f"{request.remote_ip} {request.uri}".encode()
+    request.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+    request.finish()
+
+
+def get(path, connection="keep-alive", extra=""):
+    return f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: {connection}\r\n{extra}\r\n".encode()
+
+
+@pytest.mark.guest
+@pytest.mark.parametrize("name", ["v1 tcp4", "v1 tcp6", "v2 tcp4", "v2 local"])
+def test_http_remote_ip(run, name):
+    head, expected = GOOD[name]
+    ip = b"127.0.0.1" if expected is None else expected[0].encode()
+
+    async def main():
+        server = HTTPServer(answer_with_ip, proxy_protocol=True, trusted_proxies=["127.0.0.1"])
+        address = serving(server)
+        first, second = get("/1"), get("/2", "close")
+        for pieces in ([head + first + second], [head[:9], head[9:], first, second]):
+            _, got = await answer(address, *pieces)
+            bodies = [part.partition(b"\r\n\r\n")[2] for part in got.split(b"HTTP/1.1 200 OK")[1:]]
+            assert bodies == [ip + b" /1", ip + b" /2"]
+        _, got = await answer(address, get("/1", "close"))
+        assert got in (b"", b"<reset>")
+        server.stop()
+
+    run(main)
+
+
+@pytest.mark.guest
+def test_http_headers_of_the_proxy(run):
+    """With xheaders they count for more, for one request."""
+
+    async def main():
+        server = HTTPServer(
+            answer_with_ip, xheaders=True, proxy_protocol=True, trusted_proxies=["127.0.0.1"]
+        )
+        requests = get("/1", extra="X-Real-Ip: 192.0.2.99\r\n") + get("/2", "close")
+        _, got = await answer(serving(server), GOOD["v1 tcp4"][0], requests)
+        assert b"192.0.2.99 /1" in got
+        assert b"192.0.2.7 /2" in got
+        server.stop()
+
+    run(main)
+
+
 # --------------------------------------------------------------------------- the real thing
 
 
@@ -482,6 +549,28 @@ def test_haproxy(run, haproxy, option, kind, tmp_path):
         for _ in range(3):
             port, got = await answer(("127.0.0.1", front), b"hello\n")
             assert got == shown(None, port) + b" hello\n"
+        server.stop()
+
+    run(main)
+
+
+@pytest.mark.skipif(HAPROXY is None, reason="haproxy is not installed")
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+@pytest.mark.parametrize("option", ["send-proxy", "send-proxy-v2"])
+def test_haproxy_before_http(run, haproxy, option):
+    async def main():
+        server = HTTPServer(answer_with_ip, proxy_protocol=True, trusted_proxies=["127.0.0.1"])
+        front = haproxy(":".join(map(str, serving(server))), option + " source 127.0.0.1")
+        loop = asyncio.get_running_loop()
+        with socket.socket() as client:
+            client.bind(("127.0.0.5", 0))
+            client.setblocking(False)
+            await loop.sock_connect(client, ("127.0.0.1", front))
+            await loop.sock_sendall(client, get("/", "close"))
+            got = b""
+            while data := await loop.sock_recv(client, 65536):
+                got += data
+        assert got.endswith(b"127.0.0.5 /")
         server.stop()
 
     run(main)
