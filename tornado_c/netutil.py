@@ -196,7 +196,7 @@ def add_accept_handler(
     """Have ``callback(connection, address)`` called for each connection that arrives at *sock*.
 
     While the process or the system is out of descriptors or memory the listener rests, a second at a time;
-    one line in the general log tells of it, however long it lasts.
+    one line in the general log tells of it, however long it lasts, until all who wait were accepted.
 
     :param sock: a listening, non-blocking socket.
     :param io_loop: the IOLoop to accept on; default: the current one.
@@ -216,7 +216,7 @@ class _Acceptor:
         self.callback = callback
         self.io_loop = io_loop
         self.resume_timeout: Any = None
-        self.starved = False  # since the error that was logged, no connection was accepted
+        self.starved = False  # since the error that was logged, some wait
         self.state = "removed"
         self._listen()
 
@@ -250,7 +250,6 @@ class _Acceptor:
                     raise
                 self._pause(e)
                 return
-            self.starved = False
             self.callback(connection, address)
 
     def _pause(self, error: OSError) -> None:

@@ -336,7 +336,7 @@ class TestAcceptor:
         def full():
             return OSError(getattr(errno, name), "mock")
 
-        self.add(loop, accepted, 1, full(), full(), full(), 2, full())
+        listener, _ = self.add(loop, accepted, 1, full(), full(), 2, full())
         loop.wake()
         # The listener rests: a level-triggered loop would spin otherwise.
         assert loop.handlers == {}
@@ -346,12 +346,17 @@ class TestAcceptor:
             loop.pass_time()
             loop.wake()
             assert loop.handlers == {}
-        (record,) = caplog.records  # one line, however long it lasts
+        assert [connection for connection, _ in accepted] == [1, 2]
+        (record,) = caplog.records  # one line, as long as some wait
         assert (record.name, record.levelname) == ("tornado.general", "ERROR")
         loop.pass_time()
         loop.wake()
-        # 2 was accepted; the shortage after it is a new one.
-        assert [connection for connection, _ in accepted] == [1, 2]
+        # The queue is empty now; the next shortage is a new one.
+        assert list(loop.handlers) == [listener]
+        listener.script = [full(), full()]
+        loop.wake()
+        loop.pass_time()
+        loop.wake()
         assert len(caplog.records) == 2
 
     def test_remove_while_resting(self, loop, accepted):
