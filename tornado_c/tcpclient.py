@@ -89,6 +89,7 @@ class _Connector:
         if pair is None:
             # The other queue may go on; whichever ends last reports.
             if self.remaining == 0 and not self.future.done():
+                self.clear_timeouts()
                 self.future.set_exception(self.last_error or OSError("connection failed"))
                 self.close_streams()  # those of cancelled attempts are open still
             return
@@ -131,7 +132,7 @@ class _Connector:
         self.try_connect(addrs)
         if self.timeout is not None:
             # The other family need not wait for its turn.
-            self.io_loop.remove_timeout(self.timeout)
+            self.clear_timeout()
             self.on_timeout()
 
     def on_future_done(self, future: asyncio.Future[Any]) -> None:
@@ -150,6 +151,7 @@ class _Connector:
     def clear_timeout(self) -> None:
         if self.timeout is not None:
             self.io_loop.remove_timeout(self.timeout)
+            self.timeout = None
 
     def set_connect_timeout(self, connect_timeout: float | datetime.timedelta) -> None:
         self.connect_timeout = self.io_loop.add_timeout(connect_timeout, self.on_connect_timeout)
@@ -165,6 +167,7 @@ class _Connector:
         self.clear_timeout()
         if self.connect_timeout is not None:
             self.io_loop.remove_timeout(self.connect_timeout)
+            self.connect_timeout = None
 
     def close_streams(self) -> None:
         for stream in self.streams:
