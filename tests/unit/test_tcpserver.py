@@ -1,9 +1,11 @@
 """TCPServer over real sockets."""
 
 import asyncio
+import contextlib
 import contextvars
 import inspect
 import os
+import re
 import signal
 import socket
 import ssl
@@ -415,6 +417,67 @@ def test_tls(run, kind):
         server.stop()
 
     run(main)
+
+
+def leave(sock):
+    pass
+
+
+def send_text(sock):
+    sock.sendall(b"GET / HTTP/1.1\r\n\r\n")
+    with contextlib.suppress(ConnectionError):
+        sock.recv(100)
+
+
+def send_half_a_hello(sock):
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    with pytest.raises(ssl.SSLWantReadError):
+        ssl.create_default_context().wrap_bio(incoming, outgoing, server_hostname="x").do_handshake()
+    sock.sendall(outgoing.read()[:50])
+
+
+def distrust(sock):
+    with pytest.raises(ssl.SSLCertVerificationError):
+        ssl.create_default_context().wrap_socket(sock, server_hostname="localhost")
+
+
+@pytest.mark.skipif(not hasattr(iostream, "SSLIOStream"), reason="there is no SSLIOStream yet")
+@pytest.mark.parametrize(
+    "behave", [leave, send_text, send_half_a_hello, distrust], ids=lambda function: function.__name__
+)
+def test_tls_clients_that_fail(run, caplog, behave):
+    """Their handshakes end with the exceptions and the lines in the log that stock Tornado has for them."""
+
+    def client(port):
+        with socket.create_connection(("127.0.0.1", port), timeout=30) as sock:
+            behave(sock)
+
+    async def scenario(module):
+        class Server(module.TCPServer):
+            async def handle_stream(self, stream, address):
+                try:
+                    await stream.wait_for_handshake()
+                except Exception as e:
+                    ends.append(type(e).__name__)
+                else:
+                    ends.append("a handshake")
+                stream.close()
+                done.set()
+
+        done, ends = asyncio.Event(), []
+        caplog.clear()
+        server = Server(ssl_options=TLS)
+        port = listening(server)
+        await asyncio.get_running_loop().run_in_executor(None, client, port)
+        await done.wait()
+        server.stop()
+        # The peer may have left when its address is asked for.
+        unlike = re.compile(r"\(('127.0.0.1', \d+|not connected)\)|\d+")
+        return ends, [(r.name, r.levelname, unlike.sub("N", r.getMessage())) for r in caplog.records]
+
+    ours = run(lambda: scenario(sys.modules["tornado_c.tcpserver"]))
+    assert ours == run(lambda: scenario(tornado.tcpserver))
+    assert ours[0] != ["a handshake"]
 
 
 def test_tls_without_its_stream(run, monkeypatch):
