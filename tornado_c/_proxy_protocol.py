@@ -2,6 +2,7 @@
 
 `parse_head` is the parser. `HeadReader` takes the head off an accepted connection, on its loop; `TCPServer`
 makes one for each connection where it was told to. Nothing is read beyond the head: TLS may follow it.
+Additional fields of version 2 are skipped, a checksum among them.
 """
 
 from __future__ import annotations

@@ -59,7 +59,6 @@ class TCPServer:
     ssl_options: _SSLOptions | None = None
     max_buffer_size: int | None = None
     read_chunk_size: int | None = None
-    proxy_protocol: bool = False
     proxy_protocol_timeout: float = 5.0
     _trusted: TrustedProxies | None = None
     _given_loop: Any = None
@@ -104,7 +103,6 @@ class TCPServer:
         self.ssl_options = ssl_options
         self.max_buffer_size = max_buffer_size
         self.read_chunk_size = read_chunk_size
-        self.proxy_protocol = bool(proxy_protocol)
         self.proxy_protocol_timeout = proxy_protocol_timeout
         self._trusted = TrustedProxies(trusted_proxies) if proxy_protocol else None
         self._sockets: dict[int, socket.socket] = {}
@@ -121,6 +119,11 @@ class TCPServer:
     @io_loop.setter
     def io_loop(self, io_loop: Any) -> None:
         self._given_loop = io_loop
+
+    @property
+    def proxy_protocol(self) -> bool:
+        """Whether connections start with a head of the PROXY protocol, as the constructor was told."""
+        return self._trusted is not None
 
     def listen(
         self,
