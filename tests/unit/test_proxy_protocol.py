@@ -2,20 +2,18 @@
 
 import asyncio
 import contextlib
-import ipaddress
-import os
 import random
 import shutil
 import signal
 import socket
 import ssl
-import struct
 import subprocess
 import sys
 import time
 
 import pytest
-import tornado.test
+from live_tcp import PATIENCE, TLS, run
+from proxy_heads import BAD, GOOD, SIGNATURE, named
 
 from tornado_c import iostream
 from tornado_c._proxy_protocol import MAX_V2_HEAD, MalformedHead, TrustedProxies, parse_head
@@ -24,89 +22,6 @@ from tornado_c.netutil import bind_sockets, bind_unix_socket
 from tornado_c.tcpserver import TCPServer
 
 HAPROXY = shutil.which("haproxy") or shutil.which("haproxy", path="/usr/sbin:/usr/local/sbin")
-TLS_FOLDER = os.path.dirname(tornado.test.__file__)
-PATIENCE = 30
-
-SIGNATURE = b"\r\n\r\n\x00\r\nQUIT\n"
-FIELD = b"\x04\x00\x05extra"  # an additional field, of a type that says nothing
-
-
-def v2(command, family, block, size=None):
-    return SIGNATURE + struct.pack(">BBH", command, family, len(block) if size is None else size) + block
-
-
-def block4(source="192.0.2.7", target="192.0.2.8", ports=(1234, 443)):
-    packed = [ipaddress.ip_address(text).packed for text in (source, target)]
-    return b"".join(packed) + struct.pack(">HH", *ports)
-
-
-def block_unix(source, target=b""):
-    return source.ljust(108, b"\0") + target.ljust(108, b"\0")
-
-
-V6 = ("2001:db8::7", "2001:db8::8")
-LONG = b"PROXY UNKNOWN " + b"f" * 91 + b"\r\n"
-assert len(LONG) == 107
-
-#: Heads and the addresses that they give; None: the peer's own.
-GOOD = {
-    "v1 tcp4": (b"PROXY TCP4 192.0.2.7 192.0.2.8 1234 443\r\n", ("192.0.2.7", 1234)),
-    "v1 tcp6": (b"PROXY TCP6 2001:DB8::7 ::1 65535 0\r\n", ("2001:db8::7", 65535, 0, 0)),
-    "v1 unknown": (b"PROXY UNKNOWN\r\n", None),
-    "v1 unknown, more": (b"PROXY UNKNOWN ffff:: ffff:: 65535 65535\r\n", None),
-    "v1 longest": (LONG, None),
-    "v2 tcp4": (v2(0x21, 0x11, block4()), ("192.0.2.7", 1234)),
-    "v2 udp4": (v2(0x21, 0x12, block4()), ("192.0.2.7", 1234)),
-    "v2 tcp4, fields": (v2(0x21, 0x11, block4() + FIELD), ("192.0.2.7", 1234)),
-    "v2 tcp6": (v2(0x21, 0x21, block4(*V6)), ("2001:db8::7", 1234, 0, 0)),
-    "v2 unix": (v2(0x21, 0x31, block_unix(b"/run/client")), "/run/client"),
-    "v2 unix, no name": (v2(0x21, 0x31, block_unix(b"")), ""),
-    "v2 unix, abstract": (v2(0x21, 0x31, block_unix(b"\0client")), b"\0client"),
-    "v2 unspecified": (v2(0x21, 0x00, b""), None),
-    "v2 unspecified, fields": (v2(0x21, 0x00, FIELD), None),
-    "v2 local": (v2(0x20, 0x00, b""), None),
-    "v2 local with an address": (v2(0x20, 0x11, block4()), None),
-    "v2 longest": (v2(0x21, 0x11, block4().ljust(MAX_V2_HEAD - 16, b"\0")), ("192.0.2.7", 1234)),
-}
-
-#: What is refused, and the reason in the log.
-BAD = {
-    "http": (b"GET / HTTP/1.1\r\n\r\n", "no PROXY protocol"),
-    "tls": (b"\x16\x03\x01\x02\x00", "no PROXY protocol"),
-    "lower case": (b"proxy TCP4 192.0.2.7 192.0.2.8 1234 443\r\n", "no PROXY protocol"),
-    "v1 bare LF": (b"PROXY TCP4 192.0.2.7 192.0.2.8 1234 443\n", "the line does not end with CRLF"),
-    "v1 too long": (LONG[:-2] + b"f\r\n", "the line is too long"),
-    "v1 endless": (b"PROXY UNKNOWN " + b"f" * 1000, "the line is too long"),
-    "v1 nothing": (b"PROXY \r\n", "malformed line"),
-    "v1 family": (b"PROXY TCP5 192.0.2.7 192.0.2.8 1234 443\r\n", "malformed line"),
-    "v1 two spaces": (b"PROXY TCP4  192.0.2.7 192.0.2.8 1234 443\r\n", "malformed line"),
-    "v1 trailing space": (b"PROXY TCP4 192.0.2.7 192.0.2.8 1234 443 \r\n", "malformed line"),
-    "v1 no port": (b"PROXY TCP4 192.0.2.7 192.0.2.8 1234\r\n", "malformed line"),
-    "v1 leading zero": (b"PROXY TCP4 192.0.2.7 192.0.2.8 01234 443\r\n", "malformed line"),
-    "v1 sign": (b"PROXY TCP4 192.0.2.7 192.0.2.8 +1234 443\r\n", "malformed line"),
-    "v1 CR inside": (b"PROXY TCP4 192.0.2.7 192.0.2.8\r 1234 443\r\n", "malformed line"),
-    "v1 port": (b"PROXY TCP4 192.0.2.7 192.0.2.8 65536 443\r\n", "malformed address"),
-    "v1 target's port": (b"PROXY TCP4 192.0.2.7 192.0.2.8 1234 99999\r\n", "malformed address"),
-    "v1 address": (b"PROXY TCP4 192.0.2.256 192.0.2.8 1234 443\r\n", "malformed address"),
-    "v1 other family": (b"PROXY TCP4 ::1 ::1 1234 443\r\n", "malformed address"),
-    "v1 target": (b"PROXY TCP4 192.0.2.7 localhost 1234 443\r\n", "malformed address"),
-    "v1 zone": (b"PROXY TCP6 fe80::1%eth0 ::1 1234 443\r\n", "malformed address"),
-    "v1 digits": ("PROXY TCP4 192.0.2.7 192.0.2.8 123\u0664 443\r\n".encode(), "malformed line"),
-    "v2 signature": (SIGNATURE[:-1] + b"X" + b"\x21\x11\x00\x00", "no PROXY protocol"),
-    "v2 version": (v2(0x11, 0x11, block4()), "unknown version or command"),
-    "v2 command": (v2(0x22, 0x11, block4()), "unknown version or command"),
-    "v2 family": (v2(0x21, 0x41, block4()), "unknown family"),
-    "v2 transport": (v2(0x21, 0x13, block4()), "unknown family"),
-    "v2 short": (v2(0x21, 0x11, block4()[:-1]), "the address is cut off"),
-    "v2 short v6": (v2(0x21, 0x21, block4()), "the address is cut off"),
-    "v2 short unix": (v2(0x21, 0x31, b"/run/client\0"), "the address is cut off"),
-    "v2 too long": (v2(0x21, 0x11, b"", MAX_V2_HEAD - 15), "the head is too long"),
-    "v2 declared": (v2(0x21, 0x11, b"", 65535), "the head is too long"),
-}
-
-
-def named(cases):
-    return pytest.mark.parametrize(("head", "expected"), cases.values(), ids=cases.keys())
 
 
 # --------------------------------------------------------------------------- the parser
@@ -141,18 +56,6 @@ def test_malformed(head, expected):
 
 
 # --------------------------------------------------------------------------- over sockets
-
-
-@pytest.fixture
-def run():
-    def run(main):
-        async def limited():
-            async with asyncio.timeout(PATIENCE):
-                return await main()
-
-        return asyncio.run(limited())
-
-    return run
 
 
 class AddressServer(TCPServer):
@@ -205,7 +108,7 @@ def shown(address, port):
 
 @pytest.mark.guest
 @named(GOOD)
-def test_address_of_the_client(run, head, expected):
+def test_address_of_the_client(head, expected):
     async def main():
         server = proxied()
         address = serving(server)
@@ -219,7 +122,7 @@ def test_address_of_the_client(run, head, expected):
 
 @pytest.mark.guest
 @pytest.mark.parametrize("name", ["v1 tcp4", "v2 tcp4, fields"])
-def test_split_anywhere(run, name):
+def test_split_anywhere(name):
     head, expected = GOOD[name]
     data = head + b"hello\n"
 
@@ -237,7 +140,7 @@ def test_split_anywhere(run, name):
 
 @pytest.mark.guest
 @named(BAD)
-def test_malformed_is_closed(run, caplog, head, expected):
+def test_malformed_is_closed(caplog, head, expected):
     async def main():
         server = proxied()
         port, got = await answer(serving(server), head)
@@ -253,7 +156,7 @@ def test_malformed_is_closed(run, caplog, head, expected):
 
 @pytest.mark.guest
 @pytest.mark.parametrize("head", [b"", b"PROXY TCP4 ", SIGNATURE], ids=["nothing", "v1", "v2"])
-def test_end_inside_the_head(run, caplog, head):
+def test_end_inside_the_head(caplog, head):
     """A connection that says nothing at all, as in a check of the port, is no event."""
 
     async def main():
@@ -273,7 +176,7 @@ def test_end_inside_the_head(run, caplog, head):
 
 @pytest.mark.guest
 @pytest.mark.parametrize("head", [b"", b"PROXY TCP4 "], ids=["nothing", "something"])
-def test_late_head(run, caplog, head):
+def test_late_head(caplog, head):
     async def main():
         server = proxied(proxy_protocol_timeout=0.01)
         reader, writer = await asyncio.open_connection(*serving(server))
@@ -288,7 +191,7 @@ def test_late_head(run, caplog, head):
 
 
 @pytest.mark.guest
-def test_time_limit_ends_with_the_head(run):
+def test_time_limit_ends_with_the_head():
     async def main():
         server = proxied(proxy_protocol_timeout=0.01)
         reader, writer = await asyncio.open_connection(*serving(server))
@@ -304,7 +207,7 @@ def test_time_limit_ends_with_the_head(run):
 
 @pytest.mark.guest
 @pytest.mark.parametrize("trusted", [["192.0.2.1"], ["unix", "10.0.0.0/8"]], ids=str)
-def test_untrusted_peer(run, caplog, trusted):
+def test_untrusted_peer(caplog, trusted):
     async def main():
         server = proxied(trusted_proxies=trusted)
         port, got = await answer(serving(server), GOOD["v1 tcp4"][0] + b"hello\n")
@@ -320,7 +223,7 @@ def test_untrusted_peer(run, caplog, trusted):
 
 @pytest.mark.guest
 @pytest.mark.parametrize("trusted", [["unix"], ["127.0.0.1"]], ids=str)
-def test_unix_peer(run, caplog, trusted, tmp_path):
+def test_unix_peer(caplog, trusted, tmp_path):
     async def main():
         server = proxied(trusted_proxies=trusted)
         address = serving(server, bind_unix_socket(str(tmp_path / "socket")))
@@ -366,7 +269,7 @@ class TestTrust:
 
 
 @pytest.mark.guest
-def test_many_at_once(run):
+def test_many_at_once():
     async def main():
         server = proxied()
         address = serving(server)
@@ -379,7 +282,7 @@ def test_many_at_once(run):
 
 
 @pytest.mark.guest
-def test_stop_while_a_head_comes(run):
+def test_stop_while_a_head_comes():
     """What was accepted goes on."""
 
     async def main():
@@ -397,7 +300,7 @@ def test_stop_while_a_head_comes(run):
 
 
 @pytest.mark.guest
-def test_handle_connection_is_given_the_clients_address(run):
+def test_handle_connection_is_given_the_clients_address():
     async def main():
         class Server(AddressServer):
             def _handle_connection(self, connection, address):
@@ -415,10 +318,9 @@ def test_handle_connection_is_given_the_clients_address(run):
 
 @pytest.mark.skipif(not hasattr(iostream, "SSLIOStream"), reason="there is no SSLIOStream yet")
 @pytest.mark.guest
-def test_tls_after_the_head(run):
+def test_tls_after_the_head():
     async def main():
-        certificate, key = (os.path.join(TLS_FOLDER, name) for name in ("test.crt", "test.key"))
-        server = proxied(ssl_options={"certfile": certificate, "keyfile": key})
+        server = proxied(ssl_options=TLS)
         address = serving(server)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname = False
@@ -449,7 +351,7 @@ def get(path, connection="keep-alive", extra=""):
 
 @pytest.mark.guest
 @pytest.mark.parametrize("name", ["v1 tcp4", "v1 tcp6", "v2 tcp4", "v2 local"])
-def test_http_remote_ip(run, name):
+def test_http_remote_ip(name):
     head, expected = GOOD[name]
     ip = b"127.0.0.1" if expected is None else expected[0].encode()
 
@@ -469,13 +371,11 @@ def test_http_remote_ip(run, name):
 
 
 @pytest.mark.guest
-def test_http_headers_of_the_proxy(run):
+def test_http_headers_of_the_proxy():
     """With xheaders they count for more, for one request."""
 
     async def main():
-        server = HTTPServer(
-            answer_with_ip, xheaders=True, proxy_protocol=True, trusted_proxies=["127.0.0.1"]
-        )
+        server = HTTPServer(answer_with_ip, xheaders=True, proxy_protocol=True, trusted_proxies=["127.0.0.1"])
         requests = get("/1", extra="X-Real-Ip: 192.0.2.99\r\n") + get("/2", "close")
         _, got = await answer(serving(server), GOOD["v1 tcp4"][0], requests)
         assert b"192.0.2.99 /1" in got
@@ -538,7 +438,7 @@ def _is_listening(port):
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 @pytest.mark.parametrize("option", ["send-proxy", "send-proxy-v2", "send-proxy-v2-ssl-cn"])
 @pytest.mark.parametrize("kind", ["tcp", "unix"])
-def test_haproxy(run, haproxy, option, kind, tmp_path):
+def test_haproxy(haproxy, option, kind, tmp_path):
     async def main():
         server = proxied(trusted_proxies=["127.0.0.1", "unix"])
         if kind == "tcp":
@@ -557,7 +457,7 @@ def test_haproxy(run, haproxy, option, kind, tmp_path):
 @pytest.mark.skipif(HAPROXY is None, reason="haproxy is not installed")
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 @pytest.mark.parametrize("option", ["send-proxy", "send-proxy-v2"])
-def test_haproxy_before_http(run, haproxy, option):
+def test_haproxy_before_http(haproxy, option):
     async def main():
         server = HTTPServer(answer_with_ip, proxy_protocol=True, trusted_proxies=["127.0.0.1"])
         front = haproxy(":".join(map(str, serving(server))), option + " source 127.0.0.1")

@@ -11,11 +11,10 @@ import pytest
 import tornado.iostream
 import tornado.netutil
 import tornado.tcpclient
+from live_tcp import TLS_FOLDER, run
 
 from tornado_c import iostream, netutil, tcpclient
 from tornado_c.ioloop import IOLoop
-
-TLS_FOLDER = os.path.join(os.path.dirname(tornado.tcpclient.__file__), "test")
 
 
 class Ours:
@@ -29,20 +28,6 @@ class Stock:
 @pytest.fixture(params=[Ours, Stock], ids=["ours", "stock"])
 def flavour(request):
     return request.param
-
-
-@pytest.fixture
-def run():
-    """Run a coroutine function on a fresh loop, with a limit far beyond what it takes."""
-
-    def run(main):
-        async def limited():
-            async with asyncio.timeout(30):
-                return await main()
-
-        return asyncio.run(limited())
-
-    return run
 
 
 @pytest.fixture
@@ -89,7 +74,7 @@ def resolving(flavour, *addresses):
 
 @pytest.mark.guest
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
-def test_connects(run, flavour, listener, port, host):
+def test_connects(flavour, listener, port, host):
     async def main():
         client = flavour.tcpclient.TCPClient()
         stream = await client.connect(host, port, socket.AF_INET, max_buffer_size=1000)
@@ -106,7 +91,7 @@ def test_connects(run, flavour, listener, port, host):
 
 
 @pytest.mark.guest
-def test_refused(run, flavour, refusing):
+def test_refused(flavour, refusing):
     async def main():
         with pytest.raises(ConnectionRefusedError):
             try:
@@ -118,7 +103,7 @@ def test_refused(run, flavour, refusing):
 
 
 @pytest.mark.guest
-def test_first_address_that_answers(run, flavour, listener, port, refusing):
+def test_first_address_that_answers(flavour, listener, port, refusing):
     async def main():
         pairs = [(socket.AF_INET, ("127.0.0.1", refusing))] * 2 + [(socket.AF_INET, ("127.0.0.1", port))]
         client = flavour.tcpclient.TCPClient(resolving(flavour, *pairs))
@@ -130,7 +115,7 @@ def test_first_address_that_answers(run, flavour, listener, port, refusing):
 
 
 @pytest.mark.guest
-def test_a_family_that_fails_at_once(run, flavour, listener, port):
+def test_a_family_that_fails_at_once(flavour, listener, port):
     """An IPv4 source address cannot be bound on an IPv6 socket: the other family's address is taken."""
 
     async def main():
@@ -145,7 +130,7 @@ def test_a_family_that_fails_at_once(run, flavour, listener, port):
 
 @pytest.mark.guest
 @pytest.mark.parametrize("given", ["ip", "port", "both"])
-def test_source(run, flavour, listener, port, given):
+def test_source(flavour, listener, port, given):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         source_port = free.getsockname()[1]
@@ -166,7 +151,7 @@ def test_source(run, flavour, listener, port, given):
 
 
 @pytest.mark.guest
-def test_source_that_is_not_ours(run, flavour, port):
+def test_source_that_is_not_ours(flavour, port):
     async def main():
         with pytest.raises(OSError):
             await flavour.tcpclient.TCPClient().connect("127.0.0.1", port, source_ip="8.8.8.8")
@@ -175,7 +160,7 @@ def test_source_that_is_not_ours(run, flavour, port):
 
 
 @pytest.mark.guest
-def test_resolver(run, flavour, monkeypatch):
+def test_resolver(flavour, monkeypatch):
     async def main():
         given = resolving(flavour)
         flavour.tcpclient.TCPClient(given).close()
@@ -200,7 +185,7 @@ def test_resolver(run, flavour, monkeypatch):
 @pytest.mark.guest
 @pytest.mark.parametrize("timeout", [0.01, datetime.timedelta(milliseconds=10)], ids=["float", "timedelta"])
 @pytest.mark.parametrize("kind", [asyncio.Future, concurrent.futures.Future])
-def test_name_takes_too_long(run, flavour, timeout, kind):
+def test_name_takes_too_long(flavour, timeout, kind):
     async def main():
         client = flavour.tcpclient.TCPClient(resolving(flavour, kind()))
         with pytest.raises(TimeoutError) as caught:
@@ -211,7 +196,7 @@ def test_name_takes_too_long(run, flavour, timeout, kind):
 
 
 @pytest.mark.guest
-def test_late_failure_of_the_resolver_is_logged(run, flavour, caplog):
+def test_late_failure_of_the_resolver_is_logged(flavour, caplog):
     async def main():
         late = asyncio.get_running_loop().create_future()
         with pytest.raises(TimeoutError):
@@ -229,7 +214,7 @@ def test_late_failure_of_the_resolver_is_logged(run, flavour, caplog):
 
 
 @pytest.mark.guest
-def test_connection_takes_too_long(run, flavour):
+def test_connection_takes_too_long(flavour):
     """The text names all addresses that are being tried."""
 
     async def main():
@@ -251,7 +236,7 @@ def test_connection_takes_too_long(run, flavour):
 
 
 @pytest.mark.guest
-def test_timeout_of_another_type(run, flavour):
+def test_timeout_of_another_type(flavour):
     async def main():
         with pytest.raises(TypeError, match="^Unsupported timeout 'soon'$"):
             await flavour.tcpclient.TCPClient().connect("127.0.0.1", 80, timeout="soon")
@@ -260,7 +245,7 @@ def test_timeout_of_another_type(run, flavour):
 
 
 @pytest.mark.guest
-def test_cancelled_caller(run, flavour):
+def test_cancelled_caller(flavour):
     async def main():
         stream = flavour.iostream.IOStream(socket.socket())
         trying = asyncio.Event()
@@ -291,7 +276,7 @@ needs_tls = pytest.mark.skipif(not hasattr(iostream, "SSLIOStream"), reason="the
 @needs_tls
 @pytest.mark.guest
 @pytest.mark.parametrize("options", ["dictionary", "context", "verifying"])
-def test_tls(run, flavour, options):
+def test_tls(flavour, options):
     certificate = os.path.join(TLS_FOLDER, "test.crt")
 
     async def serve(reader, writer):
@@ -329,7 +314,7 @@ def test_tls(run, flavour, options):
 @needs_tls
 @pytest.mark.guest
 @pytest.mark.parametrize("cut", ["timeout", "cancel"])
-def test_silent_tls_server(run, flavour, listener, port, cut):
+def test_silent_tls_server(flavour, listener, port, cut):
     """The connection is closed when its handshake is given up."""
 
     async def main():
@@ -362,7 +347,7 @@ def test_silent_tls_server(run, flavour, listener, port, cut):
 
 
 @pytest.mark.guest
-def test_io_loop_argument(run, listener, port):
+def test_io_loop_argument(listener, port):
     """Tornado 3 and 4: TCPClient(resolver, io_loop)."""
 
     async def main():
@@ -377,7 +362,7 @@ def test_io_loop_argument(run, listener, port):
 
 
 @pytest.mark.guest
-def test_create_stream_is_overridable(run, listener, port):
+def test_create_stream_is_overridable(listener, port):
 
     async def main():
         class Client(tcpclient.TCPClient):

@@ -1,0 +1,136 @@
+"""TCPServer with TLS, over real sockets."""
+
+import asyncio
+import contextlib
+import re
+import socket
+import ssl
+import sys
+
+import pytest
+import tornado.tcpserver
+from live_tcp import TLS, LineServer, listening, run, talk
+
+from tornado_c import iostream
+from tornado_c.netutil import bind_sockets
+
+
+@pytest.mark.parametrize("kind", ["dictionary", "context"])
+def test_tls(kind):
+    if not hasattr(iostream, "SSLIOStream"):
+        pytest.skip("there is no SSLIOStream yet")
+
+    async def main():
+        options = TLS
+        if kind == "context":
+            options = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            options.load_cert_chain(TLS["certfile"], TLS["keyfile"])
+        server = LineServer(ssl_options=options)
+        port = listening(server)
+        client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        client.check_hostname = False
+        client.verify_mode = ssl.CERT_NONE
+        assert await talk(port, b"hello\n", ssl=client) == b"127.0.0.1 HELLO\n"
+        server.stop()
+
+    run(main)
+
+
+def leave(sock):
+    pass
+
+
+def send_text(sock):
+    sock.sendall(b"GET / HTTP/1.1\r\n\r\n")
+    with contextlib.suppress(ConnectionError):
+        sock.recv(100)
+
+
+def send_half_a_hello(sock):
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    with pytest.raises(ssl.SSLWantReadError):
+        ssl.create_default_context().wrap_bio(incoming, outgoing, server_hostname="x").do_handshake()
+    sock.sendall(outgoing.read()[:50])
+
+
+def distrust(sock):
+    with pytest.raises(ssl.SSLCertVerificationError):
+        ssl.create_default_context().wrap_socket(sock, server_hostname="localhost")
+
+
+@pytest.mark.skipif(not hasattr(iostream, "SSLIOStream"), reason="there is no SSLIOStream yet")
+@pytest.mark.parametrize(
+    "behave", [leave, send_text, send_half_a_hello, distrust], ids=lambda function: function.__name__
+)
+def test_tls_clients_that_fail(caplog, behave):
+    """Their handshakes end with the exceptions and the lines in the log that stock Tornado has for them."""
+
+    def client(port):
+        with socket.create_connection(("127.0.0.1", port), timeout=30) as sock:
+            behave(sock)
+
+    async def scenario(module):
+        class Server(module.TCPServer):
+            async def handle_stream(self, stream, address):
+                try:
+                    await stream.wait_for_handshake()
+                except Exception as e:
+                    ends.append(type(e).__name__)
+                else:
+                    ends.append("a handshake")
+                stream.close()
+                done.set()
+
+        done, ends = asyncio.Event(), []
+        caplog.clear()
+        server = Server(ssl_options=TLS)
+        port = listening(server)
+        await asyncio.get_running_loop().run_in_executor(None, client, port)
+        await done.wait()
+        server.stop()
+        # The peer may have left when its address is asked for.
+        unlike = re.compile(r"\(('127.0.0.1', \d+|not connected)\)|\d+")
+        return ends, [(r.name, r.levelname, unlike.sub("N", r.getMessage())) for r in caplog.records]
+
+    ours = run(lambda: scenario(sys.modules["tornado_c.tcpserver"]))
+    assert ours == run(lambda: scenario(tornado.tcpserver))
+    assert ours[0] != ["a handshake"]
+
+
+def test_tls_without_its_stream(monkeypatch):
+    monkeypatch.delattr(iostream, "SSLIOStream", raising=False)
+
+    async def main():
+        (sock,) = bind_sockets(0, "127.0.0.1")
+        with sock, pytest.raises(NotImplementedError, match="SSLIOStream"):
+            LineServer(ssl_options=TLS).add_socket(sock)
+
+    run(main)
+
+
+def test_tls_peer_that_is_gone_already(monkeypatch, caplog):
+    async def main():
+        server = LineServer(ssl_options=TLS)
+        module = sys.modules["tornado_c.tcpserver"]
+        quiet = [
+            ConnectionAbortedError(103, "mock"),
+            OSError(22, "mock"),
+            ssl.SSLError(ssl.SSL_ERROR_EOF, "mock"),
+        ]
+        for error in [*quiet, OSError(5, "mock"), ssl.SSLError(1, "mock")]:
+
+            def fail(*args, error=error, **kwargs):
+                raise error
+
+            monkeypatch.setattr(module, "ssl_wrap_socket", fail)
+            left, right = socket.socketpair()
+            with right:
+                if error in quiet:
+                    server._handle_connection(left, "address")
+                else:
+                    with pytest.raises(OSError, match="mock"):
+                        server._handle_connection(left, "address")
+                assert left.fileno() == -1
+
+    run(main)
+    assert not caplog.records
