@@ -58,7 +58,7 @@ conn_close_when_sent(HttpConnObject *self)
     if (self->phase == CONN_CLOSED) {
         return 0;
     }
-    if (self->stream->writes != NULL && self->stream->writes->size > 0) {
+    if (tc_stream_queued(self->stream) > 0) {
         self->closing = true;
         tc_stream_pause(self->stream);
         return 0;
@@ -344,7 +344,7 @@ tc_http_conn_answered(HttpConnObject *self)
         tc_http_conn_drop_request(self);
         return conn_close_when_sent(self);
     }
-    if (TC_UNLIKELY(self->stream->writes != NULL && self->stream->writes->size > 0)) {
+    if (TC_UNLIKELY(tc_stream_queued(self->stream) > 0)) {
         return 0; /* the next request is not read before this answer has gone: conn_drained comes here again
                    */
     }
