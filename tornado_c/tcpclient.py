@@ -245,7 +245,7 @@ class TCPClient:
         source_ip: str | None = None,
         source_port: int | None = None,
         timeout: float | datetime.timedelta | None = None,
-    ) -> Any:
+    ) -> IOStream:
         """Connect to *host* and return a stream.
 
         Where the name has IPv4 and IPv6 addresses both kinds are tried, the second after 0.3 seconds or as

@@ -12,10 +12,11 @@ import sys
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, overload
 
-from tornado_c import iostream, process
+from tornado_c import process
 from tornado_c._proxy_protocol import HeadReader, TrustedProxies, log_refusal
 from tornado_c._support import errno_from_exception, is_future
 from tornado_c.ioloop import IOLoop
+from tornado_c.iostream import IOStream, SSLIOStream
 from tornado_c.log import app_log
 from tornado_c.netutil import _DEFAULT_BACKLOG, add_accept_handler, bind_sockets, ssl_wrap_socket
 
@@ -177,8 +178,6 @@ class TCPServer:
 
     def add_sockets(self, sockets: Iterable[socket.socket]) -> None:
         """Accept connections on listening, non-blocking sockets, which :meth:`stop` will close."""
-        if self.ssl_options is not None:
-            _tls_stream_class()
         if self._given_loop is None:
             self._current_loop = IOLoop.current()
         for sock in sockets:
@@ -214,7 +213,7 @@ class TCPServer:
             self._handlers.pop(fd)()
             sock.close()
 
-    def handle_stream(self, stream: Any, address: Any) -> Awaitable[None] | None:
+    def handle_stream(self, stream: IOStream, address: Any) -> Awaitable[None] | None:
         """Serve a connection. Override it, or assign a function to the instance.
 
         What it raises is logged. With TLS the handshake may still be going on.
@@ -227,7 +226,7 @@ class TCPServer:
 
     def _handle_connection(self, connection: socket.socket, address: Any) -> None:
         """Make a stream of an accepted socket and pass it on."""
-        stream_class = iostream.IOStream
+        stream_class: type[IOStream] = IOStream
         if self.ssl_options is not None:
             try:
                 connection = ssl_wrap_socket(
@@ -238,7 +237,7 @@ class TCPServer:
                 if not _peer_left(e):
                     raise
                 return
-            stream_class = _tls_stream_class()
+            stream_class = SSLIOStream
         try:
             stream = stream_class(
                 connection, max_buffer_size=self.max_buffer_size, read_chunk_size=self.read_chunk_size
@@ -290,13 +289,6 @@ def _signature(
 
 # What introspection shows in place of (*args, **kwargs).
 TCPServer.__init__.__signature__ = inspect.signature(_signature)  # type: ignore[attr-defined]
-
-
-def _tls_stream_class() -> Any:
-    found = getattr(iostream, "SSLIOStream", None)
-    if found is None:
-        raise NotImplementedError("ssl_options needs tornado_c.iostream.SSLIOStream")
-    return found
 
 
 _CURRENT_ORDER = ("ssl_options", "max_buffer_size", "read_chunk_size")

@@ -316,7 +316,6 @@ def test_handle_connection_is_given_the_clients_address():
     run(main)
 
 
-@pytest.mark.skipif(not hasattr(iostream, "SSLIOStream"), reason="there is no SSLIOStream yet")
 @pytest.mark.guest
 def test_tls_after_the_head():
     async def main():

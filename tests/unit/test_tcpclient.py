@@ -270,10 +270,6 @@ def test_cancelled_caller(flavour):
 # --------------------------------------------------------------------------- TLS
 
 
-needs_tls = pytest.mark.skipif(not hasattr(iostream, "SSLIOStream"), reason="there is no SSLIOStream yet")
-
-
-@needs_tls
 @pytest.mark.guest
 @pytest.mark.parametrize("options", ["dictionary", "context", "verifying"])
 def test_tls(flavour, options):
@@ -311,7 +307,6 @@ def test_tls(flavour, options):
     run(main)
 
 
-@needs_tls
 @pytest.mark.guest
 @pytest.mark.parametrize("cut", ["timeout", "cancel"])
 def test_silent_tls_server(flavour, listener, port, cut):

@@ -11,15 +11,9 @@ import pytest
 import tornado.tcpserver
 from live_tcp import TLS, LineServer, listening, run, talk
 
-from tornado_c import iostream
-from tornado_c.netutil import bind_sockets
-
 
 @pytest.mark.parametrize("kind", ["dictionary", "context"])
 def test_tls(kind):
-    if not hasattr(iostream, "SSLIOStream"):
-        pytest.skip("there is no SSLIOStream yet")
-
     async def main():
         options = TLS
         if kind == "context":
@@ -58,7 +52,6 @@ def distrust(sock):
         ssl.create_default_context().wrap_socket(sock, server_hostname="localhost")
 
 
-@pytest.mark.skipif(not hasattr(iostream, "SSLIOStream"), reason="there is no SSLIOStream yet")
 @pytest.mark.parametrize(
     "behave", [leave, send_text, send_half_a_hello, distrust], ids=lambda function: function.__name__
 )
@@ -95,17 +88,6 @@ def test_tls_clients_that_fail(caplog, behave):
     ours = run(lambda: scenario(sys.modules["tornado_c.tcpserver"]))
     assert ours == run(lambda: scenario(tornado.tcpserver))
     assert ours[0] != ["a handshake"]
-
-
-def test_tls_without_its_stream(monkeypatch):
-    monkeypatch.delattr(iostream, "SSLIOStream", raising=False)
-
-    async def main():
-        (sock,) = bind_sockets(0, "127.0.0.1")
-        with sock, pytest.raises(NotImplementedError, match="SSLIOStream"):
-            LineServer(ssl_options=TLS).add_socket(sock)
-
-    run(main)
 
 
 def test_tls_peer_that_is_gone_already(monkeypatch, caplog):
