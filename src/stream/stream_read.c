@@ -3,6 +3,8 @@
  * consumers, hooks, Futures, close. */
 #include "stream/stream.h"
 
+#define READ_MOST 1048576 /* bytes of one event: other descriptors have their turn then */
+
 /* ---- the buffer of unread bytes ---- */
 
 static inline const char *
@@ -285,6 +287,14 @@ receive_into(StreamObject *self)
     return tc_read_into_done(read) && tc_read_finish(self, NULL, 0) == TC_RAISED ? -1 : n;
 }
 
+/* Whether the pending read is for a pattern. */
+static bool
+is_searching(const StreamObject *self)
+{
+    return tc_stream_is_reading(self) &&
+           (self->read->kind == TC_READ_UNTIL || self->read->kind == TC_READ_REGEX);
+}
+
 bool
 tc_stream_wants_more(const StreamObject *self)
 {
@@ -294,19 +304,30 @@ tc_stream_wants_more(const StreamObject *self)
     return self->consumer != NULL ? !self->paused : tc_stream_is_reading(self);
 }
 
-/* Reads once and delivers. Bytes received; 0: nothing now, or closed; -1: TC_RAISED. */
+/* Reads once and delivers. Bytes received; 0: nothing now, or closed; -1: TC_RAISED. *seen is how many
+ * buffered bytes were looked at last: in one burst a pattern is searched for again only when there are twice
+ * as many, so that the work stays linear. */
 static Py_ssize_t
-receive(StreamObject *self)
+receive(StreamObject *self, size_t *seen)
 {
     if (self->buf_len > 0) {
         Py_ssize_t n = receive_to_buffer(self);
-        return n > 0 && tc_stream_offer_buffered(self) == TC_RAISED ? -1 : n;
+        if (n > 0 && (!is_searching(self) || self->buf_len / 2 >= *seen)) {
+            *seen = self->buf_len;
+            n = tc_stream_offer_buffered(self) == TC_RAISED ? -1 : n;
+        }
+        return n;
     }
     if (self->consumer == NULL && tc_stream_is_reading(self) && self->read->kind == TC_READ_INTO) {
         return receive_into(self);
     }
+    bool searched = is_searching(self);
     Py_ssize_t n = receive_and_deliver(self);
-    return n > 0 && tc_stream_is_reading(self) && tc_stream_offer_buffered(self) == TC_RAISED ? -1 : n;
+    *seen = self->buf_len;
+    if (n > 0 && tc_stream_is_reading(self) && !searched) { /* the reader may be another by now */
+        n = tc_stream_offer_buffered(self) == TC_RAISED ? -1 : n;
+    }
+    return n;
 }
 
 /* Whether bytes may wait where the kernel does not tell of them: in OpenSSL, or in a hook. */
@@ -325,19 +346,24 @@ tc_stream_readable(StreamObject *self)
         self->nested = true;
         return TC_OK;
     }
-    for (int budget = 16; budget > 0 && !self->closed; budget--) {
-        Py_ssize_t n = receive(self);
+    size_t seen = 0;
+    bool more = true;
+    for (size_t budget = READ_MOST; budget > 0 && more && !self->closed;) {
+        Py_ssize_t n = receive(self, &seen);
         if (n < 0) {
             return TC_RAISED;
         }
         if (self->buf_len > (size_t)self->max_buffer_size && !self->closed) {
             return over_full(self);
         }
-        if (n == 0 || self->drained_socket || !tc_stream_wants_more(self)) {
-            return TC_OK;
-        }
+        more = n > 0 && !self->drained_socket && tc_stream_wants_more(self);
+        budget -= tc_min_size(budget, (size_t)n);
     }
-    if (reads_unseen(self) && tc_stream_wants_more(self)) {
+    if (!self->closed && is_searching(self) && self->buf_len > seen &&
+        tc_stream_offer_buffered(self) == TC_RAISED) {
+        return TC_RAISED;
+    }
+    if (more && reads_unseen(self) && tc_stream_wants_more(self)) {
         tc_stream_resume_later(self);
     }
     return TC_OK;
