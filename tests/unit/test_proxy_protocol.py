@@ -12,6 +12,7 @@ import sys
 import time
 
 import pytest
+from live_http import FOREIGN_ENVIRONMENT
 from live_tcp import PATIENCE, TLS, run
 from proxy_heads import BAD, GOOD, SIGNATURE, named
 
@@ -411,7 +412,8 @@ def haproxy(tmp_path):
             front = free.getsockname()[1]
         config = tmp_path / "haproxy.cfg"
         config.write_text(HAPROXY_CONFIG.format(front=front, back=back, option=option))
-        process = subprocess.Popen([HAPROXY, "-db", "-f", str(config)], stderr=subprocess.PIPE)
+        command = [HAPROXY, "-db", "-f", str(config)]
+        process = subprocess.Popen(command, stderr=subprocess.PIPE, env=FOREIGN_ENVIRONMENT)
         started.append(process)
         end = time.monotonic() + PATIENCE
         while not _is_listening(front):

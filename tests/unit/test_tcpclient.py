@@ -4,17 +4,22 @@ import asyncio
 import concurrent.futures
 import datetime
 import os
+import shutil
 import socket
 import ssl
+import subprocess
 
 import pytest
 import tornado.iostream
 import tornado.netutil
 import tornado.tcpclient
+from live_http import FOREIGN_ENVIRONMENT
 from live_tcp import TLS_FOLDER, run
 
 from tornado_c import iostream, netutil, tcpclient
 from tornado_c.ioloop import IOLoop
+
+OPENSSL = shutil.which("openssl")
 
 
 class Ours:
@@ -40,6 +45,12 @@ def listener():
 @pytest.fixture
 def port(listener):
     return listener.getsockname()[1]
+
+
+@pytest.fixture
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        return sock.getsockname()[1]
 
 
 @pytest.fixture
@@ -336,6 +347,43 @@ def test_silent_tls_server(flavour, listener, port, cut):
                 pass
 
     run(main)
+
+
+@pytest.mark.skipif(OPENSSL is None, reason="openssl is not installed")
+@pytest.mark.guest
+@pytest.mark.parametrize("version", ["-tls1_2", "-tls1_3"])
+def test_openssl_s_server(flavour, free_port, version):
+    """The certificate is for a name, which the resolver sends to this machine."""
+    certificate, key = (os.path.join(TLS_FOLDER, name) for name in ("test.crt", "test.key"))
+    files = ("-cert", certificate, "-key", key)
+    command = [OPENSSL, "s_server", "-accept", f"127.0.0.1:{free_port}", "-quiet", "-rev", version, *files]
+    options = ssl.create_default_context(cafile=certificate)
+
+    async def main():
+        default = flavour.netutil.Resolver()
+        resolver = flavour.netutil.OverrideResolver(default, {"foo.example.com": "127.0.0.1"})
+        client = flavour.tcpclient.TCPClient(resolver)
+        while True:
+            try:
+                stream = await client.connect("foo.example.com", free_port, ssl_options=options)
+                break
+            except OSError as e:  # it does not listen yet
+                assert isinstance(e, (ConnectionRefusedError, flavour.iostream.StreamClosedError)), e
+                await asyncio.sleep(0.01)
+        assert stream.socket.version() == {"-tls1_2": "TLSv1.2", "-tls1_3": "TLSv1.3"}[version]
+        for word in (b"hello", b"x" * 10000 + b"y"):
+            await stream.write(word + b"\n")
+            assert await stream.read_until(b"\n") == word[::-1] + b"\n"
+        stream.close()
+        with pytest.raises(ssl.SSLCertVerificationError):
+            await client.connect("127.0.0.1", free_port, ssl_options=options)
+
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=FOREIGN_ENVIRONMENT)
+    try:
+        run(main)
+    finally:
+        process.kill()
+        process.wait()
 
 
 # --------------------------------------------------------------------------- the older interface

@@ -3,13 +3,20 @@
 import asyncio
 import contextlib
 import re
+import shutil
 import socket
 import ssl
+import subprocess
 import sys
 
 import pytest
 import tornado.tcpserver
+from live_http import FOREIGN_ENVIRONMENT
 from live_tcp import TLS, LineServer, listening, run, talk
+
+from tornado_c.tcpserver import TCPServer
+
+OPENSSL = shutil.which("openssl")
 
 
 @pytest.mark.parametrize("kind", ["dictionary", "context"])
@@ -116,3 +123,64 @@ def test_tls_peer_that_is_gone_already(monkeypatch, caplog):
 
     run(main)
     assert not caplog.records
+
+
+# --------------------------------------------------------------------------- OpenSSL's own client
+
+
+class TellingServer(TCPServer):
+    """Answers a line with what it knows of the connection, and the line in capitals."""
+
+    async def handle_stream(self, stream, address):
+        await stream.wait_for_handshake()
+        sock = stream.socket
+        subject = dict(pair for pairs in (sock.getpeercert() or {}).get("subject", ()) for pair in pairs)
+        told = f"{sock.version()} {sock.selected_alpn_protocol()} {subject.get('commonName')} "
+        line = await stream.read_until(b"\n")
+        await stream.write(told.encode() + line.upper())
+        stream.close()
+
+
+async def s_client(port, data, *options):
+    process = await asyncio.create_subprocess_exec(
+        OPENSSL,
+        *("s_client", "-quiet", "-connect", f"127.0.0.1:{port}", *options),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env=FOREIGN_ENVIRONMENT,
+    )
+    return (await process.communicate(data))[0]
+
+
+@pytest.mark.skipif(OPENSSL is None, reason="openssl is not installed")
+def test_openssl_s_client():
+    async def main():
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(TLS["certfile"], TLS["keyfile"])
+        context.load_verify_locations(TLS["certfile"])
+        context.verify_mode = ssl.CERT_OPTIONAL
+        context.set_alpn_protocols(["line"])
+        context.sni_callback = lambda sock, name, context: names.append(name)
+        names = []
+        server = TellingServer(ssl_options=context)
+        port = listening(server)
+        certificate = ("-cert", TLS["certfile"], "-key", TLS["keyfile"])
+        answers = [
+            await s_client(port, b"hello\n", "-tls1_2"),
+            await s_client(port, b"hello\n", "-tls1_3", "-servername", "some.name"),
+            await s_client(port, b"hello\n", "-tls1_3", "-alpn", "other,line", *certificate),
+            await s_client(port, b"hello\n", "-tls1_2", *certificate),
+        ]
+        assert answers == [
+            b"TLSv1.2 None None HELLO\n",
+            b"TLSv1.3 None None HELLO\n",
+            b"TLSv1.3 line foo.example.com HELLO\n",
+            b"TLSv1.2 None foo.example.com HELLO\n",
+        ]
+        assert names.count("some.name") == 1
+        long = b"x" * 1_000_000 + b"\n"
+        assert await s_client(port, long, "-tls1_3") == b"TLSv1.3 None None " + long.upper()
+        server.stop()
+
+    run(main)
