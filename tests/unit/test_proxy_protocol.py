@@ -458,10 +458,14 @@ def test_haproxy(haproxy, option, kind, tmp_path):
 @pytest.mark.skipif(HAPROXY is None, reason="haproxy is not installed")
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 @pytest.mark.parametrize("option", ["send-proxy", "send-proxy-v2"])
-def test_haproxy_before_http(haproxy, option):
+@pytest.mark.parametrize("kind", ["tcp", "unix"])
+def test_haproxy_before_http(haproxy, option, kind, tmp_path):
     async def main():
-        server = HTTPServer(answer_with_ip, proxy_protocol=True, trusted_proxies=["127.0.0.1"])
-        front = haproxy(":".join(map(str, serving(server))), option + " source 127.0.0.1")
+        server = HTTPServer(answer_with_ip, proxy_protocol=True, trusted_proxies=["127.0.0.1", "unix"])
+        if kind == "tcp":
+            front = haproxy(":".join(map(str, serving(server))), option + " source 127.0.0.1")
+        else:
+            front = haproxy(serving(server, bind_unix_socket(str(tmp_path / "socket"))), option)
         loop = asyncio.get_running_loop()
         with socket.socket() as client:
             client.bind(("127.0.0.5", 0))
