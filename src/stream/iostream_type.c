@@ -294,6 +294,10 @@ stream_reading(StreamObject *self, PyObject *unused)
 static PyObject *
 stream_writing(StreamObject *self, PyObject *unused)
 {
+    /* What is only corked does not wait for the descriptor. */
+    if (tc_stream_flush(self) == TC_RAISED) {
+        return NULL;
+    }
     return PyBool_FromLong(!self->closed && tc_stream_unsent(self) > 0);
 }
 

@@ -110,7 +110,8 @@ struct StreamObject {
     size_t buf_off, buf_len, buf_cap;
     tc_read *read;     /* NULL until Python first reads */
     tc_writes *writes; /* NULL until something had to wait */
-    tc_cork *cork;     /* inside an event of ours */
+    tc_cork *cork;     /* inside an event of ours, and from a turn's second write to its end */
+    double write_turn; /* core->now of the turn in which was last written at once */
     tc_tls *tls;       /* NULL: plain */
     PyObject *connect_future, *connect_callback, *connect_context;
     tc_task resume_task; /* offer what is buffered to the consumer again */
@@ -124,8 +125,9 @@ struct StreamObject {
     bool owns_fd;        /* the descriptor is ours to close, there is no socket object */
     bool nested;         /* an event came from a nested turn meanwhile: reading is masked till then */
     bool drained_socket; /* the last read emptied the descriptor: no use trying before an event */
-    bool hung_up; /* the kernel reports a hang-up, which it does unasked: no registration for nothing */
-    bool nodelay; /* TCP_NODELAY as we last set it */
+    bool hung_up;     /* the kernel reports a hang-up, which it does unasked: no registration for nothing */
+    bool nodelay;     /* TCP_NODELAY as we last set it */
+    bool turn_corked; /* `cork` lasts until the turn's end */
     bool plain_close, plain_error, plain_inline; /* close_fd, get_fd_error, _try_inline_read are ours */
     uint8_t read_way, write_way;                 /* enum tc_io_way */
     uint8_t asked;                               /* events that _add_io_state asked for */
@@ -296,6 +298,9 @@ int tc_stream_write(StreamObject *self, const char *data, size_t size, PyObject 
  * sends. */
 bool tc_stream_cork(StreamObject *self, tc_cork *cork);
 int tc_stream_uncork(StreamObject *self);
+
+/* Ends the joining of a turn's writes, if that is going on, and sends. */
+int tc_stream_end_turn_cork(StreamObject *self);
 
 /* Room for `size` more bytes of corked output, to be filled and then claimed; NULL with MemoryError. Only
  * while corked. */
