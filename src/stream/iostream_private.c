@@ -217,6 +217,7 @@ tc_iostream_set_socket(StreamObject *self, PyObject *socket)
         return NULL;
     }
     Py_XSETREF(self->socket, Py_NewRef(socket));
+    tc_stream_note_socket(self);
     Py_RETURN_NONE;
 }
 

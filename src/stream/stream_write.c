@@ -502,6 +502,15 @@ tc_stream_end_turn_cork(StreamObject *self)
     return st;
 }
 
+void
+tc_stream_drop_cork(StreamObject *self)
+{
+    if (self->turn_corked) {
+        self->cork->size = 0;
+        turn_cork_end(self);
+    }
+}
+
 /* The first write of a turn goes out at once; later ones join and leave when the turn ends. In a guest the
  * turns are the host's, which we do not see. */
 static bool
