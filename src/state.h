@@ -74,9 +74,11 @@
     X(_run_once)                                                                                             \
     X(_should_not_send_content)                                                                              \
     X(_start_tls)                                                                                            \
+    X(_task_factory)                                                                                         \
     X(_try_inline_read)                                                                                      \
     X(_unapply_xheaders)                                                                                     \
     X(_watch_result)                                                                                         \
+    X(_watched_by_host)                                                                                      \
     X(add)                                                                                                   \
     X(add_reader)                                                                                            \
     X(address)                                                                                               \
@@ -104,6 +106,7 @@
     X(context)                                                                                               \
     X(copy)                                                                                                  \
     X(count)                                                                                                 \
+    X(create_task)                                                                                           \
     X(data)                                                                                                  \
     X(data_received)                                                                                         \
     X(deadline)                                                                                              \
@@ -134,6 +137,7 @@
     X(get_handler_delegate)                                                                                  \
     X(groupdict)                                                                                             \
     X(groups)                                                                                                \
+    X(get_task_factory)                                                                                      \
     X(handle)                                                                                                \
     X(handler)                                                                                               \
     X(headers)                                                                                               \

@@ -101,9 +101,13 @@ tc_core_watch(LoopCore *core, tc_watcher *watcher, unsigned events)
     if (core_check_open(core) < 0) {
         return -1;
     }
+    /* First: a watcher that the host would not be told of must not look registered. */
+    if (TC_UNLIKELY(core->host != NULL) && tc_guest_watch(core) < 0) {
+        return -1;
+    }
     int st = tc_poller_set(&core->poller, watcher, events);
     if (TC_LIKELY(st == TC_OK)) {
-        return TC_LIKELY(core->host == NULL) ? 0 : tc_guest_watch(core);
+        return 0;
     }
     if (st == -EEXIST) {
         PyErr_Format(PyExc_ValueError, "fd %d added twice", watcher->fd);
