@@ -121,7 +121,8 @@ class HTTPServer(TCPServer, Configurable, httputil.HTTPServerConnectionDelegate)
     trusted_downstream. protocol: "http" or "https" where the stream does not say. chunk_size: bytes read at
     a time (64 KB). max_header_size: bytes (64 KB). idle_connection_timeout: seconds for an idle connection
     and for a head (3600). body_timeout: seconds for a body (no limit). max_body_size: bytes
-    (max_buffer_size). max_buffer_size: bytes (100 MB).
+    (max_buffer_size). max_buffer_size: bytes (100 MB). proxy_protocol, trusted_proxies and
+    proxy_protocol_timeout: see `TCPServer`; remote_ip is the client's then.
 
     The third positional argument may be an IOLoop, as in 2.x-4.x; so may io_loop=.
     """
@@ -191,6 +192,9 @@ class HTTPServer(TCPServer, Configurable, httputil.HTTPServerConnectionDelegate)
         ssl_options: Any = None,
         protocol: str | None = None,
         decompress_request: bool = False,
+        proxy_protocol: bool = False,
+        trusted_proxies: Iterable[str] | None = None,
+        proxy_protocol_timeout: float = 5.0,
         **limits: Any,
     ) -> None:
         if decompress_request:
@@ -203,7 +207,15 @@ class HTTPServer(TCPServer, Configurable, httputil.HTTPServerConnectionDelegate)
             )
         max_buffer_size, chunk_size = limits.get("max_buffer_size"), limits.get("chunk_size")
         self._config = _make_config(request_callback, no_keep_alive, xheaders, protocol, **limits)
-        TCPServer.__init__(self, max_buffer_size=max_buffer_size, read_chunk_size=chunk_size, io_loop=io_loop)
+        TCPServer.__init__(
+            self,
+            max_buffer_size=max_buffer_size,
+            read_chunk_size=chunk_size,
+            io_loop=io_loop,
+            proxy_protocol=proxy_protocol,
+            trusted_proxies=trusted_proxies,
+            proxy_protocol_timeout=proxy_protocol_timeout,
+        )
 
     @classmethod
     def configurable_base(cls) -> type[Configurable]:
@@ -273,7 +285,8 @@ class HTTPServer(TCPServer, Configurable, httputil.HTTPServerConnectionDelegate)
         """Whether nothing between accept and the callback is overridden, so that C may do all of it."""
         cls = type(self)
         return (
-            cls.handle_stream is HTTPServer.handle_stream
+            not self.proxy_protocol
+            and cls.handle_stream is HTTPServer.handle_stream
             and cls._handle_connection is TCPServer._handle_connection
             and not {"handle_stream", "_handle_connection"} & self.__dict__.keys()
         )
@@ -304,7 +317,8 @@ class _HTTPRequestContext:
         self.address = address
         sock = stream.socket
         self.address_family = sock.family if sock is not None else None
-        is_ip = self.address_family in (socket.AF_INET, socket.AF_INET6) and bool(address)
+        # Not the socket's family: behind a Unix socket a proxy may have named a client by its IP address.
+        is_ip = isinstance(address, tuple) and bool(address) and isinstance(address[0], str)
         self.remote_ip = address[0] if is_ip else "0.0.0.0"
         self.protocol = protocol or "http"
         self._orig_remote_ip = self.remote_ip

@@ -17,7 +17,7 @@ SNAPSHOT = Path(tornado.test.__file__).parent / "api.txt"
 
 #: Modules that replace one of Tornado's.
 MODULES = ("httpserver", "httputil", "ioloop", "iostream", "log", "netutil", "options", "process", "routing")
-MODULES += ("tcpserver", "web")
+MODULES += ("tcpclient", "tcpserver", "web")
 
 #: Where our signature is another on purpose: additions, nearly all of them from Tornado before 6.0.
 ACCEPTED = {
@@ -40,8 +40,10 @@ ACCEPTED = {
     "tornado.netutil.add_accept_handler": "(sock, callback, io_loop=None)",
     "tornado.process.Subprocess.__init__": "(self, *args, io_loop=None, **kwargs)",
     "tornado.process.Subprocess.initialize": "(io_loop=None)",
+    "tornado.tcpclient.TCPClient.__init__": "(self, resolver=None, io_loop=None)",
     "tornado.tcpserver.TCPServer.__init__": (
-        "(self, ssl_options=None, max_buffer_size=None, read_chunk_size=None, *, io_loop=None)"
+        "(self, ssl_options=None, max_buffer_size=None, read_chunk_size=None, *, io_loop=None, "
+        "proxy_protocol=False, trusted_proxies=None, proxy_protocol_timeout=5.0)"
     ),
     "tornado.web.Application.__init__": (
         "(self, handlers=None, default_host=None, transforms=None, wsgi=False, **settings)"
