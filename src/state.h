@@ -24,6 +24,7 @@
     X(http_config, tc_http_config_init_type)                                                                 \
     X(http_conn, tc_http_conn_init_type)                                                                     \
     X(http_listener, tc_http_listener_init_type)                                                             \
+    X(http_reader, tc_http_reader_init_type)                                                                 \
     X(application, tc_application_init_type)                                                                 \
     X(request_handler, tc_request_handler_init_type)                                                         \
     X(execution, tc_execution_init_type)
@@ -259,6 +260,7 @@
     X(HTTPServerRequest)                                                                                     \
     X(IOStream)                                                                                              \
     X(MissingArgumentError)                                                                                  \
+    X(RequestStartLine)                                                                                      \
     X(ResponseStartLine)                                                                                     \
     X(StreamBufferFullError)                                                                                 \
     X(StreamClosedError)                                                                                     \

@@ -30,6 +30,10 @@ tc_http_error_text(int error)
         return "Unsupported Transfer-Encoding";
     case TC_HTTP_ERR_LENGTH_AND_CHUNKED:
         return "Message with both Transfer-Encoding and Content-Length";
+    case TC_HTTP_ERR_STATUS_LINE:
+        return "Error parsing response start line";
+    case TC_HTTP_ERR_LINE_TOO_LONG:
+        return "HTTP request line too long";
     case TC_HTTP_ERR_HEAD_TOO_LONG:
         return "HTTP headers too long";
     case TC_HTTP_ERR_CHUNK_SIZE:

@@ -34,6 +34,8 @@ enum tc_http_error {
     TC_HTTP_ERR_HOST_MULTIPLE,      /* several Hosts, or a comma in it */
     TC_HTTP_ERR_LENGTHS_DIFFER,     /* Content-Length: 5, 6 */
     TC_HTTP_ERR_LENGTH_AND_CHUNKED, /* Content-Length beside Transfer-Encoding */
+    TC_HTTP_ERR_STATUS_LINE,        /* the first line of an answer is malformed */
+    TC_HTTP_ERR_LINE_TOO_LONG,      /* the limit of the head was reached within the request line */
 };
 
 /* What Tornado logs after "Malformed HTTP message from ...: ", without the offending value. Static storage.
@@ -74,10 +76,11 @@ enum tc_http_method {
 typedef struct {
     uint32_t size; /* bytes of the head, leading empty lines and the empty line at its end included */
     uint32_t flags;
-    uint8_t minor;     /* 0 or 1 */
+    uint16_t status;   /* of an answer */
+    uint8_t minor;     /* 0 or 1; 0 to 9 in an answer */
     uint8_t method_id; /* enum tc_http_method */
     tc_span method;
-    tc_span target;          /* the request target, query included */
+    tc_span target;          /* the request target, query included; of an answer the reason, perhaps empty */
     tc_span host;            /* the Host value, perhaps empty; off 0 where absent */
     tc_span headers;         /* from the first header line to the CRLF before the empty line, that included */
     uint64_t content_length; /* 0 unless TC_HTTP_HAS_LENGTH; fits an int64_t */
@@ -92,6 +95,12 @@ typedef struct {
  * is reported once the head is complete, so that the verdict does not depend on how the input was cut. */
 int tc_http_parse_head(tc_http_parser *parser, const char *data, size_t size, size_t limit,
                        tc_http_head *head);
+
+/* The same for the head of an answer, as a client reads it: any HTTP/1.x. Nothing is concluded from its
+ * headers (flags, content_length and host stay 0): which of them count depends on the status and on the
+ * request. */
+int tc_http_parse_answer_head(tc_http_parser *parser, const char *data, size_t size, size_t limit,
+                              tc_http_head *head);
 
 /* The next header of a block that tc_http_parse_head has accepted (so it cannot fail): fills name and value
  * and moves *pos behind the line. False at the end. Start with *pos = 0; spans count from `block`. */
