@@ -42,6 +42,7 @@
     X(__dict__)                                                                                              \
     X(__getstate__)                                                                                          \
     X(__init__)                                                                                              \
+    X(_accepted)                                                                                             \
     X(_apply_xheaders)                                                                                       \
     X(_args)                                                                                                 \
     X(_as_list)                                                                                              \
@@ -126,6 +127,7 @@
     X(groupdict)                                                                                             \
     X(groups)                                                                                                \
     X(handle)                                                                                                \
+    X(handle_stream)                                                                                         \
     X(handler)                                                                                               \
     X(headers)                                                                                               \
     X(hexdigest)                                                                                             \
@@ -145,6 +147,7 @@
     X(method)                                                                                                \
     X(name)                                                                                                  \
     X(num_bytes)                                                                                             \
+    X(on_close)                                                                                              \
     X(on_connection_close)                                                                                   \
     X(on_finish)                                                                                             \
     X(parse_line)                                                                                            \
@@ -173,6 +176,7 @@
     X(source)                                                                                                \
     X(source_traceback)                                                                                      \
     X(start_line)                                                                                            \
+    X(start_request)                                                                                         \
     X(status_code)                                                                                           \
     X(streaming_callback)                                                                                    \
     X(strip)                                                                                                 \
@@ -270,6 +274,7 @@
     X(arg_default)                                                                                           \
     X(check_etag)                                                                                            \
     X(convert_header_value)                                                                                  \
+    X(decompress_request)                                                                                    \
     X(done_future)                                                                                           \
     X(execute_failed)                                                                                        \
     X(header_names)                                                                                          \
@@ -280,6 +285,9 @@
     X(load_cookies)                                                                                          \
     X(make_ui)                                                                                               \
     X(normalize_header)                                                                                      \
+    X(own_handle_stream)                                                                                     \
+    X(own_on_close)                                                                                          \
+    X(own_start_request)                                                                                     \
     X(parse_body)                                                                                            \
     X(parse_int)                                                                                             \
     X(parse_query)                                                                                           \

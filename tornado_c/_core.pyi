@@ -266,6 +266,10 @@ class HTTPConfig:
     no_keep_alive: bool
     xheaders: bool
     callback_parses_forms: bool
+    delegates: bool
+    decompress: bool
+    linger_size: int
+    linger_timeout: float
     max_header_size: int
     max_body_size: int
     chunk_size: int

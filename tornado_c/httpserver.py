@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import itertools
 import socket
-from collections.abc import Callable, Iterable
+import ssl
+import zlib
+from collections.abc import Awaitable, Callable, Iterable, Iterator, MutableSet
 from typing import Any
 
-from . import _core, httputil
+from . import _core, httputil, iostream
+from ._httputil.gunzip import Gunzip
 from ._support import Configurable
+from .http1connection import HTTP1ConnectionParameters, HTTP1ServerConnection
 from .httputil import HTTPServerRequest
 from .ioloop import IOLoop
 from .iostream import IOStream
@@ -24,14 +29,23 @@ _DEFAULT_IDLE_TIMEOUT = 3600.0
 _DEFAULT_MAX_HEADER_SIZE = 65536
 
 
-def _set_callback(config: _core.HTTPConfig, callback: Callable[[HTTPServerRequest], Any]) -> None:
+def _set_callback(config: _core.HTTPConfig, callback: Any) -> None:
     config.request_callback = callback
     # An Application has an error page for a malformed form; for other callbacks the connection refuses it.
     config.callback_parses_forms = getattr(callback, "_parses_forms", False)
+    config.delegates = not _is_native(callback)
+
+
+def _is_native(callback: Any) -> bool:
+    """Whether C connections can call it: a callable, and no delegate but an Application of ours as it is."""
+    if not isinstance(callback, httputil.HTTPServerConnectionDelegate):
+        return True
+    own = getattr(callback, "_native_start_request", None)
+    return own is not None and type(callback).start_request is own and "start_request" not in vars(callback)
 
 
 def _make_config(
-    request_callback: Callable[[HTTPServerRequest], Any],
+    request_callback: Any,
     no_keep_alive: bool = False,
     xheaders: bool = False,
     protocol: str | None = None,
@@ -42,11 +56,16 @@ def _make_config(
     max_body_size: int | None = None,
     max_buffer_size: int | None = None,
     trusted_downstream: Iterable[str] | None = None,
+    decompress_request: bool = False,
+    linger_timeout: float = 2.0,
+    linger_size: int = 16 * 1024 * 1024,
 ) -> _core.HTTPConfig:
-    if not callable(request_callback):
+    if not callable(request_callback) and not isinstance(
+        request_callback, httputil.HTTPServerConnectionDelegate
+    ):
         raise TypeError(
-            f"request_callback must be callable with a request, not {type(request_callback).__name__}; "
-            "delegates (HTTPServerConnectionDelegate) are not supported yet"
+            "request_callback must be callable with a request or an HTTPServerConnectionDelegate, "
+            f"not {type(request_callback).__name__}"
         )
     config = _core.HTTPConfig()
     _set_callback(config, request_callback)
@@ -60,6 +79,9 @@ def _make_config(
     config.max_body_size = max_body_size or 0
     config.max_buffer_size = max_buffer_size or 0
     config.trusted_downstream = trusted_downstream
+    config.decompress = bool(decompress_request)
+    config.linger_timeout = linger_timeout
+    config.linger_size = linger_size
     return config
 
 
@@ -112,18 +134,29 @@ class HTTPConnection(_core.HTTPConnectionBase, httputil.HTTPConnection):
 class HTTPServer(TCPServer, Configurable, httputil.HTTPServerConnectionDelegate):
     """A non-blocking, single-threaded HTTP server.
 
-    request_callback: called with each `HTTPServerRequest`: a function or any callable object, such as an
-    `Application`. It answers with `request.write(raw_bytes)` and `request.finish()`, or through
-    `request.connection`.
-
-    no_keep_alive: close after each answer. xheaders: trust X-Real-Ip/X-Forwarded-For and
-    X-Scheme/X-Forwarded-Proto of a proxy in front, whose addresses in a list of several are named by
-    trusted_downstream. protocol: "http" or "https" where the stream does not say. chunk_size: bytes read at
-    a time (64 KB). max_header_size: bytes (64 KB). idle_connection_timeout: seconds for an idle connection
-    and for a head (3600). body_timeout: seconds for a body (no limit). max_body_size: bytes
-    (max_buffer_size). max_buffer_size: bytes (100 MB).
-
     The third positional argument may be an IOLoop, as in 2.x-4.x; so may io_loop=.
+
+    :param request_callback: called with each `HTTPServerRequest`: a function or any callable object, such as an
+        `Application`. It answers with ``request.write(raw_bytes)`` and ``request.finish()``, or through
+        ``request.connection``. Or a `HTTPServerConnectionDelegate`, whose ``start_request`` is called instead.
+    :param no_keep_alive: close after each answer.
+    :param xheaders: trust X-Real-Ip/X-Forwarded-For and X-Scheme/X-Forwarded-Proto of a proxy in front.
+    :param ssl_options: serve TLS: an `ssl.SSLContext`, or a dict of arguments for one.
+    :param protocol: "http" or "https" where the stream does not say.
+    :param decompress_request: decode bodies with ``Content-Encoding: gzip``.
+    :param chunk_size: bytes read at a time, and the largest piece of a body that a delegate gets; 64 KB.
+    :param max_header_size: bytes of a request's head; 64 KB. A longer one is answered with 431, or 414 where not
+        even the request line ends within it (RFC 6585, section 5; RFC 9110, section 15.5.15).
+    :param idle_connection_timeout: seconds for an idle connection together with the next head; 3600.
+    :param body_timeout: seconds for a body; no limit.
+    :param max_body_size: bytes of a body, decompressed where that is on; max_buffer_size.
+    :param max_buffer_size: bytes that a connection may have in memory; 100 MB.
+    :param trusted_downstream: addresses of proxies, passed over in X-Forwarded-For.
+    :param linger_timeout: seconds for which a connection whose request was refused is still read, so that the
+        answer is not lost to a reset (RFC 9112, section 9.6); 2. 0: it is closed at once, as it always is under
+        TLS.
+    :param linger_size: bytes that are read and dropped meanwhile; 16 MB.
+    :raises TypeError: request_callback is neither callable nor a delegate.
     """
 
     _config: _core.HTTPConfig | None = None
@@ -138,7 +171,7 @@ class HTTPServer(TCPServer, Configurable, httputil.HTTPServerConnectionDelegate)
                 inspect.signature(server.initialize).bind(*args, **kwargs)
             except TypeError:
                 return server
-            if args and callable(args[0]):
+            if args and (callable(args[0]) or isinstance(args[0], httputil.HTTPServerConnectionDelegate)):
                 server.initialize(*args, **kwargs)
         return server
 
@@ -148,27 +181,14 @@ class HTTPServer(TCPServer, Configurable, httputil.HTTPServerConnectionDelegate)
 
     def initialize(
         self,
-        request_callback: Callable[[HTTPServerRequest], Any],
+        request_callback: Callable[[HTTPServerRequest], Any] | httputil.HTTPServerConnectionDelegate,
         no_keep_alive: bool = False,
         xheaders: Any = False,
         *args: Any,
         **kwargs: Any,
     ) -> None:
         """Take the constructor's arguments, in the order of either generation."""
-        names: tuple[str, ...] = (
-            "ssl_options",
-            "protocol",
-            "decompress_request",
-            "chunk_size",
-            "max_header_size",
-        )
-        names += (
-            "idle_connection_timeout",
-            "body_timeout",
-            "max_body_size",
-            "max_buffer_size",
-            "trusted_downstream",
-        )
+        names: tuple[str, ...] = _ORDER
         io_loop = kwargs.pop("io_loop", None)
         if xheaders is None or isinstance(xheaders, IOLoop):
             io_loop = xheaders if xheaders is not None else io_loop
@@ -184,26 +204,34 @@ class HTTPServer(TCPServer, Configurable, httputil.HTTPServerConnectionDelegate)
 
     def _initialize(
         self,
-        request_callback: Callable[[HTTPServerRequest], Any],
+        request_callback: Any,
         no_keep_alive: bool,
         xheaders: bool,
         io_loop: IOLoop | None,
         ssl_options: Any = None,
-        protocol: str | None = None,
-        decompress_request: bool = False,
-        **limits: Any,
+        **settings: Any,
     ) -> None:
-        if decompress_request:
-            raise NotImplementedError(
-                "decompress_request is not supported yet; decode the body in the application"
-            )
-        if ssl_options is not None:
-            raise NotImplementedError(
-                "TLS is not supported yet; put a proxy such as nginx in front of the server"
-            )
-        max_buffer_size, chunk_size = limits.get("max_buffer_size"), limits.get("chunk_size")
-        self._config = _make_config(request_callback, no_keep_alive, xheaders, protocol, **limits)
-        TCPServer.__init__(self, max_buffer_size=max_buffer_size, read_chunk_size=chunk_size, io_loop=io_loop)
+        config = _make_config(request_callback, no_keep_alive, xheaders, **settings)
+        self._config = config
+        self._serving: set[HTTP1ServerConnection] = set()
+        self.conn_params = HTTP1ConnectionParameters(
+            no_keep_alive=no_keep_alive,
+            chunk_size=settings.get("chunk_size"),
+            max_header_size=config.max_header_size,
+            header_timeout=config.idle_timeout,
+            max_body_size=settings.get("max_body_size"),
+            body_timeout=settings.get("body_timeout"),
+            decompress=config.decompress,
+            linger_timeout=config.linger_timeout,
+            linger_size=config.linger_size,
+        )
+        TCPServer.__init__(
+            self,
+            ssl_options=ssl_options,
+            max_buffer_size=settings.get("max_buffer_size"),
+            read_chunk_size=settings.get("chunk_size"),
+            io_loop=io_loop,
+        )
 
     @classmethod
     def configurable_base(cls) -> type[Configurable]:
@@ -216,11 +244,11 @@ class HTTPServer(TCPServer, Configurable, httputil.HTTPServerConnectionDelegate)
     # ---- settings: the native connections read them from the config ----
 
     @property
-    def request_callback(self) -> Callable[[HTTPServerRequest], Any]:
+    def request_callback(self) -> Any:
         return self._settings().request_callback
 
     @request_callback.setter
-    def request_callback(self, callback: Callable[[HTTPServerRequest], Any]) -> None:
+    def request_callback(self, callback: Any) -> None:
         _set_callback(self._settings(), callback)
 
     @property
@@ -229,7 +257,7 @@ class HTTPServer(TCPServer, Configurable, httputil.HTTPServerConnectionDelegate)
 
     @no_keep_alive.setter
     def no_keep_alive(self, value: bool) -> None:
-        self._settings().no_keep_alive = value
+        self._settings().no_keep_alive = self.conn_params.no_keep_alive = value
 
     @property
     def xheaders(self) -> bool:
@@ -251,6 +279,10 @@ class HTTPServer(TCPServer, Configurable, httputil.HTTPServerConnectionDelegate)
     def trusted_downstream(self) -> Any:
         return self._settings().trusted_downstream
 
+    @trusted_downstream.setter
+    def trusted_downstream(self, value: Any) -> None:
+        self._settings().trusted_downstream = value
+
     def _settings(self) -> _core.HTTPConfig:
         if self._config is None:
             raise RuntimeError("HTTPServer.__init__() was not called")
@@ -259,36 +291,183 @@ class HTTPServer(TCPServer, Configurable, httputil.HTTPServerConnectionDelegate)
     # ---- connections ----
 
     @property
-    def _connections(self) -> set[HTTPConnection]:
-        return set(self._settings().connections())
+    def _connections(self) -> _Connections:
+        return _Connections(self._serving, self._settings())
 
     def _start_accepting(self, sock: socket.socket) -> Callable[[], None]:
         config = self._settings()
         config.capture_context()
-        if not self._accepts_natively():
+        if self.ssl_options is not None or not self._accepts_natively():
             return super()._start_accepting(sock)
         return _core.HTTPListener(self.io_loop._core, config, sock, self).stop
 
     def _accepts_natively(self) -> bool:
-        """Whether nothing between accept and the callback is overridden, so that C may do all of it."""
-        cls = type(self)
+        """Whether C may accept connections. For each of them it looks whether it may go on with it."""
         return (
-            cls.handle_stream is HTTPServer.handle_stream
-            and cls._handle_connection is TCPServer._handle_connection
-            and not {"handle_stream", "_handle_connection"} & self.__dict__.keys()
+            type(self)._handle_connection is TCPServer._handle_connection
+            and not {"handle_stream", "start_request", "_handle_connection"} & self.__dict__.keys()
         )
+
+    def _answers_natively(self) -> bool:
+        """Whether nothing between a connection's bytes and the callback is overridden."""
+        return (
+            not self._settings().delegates
+            and type(self).start_request is _start_request
+            and type(self).on_close is _on_close
+            and "start_request" not in self.__dict__
+        )
+
+    def _accepted(self, stream: IOStream, address: Any) -> None:
+        """Take a connection that C accepted and has not gone on with."""
+        try:
+            result: Any = self.handle_stream(stream, address)
+            if result is not None:
+                self._attend(result)
+        except Exception:
+            app_log.error("Error in connection callback", exc_info=True)
 
     def handle_stream(self, stream: IOStream, address: Any) -> None:
         """Serve HTTP on a stream."""
-        connection = HTTPConnection.__new__(HTTPConnection)
-        connection._attach(self._settings(), stream, address)
+        if self._answers_natively():
+            connection = HTTPConnection.__new__(HTTPConnection)
+            connection._attach(self._settings(), stream, address)
+            return
+        context = _HTTPRequestContext(stream, address, self.protocol, self.trusted_downstream)
+        server_conn = HTTP1ServerConnection(stream, self.conn_params, context)
+        self._connections.add(server_conn)
+        server_conn.start_serving(self)
+
+    def start_request(
+        self, server_conn: object, request_conn: httputil.HTTPConnection
+    ) -> httputil.HTTPMessageDelegate:
+        """Return what takes a request. If it is overridden or replaced, it is called for each one."""
+        callback = self.request_callback
+        delegate: httputil.HTTPMessageDelegate
+        if isinstance(callback, httputil.HTTPServerConnectionDelegate):
+            delegate = callback.start_request(server_conn, request_conn)
+        else:
+            delegate = _CallableAdapter(callback, request_conn)
+        return _ProxyAdapter(delegate, request_conn) if self.xheaders else delegate
+
+    def on_close(self, server_conn: object) -> None:
+        """Called when a connection that was given to ``start_request`` has ended."""
+        self._connections.discard(server_conn)
 
     async def close_all_connections(self) -> None:
         """Close all connections, also those with a request in hand, and wait until they are closed."""
-        while connections := self._settings().connections():
+        while connections := list(self._connections):
             for connection in connections:
-                connection.close()
+                result = connection.close()
+                if result is not None:
+                    await result
             await asyncio.sleep(0)
+
+
+_start_request = HTTPServer.start_request
+_on_close = HTTPServer.on_close
+
+#: The order of HTTPServer's further arguments.
+_ORDER = (
+    "ssl_options",
+    "protocol",
+    "decompress_request",
+    "chunk_size",
+    "max_header_size",
+    "idle_connection_timeout",
+    "body_timeout",
+    "max_body_size",
+    "max_buffer_size",
+    "trusted_downstream",
+)
+
+
+def _signature(
+    self: HTTPServer,
+    request_callback: Any,
+    no_keep_alive: bool = False,
+    xheaders: bool = False,
+    ssl_options: dict[str, Any] | ssl.SSLContext | None = None,
+    protocol: str | None = None,
+    decompress_request: bool = False,
+    chunk_size: int | None = None,
+    max_header_size: int | None = None,
+    idle_connection_timeout: float | None = None,
+    body_timeout: float | None = None,
+    max_body_size: int | None = None,
+    max_buffer_size: int | None = None,
+    trusted_downstream: list[str] | None = None,
+    *,
+    linger_timeout: float = 2.0,
+    linger_size: int = 16 * 1024 * 1024,
+    io_loop: Any = None,
+) -> None: ...
+
+
+# What introspection shows in place of (*args, **kwargs).
+HTTPServer.initialize.__signature__ = inspect.signature(_signature)  # type: ignore[attr-defined]
+
+
+class _Connections(MutableSet[Any]):
+    """The open connections of a server: native ones, and those of `HTTP1ServerConnection`."""
+
+    def __init__(self, serving: set[HTTP1ServerConnection], config: _core.HTTPConfig) -> None:
+        self._serving = serving
+        self._config = config
+
+    def __iter__(self) -> Iterator[Any]:
+        return itertools.chain(list(self._serving), self._config.connections())
+
+    def __len__(self) -> int:
+        return len(self._serving) + len(self._config.connections())
+
+    def __contains__(self, connection: object) -> bool:
+        return connection in self._serving or connection in self._config.connections()
+
+    def add(self, connection: Any) -> None:
+        self._serving.add(connection)
+
+    def discard(self, connection: Any) -> None:
+        self._serving.discard(connection)
+
+
+class _CallableAdapter(httputil.HTTPMessageDelegate):
+    """Collects a request, body and all, for a plain callback."""
+
+    def __init__(
+        self,
+        request_callback: Callable[[HTTPServerRequest], Any],
+        request_conn: httputil.HTTPConnection,
+    ) -> None:
+        self.connection = request_conn
+        self.request_callback = request_callback
+        self.request: HTTPServerRequest | None = None
+        self.delegate = None
+        self._chunks = bytearray()
+
+    def headers_received(
+        self,
+        start_line: httputil.RequestStartLine | httputil.ResponseStartLine,
+        headers: httputil.HTTPHeaders,
+    ) -> Awaitable[None] | None:
+        assert isinstance(start_line, httputil.RequestStartLine)
+        self.request = HTTPServerRequest(connection=self.connection, start_line=start_line, headers=headers)
+        return None
+
+    def data_received(self, chunk: bytes) -> Awaitable[None] | None:
+        self._chunks += chunk
+        return None
+
+    def finish(self) -> None:
+        assert self.request is not None
+        self.request.body = bytes(self._chunks)
+        if not getattr(self.request_callback, "_parses_forms", False):
+            self.request._parse_body()
+        result = self.request_callback(self.request)
+        if asyncio.iscoroutine(result):
+            _watch_request_task(asyncio.ensure_future(result), self.connection)
+
+    def on_connection_close(self) -> None:
+        self._chunks.clear()
 
 
 class _HTTPRequestContext:
@@ -306,7 +485,7 @@ class _HTTPRequestContext:
         self.address_family = sock.family if sock is not None else None
         is_ip = self.address_family in (socket.AF_INET, socket.AF_INET6) and bool(address)
         self.remote_ip = address[0] if is_ip else "0.0.0.0"
-        self.protocol = protocol or "http"
+        self.protocol = protocol or ("https" if _is_tls(stream) else "http")
         self._orig_remote_ip = self.remote_ip
         self._orig_protocol = self.protocol
         self.trusted_downstream = set(trusted_downstream or ())
@@ -340,10 +519,47 @@ class _HTTPRequestContext:
         self.protocol = self._orig_protocol
 
 
-def _watch_request_task(task: asyncio.Task[Any], connection: HTTPConnection) -> None:
+def _is_tls(stream: IOStream) -> bool:
+    tls_class = getattr(iostream, "SSLIOStream", None)
+    return tls_class is not None and isinstance(stream, tls_class)
+
+
+class _ProxyAdapter(httputil.HTTPMessageDelegate):
+    """Takes a proxy's headers into account while a delegate has the request."""
+
+    def __init__(
+        self, delegate: httputil.HTTPMessageDelegate, request_conn: httputil.HTTPConnection
+    ) -> None:
+        self.connection: Any = request_conn
+        self.delegate = delegate
+
+    def headers_received(
+        self,
+        start_line: httputil.RequestStartLine | httputil.ResponseStartLine,
+        headers: httputil.HTTPHeaders,
+    ) -> Awaitable[None] | None:
+        self.connection.context._apply_xheaders(headers)
+        return self.delegate.headers_received(start_line, headers)
+
+    def data_received(self, chunk: bytes) -> Awaitable[None] | None:
+        return self.delegate.data_received(chunk)
+
+    def finish(self) -> None:
+        self.delegate.finish()
+        self._cleanup()
+
+    def on_connection_close(self) -> None:
+        self.delegate.on_connection_close()
+        self._cleanup()
+
+    def _cleanup(self) -> None:
+        self.connection.context._unapply_xheaders()
+
+
+def _watch_request_task(task: asyncio.Future[Any], connection: Any) -> None:
     """Log what a coroutine that handles a request raises, and close its connection then."""
 
-    def done(task: asyncio.Task[Any]) -> None:
+    def done(task: asyncio.Future[Any]) -> None:
         if task.cancelled():
             connection.close()
         elif (exc := task.exception()) is not None:
@@ -353,6 +569,31 @@ def _watch_request_task(task: asyncio.Task[Any], connection: HTTPConnection) -> 
     task.add_done_callback(done)
 
 
+def _decompress_request(request: HTTPServerRequest, chunk_size: int, max_body_size: int) -> None:
+    """Decode a whole request's gzip body; raises `HTTPInputError` if it is malformed or too large."""
+    headers = request.headers
+    if headers.get("Content-Encoding", "").lower() != "gzip":
+        return
+    pieces, size = [], 0
+    decoder = Gunzip()
+    try:
+        for piece in decoder.feed(request.body, chunk_size):
+            size += len(piece)
+            if size > max_body_size:
+                raise httputil.HTTPInputError("decompressed body too large")
+            pieces.append(piece)
+        decoder.finish()
+    except zlib.error as e:
+        raise httputil.HTTPInputError(f"invalid gzip data: {e}") from e
+    headers.add("X-Consumed-Content-Encoding", headers["Content-Encoding"])
+    del headers["Content-Encoding"]
+    request.body = b"".join(pieces)
+
+
 _core.register("HTTPConnection", HTTPConnection)
+_core.register("decompress_request", _decompress_request)
+_core.register("own_handle_stream", HTTPServer.handle_stream)
+_core.register("own_on_close", HTTPServer.on_close)
+_core.register("own_start_request", HTTPServer.start_request)
 _core.register("HTTPRequestContext", _HTTPRequestContext)
 _core.register("watch_request_task", _watch_request_task)

@@ -15,10 +15,12 @@ tc_http_config_bind(HttpConfigObject *self, LoopCore *core)
     }
     tc_timeouts_stop(&self->head_timeouts);
     tc_timeouts_stop(&self->body_timeouts);
+    tc_timeouts_stop(&self->linger_timeouts);
     Py_XSETREF(self->core, (LoopCore *)Py_NewRef((PyObject *)core));
     core->now = tc_core_time(core);
     tc_timeouts_init(&self->head_timeouts, core, self->idle_timeout, tc_http_conn_expired);
     tc_timeouts_init(&self->body_timeouts, core, self->body_timeout, tc_http_conn_expired);
+    tc_timeouts_init(&self->linger_timeouts, core, self->linger_timeout, tc_http_conn_expired);
     return 0;
 }
 
@@ -32,6 +34,7 @@ config_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     tc_list_init(&self->connections);
     tc_list_init(&self->head_timeouts.entries);
     tc_list_init(&self->body_timeouts.entries);
+    tc_list_init(&self->linger_timeouts.entries);
     self->max_header_size = 65536;
     if ((self->state = tc_state_of(type)) == NULL) {
         Py_CLEAR(self);
@@ -56,6 +59,7 @@ config_clear(HttpConfigObject *self)
 {
     tc_timeouts_stop(&self->head_timeouts);
     tc_timeouts_stop(&self->body_timeouts);
+    tc_timeouts_stop(&self->linger_timeouts);
     Py_CLEAR(self->request_callback);
     Py_CLEAR(self->protocol);
     Py_CLEAR(self->trusted_downstream);
@@ -112,6 +116,13 @@ static PyMemberDef config_members[] = {
     {"trusted_downstream", T_OBJECT, offsetof(HttpConfigObject, trusted_downstream), 0, NULL},
     {"no_keep_alive", T_BOOL, offsetof(HttpConfigObject, no_keep_alive), 0, "Close after each answer."},
     {"callback_parses_forms", T_BOOL, offsetof(HttpConfigObject, callback_parses_forms), 0, NULL},
+    {"delegates", T_BOOL, offsetof(HttpConfigObject, delegates), 0,
+     "The callback is a delegate: Python serves it."},
+    {"decompress", T_BOOL, offsetof(HttpConfigObject, decompress), 0, "Decode bodies in gzip."},
+    {"linger_size", T_PYSSIZET, offsetof(HttpConfigObject, linger_size), 0,
+     "Bytes read and dropped after a refusal."},
+    {"linger_timeout", T_DOUBLE, offsetof(HttpConfigObject, linger_timeout), 0,
+     "Seconds of reading on after a refusal; 0: close at once."},
     {"xheaders", T_BOOL, offsetof(HttpConfigObject, xheaders), 0, "Trust X-Forwarded-For and its like."},
     {"max_header_size", T_PYSSIZET, offsetof(HttpConfigObject, max_header_size), 0, "Bytes."},
     {"max_body_size", T_PYSSIZET, offsetof(HttpConfigObject, max_body_size), 0, "Bytes; 0: max_buffer_size."},

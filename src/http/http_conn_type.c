@@ -58,27 +58,29 @@ tc_http_conn_close_callback(HttpConnObject *self)
     return self->close_callback;
 }
 
-/* The address as socket.accept gives it. */
+PyObject *
+tc_http_peer_address(const struct sockaddr *peer, size_t size)
+{
+    char text[INET6_ADDRSTRLEN] = "";
+    if (size > 0 && peer->sa_family == AF_INET) {
+        const struct sockaddr_in *in = (const struct sockaddr_in *)peer;
+        inet_ntop(AF_INET, &in->sin_addr, text, sizeof(text));
+        return Py_BuildValue("(si)", text, (int)ntohs(in->sin_port));
+    }
+    if (size > 0 && peer->sa_family == AF_INET6) {
+        const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)peer;
+        inet_ntop(AF_INET6, &in6->sin6_addr, text, sizeof(text));
+        return Py_BuildValue("(siII)", text, (int)ntohs(in6->sin6_port), (unsigned)ntohl(in6->sin6_flowinfo),
+                             (unsigned)in6->sin6_scope_id);
+    }
+    return PyUnicode_FromString("");
+}
+
 PyObject *
 tc_http_conn_address(HttpConnObject *self)
 {
-    if (self->address != NULL) {
-        return self->address;
-    }
-    char text[INET6_ADDRSTRLEN] = "";
-    if (self->peer_size > 0 && self->peer.any.sa_family == AF_INET) {
-        const struct sockaddr_in *in = (const struct sockaddr_in *)self->peer.bytes;
-        inet_ntop(AF_INET, &in->sin_addr, text, sizeof(text));
-        self->address = Py_BuildValue("(si)", text, (int)ntohs(in->sin_port));
-    }
-    else if (self->peer_size > 0 && self->peer.any.sa_family == AF_INET6) {
-        const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)self->peer.bytes;
-        inet_ntop(AF_INET6, &in6->sin6_addr, text, sizeof(text));
-        self->address = Py_BuildValue("(siII)", text, (int)ntohs(in6->sin6_port),
-                                      (unsigned)ntohl(in6->sin6_flowinfo), (unsigned)in6->sin6_scope_id);
-    }
-    else {
-        self->address = PyUnicode_FromString("");
+    if (self->address == NULL) {
+        self->address = tc_http_peer_address(&self->peer.any, self->peer_size);
     }
     return self->address;
 }

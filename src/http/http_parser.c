@@ -374,7 +374,7 @@ host_is_valid(const char *data, const char *p, const char *end)
 
 /* Judges the headers together, in the order in which Tornado meets them. */
 static inline int
-check_framing(const framing *seen, const char *data, tc_http_head *head)
+check_framing(const framing *seen, const char *data, bool chunked_in_1_0, tc_http_head *head)
 {
     if (TC_LIKELY(seen->hosts == 1)) {
         const char *host = data + head->host.off;
@@ -395,7 +395,7 @@ check_framing(const framing *seen, const char *data, tc_http_head *head)
         if (head->flags & TC_HTTP_HAS_LENGTH) {
             return -TC_HTTP_ERR_LENGTH_AND_CHUNKED;
         }
-        if (!seen->chunked || head->minor == 0) {
+        if (!seen->chunked || (head->minor == 0 && !chunked_in_1_0)) {
             return -TC_HTTP_ERR_TRANSFER_ENCODING;
         }
         head->flags |= TC_HTTP_CHUNKED;
@@ -420,7 +420,7 @@ name_error(const char *line, const char *end)
 /* Parses the head that starts at data + start. An error where [start, size) holds no complete head means
  * nothing: the caller looks for the end then. `answer`, a constant, tells the two kinds of head apart. */
 static inline __attribute__((always_inline)) int
-parse_lines(const char *data, size_t start, size_t size, bool answer, tc_http_head *head)
+parse_lines(const char *data, size_t start, size_t size, bool answer, bool chunked_in_1_0, tc_http_head *head)
 {
     const char *p = data + start;
     const char *end = data + size;
@@ -441,7 +441,7 @@ parse_lines(const char *data, size_t start, size_t size, bool answer, tc_http_he
             }
             head->headers.len = (uint32_t)(p - data) - head->headers.off;
             head->size = (uint32_t)(next - data);
-            return answer ? TC_OK : check_framing(&seen, data, head);
+            return answer ? TC_OK : check_framing(&seen, data, chunked_in_1_0, head);
         }
         size_t name_size = (size_t)(p - name);
         const char *value = p + 1;
@@ -474,7 +474,7 @@ parse_head(tc_http_parser *parser, const char *data, size_t size, size_t limit, 
         st = TC_AGAIN;
     }
     else if (TC_LIKELY(parser->scanned == 0)) {
-        st = parse_lines(data, start, window, answer, head);
+        st = parse_lines(data, start, window, answer, parser->chunked_in_1_0, head);
         if (TC_LIKELY(st == TC_OK)) {
             return TC_OK;
         }
@@ -485,7 +485,7 @@ parse_head(tc_http_parser *parser, const char *data, size_t size, size_t limit, 
     else {
         size_t head_end = find_head_end(data, start, parser->scanned, window);
         if (head_end != 0) {
-            st = parse_lines(data, start, head_end, answer, head);
+            st = parse_lines(data, start, head_end, answer, parser->chunked_in_1_0, head);
             assert(st != TC_AGAIN);
             return st;
         }

@@ -88,7 +88,8 @@ typedef struct {
 
 /* Progress over one head, kept between calls; zero it before each request. */
 typedef struct {
-    uint32_t scanned; /* bytes already searched for the end of the head */
+    uint32_t scanned;    /* bytes already searched for the end of the head */
+    bool chunked_in_1_0; /* setting: take Transfer-Encoding in HTTP/1.0, as Tornado does */
 } tc_http_parser;
 
 /* `limit` is the largest head accepted, in bytes, leading empty lines (at most 8) included. What is malformed

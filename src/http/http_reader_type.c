@@ -400,6 +400,22 @@ reader_wait(HttpReaderObject *self, double timeout)
     return Py_XNewRef(self->future);
 }
 
+/* Makes a whole piece of what the socket has, where that comes in smaller portions. 0 or -1. */
+static int
+reader_top_up(HttpReaderObject *self)
+{
+    StreamObject *stream = self->stream;
+    size_t need = self->coding == CODING_LENGTH && self->left < self->piece_size ? (size_t)self->left
+                                                                                 : self->piece_size;
+    while (stream->buf_len > 0 && stream->buf_len < need && !stream->drained_socket &&
+           !stream->reading_event && !stream->closed && !stream->connecting) {
+        if (tc_stream_readable(stream) == TC_RAISED) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
 static PyObject *
 reader_read(HttpReaderObject *self, enum reader_want want, double timeout)
 {
@@ -408,6 +424,9 @@ reader_read(HttpReaderObject *self, enum reader_want want, double timeout)
         return NULL;
     }
     PyObject *result = NULL;
+    if (want == WANT_BODY && self->coding != CODING_CHUNKED && reader_top_up(self) < 0) {
+        return NULL;
+    }
     self->want = (uint8_t)want;
     int st = reader_try_buffered(self, &result);
     if (st == TC_AGAIN) {
@@ -537,6 +556,7 @@ reader_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     self->state = state;
     self->stream = (StreamObject *)Py_NewRef(stream);
     self->client = client;
+    self->parser.chunked_in_1_0 = true;
     self->max_header_size = max_header_size > 0 ? (size_t)max_header_size : 0;
     self->piece_size = chunk_size > 0 ? (size_t)chunk_size : TC_STREAM_CHUNK;
     return (PyObject *)self;
