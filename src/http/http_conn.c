@@ -438,7 +438,8 @@ conn_start_body(HttpConnObject *self, const char *head, const char *data, size_t
         *used = size;
         return tc_http_conn_refuse_text(self, "Content-Length too long") < 0 ? STEP_RAISED : STEP_STOP;
     }
-    if ((self->head.flags & TC_HTTP_EXPECT_CONTINUE) &&
+    bool body_to_come = (self->head.flags & TC_HTTP_CHUNKED) || self->head.content_length > 0;
+    if ((self->head.flags & TC_HTTP_EXPECT_CONTINUE) && body_to_come &&
         tc_stream_write(self->stream, go_on, sizeof(go_on) - 1, NULL) == TC_RAISED) {
         return STEP_RAISED;
     }
