@@ -7,27 +7,35 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import re
 import socket
 import ssl
-import types
-import zlib
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Any, cast
 
 from . import _core, httputil, iostream
-from ._httputil.gunzip import Gunzip
-from ._support import future_add_done_callback, future_set_result_unless_cancelled
+from ._http1.gzip import _GzipMessageDelegate
+from ._http1.parts import (
+    HEAD_END,
+    REFUSALS,
+    Told,
+    content_length,
+    logging_errors,
+    wants_continue,
+    within,
+)
+from ._http1.parts import _ExceptionLoggingContext as _ExceptionLoggingContext
+from ._http1.parts import _QuietException as _QuietException
+from ._http1.writer import MessageWriter
 from .httputil import is_transfer_encoding_chunked as is_transfer_encoding_chunked
 from .httputil import parse_hex_int as parse_hex_int
 from .httputil import parse_int as parse_int
-from .log import app_log, gen_log
+from .log import gen_log
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .httputil import HTTPHeaders, HTTPMessageDelegate, RequestStartLine, ResponseStartLine
+    from .httputil import HTTPHeaders, HTTPMessageDelegate
 
 CR_OR_LF_RE = re.compile(b"\r|\n")
 
@@ -41,46 +49,6 @@ _PIECE_YIELD_COST = 1024
 
 _CHUNKED, _UNTIL_CLOSE = -1, -2  # in place of a length, for HTTPReader.start_body
 
-_REFUSALS = {
-    400: b"HTTP/1.1 400 Bad Request\r\n\r\n",
-    414: b"HTTP/1.1 414 URI Too Long\r\nConnection: close\r\n\r\n",
-    431: b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\n\r\n",
-}
-
-
-class _QuietException(Exception):
-    """Stands for an exception that was logged already."""
-
-    def __init__(self) -> None:
-        pass
-
-
-class _ExceptionLoggingContext:
-    """Logs what leaves a ``with`` block around a delegate's method, and raises `_QuietException` in its place.
-
-    `HTTPInputError` is let through: the connection answers it.
-    """
-
-    def __init__(self, logger: logging.Logger) -> None:
-        self.logger = logger
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(
-        self,
-        typ: type[BaseException] | None,
-        value: BaseException | None,
-        tb: types.TracebackType | None,
-    ) -> None:
-        if value is None or isinstance(value, httputil.HTTPInputError):
-            return
-        self.logger.error("Uncaught exception", exc_info=value)
-        raise _QuietException
-
-
-_logging_errors = _ExceptionLoggingContext(app_log)
-
 
 class HTTP1ConnectionParameters:
     """Settings of an `HTTP1Connection` and an `HTTP1ServerConnection`, all attributes.
@@ -88,7 +56,7 @@ class HTTP1ConnectionParameters:
     :param no_keep_alive: close after one request.
     :param chunk_size: the largest piece of a body that a delegate gets, in bytes; 64 KB.
     :param max_header_size: the largest head, start line included, in bytes; 64 KB. A server answers a longer
-        one with 431, or 414 where not even the request line ends within it (RFC 6585, section 5, and RFC 9110,
+        one with 431, or 414 where not even the request line ends within it (RFC 6585, section 5; RFC 9110,
         section 15.5.15); a client closes with `UnsatisfiableReadError`.
     :param header_timeout: seconds in which a head must come, time spent idle included; None: no limit.
     :param max_body_size: bytes of a body, decompressed if ``decompress`` is set; None: the stream's
@@ -125,7 +93,7 @@ class HTTP1ConnectionParameters:
         self.linger_size = linger_size
 
 
-class HTTP1Connection(httputil.HTTPConnection):
+class HTTP1Connection(MessageWriter):
     """One request and its answer, seen from the client or from the server.
 
     A client writes with `write_headers`, `write` and `finish`, then calls `read_response`. A server calls
@@ -155,16 +123,10 @@ class HTTP1Connection(httputil.HTTPConnection):
         limit = params.max_body_size
         self._max_body_size: int = stream.max_buffer_size if limit is None else limit
         self._body_timeout = params.body_timeout
+        self._init_writing()
         self._read_finished = False
-        self._write_finished = False
-        self._finish_future: asyncio.Future[None] = asyncio.Future()  # all was written, or never will be
         self._disconnect_on_finish = False
-        self._request_start_line: RequestStartLine | None = None
         self._request_headers: HTTPHeaders | None = None
-        self._response_start_line: ResponseStartLine | None = None
-        self._chunking_output = False
-        self._expected_content_remaining: int | None = None
-        self._pending_write: asyncio.Future[None] | None = None
         self._reader: _core.HTTPReader | None = None
         self._lingering = False
         self._watching = is_client  # the stream may have a close callback, which is to go
@@ -192,7 +154,7 @@ class HTTP1Connection(httputil.HTTPConnection):
             return False
 
     async def _read_message_inner(self, delegate: HTTPMessageDelegate) -> bool:
-        told = _Told()
+        told = Told()
         params = self.params
         self._reader = _core.HTTPReader(
             self.stream, self.is_client, params.max_header_size, params.chunk_size
@@ -212,7 +174,7 @@ class HTTP1Connection(httputil.HTTPConnection):
             self._release_reader()
             self._clear_callbacks()
 
-    async def _exchange(self, delegate: HTTPMessageDelegate, told: _Told) -> bool:
+    async def _exchange(self, delegate: HTTPMessageDelegate, told: Told) -> bool:
         for informational in range(_MAX_1XX_RESPONSES + 1):
             head = await self._read_head()
             if head is None:
@@ -224,7 +186,7 @@ class HTTP1Connection(httputil.HTTPConnection):
             start_line, headers = head
             self._head_received(start_line, headers)
             told.begun = True
-            with _logging_errors:
+            with logging_errors:
                 result = delegate.headers_received(start_line, headers)
                 if result is not None:
                     await result
@@ -240,7 +202,7 @@ class HTTP1Connection(httputil.HTTPConnection):
             return False
         self._read_finished = True
         if not self._write_finished or self.is_client:
-            with _logging_errors:
+            with logging_errors:
                 delegate.finish()
             told.begun = False
         await self._answered()
@@ -292,11 +254,11 @@ class HTTP1Connection(httputil.HTTPConnection):
         body = self._read_body(start_line.code if self.is_client else 0, headers, delegate)
         if body is None:
             return True
-        if not self.is_client and not self._write_finished and _wants_continue(start_line, headers):
+        if not self.is_client and not self._write_finished and wants_continue(start_line, headers):
             self.stream.write(b"HTTP/1.1 100 (Continue)\r\n\r\n")
         if self._body_timeout is None:
             await body
-        elif not await _within(body, self._body_timeout):
+        elif not await within(body, self._body_timeout):
             gen_log.info("Timeout reading body from %s", self.context)
             self.stream.close()
             return False
@@ -312,7 +274,7 @@ class HTTP1Connection(httputil.HTTPConnection):
         """
         length: int | None = None
         if "Content-Length" in headers:
-            length = _content_length(headers)
+            length = content_length(headers)
             if length > self._max_body_size:
                 raise httputil.HTTPInputError("Content-Length too long")
         is_chunked = is_transfer_encoding_chunked(headers)
@@ -360,16 +322,16 @@ class HTTP1Connection(httputil.HTTPConnection):
     async def _deliver_body(self, delegate: HTTPMessageDelegate, data: bytes) -> None:
         if self._write_finished and not self.is_client:
             return  # the answer is there already: nobody wants the rest
-        with _logging_errors:
+        with logging_errors:
             result = delegate.data_received(data)
             if result is not None:
                 await result
 
     # ---- refusing ----
 
-    async def _refuse_head(self, status: int, delegate: HTTPMessageDelegate, told: _Told) -> None:
+    async def _refuse_head(self, status: int, delegate: HTTPMessageDelegate, told: Told) -> None:
         error = iostream.UnsatisfiableReadError(
-            f"delimiter {_HEAD_END!r} not found within {self.params.max_header_size} bytes"
+            f"delimiter {HEAD_END!r} not found within {self.params.max_header_size} bytes"
         )
         gen_log.info("Unsatisfiable read, closing connection: %s", error)
         if self.is_client:
@@ -377,10 +339,10 @@ class HTTP1Connection(httputil.HTTPConnection):
             raise error
         await self._refuse(status, delegate, told)
 
-    async def _refuse(self, status: int, delegate: HTTPMessageDelegate, told: _Told) -> None:
+    async def _refuse(self, status: int, delegate: HTTPMessageDelegate, told: Told) -> None:
         """Answer a malformed request and close, once the peer has had its chance to read that."""
         self._release_reader()
-        await self.stream.write(_REFUSALS[status])
+        await self.stream.write(REFUSALS[status])
         self._tell_closed(delegate, told)
         if self._start_lingering():
             await self._linger()
@@ -415,12 +377,12 @@ class HTTP1Connection(httputil.HTTPConnection):
                 left -= len(piece)
                 await asyncio.sleep(0)
 
-        await _within(drop(), self.params.linger_timeout)
+        await within(drop(), self.params.linger_timeout)
 
-    def _tell_closed(self, delegate: HTTPMessageDelegate, told: _Told) -> None:
+    def _tell_closed(self, delegate: HTTPMessageDelegate, told: Told) -> None:
         if told.begun:
             told.begun = False
-            with _logging_errors:
+            with logging_errors:
                 delegate.on_connection_close()
 
     # ---- the end ----
@@ -432,7 +394,7 @@ class HTTP1Connection(httputil.HTTPConnection):
 
     def _clear_callbacks(self) -> None:
         """Let go of what the application gave us, which may hold the connection in turn."""
-        self._write_future: asyncio.Future[None] | None = None
+        self._write_future = None
         self._close_callback: Callable[[], object] | None = None
         if self._watching and self.stream is not None:
             self._watching = False
@@ -482,134 +444,6 @@ class HTTP1Connection(httputil.HTTPConnection):
         """Set the body's largest size, in bytes, for this message."""
         self._max_body_size = max_body_size
 
-    # ---- writing ----
-
-    def write_headers(
-        self,
-        start_line: RequestStartLine | ResponseStartLine,
-        headers: HTTPHeaders,
-        chunk: bytes | None = None,
-    ) -> asyncio.Future[None]:
-        """Write the head, and with it the first piece of the body.
-
-        ``Connection`` and ``Transfer-Encoding`` are added to `headers` as needed (RFC 9112, sections 7 and 9).
-
-        :returns: a Future for flow control; it fails with `StreamClosedError` where the stream is closed.
-        :raises ValueError: there is a CR, LF or NUL in a line, or Content-Length is no number.
-        :raises HTTPOutputError: `chunk` is longer than Content-Length.
-        """
-        length = headers["Content-Length"] if "Content-Length" in headers else None
-        if self.is_client:
-            first_line = self._frame_request(cast(Any, start_line), length)
-        else:
-            first_line = self._frame_answer(cast(Any, start_line), headers, length)
-        if self._chunking_output:
-            headers["Transfer-Encoding"] = "chunked"
-        if not self.is_client and self._is_bodiless(cast(Any, start_line)):
-            self._expected_content_remaining = 0
-        else:
-            self._expected_content_remaining = None if length is None else parse_int(length)
-        data = _core.format_head(first_line, headers)
-        if self.stream.closed():
-            return self._closed_future()
-        return self._send(data + self._format_chunk(chunk) if chunk else data)
-
-    def _frame_request(self, start_line: RequestStartLine, length: str | None) -> str:
-        assert isinstance(start_line, httputil.RequestStartLine)
-        self._request_start_line = start_line
-        self._chunking_output = start_line.method in ("POST", "PUT", "PATCH") and length is None
-        return f"{start_line[0]} {start_line[1]} HTTP/1.1"
-
-    def _is_bodiless(self, start_line: ResponseStartLine) -> bool:
-        """Whether an answer has no body, whatever its Content-Length."""
-        assert self._request_start_line is not None
-        return self._request_start_line.method == "HEAD" or start_line.code == 304
-
-    def _frame_answer(self, start_line: ResponseStartLine, headers: HTTPHeaders, length: str | None) -> str:
-        request = self._request_start_line
-        assert isinstance(start_line, httputil.ResponseStartLine)
-        assert request is not None and self._request_headers is not None
-        self._response_start_line = start_line
-        code = start_line.code
-        has_body = not self._is_bodiless(start_line) and code != 204 and not 100 <= code < 200
-        is_http11 = request.version == "HTTP/1.1"
-        self._chunking_output = is_http11 and has_body and length is None
-        if is_http11:
-            if self._disconnect_on_finish:
-                headers["Connection"] = "close"
-        elif has_body and length is None:
-            self._disconnect_on_finish = True  # nothing else says where the body ends
-        elif self._request_headers.get("Connection", "").lower() == "keep-alive":
-            headers["Connection"] = "Keep-Alive"
-        return f"HTTP/1.1 {start_line[1]:d} {start_line[2]}"
-
-    def _format_chunk(self, chunk: bytes) -> bytes:
-        if self._expected_content_remaining is not None:
-            self._expected_content_remaining -= len(chunk)
-            if self._expected_content_remaining < 0:
-                self.stream.close()  # what was framed wrongly must not be taken for a message
-                raise httputil.HTTPOutputError("Tried to write more data than Content-Length")
-        if self._chunking_output and chunk:  # an empty chunk would be the last
-            return b"%x\r\n%b\r\n" % (len(chunk), chunk)
-        return chunk
-
-    def write(self, chunk: bytes) -> asyncio.Future[None]:
-        """Write a piece of the body or, without `write_headers` before it, raw bytes of the message.
-
-        :returns: a Future for flow control; it fails with `StreamClosedError` where the stream is closed.
-        :raises HTTPOutputError: there is more than Content-Length said.
-        """
-        if self.stream.closed():
-            return self._closed_future()
-        return self._send(self._format_chunk(chunk))
-
-    def _closed_future(self) -> asyncio.Future[None]:
-        future: asyncio.Future[None] = asyncio.Future()
-        future.set_exception(iostream.StreamClosedError())
-        future.exception()  # it need not be looked at
-        self._write_future = future
-        return future
-
-    def _send(self, data: bytes) -> asyncio.Future[None]:
-        pending: asyncio.Future[None] = self.stream.write(data)
-        self._pending_write = pending
-        if pending.done() and pending.exception() is None:
-            return pending
-        future = self._write_future = asyncio.Future()
-        future_add_done_callback(pending, self._on_write_complete)
-        return future
-
-    def _on_write_complete(self, pending: asyncio.Future[None]) -> None:
-        error = None if pending.cancelled() else pending.exception()
-        future, self._write_future = self._write_future, None
-        if future is not None:
-            future_set_result_unless_cancelled(future, None)
-        if error is not None and not isinstance(error, iostream.StreamClosedError):
-            raise error
-
-    def finish(self) -> None:
-        """End the message.
-
-        A server whose request was not read to its end closes the connection afterwards.
-
-        :raises HTTPOutputError: less was written than Content-Length said.
-        """
-        missing = self._expected_content_remaining
-        if missing and not self.stream.closed():
-            self.stream.close()
-            raise httputil.HTTPOutputError(f"Tried to write {missing} bytes less than Content-Length")
-        if self._chunking_output and not self.stream.closed():
-            self._pending_write = self.stream.write(b"0\r\n\r\n")
-            self._pending_write.add_done_callback(self._on_write_complete)
-        self._write_finished = True
-        if not self._read_finished:
-            self._disconnect_on_finish = True
-        self.stream.set_nodelay(True)
-        if self._pending_write is None:
-            self._finish_request(None)
-        else:
-            future_add_done_callback(self._pending_write, self._finish_request)
-
     def _finish_request(self, future: asyncio.Future[None] | None) -> None:
         self._clear_callbacks()
         if not self.is_client and self._disconnect_on_finish:
@@ -631,115 +465,6 @@ class HTTP1Connection(httputil.HTTPConnection):
         if delimited or getattr(start_line, "method", None) in ("HEAD", "GET"):
             return connection == "keep-alive"
         return False
-
-
-_HEAD_END = re.compile(b"\r?\n\r?\n")
-
-
-class _Told:
-    """Whether a delegate has a message that neither finished nor was closed."""
-
-    begun = False
-
-
-def _wants_continue(start_line: RequestStartLine, headers: HTTPHeaders) -> bool:
-    """Whether the client waits for leave to send its body (RFC 9110, section 10.1.1)."""
-    return (
-        headers.get("Expect", "").lower() == "100-continue"
-        and start_line.version != "HTTP/1.0"
-        and headers.get("Content-Length") != "0"
-    )
-
-
-def _content_length(headers: HTTPHeaders) -> int:
-    """The Content-Length, which may be repeated but not with different values (RFC 9110, section 8.6)."""
-    value = headers["Content-Length"]
-    if "," in value:
-        first, *others = re.split(r",[ \t]*", value)
-        if any(other != first for other in others):
-            raise httputil.HTTPInputError(f"Multiple unequal Content-Lengths: {value!r}")
-        headers["Content-Length"] = value = first
-    try:
-        return parse_int(value)
-    except ValueError:
-        raise httputil.HTTPInputError(f"Only integer Content-Length is allowed: {value}") from None
-
-
-async def _within(awaitable: Awaitable[None], seconds: float) -> bool:
-    """Await something for a limited time. False: it goes on without us, to end with its stream."""
-    task = asyncio.ensure_future(awaitable)
-    try:
-        await asyncio.wait((task,), timeout=seconds)
-    except BaseException:
-        task.cancel()
-        raise
-    if task.done():
-        await task
-        return True
-    task.add_done_callback(_log_late_error)
-    return False
-
-
-def _log_late_error(task: asyncio.Future[None]) -> None:
-    error = None if task.cancelled() else task.exception()
-    if error is not None and not isinstance(error, (iostream.StreamClosedError, _QuietException)):
-        app_log.error("Exception in Future %r after timeout", task, exc_info=error)
-
-
-class _GzipMessageDelegate(httputil.HTTPMessageDelegate):
-    """Passes a message on to another delegate, with its body decoded where that is gzip.
-
-    :param chunk_size: the largest piece of decoded body, in bytes.
-    :param max_body_size: of the decoded body, in bytes.
-    """
-
-    def __init__(self, delegate: HTTPMessageDelegate, chunk_size: int, max_body_size: int) -> None:
-        self._delegate = delegate
-        self._chunk_size = chunk_size
-        self._max_body_size = max_body_size
-        self._decompressed_body_size = 0
-        self._decompressor: Gunzip | None = None
-
-    def headers_received(
-        self, start_line: RequestStartLine | ResponseStartLine, headers: HTTPHeaders
-    ) -> Awaitable[None] | None:
-        if headers.get("Content-Encoding", "").lower() == "gzip":
-            self._decompressor = Gunzip()
-            # The body that the delegate sees is not encoded any more.
-            headers.add("X-Consumed-Content-Encoding", headers["Content-Encoding"])
-            del headers["Content-Encoding"]
-        return self._delegate.headers_received(start_line, headers)
-
-    async def data_received(self, chunk: bytes) -> None:
-        if self._decompressor is None:
-            await self._pass_on(chunk)
-            return
-        try:
-            for piece in self._decompressor.feed(chunk, self._chunk_size):
-                self._decompressed_body_size += len(piece)
-                if self._decompressed_body_size > self._max_body_size:
-                    raise httputil.HTTPInputError("decompressed body too large")
-                await self._pass_on(piece)
-        except zlib.error as e:
-            raise httputil.HTTPInputError(f"invalid gzip data: {e}") from e
-
-    async def _pass_on(self, piece: bytes) -> None:
-        result = self._delegate.data_received(piece)
-        if result is not None:
-            await result
-
-    def finish(self) -> None:
-        if self._decompressor is not None:
-            try:
-                self._decompressor.finish()
-            except zlib.error as e:
-                # Nobody else tells the delegate: for the connection this message is complete.
-                self._delegate.on_connection_close()
-                raise httputil.HTTPInputError(f"invalid gzip data: {e}") from e
-        self._delegate.finish()
-
-    def on_connection_close(self) -> None:
-        self._delegate.on_connection_close()
 
 
 class HTTP1ServerConnection:

@@ -7,19 +7,21 @@ import inspect
 import itertools
 import socket
 import ssl
-import zlib
-from collections.abc import Awaitable, Callable, Iterable, Iterator, MutableSet
+from collections.abc import Callable, Iterable, Iterator, MutableSet
 from typing import Any
 
-from . import _core, httputil, iostream
-from ._httputil.gunzip import Gunzip
+from . import _core, httputil
+from ._http1.adapters import _CallableAdapter as _CallableAdapter
+from ._http1.adapters import _HTTPRequestContext as _HTTPRequestContext
+from ._http1.adapters import _ProxyAdapter as _ProxyAdapter
+from ._http1.adapters import watch_request_task
+from ._http1.gzip import decompress_request
 from ._support import Configurable
 from .http1connection import HTTP1ConnectionParameters, HTTP1ServerConnection
 from .httputil import HTTPServerRequest
 from .ioloop import IOLoop
 from .iostream import IOStream
 from .log import app_log
-from .netutil import is_valid_ip
 from .tcpserver import TCPServer
 
 HTTPRequest = HTTPServerRequest
@@ -136,25 +138,25 @@ class HTTPServer(TCPServer, Configurable, httputil.HTTPServerConnectionDelegate)
 
     The third positional argument may be an IOLoop, as in 2.x-4.x; so may io_loop=.
 
-    :param request_callback: called with each `HTTPServerRequest`: a function or any callable object, such as an
-        `Application`. It answers with ``request.write(raw_bytes)`` and ``request.finish()``, or through
-        ``request.connection``. Or a `HTTPServerConnectionDelegate`, whose ``start_request`` is called instead.
+    :param request_callback: called with each `HTTPServerRequest`: a function or any callable object, such as
+        an `Application`. It answers with ``request.write(raw_bytes)`` and ``request.finish()``, or through
+        ``request.connection``. Or an `HTTPServerConnectionDelegate`, whose ``start_request`` is called.
     :param no_keep_alive: close after each answer.
     :param xheaders: trust X-Real-Ip/X-Forwarded-For and X-Scheme/X-Forwarded-Proto of a proxy in front.
     :param ssl_options: serve TLS: an `ssl.SSLContext`, or a dict of arguments for one.
     :param protocol: "http" or "https" where the stream does not say.
     :param decompress_request: decode bodies with ``Content-Encoding: gzip``.
     :param chunk_size: bytes read at a time, and the largest piece of a body that a delegate gets; 64 KB.
-    :param max_header_size: bytes of a request's head; 64 KB. A longer one is answered with 431, or 414 where not
-        even the request line ends within it (RFC 6585, section 5; RFC 9110, section 15.5.15).
+    :param max_header_size: bytes of a request's head; 64 KB. A longer one is answered with 431, or 414 where
+        not even the request line ends within it (RFC 6585, section 5; RFC 9110, section 15.5.15).
     :param idle_connection_timeout: seconds for an idle connection together with the next head; 3600.
     :param body_timeout: seconds for a body; no limit.
     :param max_body_size: bytes of a body, decompressed where that is on; max_buffer_size.
     :param max_buffer_size: bytes that a connection may have in memory; 100 MB.
     :param trusted_downstream: addresses of proxies, passed over in X-Forwarded-For.
     :param linger_timeout: seconds for which a connection whose request was refused is still read, so that the
-        answer is not lost to a reset (RFC 9112, section 9.6); 2. 0: it is closed at once, as it always is under
-        TLS.
+        answer is not lost to a reset (RFC 9112, section 9.6); 2. 0: it is closed at once, as it always is
+        under TLS.
     :param linger_size: bytes that are read and dropped meanwhile; 16 MB.
     :raises TypeError: request_callback is neither callable nor a delegate.
     """
@@ -320,7 +322,8 @@ class HTTPServer(TCPServer, Configurable, httputil.HTTPServerConnectionDelegate)
     def _accepted(self, stream: IOStream, address: Any) -> None:
         """Take a connection that C accepted and has not gone on with."""
         try:
-            result: Any = self.handle_stream(stream, address)
+            handle: Any = self.handle_stream
+            result = handle(stream, address)
             if result is not None:
                 self._attend(result)
         except Exception:
@@ -430,170 +433,10 @@ class _Connections(MutableSet[Any]):
         self._serving.discard(connection)
 
 
-class _CallableAdapter(httputil.HTTPMessageDelegate):
-    """Collects a request, body and all, for a plain callback."""
-
-    def __init__(
-        self,
-        request_callback: Callable[[HTTPServerRequest], Any],
-        request_conn: httputil.HTTPConnection,
-    ) -> None:
-        self.connection = request_conn
-        self.request_callback = request_callback
-        self.request: HTTPServerRequest | None = None
-        self.delegate = None
-        self._chunks = bytearray()
-
-    def headers_received(
-        self,
-        start_line: httputil.RequestStartLine | httputil.ResponseStartLine,
-        headers: httputil.HTTPHeaders,
-    ) -> Awaitable[None] | None:
-        assert isinstance(start_line, httputil.RequestStartLine)
-        self.request = HTTPServerRequest(connection=self.connection, start_line=start_line, headers=headers)
-        return None
-
-    def data_received(self, chunk: bytes) -> Awaitable[None] | None:
-        self._chunks += chunk
-        return None
-
-    def finish(self) -> None:
-        assert self.request is not None
-        self.request.body = bytes(self._chunks)
-        if not getattr(self.request_callback, "_parses_forms", False):
-            self.request._parse_body()
-        result = self.request_callback(self.request)
-        if asyncio.iscoroutine(result):
-            _watch_request_task(asyncio.ensure_future(result), self.connection)
-
-    def on_connection_close(self) -> None:
-        self._chunks.clear()
-
-
-class _HTTPRequestContext:
-    """What is known of a connection's client: address, remote_ip and protocol."""
-
-    def __init__(
-        self,
-        stream: IOStream,
-        address: Any,
-        protocol: str | None,
-        trusted_downstream: Iterable[str] | None = None,
-    ) -> None:
-        self.address = address
-        sock = stream.socket
-        self.address_family = sock.family if sock is not None else None
-        is_ip = self.address_family in (socket.AF_INET, socket.AF_INET6) and bool(address)
-        self.remote_ip = address[0] if is_ip else "0.0.0.0"
-        self.protocol = protocol or ("https" if _is_tls(stream) else "http")
-        self._orig_remote_ip = self.remote_ip
-        self._orig_protocol = self.protocol
-        self.trusted_downstream = set(trusted_downstream or ())
-
-    def __str__(self) -> str:
-        if self.address_family in (socket.AF_INET, socket.AF_INET6):
-            return str(self.remote_ip)
-        if isinstance(self.address, bytes):
-            return self.address.decode()
-        return str(self.address)
-
-    def _apply_xheaders(self, headers: httputil.HTTPHeaders) -> None:
-        """Take remote_ip and protocol from a proxy's headers, as far as they are valid."""
-        ip = self.remote_ip
-        for candidate in reversed(headers.get("X-Forwarded-For", ip).split(",")):
-            ip = candidate.strip()
-            if ip not in self.trusted_downstream:
-                break
-        ip = headers.get("X-Real-Ip", ip)
-        if is_valid_ip(ip):
-            self.remote_ip = ip
-        # Of several protocols the last is the one that the nearest proxy added.
-        protocol = headers.get("X-Scheme", headers.get("X-Forwarded-Proto", self.protocol))
-        protocol = protocol.rsplit(",", 1)[-1].strip() if protocol else protocol
-        if protocol in ("http", "https"):
-            self.protocol = protocol
-
-    def _unapply_xheaders(self) -> None:
-        """Forget them: the next request on the connection has its own."""
-        self.remote_ip = self._orig_remote_ip
-        self.protocol = self._orig_protocol
-
-
-def _is_tls(stream: IOStream) -> bool:
-    tls_class = getattr(iostream, "SSLIOStream", None)
-    return tls_class is not None and isinstance(stream, tls_class)
-
-
-class _ProxyAdapter(httputil.HTTPMessageDelegate):
-    """Takes a proxy's headers into account while a delegate has the request."""
-
-    def __init__(
-        self, delegate: httputil.HTTPMessageDelegate, request_conn: httputil.HTTPConnection
-    ) -> None:
-        self.connection: Any = request_conn
-        self.delegate = delegate
-
-    def headers_received(
-        self,
-        start_line: httputil.RequestStartLine | httputil.ResponseStartLine,
-        headers: httputil.HTTPHeaders,
-    ) -> Awaitable[None] | None:
-        self.connection.context._apply_xheaders(headers)
-        return self.delegate.headers_received(start_line, headers)
-
-    def data_received(self, chunk: bytes) -> Awaitable[None] | None:
-        return self.delegate.data_received(chunk)
-
-    def finish(self) -> None:
-        self.delegate.finish()
-        self._cleanup()
-
-    def on_connection_close(self) -> None:
-        self.delegate.on_connection_close()
-        self._cleanup()
-
-    def _cleanup(self) -> None:
-        self.connection.context._unapply_xheaders()
-
-
-def _watch_request_task(task: asyncio.Future[Any], connection: Any) -> None:
-    """Log what a coroutine that handles a request raises, and close its connection then."""
-
-    def done(task: asyncio.Future[Any]) -> None:
-        if task.cancelled():
-            connection.close()
-        elif (exc := task.exception()) is not None:
-            app_log.error("Uncaught exception", exc_info=exc)
-            connection.close()
-
-    task.add_done_callback(done)
-
-
-def _decompress_request(request: HTTPServerRequest, chunk_size: int, max_body_size: int) -> None:
-    """Decode a whole request's gzip body; raises `HTTPInputError` if it is malformed or too large."""
-    headers = request.headers
-    if headers.get("Content-Encoding", "").lower() != "gzip":
-        return
-    pieces, size = [], 0
-    decoder = Gunzip()
-    try:
-        for piece in decoder.feed(request.body, chunk_size):
-            size += len(piece)
-            if size > max_body_size:
-                raise httputil.HTTPInputError("decompressed body too large")
-            pieces.append(piece)
-        decoder.finish()
-    except zlib.error as e:
-        raise httputil.HTTPInputError(f"invalid gzip data: {e}") from e
-    headers.add("X-Consumed-Content-Encoding", headers["Content-Encoding"])
-    del headers["Content-Encoding"]
-    request.body = b"".join(pieces)
-
-
 _core.register("HTTPConnection", HTTPConnection)
-_core.register("decompress_request", _decompress_request)
+_core.register("decompress_request", decompress_request)
 _core.register("own_handle_stream", HTTPServer.handle_stream)
 _core.register("own_on_close", HTTPServer.on_close)
 _core.register("own_start_request", HTTPServer.start_request)
 _core.register("HTTPRequestContext", _HTTPRequestContext)
-_core.register("watch_request_task", _watch_request_task)
+_core.register("watch_request_task", watch_request_task)

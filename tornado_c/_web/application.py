@@ -81,8 +81,8 @@ class Application(_core.ApplicationBase, ReversibleRouter):
         ``default_handler_args``, ``login_url``, ``cookie_secret`` and whatever the handlers want to know.
     """
 
-    # For the HTTP server: it leaves malformed forms to us, and while start_request() is not overridden, it calls
-    # the application with whole requests.
+    # For the HTTP server: it leaves malformed forms to us, and while start_request() is not overridden, it
+    # calls the application with whole requests.
     _parses_forms = True
     _native_start_request = ReversibleRouter.start_request
 
