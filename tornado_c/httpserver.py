@@ -42,7 +42,7 @@ def _is_native(callback: Any) -> bool:
     """Whether C connections can call it: a callable, and no delegate but an Application of ours as it is."""
     if not isinstance(callback, httputil.HTTPServerConnectionDelegate):
         return True
-    own = getattr(callback, "_native_start_request", None)
+    own = getattr(type(callback), "_native_start_request", None)
     return own is not None and type(callback).start_request is own and "start_request" not in vars(callback)
 
 

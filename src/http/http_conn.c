@@ -34,7 +34,7 @@ tc_http_conn_drop_request(HttpConnObject *self)
     PyMem_Free(self->head_bytes);
     self->head_bytes = NULL;
     self->body_size = 0;
-    self->write_finished = self->read_finished = self->chunking_output = false;
+    self->write_finished = self->read_finished = self->chunking_output = self->cut_short = false;
     self->content_left = -1;
 }
 

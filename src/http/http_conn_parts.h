@@ -43,6 +43,7 @@ struct HttpConnObject {
     bool read_finished, write_finished;
     bool disconnect; /* close once the answer is sent */
     bool chunking_output;
+    bool cut_short; /* the answer failed half-way: nothing more of it is written, nor its last chunk */
     bool closing; /* only the output queue holds the connection open */
     bool linger;  /* the request was refused: see to it that the answer arrives */
 };

@@ -231,6 +231,22 @@ conn_close(HttpConnObject *self, PyObject *unused)
     Py_RETURN_NONE;
 }
 
+PyDoc_STRVAR(
+    conn_cut_short_doc,
+    "_cut_short($self, /)\n--\n\n"
+    "Have a chunked answer end without its last chunk, and the connection with it.\n\n"
+    "For an answer that failed half-way: it must not look complete. finish() is still to be called.");
+
+static PyObject *
+conn_cut_short(HttpConnObject *self, PyObject *unused)
+{
+    if (self->chunking_output) {
+        self->chunking_output = false;
+        self->cut_short = self->disconnect = true;
+    }
+    Py_RETURN_NONE;
+}
+
 PyDoc_STRVAR(conn_set_close_callback_doc,
              "set_close_callback($self, callback)\n--\n\n"
              "Call callback() if the client goes away before its request is answered. None takes it back.");
@@ -489,6 +505,7 @@ static PyMethodDef conn_methods[] = {
     {"set_close_callback", FASTCALL(conn_set_close_callback), KEYWORDS, conn_set_close_callback_doc},
     {"set_max_body_size", (PyCFunction)conn_set_limit, METH_O, conn_set_body_limit_doc},
     {"detach", (PyCFunction)conn_detach, METH_NOARGS, conn_detach_doc},
+    {"_cut_short", (PyCFunction)conn_cut_short, METH_NOARGS, conn_cut_short_doc},
     {"_feed", (PyCFunction)conn_feed, METH_O, conn_feed_doc},
     {"_attach", FASTCALL(conn_attach), METH_FASTCALL, conn_attach_doc},
     {NULL, NULL, 0, NULL},

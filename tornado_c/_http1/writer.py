@@ -28,6 +28,7 @@ class MessageWriter(httputil.HTTPConnection):
         self._request_start_line: RequestStartLine | None = None
         self._response_start_line: ResponseStartLine | None = None
         self._chunking_output = False
+        self._cut = False
         self._expected_content_remaining: int | None = None
         self._pending_write: asyncio.Future[None] | None = None
         self._write_future: asyncio.Future[None] | None = None
@@ -109,7 +110,16 @@ class MessageWriter(httputil.HTTPConnection):
         """
         if self.stream.closed():
             return self._closed_future()
-        return self._send(self._format_chunk(chunk))
+        return self._send(b"" if self._cut else self._format_chunk(chunk))
+
+    def _cut_short(self) -> None:
+        """Have a chunked message end without its last chunk, and the connection with it.
+
+        For an answer that failed half-way: it must not look complete. `finish` is still to be called.
+        """
+        if self._chunking_output:
+            self._chunking_output = False
+            self._cut = self._disconnect_on_finish = True
 
     def _closed_future(self) -> asyncio.Future[None]:
         future: asyncio.Future[None] = asyncio.Future()
