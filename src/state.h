@@ -16,6 +16,7 @@
     X(ready_view, tc_ready_view_init_type)                                                                   \
     X(ioloop, tc_ioloop_init_type)                                                                           \
     X(transport, tc_transport_init_type)                                                                     \
+    X(stream_buffer, tc_stream_buffer_init_type)                                                             \
     X(stream, tc_stream_init_type)                                                                           \
     X(header_names, tc_header_names_init_type)                                                               \
     X(header_pairs, tc_header_pairs_init_type)                                                               \
@@ -57,12 +58,14 @@
     X(_compile_routes)                                                                                       \
     X(_convert_header_value)                                                                                 \
     X(_cross_origin_protection)                                                                              \
+    X(_do_ssl_handshake)                                                                                     \
     X(_execute)                                                                                              \
     X(_fatal_error)                                                                                          \
     X(_get_argument)                                                                                         \
     X(_get_arguments)                                                                                        \
     X(_guest_due)                                                                                            \
     X(_guest_turn)                                                                                           \
+    X(_is_connreset)                                                                                         \
     X(_log)                                                                                                  \
     X(_log_callback_exception)                                                                               \
     X(_log_slow)                                                                                             \
@@ -72,6 +75,8 @@
     X(_run)                                                                                                  \
     X(_run_once)                                                                                             \
     X(_should_not_send_content)                                                                              \
+    X(_start_tls)                                                                                            \
+    X(_try_inline_read)                                                                                      \
     X(_unapply_xheaders)                                                                                     \
     X(_watch_result)                                                                                         \
     X(add)                                                                                                   \
@@ -80,6 +85,7 @@
     X(append)                                                                                                \
     X(arguments)                                                                                             \
     X(body_arguments)                                                                                        \
+    X(buf)                                                                                                   \
     X(buffer_updated)                                                                                        \
     X(call_at)                                                                                               \
     X(call_exception_handler)                                                                                \
@@ -93,11 +99,13 @@
     X(chunked)                                                                                               \
     X(clear)                                                                                                 \
     X(close)                                                                                                 \
+    X(close_fd)                                                                                              \
     X(compute_etag)                                                                                          \
     X(connect)                                                                                               \
     X(connection)                                                                                            \
     X(context)                                                                                               \
     X(copy)                                                                                                  \
+    X(count)                                                                                                 \
     X(data)                                                                                                  \
     X(data_received)                                                                                         \
     X(deadline)                                                                                              \
@@ -116,6 +124,7 @@
     X(execute)                                                                                               \
     X(family)                                                                                                \
     X(fd)                                                                                                    \
+    X(file)                                                                                                  \
     X(fileno)                                                                                                \
     X(find_handler)                                                                                          \
     X(finish)                                                                                                \
@@ -123,6 +132,7 @@
     X(get)                                                                                                   \
     X(get_all)                                                                                               \
     X(get_buffer)                                                                                            \
+    X(get_fd_error)                                                                                          \
     X(get_handler_delegate)                                                                                  \
     X(groupdict)                                                                                             \
     X(groups)                                                                                                \
@@ -147,6 +157,7 @@
     X(method)                                                                                                \
     X(name)                                                                                                  \
     X(num_bytes)                                                                                             \
+    X(offset)                                                                                                \
     X(on_close)                                                                                              \
     X(on_connection_close)                                                                                   \
     X(on_finish)                                                                                             \
@@ -157,8 +168,11 @@
     X(prepare)                                                                                               \
     X(protocol)                                                                                              \
     X(query_arguments)                                                                                       \
+    X(read)                                                                                                  \
+    X(read_from_fd)                                                                                          \
     X(reason)                                                                                                \
     X(regex)                                                                                                 \
+    X(release)                                                                                               \
     X(remote_ip)                                                                                             \
     X(remove_reader)                                                                                         \
     X(result)                                                                                                \
@@ -191,7 +205,8 @@
     X(value)                                                                                                 \
     X(when)                                                                                                  \
     X(write)                                                                                                 \
-    X(write_headers)
+    X(write_headers)                                                                                         \
+    X(write_to_fd)
 
 /* Interned texts that are no identifiers: state->text_<name>. */
 #define TC_TEXTS(X)                                                                                          \
@@ -266,6 +281,9 @@
     X(MissingArgumentError)                                                                                  \
     X(RequestStartLine)                                                                                      \
     X(ResponseStartLine)                                                                                     \
+    X(SSLEOFError)                                                                                           \
+    X(SSLWantReadError)                                                                                      \
+    X(SSLWantWriteError)                                                                                     \
     X(StreamBufferFullError)                                                                                 \
     X(StreamClosedError)                                                                                     \
     X(UnsatisfiableReadError)                                                                                \
@@ -291,9 +309,17 @@
     X(parse_body)                                                                                            \
     X(parse_int)                                                                                             \
     X(parse_query)                                                                                           \
+    X(pipe_read_from_fd)                                                                                     \
+    X(pipe_write_to_fd)                                                                                      \
     X(run_execute)                                                                                           \
+    X(socket_close_fd)                                                                                       \
+    X(socket_get_fd_error)                                                                                   \
+    X(socket_read_from_fd)                                                                                   \
+    X(socket_write_to_fd)                                                                                    \
     X(spawn_task)                                                                                            \
     X(split_host_and_port)                                                                                   \
+    X(tls_read_from_fd)                                                                                      \
+    X(tls_write_to_fd)                                                                                       \
     X(unquote_to_bytes)                                                                                      \
     X(watch_request_task)                                                                                    \
     X(wrap_awaitable)

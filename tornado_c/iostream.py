@@ -1,12 +1,26 @@
-"""Non-blocking streams over sockets, with the interface of Tornado's IOStream."""
+"""Non-blocking streams over sockets, TLS, pipes and an application's own descriptors, with the interface of
+Tornado's iostream in both generations: Futures, or callbacks as in 2.x-4.x."""
 
 from __future__ import annotations
 
+import asyncio
+import errno
+import io
+import os
 import socket
+import ssl
+from collections.abc import Callable
 from typing import Any, cast
 
 from . import _core
 from .ioloop import IOLoop
+from .log import gen_log
+from .netutil import _client_ssl_defaults, _server_ssl_defaults, ssl_wrap_socket
+
+_StreamBuffer = _core._StreamBuffer
+
+_ERRNO_CONNRESET = (errno.ECONNRESET, errno.ECONNABORTED, errno.EPIPE, errno.ETIMEDOUT)
+_SSL_MOST = 1 << 30  # bytes given to the ssl module at once
 
 
 class StreamClosedError(IOError):
@@ -28,7 +42,61 @@ class StreamBufferFullError(Exception):
     """A buffer has reached its limit: max_buffer_size or max_write_buffer_size."""
 
 
-class IOStream(_core.IOStreamBase):
+class BaseIOStream(_core.IOStreamBase):
+    """A stream over any descriptor that can be polled. Subclasses give it `fileno`, `close_fd`,
+    `read_from_fd`, `write_to_fd` and, if they can, `get_fd_error`.
+
+    max_buffer_size: the most unread bytes (default 100 MB). read_chunk_size: bytes asked of the descriptor at
+    a time (default 64 KB). max_write_buffer_size: the most bytes that may wait to be sent (default: no
+    limit).
+    """
+
+    __slots__ = ()
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._open_over(None, args, kwargs)
+
+    def _open_over(
+        self, source: socket.socket | int | None, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> None:
+        """Bind the stream to a socket, a descriptor or (None) whatever fileno() returns."""
+        io_loop, sizes = _sort_arguments(args, kwargs)
+        loop = io_loop if io_loop is not None else cast(IOLoop, IOLoop.current())
+        self._open(
+            source,
+            loop._core,
+            sizes.get("max_buffer_size"),
+            sizes.get("read_chunk_size"),
+            sizes.get("max_write_buffer_size"),
+        )
+
+    def fileno(self) -> Any:
+        """The descriptor: a number, or an object with a fileno() method."""
+        raise NotImplementedError()
+
+    def close_fd(self) -> None:
+        """Close the descriptor. Called by the stream only; others call `close`."""
+        raise NotImplementedError()
+
+    def write_to_fd(self, data: memoryview) -> int:
+        """Write what the descriptor takes now; returns the number of bytes, 0 for none. `data` is released
+        after the call."""
+        raise NotImplementedError()
+
+    def read_from_fd(self, buf: bytearray | memoryview) -> int | None:
+        """Read at most len(buf) bytes into buf; returns their number, None if there are none now, 0 at the
+        end."""
+        raise NotImplementedError()
+
+    def get_fd_error(self) -> Exception | None:
+        """The error that the loop was told of, or None if nothing is known."""
+        return None
+
+    def _handle_connect(self) -> None:
+        raise NotImplementedError()
+
+
+class IOStream(BaseIOStream):
     """A stream over a connected or connecting socket, which it owns and makes non-blocking.
 
     max_buffer_size: the most unread bytes (default 100 MB). read_chunk_size: bytes asked of the socket at a
@@ -41,16 +109,250 @@ class IOStream(_core.IOStreamBase):
     __slots__ = ()
 
     def __init__(self, socket: socket.socket, *args: Any, **kwargs: Any) -> None:
-        io_loop, sizes = _sort_arguments(args, kwargs)
-        loop = io_loop if io_loop is not None else cast(IOLoop, IOLoop.current())
         socket.setblocking(False)
-        self._open(
-            socket,
-            loop._core,
-            sizes.get("max_buffer_size"),
-            sizes.get("read_chunk_size"),
-            sizes.get("max_write_buffer_size"),
+        self._open_over(socket, args, kwargs)
+
+    def fileno(self) -> Any:
+        """The socket object that the stream works on; None once closed."""
+        return self.socket
+
+    def close_fd(self) -> None:
+        """Close the socket."""
+        self.socket.close()
+
+    def get_fd_error(self) -> Exception | None:
+        """The socket's pending error, as an OSError."""
+        number = self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        return OSError(number, os.strerror(number))
+
+    def read_from_fd(self, buf: bytearray | memoryview) -> int | None:
+        """Receive into buf; None if there is nothing now."""
+        try:
+            return cast(int, self.socket.recv_into(buf, len(buf)))
+        except BlockingIOError:
+            return None
+
+    def write_to_fd(self, data: memoryview) -> int:
+        """Send what the socket takes now. Raises BlockingIOError for nothing."""
+        return cast(int, self.socket.send(data))
+
+    def start_tls(
+        self,
+        server_side: bool,
+        ssl_options: dict[str, Any] | ssl.SSLContext | None = None,
+        server_hostname: str | None = None,
+    ) -> asyncio.Future[SSLIOStream]:
+        """Turn an idle stream into an SSLIOStream over the same socket; this stream is closed to its owner.
+
+        Nothing may be pending or buffered. The close callback moves to the new stream. ssl_options: a dict of
+        arguments for wrapping a socket, or an SSLContext (default: certificates are checked on the client's
+        side). Returns a Future of the new stream once the handshake is done; cancelling it closes that.
+        Raises ValueError for a stream that is not idle.
+        """
+        if not self._is_idle():
+            raise ValueError("IOStream is not idle; cannot convert to SSL")
+        if ssl_options is None:
+            ssl_options = _server_ssl_defaults() if server_side else _client_ssl_defaults()
+        io_loop, sizes = self.io_loop, (self.max_buffer_size, self.read_chunk_size)
+        plain, close_callback = self._detach()
+        wrapped = ssl_wrap_socket(
+            plain,
+            ssl_options,
+            server_hostname=server_hostname,
+            server_side=server_side,
+            do_handshake_on_connect=False,
         )
+        stream = SSLIOStream(wrapped, io_loop, ssl_options=ssl_options)
+        stream.set_close_callback(close_callback)
+        stream.max_buffer_size, stream.read_chunk_size = sizes
+        future = stream.wait_for_handshake()
+        # Nobody else can see the stream before the handshake is done: who gives up must not leave it open.
+        future.add_done_callback(lambda f: stream.close() if f.cancelled() else None)
+        return future
+
+
+class SSLIOStream(IOStream):
+    """A stream over TLS. A connected socket must have been wrapped by `ssl.SSLContext.wrap_socket` with
+    do_handshake_on_connect=False; an unconnected one is wrapped by `connect`.
+
+    ssl_options: a dict of arguments for wrapping a socket, or an SSLContext (default: certificates are
+    checked). The other arguments are IOStream's.
+    """
+
+    __slots__ = ("_server_hostname", "_ssl_options")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._ssl_options = kwargs.pop("ssl_options", None)
+        if self._ssl_options is None:
+            self._ssl_options = _client_ssl_defaults()
+        self._server_hostname: str | None = None
+        super().__init__(*args, **kwargs)
+        try:
+            self.socket.getpeername()
+        except OSError:
+            connected = False
+        else:
+            connected = True
+        self._tls_begin(connected)
+
+    def read_from_fd(self, buf: bytearray | memoryview) -> int | None:
+        """Read decrypted bytes into buf; None if there are none now."""
+        if self._ssl_accepting:
+            return None
+        try:
+            return cast(int, self.socket.recv_into(buf, min(len(buf), _SSL_MOST)))
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError, BlockingIOError):
+            return None
+
+    def write_to_fd(self, data: memoryview) -> int:
+        """Encrypt and send; 0 if the socket takes nothing now."""
+        if self._ssl_accepting:
+            return 0
+        try:
+            return cast(int, self.socket.send(memoryview(data)[:_SSL_MOST]))
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            return 0
+
+    def _is_connreset(self, exc: BaseException) -> bool:
+        return isinstance(exc, ssl.SSLEOFError) or super()._is_connreset(exc)
+
+    # ---- the handshake ----
+
+    def connect(
+        self,
+        address: Any,
+        callback: Callable[[], Any] | str | None = None,
+        server_hostname: str | None = None,
+    ) -> Any:
+        """Connect the socket and shake hands.
+
+        server_hostname: the name that the certificate must carry and that is sent as SNI; a str as second
+        argument is it, too. Returns a Future of this stream, which fails with what was wrong; with a callback
+        None, and the close callback tells of a failure.
+        """
+        if isinstance(callback, str):
+            callback, server_hostname = None, callback
+        self._server_hostname = server_hostname
+        super().connect(address).add_done_callback(_look_at)
+        if callback is None:
+            return self.wait_for_handshake()
+        return self.wait_for_handshake(callback)
+
+    def wait_for_handshake(self, callback: Callable[[], Any] | None = None) -> Any:
+        """Wait until the handshake is done: a Future of this stream, or with a callback None.
+
+        Afterwards `socket` knows the peer's certificate and the protocol that was agreed on. May be called
+        once at a time; RuntimeError otherwise.
+        """
+        if self._ssl_connect_future is not None:
+            raise RuntimeError("Already waiting")
+        future: asyncio.Future[SSLIOStream] = asyncio.Future(loop=self.io_loop.asyncio_loop)
+        if self.closed():
+            future.set_exception(self.error if self.error is not None else StreamClosedError())
+            _look_at(future)
+        elif self._ssl_accepting:
+            self._ssl_connect_future = future
+        else:
+            future.set_result(self)
+        if callback is None:
+            return future
+        later = self._call_later
+
+        def done(f: asyncio.Future[SSLIOStream]) -> None:
+            if not f.cancelled() and f.exception() is None:
+                later(callback)
+
+        future.add_done_callback(done)
+        return None
+
+    def _start_tls(self) -> None:
+        """The socket is connected: wrap it. Called by the stream itself."""
+        self._set_socket(
+            ssl_wrap_socket(
+                self.socket,
+                self._ssl_options,
+                server_hostname=self._server_hostname,
+                do_handshake_on_connect=False,
+                server_side=False,
+            )
+        )
+        self._tls_wants(IOLoop.WRITE)
+
+    def _do_ssl_handshake(self) -> None:
+        """One step of the handshake. Called by the stream itself, when the socket is ready for it."""
+        try:
+            self.socket.do_handshake()
+        except ssl.SSLWantReadError:
+            self._tls_wants(IOLoop.READ)
+        except ssl.SSLWantWriteError:
+            self._tls_wants(IOLoop.WRITE)
+        except ssl.SSLError as e:
+            self._handshake_failed(e)
+        except OSError as e:
+            # A port scanner that is gone already, or never was there.
+            if not self._is_connreset(e) and e.args[0] not in (0, errno.EBADF, errno.ENOTCONN):
+                raise
+            self.close(exc_info=e)
+        except AttributeError as e:
+            # The connection was reset before it was wrapped: the ssl module made no TLS object.
+            self.close(exc_info=e)
+        else:
+            self._tls_done(_native_object(self.socket))
+            future = self._ssl_connect_future
+            self._ssl_connect_future = None
+            if future is not None and not future.done():
+                future.set_result(self)
+
+    def _handshake_failed(self, error: ssl.SSLError) -> None:
+        number = error.args[0]
+        if number in (ssl.SSL_ERROR_SSL, ssl.SSL_ERROR_SYSCALL):
+            try:
+                peer = self.socket.getpeername()
+            except Exception:
+                peer = "(not connected)"
+            gen_log.warning("SSL Error on %s %s: %s", self.socket.fileno(), peer, error)
+        elif number not in (ssl.SSL_ERROR_EOF, ssl.SSL_ERROR_ZERO_RETURN):
+            raise error
+        self.close(exc_info=error)
+
+
+class PipeIOStream(BaseIOStream):
+    """A stream over one end of a pipe (or another descriptor that reads and writes like one), which it owns
+    and makes non-blocking.
+
+    fd: the descriptor's number. The other arguments are BaseIOStream's.
+    """
+
+    __slots__ = ("_fio", "fd")
+
+    def __init__(self, fd: int, *args: Any, **kwargs: Any) -> None:
+        self.fd = fd
+        self._fio = io.FileIO(fd, "r+")
+        os.set_blocking(fd, False)
+        self._open_over(fd, args, kwargs)
+
+    def fileno(self) -> int:
+        """The descriptor's number."""
+        return self.fd
+
+    def close_fd(self) -> None:
+        """Close the descriptor."""
+        self._fio.close()
+
+    def write_to_fd(self, data: memoryview) -> int:
+        """Write what the pipe takes now. Raises BlockingIOError for nothing."""
+        return os.write(self.fd, data)
+
+    def read_from_fd(self, buf: bytearray | memoryview) -> int | None:
+        """Read into buf; None if there is nothing now."""
+        try:
+            return self._fio.readinto(buf)
+        except OSError as e:
+            if e.errno != errno.EBADF:
+                raise
+            # Polling tells that the other end is closed, where reading only says this.
+            self.close(exc_info=e)
+            return None
 
 
 _SIZES = ("max_buffer_size", "read_chunk_size", "max_write_buffer_size")
@@ -74,7 +376,36 @@ def _sort_arguments(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[IOLo
     return io_loop, sizes
 
 
+def _native_object(tls_socket: Any) -> Any:
+    """The ssl module's own object below a TLS socket, or None where that is another kind of socket."""
+    return getattr(tls_socket, "_sslobj", None) if isinstance(tls_socket, ssl.SSLSocket) else None
+
+
+def _look_at(future: asyncio.Future[Any]) -> None:
+    """Mark a Future's exception as seen."""
+    if not future.cancelled():
+        future.exception()
+
+
+def doctests() -> Any:
+    """The module's examples, as a test suite."""
+    import doctest
+
+    return doctest.DocTestSuite()
+
+
 _core.register("IOStream", IOStream)
 _core.register("StreamClosedError", StreamClosedError)
 _core.register("UnsatisfiableReadError", UnsatisfiableReadError)
 _core.register("StreamBufferFullError", StreamBufferFullError)
+_core.register("SSLEOFError", ssl.SSLEOFError)
+_core.register("SSLWantReadError", ssl.SSLWantReadError)
+_core.register("SSLWantWriteError", ssl.SSLWantWriteError)
+_core.register("socket_read_from_fd", IOStream.read_from_fd)
+_core.register("socket_write_to_fd", IOStream.write_to_fd)
+_core.register("socket_close_fd", IOStream.close_fd)
+_core.register("socket_get_fd_error", IOStream.get_fd_error)
+_core.register("pipe_read_from_fd", PipeIOStream.read_from_fd)
+_core.register("pipe_write_to_fd", PipeIOStream.write_to_fd)
+_core.register("tls_read_from_fd", SSLIOStream.read_from_fd)
+_core.register("tls_write_to_fd", SSLIOStream.write_to_fd)

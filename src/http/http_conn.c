@@ -286,7 +286,7 @@ tc_http_conn_answered(HttpConnObject *self)
         tc_http_conn_drop_request(self);
         return tc_http_conn_close_when_sent(self);
     }
-    if (TC_UNLIKELY(self->stream->writes != NULL && self->stream->writes->size > 0)) {
+    if (TC_UNLIKELY(tc_stream_queued(self->stream) > 0)) {
         return 0; /* the next request is not read before this answer has gone: conn_drained comes here again
                    */
     }

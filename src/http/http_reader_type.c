@@ -308,19 +308,6 @@ reader_expired(tc_timer *timer)
 
 /* ---- reading ---- */
 
-/* Takes bytes out of the stream's buffer. */
-static void
-stream_skip(StreamObject *stream, size_t size)
-{
-    stream->buf_off += size;
-    stream->buf_len -= size;
-    if (stream->buf_len == 0) {
-        PyMem_Free(stream->buf);
-        stream->buf = NULL;
-        stream->buf_off = stream->buf_cap = 0;
-    }
-}
-
 /* Tries the bytes that the stream has kept: TC_OK with *result, TC_AGAIN, TC_RAISED. A closed stream's too:
  * it may have ended after all of the message had come. */
 static int
@@ -334,7 +321,7 @@ reader_try_buffered(HttpReaderObject *self, PyObject **result)
     int st = reader_take(self, stream->buf != NULL ? stream->buf + stream->buf_off : "", stream->buf_len,
                          &used, result);
     if (used > 0) {
-        stream_skip(stream, used);
+        tc_stream_consume(stream, used);
     }
     return st;
 }

@@ -12,8 +12,7 @@
 static bool
 conn_can_linger(const HttpConnObject *self)
 {
-    return self->linger && self->config->linger_timeout > 0 &&
-           (PyObject *)Py_TYPE(self->stream) == self->state->face_IOStream;
+    return self->linger && self->config->linger_timeout > 0 && self->stream->tls == NULL;
 }
 
 int
@@ -41,7 +40,7 @@ tc_http_conn_close_when_sent(HttpConnObject *self)
     if (self->phase == CONN_CLOSED) {
         return 0;
     }
-    if (self->stream->writes != NULL && self->stream->writes->size > 0) {
+    if (tc_stream_queued(self->stream) > 0) {
         self->closing = true;
         tc_stream_pause(self->stream);
         return 0;

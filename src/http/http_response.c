@@ -342,7 +342,7 @@ tc_http_conn_written(HttpConnObject *self, bool none_if_done)
         Py_XDECREF(exc);
         return future;
     }
-    bool waiting = self->stream->writes != NULL && self->stream->writes->size > 0;
+    bool waiting = tc_stream_queued(self->stream) > 0;
     if (none_if_done && !waiting) {
         Py_RETURN_NONE;
     }

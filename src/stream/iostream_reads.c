@@ -137,3 +137,22 @@ tc_iostream_read_until_close(StreamObject *self, PyObject *const *args, Py_ssize
     tc_read request = {.kind = TC_READ_CLOSE, .max_bytes = -1};
     return tc_stream_start_read(self, &request, tc_arg_or_null(v[0]), tc_arg_or_null(v[1]));
 }
+
+PyObject *
+tc_iostream_read_into(StreamObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+{
+    tc_state *state = self->state;
+    PyObject *const names[] = {state->str_buf, state->str_partial};
+    PyObject *v[2];
+    if (tc_stream_check_ready(self) < 0 ||
+        tc_args_parse("read_into", args, nargs, kwnames, names, 2, 1, v) < 0) {
+        return NULL;
+    }
+    int partial = v[1] != NULL ? PyObject_IsTrue(v[1]) : 0;
+    tc_read request = {.kind = TC_READ_INTO, .max_bytes = -1, .partial = partial};
+    if (partial < 0 || PyObject_GetBuffer(v[0], &request.view, PyBUF_WRITABLE) < 0) {
+        return NULL;
+    }
+    request.target = request.view.len;
+    return tc_stream_start_read(self, &request, NULL, NULL);
+}

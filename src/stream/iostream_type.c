@@ -47,8 +47,14 @@ stream_traverse(StreamObject *self, visitproc visit, void *arg)
         Py_VISIT(self->read->callback);
         Py_VISIT(self->read->streaming);
         Py_VISIT(self->read->context);
+        Py_VISIT(self->read->view.obj);
+    }
+    if (self->tls != NULL) {
+        Py_VISIT(self->tls->sslobj);
+        Py_VISIT(self->tls->future);
     }
     if (self->writes != NULL) {
+        Py_VISIT(self->writes->buffer);
         for (size_t i = self->writes->first_waiter; i < self->writes->nwaiters; i++) {
             Py_VISIT(self->writes->waiters[i].future);
             Py_VISIT(self->writes->waiters[i].callback);
@@ -79,6 +85,10 @@ stream_clear(StreamObject *self)
     if (self->read != NULL) {
         tc_read_clear(self->read);
     }
+    if (self->tls != NULL) {
+        Py_CLEAR(self->tls->sslobj);
+        Py_CLEAR(self->tls->future);
+    }
     return 0;
 }
 
@@ -91,13 +101,14 @@ stream_dealloc(StreamObject *self)
         PyObject_ClearWeakRefs((PyObject *)self);
     }
     stream_clear(self);
-    if (self->socket == NULL && self->watcher.fd >= 0) {
+    if (self->owns_fd) {
         close(self->watcher.fd);
     }
     Py_CLEAR(self->socket); /* closes itself, with a ResourceWarning, where nobody else has it */
     PyMem_Free(self->buf);
     PyMem_Free(self->read);
     tc_writes_free(self->writes);
+    tc_tls_free(self->tls);
     Py_CLEAR(self->core);
     type->tp_free(self);
     Py_DECREF(type);
@@ -121,9 +132,34 @@ stream_size_option(PyObject *value, Py_ssize_t absent, Py_ssize_t *out)
     return 0;
 }
 
+/* A socket object, a descriptor's number, or None: fileno() will tell. 0, or -1 with an exception. */
+static int
+stream_open_source(StreamObject *self, PyObject *source)
+{
+    if (source == Py_None) {
+        return 0;
+    }
+    int fd = PyObject_AsFileDescriptor(source);
+    if (fd < 0) {
+        return -1;
+    }
+    if (!PyLong_Check(source)) {
+        PyObject *family = PyObject_GetAttr(source, self->state->str_family);
+        self->family = family != NULL ? (int)PyLong_AsLong(family) : AF_UNSPEC;
+        Py_XDECREF(family);
+        if (PyErr_Occurred()) {
+            return -1;
+        }
+        Py_XSETREF(self->socket, Py_NewRef(source));
+    }
+    self->watcher.fd = fd;
+    return 0;
+}
+
 PyDoc_STRVAR(stream_open_doc,
-             "_open($self, socket, core, max_buffer_size, read_chunk_size, max_write_buffer_size, /)\n--\n\n"
-             "Bind the stream to a socket and a LoopCore; called by __init__.");
+             "_open($self, source, core, max_buffer_size, read_chunk_size, max_write_buffer_size, /)\n--\n\n"
+             "Bind the stream to a socket, a descriptor's number or (None) what fileno() returns, and to a "
+             "LoopCore;\ncalled by __init__.");
 
 static PyObject *
 stream_open(StreamObject *self, PyObject *const *args, Py_ssize_t nargs)
@@ -144,13 +180,7 @@ stream_open(StreamObject *self, PyObject *const *args, Py_ssize_t nargs)
         stream_size_option(args[4], -1, &max_write) < 0) {
         return NULL;
     }
-    PyObject *number = PyObject_CallMethodNoArgs(args[0], self->state->str_fileno);
-    PyObject *family = number != NULL ? PyObject_GetAttr(args[0], self->state->str_family) : NULL;
-    long fd = number != NULL ? PyLong_AsLong(number) : -1;
-    self->family = family != NULL ? (int)PyLong_AsLong(family) : AF_UNSPEC;
-    Py_XDECREF(number);
-    Py_XDECREF(family);
-    if (PyErr_Occurred()) {
+    if (stream_open_source(self, args[0]) < 0) {
         return NULL;
     }
     /* A chunk near the limit would fail reads that fit. */
@@ -161,104 +191,8 @@ stream_open(StreamObject *self, PyObject *const *args, Py_ssize_t nargs)
     }
     self->max_write_buffer_size = max_write;
     Py_XSETREF(self->core, (LoopCore *)Py_NewRef(args[1]));
-    Py_XSETREF(self->socket, Py_NewRef(args[0]));
-    self->watcher.fd = (int)fd;
     self->closed = false;
     Py_RETURN_NONE;
-}
-
-/* ---- writing ---- */
-
-static int
-stream_write_object(StreamObject *self, PyObject *data)
-{
-    if (PyBytes_CheckExact(data)) {
-        return tc_stream_write(self, PyBytes_AS_STRING(data), (size_t)PyBytes_GET_SIZE(data), data);
-    }
-    if (PyUnicode_Check(data)) {
-        Py_ssize_t size;
-        const char *text = PyUnicode_AsUTF8AndSize(data, &size);
-        return text != NULL ? tc_stream_write(self, text, (size_t)size, data) : TC_RAISED;
-    }
-    /* Any other buffer is only borrowed: what has to wait is copied, so that the caller may resize it. */
-    Py_buffer view;
-    if (PyObject_GetBuffer(data, &view, PyBUF_SIMPLE) < 0) {
-        return TC_RAISED;
-    }
-    int st = tc_stream_write(self, view.buf, (size_t)view.len, NULL);
-    PyBuffer_Release(&view);
-    return st;
-}
-
-static Py_ssize_t
-stream_data_size(PyObject *data)
-{
-    if (PyBytes_CheckExact(data)) {
-        return PyBytes_GET_SIZE(data);
-    }
-    if (PyUnicode_Check(data)) {
-        Py_ssize_t size;
-        return PyUnicode_AsUTF8AndSize(data, &size) != NULL ? size : -1;
-    }
-    Py_buffer view;
-    if (PyObject_GetBuffer(data, &view, PyBUF_SIMPLE) < 0) {
-        return -1;
-    }
-    Py_ssize_t size = view.len;
-    PyBuffer_Release(&view);
-    return size;
-}
-
-PyDoc_STRVAR(
-    stream_write_doc,
-    "write($self, data, callback=None)\n--\n\n"
-    "Send bytes (or another buffer; str is encoded as UTF-8), now as far as the socket takes them.\n\n"
-    "Returns a Future that is done when they are sent; with a callback None. Raises StreamClosedError, and\n"
-    "StreamBufferFullError beyond max_write_buffer_size.");
-
-static PyObject *
-stream_write(StreamObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
-{
-    tc_state *state = self->state;
-    PyObject *const names[] = {state->str_data, state->str_callback};
-    PyObject *v[2];
-    if (tc_stream_check_ready(self) < 0 || tc_args_parse("write", args, nargs, kwnames, names, 2, 1, v) < 0) {
-        return NULL;
-    }
-    if (self->closed) {
-        tc_stream_raise_closed(self);
-        return NULL;
-    }
-    if (self->max_write_buffer_size >= 0) {
-        Py_ssize_t size = stream_data_size(v[0]);
-        if (size < 0) {
-            return NULL;
-        }
-        if ((size_t)size + tc_stream_unsent(self) > (size_t)self->max_write_buffer_size) {
-            PyObject *cls = tc_face(state, StreamBufferFullError, "tornado_c.iostream");
-            if (cls != NULL) {
-                PyErr_SetString(cls, "Reached maximum write buffer size");
-            }
-            return NULL;
-        }
-    }
-    if (stream_write_object(self, v[0]) == TC_RAISED) {
-        return NULL;
-    }
-    if (self->closed) {
-        /* The peer is gone: a Future says so, a callback is never called. */
-        if (tc_arg_or_null(v[1]) != NULL) {
-            Py_RETURN_NONE;
-        }
-        PyObject *exc = tc_stream_closed_error(self);
-        PyObject *future = exc != NULL ? tc_core_future(self->core) : NULL;
-        if (future != NULL) {
-            tc_future_fail_quietly(state, future, exc);
-        }
-        Py_XDECREF(exc);
-        return future;
-    }
-    return tc_stream_wait_written(self, tc_arg_or_null(v[1]));
 }
 
 /* ---- closing and state ---- */
@@ -345,10 +279,16 @@ stream_set_close_callback(StreamObject *self, PyObject *const *args, Py_ssize_t 
     Py_RETURN_NONE;
 }
 
+static bool
+handshake_wants(const StreamObject *self, unsigned event)
+{
+    return tc_stream_handshaking(self) && self->tls->want == event;
+}
+
 static PyObject *
 stream_reading(StreamObject *self, PyObject *unused)
 {
-    return PyBool_FromLong(tc_stream_is_reading(self));
+    return PyBool_FromLong(tc_stream_is_reading(self) || handshake_wants(self, TC_READ));
 }
 
 static PyObject *
@@ -379,15 +319,6 @@ stream_set_nodelay(StreamObject *self, PyObject *const *args, Py_ssize_t nargs, 
         return NULL;
     }
     Py_RETURN_NONE;
-}
-
-PyDoc_STRVAR(stream_fileno_doc,
-             "fileno($self, /)\n--\n\nThe socket object that the stream works on; None once closed.");
-
-static PyObject *
-stream_fileno(StreamObject *self, PyObject *unused)
-{
-    return tc_stream_socket(self);
 }
 
 /* ---- attributes ---- */
@@ -442,6 +373,16 @@ static PyGetSetDef stream_getset[] = {
     {"max_write_buffer_size", (getter)stream_get_max_write, (setter)stream_set_max_write,
      "The most bytes that may wait to be sent; None: no limit.", NULL},
     {"_read_buffer_size", (getter)stream_get_buffer_size, NULL, NULL, NULL},
+    {"_write_buffer", (getter)tc_iostream_get_write_buffer, NULL, NULL, NULL},
+    {"_total_write_index", (getter)tc_iostream_get_write_index, (setter)tc_iostream_set_write_index, NULL,
+     NULL},
+    {"_total_write_done_index", (getter)tc_iostream_get_write_index, (setter)tc_iostream_set_write_index,
+     NULL, (void *)1},
+    {"_state", (getter)tc_iostream_get_state, NULL, NULL, NULL},
+    {"_read_future", (getter)tc_iostream_get_read_future, NULL, NULL, NULL},
+    {"_ssl_accepting", (getter)tc_iostream_get_ssl_accepting, NULL, NULL, NULL},
+    {"_ssl_connect_future", (getter)tc_iostream_get_handshake_future,
+     (setter)tc_iostream_set_handshake_future, NULL, NULL},
     {"__dict__", PyObject_GenericGetDict, PyObject_GenericSetDict, NULL, NULL},
     {NULL},
 };
@@ -485,6 +426,30 @@ PyDoc_STRVAR(
     "Read everything until the peer closes; at most max_buffer_size bytes.\n\n"
     "Returns a Future of the bytes; with a callback None. streaming_callback gets the bytes as they come.");
 
+PyDoc_STRVAR(
+    stream_read_into_doc,
+    "read_into($self, buf, partial=False)\n--\n\n"
+    "Fill a writable buffer, without a copy in between; with partial, as soon as there are any bytes.\n\n"
+    "Returns a Future of the number of bytes. The buffer cannot be resized before it is done. Raises\n"
+    "StreamClosedError.");
+
+PyDoc_STRVAR(
+    stream_write_doc,
+    "write($self, data, callback=None)\n--\n\n"
+    "Send bytes (or another buffer; str is encoded as UTF-8), now as far as the descriptor takes them.\n\n"
+    "Returns a Future that is done when they are sent; with a callback None. What has to wait of a large "
+    "buffer is\nkept by reference. Raises StreamClosedError, and StreamBufferFullError beyond "
+    "max_write_buffer_size.");
+
+PyDoc_STRVAR(
+    stream_sendfile_doc,
+    "sendfile($self, file, offset=0, count=None)\n--\n\n"
+    "Send count bytes of an open binary file (default: all from offset on), without copying them through\n"
+    "the process where the system can do that.\n\n"
+    "Returns a Future that is done when they are sent. The file must stay open until then. Raises\n"
+    "StreamClosedError, OSError, and ValueError for a range that is negative. A file that ends early closes\n"
+    "the stream.");
+
 PyDoc_STRVAR(stream_connect_doc, "connect($self, address, callback=None, server_hostname=None)\n--\n\n"
                                  "Connect the socket to an address in the form of its family.\n\n"
                                  "Returns a Future of this stream, which fails with StreamClosedError; with "
@@ -496,7 +461,9 @@ static PyMethodDef stream_methods[] = {
     {"read_until_regex", FASTCALL(tc_iostream_read_until_regex), KEYWORDS, stream_read_until_regex_doc},
     {"read_bytes", FASTCALL(tc_iostream_read_bytes), KEYWORDS, stream_read_bytes_doc},
     {"read_until_close", FASTCALL(tc_iostream_read_until_close), KEYWORDS, stream_read_until_close_doc},
-    {"write", FASTCALL(stream_write), KEYWORDS, stream_write_doc},
+    {"read_into", FASTCALL(tc_iostream_read_into), KEYWORDS, stream_read_into_doc},
+    {"write", FASTCALL(tc_iostream_write), KEYWORDS, stream_write_doc},
+    {"sendfile", FASTCALL(tc_iostream_sendfile), KEYWORDS, stream_sendfile_doc},
     {"connect", FASTCALL(tc_iostream_connect), KEYWORDS, stream_connect_doc},
     {"close", FASTCALL(stream_close), KEYWORDS, stream_close_doc},
     {"set_close_callback", FASTCALL(stream_set_close_callback), KEYWORDS, stream_set_close_callback_doc},
@@ -507,8 +474,39 @@ static PyMethodDef stream_methods[] = {
     {"closed", (PyCFunction)stream_closed, METH_NOARGS,
      "closed($self, /)\n--\n\nWhether the stream is closed."},
     {"set_nodelay", FASTCALL(stream_set_nodelay), KEYWORDS, stream_set_nodelay_doc},
-    {"fileno", (PyCFunction)stream_fileno, METH_NOARGS, stream_fileno_doc},
     {"_open", FASTCALL(stream_open), METH_FASTCALL, stream_open_doc},
+    {"_handle_events", FASTCALL(tc_iostream_handle_events), METH_FASTCALL,
+     "_handle_events($self, fd, events, /)\n--\n\nDo what the descriptor is ready for."},
+    {"_handle_read", (PyCFunction)tc_iostream_handle_read, METH_NOARGS,
+     "_handle_read($self, /)\n--\n\nRead, and complete the pending read."},
+    {"_handle_write", (PyCFunction)tc_iostream_handle_write, METH_NOARGS,
+     "_handle_write($self, /)\n--\n\nSend what waits."},
+    {"_add_io_state", (PyCFunction)tc_iostream_add_io_state, METH_O,
+     "_add_io_state($self, state, /)\n--\n\nWait for IOLoop.READ or IOLoop.WRITE once."},
+    {"_try_inline_read", (PyCFunction)tc_iostream_try_inline_read, METH_NOARGS,
+     "_try_inline_read($self, /)\n--\n\nComplete the pending read without waiting, if that can be."},
+    {"_maybe_add_error_listener", (PyCFunction)tc_iostream_maybe_add_error_listener, METH_NOARGS,
+     "_maybe_add_error_listener($self, /)\n--\n\nWatch an idle stream for its end."},
+    {"_check_closed", (PyCFunction)tc_iostream_check_closed, METH_NOARGS,
+     "_check_closed($self, /)\n--\n\nRaise StreamClosedError if the stream is closed."},
+    {"_consume", (PyCFunction)tc_iostream_consume, METH_O,
+     "_consume($self, loc, /)\n--\n\nTake bytes from the read buffer."},
+    {"_is_connreset", (PyCFunction)tc_iostream_is_connreset, METH_O,
+     "_is_connreset($self, exc, /)\n--\n\nWhether an exception means that the peer is gone."},
+    {"_is_idle", (PyCFunction)tc_iostream_is_idle, METH_NOARGS,
+     "_is_idle($self, /)\n--\n\nWhether nothing is pending or buffered."},
+    {"_detach", (PyCFunction)tc_iostream_detach, METH_NOARGS,
+     "_detach($self, /)\n--\n\nGive up the socket; returns it and the close callback."},
+    {"_set_socket", (PyCFunction)tc_iostream_set_socket, METH_O,
+     "_set_socket($self, socket, /)\n--\n\nWork on another object over the same descriptor."},
+    {"_call_later", (PyCFunction)tc_iostream_call_later, METH_O,
+     "_call_later($self, callback, /)\n--\n\nCall a user's callback in the next turn."},
+    {"_tls_begin", (PyCFunction)tc_iostream_tls_begin, METH_O,
+     "_tls_begin($self, connected, /)\n--\n\nShake hands before anything else, now or once connected."},
+    {"_tls_wants", (PyCFunction)tc_iostream_tls_wants, METH_O,
+     "_tls_wants($self, events, /)\n--\n\nSay what the handshake waits for."},
+    {"_tls_done", (PyCFunction)tc_iostream_tls_done, METH_O,
+     "_tls_done($self, sslobj, /)\n--\n\nThe handshake is done."},
     {NULL, NULL, 0, NULL},
 };
 

@@ -1,186 +1,10 @@
-/* A stream's life: made over a socket, told of events by its watcher, closed once. Runs Python in events and
- * in close. */
+/* A stream's life: made over a descriptor, read by a consumer, its user's callbacks called, closed once. Runs
+ * Python in close. */
 #include "stream/stream.h"
 
-#include "base/raise.h"
-
-#include <sys/socket.h>
 #include <unistd.h>
 
-/* ---- interest ---- */
-
-static unsigned
-wanted_events(const StreamObject *self)
-{
-    unsigned events = 0;
-    if (self->connecting || (self->writes != NULL && self->writes->size > 0)) {
-        events |= TC_WRITE;
-    }
-    if (self->connecting || self->nested) {
-        return events;
-    }
-    if (self->consumer != NULL) {
-        /* A paused consumer still wants to know that the peer left, as long as no bytes wait. */
-        if (!self->paused || self->buf_len == 0) {
-            events |= TC_READ;
-        }
-    }
-    else if (tc_stream_is_reading(self) || (self->close_callback != NULL && self->buf_len == 0)) {
-        events |= TC_READ;
-    }
-    return events;
-}
-
-static bool
-has_interest(const StreamObject *self)
-{
-    return self->consumer != NULL || self->connecting || self->close_callback != NULL ||
-           (self->writes != NULL && self->writes->size > 0) || tc_stream_is_reading(self);
-}
-
-static int
-stream_unwatch(StreamObject *self)
-{
-    tc_core_unwatch(self->core, &self->watcher);
-    PyObject *owner = self->watcher.owner;
-    self->watcher.owner = NULL;
-    Py_XDECREF(owner); /* callers hold a reference of their own */
-    return 0;
-}
-
-int
-tc_stream_update(StreamObject *self)
-{
-    if (self->closed) {
-        return 0;
-    }
-    unsigned events = wanted_events(self);
-    bool interest = has_interest(self);
-    if (!self->watcher.registered && !interest) {
-        return 0;
-    }
-    if (events == 0 && self->hung_up) {
-        return stream_unwatch(self);
-    }
-    if ((!self->watcher.registered || self->watcher.events != events) &&
-        tc_core_watch(self->core, &self->watcher, events) < 0) {
-        return -1;
-    }
-    if (interest && self->watcher.owner == NULL) {
-        self->watcher.owner = Py_NewRef((PyObject *)self);
-    }
-    else if (!interest && self->watcher.owner != NULL) {
-        /* Callers hold a reference of their own. */
-        self->watcher.owner = NULL;
-        Py_DECREF(self);
-    }
-    return 0;
-}
-
-/* ---- events ---- */
-
-/* A watched descriptor reports an error or a hang-up, which cannot be masked. A native consumer learns of it
- * at once. Python may come to read what the peer sent before it left, so without a reader the descriptor is
- * only no longer watched. */
-static int
-event_hangup(StreamObject *self, bool reader)
-{
-    if (self->consumer == NULL && !reader) {
-        self->hung_up = true;
-        return TC_OK; /* the update after this event acts on it */
-    }
-    int err = 0;
-    socklen_t size = sizeof(err);
-    if (getsockopt(self->watcher.fd, SOL_SOCKET, SO_ERROR, &err, &size) < 0) {
-        err = errno;
-    }
-    return err != 0 ? tc_stream_close_errno(self, err) : tc_stream_close(self, NULL);
-}
-
-static int
-event_handle(StreamObject *self, unsigned events)
-{
-    if (self->connecting && tc_stream_connected(self) == TC_RAISED) {
-        return TC_RAISED;
-    }
-    bool reader = (self->consumer != NULL && !self->paused) || tc_stream_is_reading(self);
-    if ((events & TC_READ) || (reader && (events & (TC_ERROR | TC_HUP)))) {
-        self->drained_socket = false;
-        if (!self->closed && tc_stream_readable(self) == TC_RAISED) {
-            return TC_RAISED;
-        }
-        if (self->nested && (events & (TC_ERROR | TC_HUP))) {
-            self->hung_up = true; /* cannot be masked: not watched until the delivery ends */
-            return TC_OK;
-        }
-    }
-    if ((events & TC_WRITE) && !self->closed && tc_stream_writable(self) == TC_RAISED) {
-        return TC_RAISED;
-    }
-    /* A reader finds the end by itself, once it has read everything before it. */
-    if ((events & (TC_ERROR | TC_HUP)) && !self->closed &&
-        (!reader || ((events & TC_ERROR) && self->drained_socket))) {
-        return event_hangup(self, reader);
-    }
-    return TC_OK;
-}
-
-/* Sends what the event's handling corked, registers for what is wanted next, reports what went wrong. */
-static int
-event_end(StreamObject *self, bool corked, int st)
-{
-    PyObject *raised = st == TC_RAISED ? PyErr_GetRaisedException() : NULL;
-    if (corked && tc_stream_uncork(self) == TC_RAISED) {
-        st = TC_RAISED;
-    }
-    else if (raised == NULL && tc_stream_update(self) < 0) {
-        st = TC_RAISED;
-    }
-    if (raised != NULL) {
-        PyErr_SetRaisedException(raised);
-    }
-    if (st == TC_RAISED) {
-        /* Nothing of ours raises for the peer's sake: what gets here is a defect or an interrupt. */
-        st = tc_core_report(self->core, "Exception in stream event of", (PyObject *)self);
-        if (st == TC_OK) {
-            st = tc_stream_close(self, NULL);
-        }
-    }
-    return st;
-}
-
-static int
-stream_event(tc_watcher *watcher, unsigned events)
-{
-    StreamObject *self = tc_container_of(watcher, StreamObject, watcher);
-    Py_INCREF(self);
-    tc_cork cork;
-    bool corked = tc_stream_cork(self, &cork);
-    int st = event_end(self, corked, event_handle(self, events));
-    Py_DECREF(self);
-    return st;
-}
-
 /* ---- native consumers ---- */
-
-static int
-resume_run(tc_task *task)
-{
-    StreamObject *self = tc_container_of(task, StreamObject, resume_task);
-    tc_cork cork;
-    bool corked = tc_stream_cork(self, &cork);
-    int st = event_end(self, corked, self->closed ? TC_OK : tc_stream_offer_buffered(self));
-    return st;
-}
-
-static void
-resume_later(StreamObject *self)
-{
-    if (!tc_list_linked(&self->resume_task.link)) {
-        self->resume_task.owner = Py_NewRef((PyObject *)self);
-        tc_core_defer(self->core, &self->resume_task);
-    }
-}
 
 int
 tc_stream_set_consumer(StreamObject *self, const tc_consumer_class *cls, PyObject *consumer)
@@ -190,7 +14,7 @@ tc_stream_set_consumer(StreamObject *self, const tc_consumer_class *cls, PyObjec
     self->consumer = Py_NewRef(consumer);
     self->paused = self->hung_up = false;
     if (self->buf_len > 0) {
-        resume_later(self);
+        tc_stream_resume_later(self);
     }
     return tc_stream_update(self) < 0 ? TC_RAISED : TC_OK;
 }
@@ -213,8 +37,9 @@ tc_stream_resume(StreamObject *self)
 {
     if (self->paused) {
         self->paused = false;
-        if (!self->reading_event && self->buf_len > 0) {
-            resume_later(self);
+        if (!self->reading_event &&
+            (self->buf_len > 0 || (self->read_way != TC_IO_SOCKET && !self->drained_socket))) {
+            tc_stream_resume_later(self);
         }
     }
 }
@@ -306,27 +131,42 @@ tc_stream_maybe_run_close_callback(StreamObject *self)
     return st;
 }
 
-/* The descriptor goes: through the socket object where there is one, since that owns it then. */
-static void
+static PyObject *
+close_by_hook(StreamObject *self)
+{
+    return PyObject_CallMethodNoArgs((PyObject *)self, self->state->str_close_fd);
+}
+
+/* The descriptor goes: by the application's hook, or through the socket object where there is one, since that
+ * owns it then. TC_RAISED with what that raises, EBADF where it was closed under us: the stream is closed all
+ * the same. */
+static int
 close_descriptor(StreamObject *self)
 {
-    int fd = self->watcher.fd;
+    PyObject *result = NULL;
     tc_core_unwatch(self->core, &self->watcher);
-    self->watcher.fd = -1;
-    if (self->socket == NULL) {
-        if (fd >= 0) {
-            close(fd);
+    tc_stream_resolve(self);
+    if (TC_UNLIKELY(!self->plain_close)) {
+        result = close_by_hook(self); /* finds the descriptor as it was */
+    }
+    else if (self->socket != NULL) {
+        result = PyObject_CallMethodNoArgs(self->socket, self->state->str_close);
+    }
+    else {
+        if (self->owns_fd) {
+            close(self->watcher.fd);
         }
-        return;
+        result = Py_NewRef(Py_None);
     }
-    PyObject *socket = self->socket;
-    self->socket = NULL;
-    PyObject *result = PyObject_CallMethodNoArgs(socket, self->state->str_close);
-    if (result == NULL) {
-        PyErr_WriteUnraisable(socket);
-    }
+    self->watcher.fd = -1;
+    self->owns_fd = false;
+    PyObject *raised = result == NULL ? PyErr_GetRaisedException() : NULL;
     Py_XDECREF(result);
-    Py_DECREF(socket);
+    Py_CLEAR(self->socket);
+    if (raised != NULL) {
+        PyErr_SetRaisedException(raised);
+    }
+    return raised != NULL ? TC_RAISED : TC_OK;
 }
 
 /* Pending Futures and callbacks learn that the stream is closed. */
@@ -335,7 +175,7 @@ close_tell(StreamObject *self)
 {
     PyObject *exc = NULL;
     bool somebody = tc_stream_is_reading(self) || self->connect_future != NULL ||
-                    (self->writes != NULL && (self->writes->nwaiters > 0 || self->writes->size > 0));
+                    (self->writes != NULL && (self->writes->nwaiters > 0 || tc_stream_queued(self) > 0));
     if (somebody) {
         exc = tc_stream_closed_error(self);
         if (exc == NULL) {
@@ -348,6 +188,9 @@ close_tell(StreamObject *self)
             Py_CLEAR(self->connect_future);
         }
         Py_DECREF(exc);
+    }
+    if (self->tls != NULL) {
+        tc_tls_closed(self);
     }
     Py_CLEAR(self->connect_callback);
     Py_CLEAR(self->connect_context);
@@ -382,8 +225,18 @@ tc_stream_close(StreamObject *self, PyObject *exc)
         self->closed = true;
         self->connecting = false;
         tc_core_cancel_task(&self->resume_task);
-        close_descriptor(self);
-        st = close_tell(self);
+        st = close_descriptor(self);
+        PyObject *raised = st == TC_RAISED ? PyErr_GetRaisedException() : NULL;
+        int told = close_tell(self);
+        if (raised != NULL) {
+            if (told == TC_RAISED) {
+                PyErr_WriteUnraisable((PyObject *)self);
+            }
+            PyErr_SetRaisedException(raised);
+        }
+        else {
+            st = told;
+        }
     }
     PyObject *owner = self->watcher.owner;
     self->watcher.owner = NULL;
@@ -416,18 +269,10 @@ tc_stream_from_fd(PyTypeObject *type, LoopCore *core, int fd, int family)
     }
     self->core = (LoopCore *)Py_NewRef((PyObject *)core);
     self->watcher.fd = fd;
+    self->owns_fd = true;
     self->family = family;
     self->closed = false;
     return self;
-}
-
-void
-tc_stream_init_watcher(StreamObject *self)
-{
-    self->watcher.cb = stream_event;
-    self->watcher.fd = -1;
-    tc_list_init(&self->resume_task.link);
-    self->resume_task.run = resume_run;
 }
 
 int

@@ -1,16 +1,21 @@
-/* StreamObject, the C base of tornado_c.iostream.IOStream: a non-blocking socket with a read buffer, a write
- * queue and one reader, which is either a pending read of Python's or a native consumer (an HTTP connection).
+/* StreamObject, the C base of tornado_c.iostream.BaseIOStream: a non-blocking descriptor with a read buffer,
+ * a write queue and one reader, which is either a pending read of Python's or a native consumer (an HTTP
+ * connection).
  *
- * Files: stream.c (life cycle, events, close), stream_read.c, stream_write.c, stream_socket.c (its socket,
- * connecting); Python's methods: iostream_type.c, iostream_reads.c. Whatever calls up may run Python, which
- * may close the stream or drop the last other reference: callers hold one of their own and look at `closed`
- * again. While there is interest (a pending read, write or connect, a close callback, a consumer) the watcher
- * owns a reference; otherwise an unreferenced stream is collected and its peer sees the end. */
+ * Files: stream.c (life and close), stream_event.c, stream_io.c (bytes to and from the descriptor: socket,
+ * pipe, TLS or an application's hooks), stream_tls.c, stream_read.c (receiving), stream_match.c (pending
+ * reads), stream_write.c, stream_socket.c (its socket, connecting); Python's methods: iostream_type.c,
+ * iostream_reads.c, iostream_writes.c, iostream_private.c. Whatever calls up may run Python, which may close
+ * the stream or drop the last other reference: callers hold one of their own and look at `closed` again.
+ * From the first interest on (a pending read, write, connect or handshake, a close callback, a consumer)
+ * until the close the watcher owns a reference, as Tornado's registration does; before that an unreferenced
+ * stream is collected and its peer sees the end. */
 #ifndef TC_STREAM_H
 #define TC_STREAM_H
 
 #include "base/raise.h"
 #include "event/core.h"
+#include "stream/stream_buffer.h"
 
 #define TC_STREAM_CHUNK 65536          /* bytes asked of one recv */
 #define TC_STREAM_MAX_BUFFER 104857600 /* Tornado's default max_buffer_size */
@@ -33,14 +38,16 @@ typedef struct {
 #define TC_CONSUMER_STOP (-1)
 #define TC_CONSUMER_RAISED (-2)
 
-enum tc_read_kind { TC_READ_NONE, TC_READ_UNTIL, TC_READ_REGEX, TC_READ_BYTES, TC_READ_CLOSE };
+enum tc_read_kind { TC_READ_NONE, TC_READ_UNTIL, TC_READ_REGEX, TC_READ_BYTES, TC_READ_INTO, TC_READ_CLOSE };
 
 /* A pending read of Python's. */
 typedef struct {
     enum tc_read_kind kind;
     bool partial;
     PyObject *pattern;    /* the delimiter (bytes), or the compiled expression */
-    Py_ssize_t target;    /* READ_BYTES: how many */
+    Py_ssize_t target;    /* READ_BYTES, READ_INTO: how many */
+    Py_ssize_t filled;    /* READ_INTO: how many of them are in the view */
+    Py_buffer view;       /* READ_INTO: the caller's memory */
     Py_ssize_t max_bytes; /* -1: no limit */
     size_t scanned;       /* bytes that the delimiter's search need not look at again */
     PyObject *future;     /* 6.x interface; else NULL */
@@ -48,13 +55,6 @@ typedef struct {
     PyObject *streaming;  /* streaming_callback, or NULL */
     PyObject *context;    /* of the callbacks */
 } tc_read;
-
-/* One piece of the write queue. */
-typedef struct {
-    PyObject *owner; /* bytes or buffer holder that keeps data alive */
-    const char *data;
-    size_t size;
-} tc_piece;
 
 /* Somebody who waits for the queue to pass an index. */
 typedef struct {
@@ -65,10 +65,8 @@ typedef struct {
 } tc_write_waiter;
 
 typedef struct {
-    tc_piece *pieces; /* [first, count) are to be sent */
-    size_t first, count, cap;
-    size_t size;              /* bytes in all pieces */
-    uint64_t done;            /* bytes sent since this struct was made */
+    StreamBufferObject *buffer;
+    uint64_t index, done;     /* bytes queued and bytes sent since this struct was made */
     tc_write_waiter *waiters; /* [first_waiter, nwaiters) still wait */
     size_t first_waiter, nwaiters, waiters_cap;
 } tc_writes;
@@ -79,6 +77,24 @@ typedef struct {
     size_t size, cap;
     bool own; /* not the loop's scratch buffer */
 } tc_cork;
+
+/* How bytes come and go. */
+enum tc_io_way {
+    TC_IO_SOCKET,
+    TC_IO_PIPE,
+    TC_IO_TLS,
+    TC_IO_HOOK, /* read_from_fd or write_to_fd is the application's */
+};
+
+/* The TLS side of a stream. */
+typedef struct {
+    PyObject *sslobj;   /* the _ssl object of the socket, once the handshake is done */
+    PyObject *future;   /* of wait_for_handshake(), or NULL */
+    unsigned want;      /* events that the handshake waits for; 0: it has not begun */
+    bool accepting;     /* the handshake is not done */
+    bool read_blocked;  /* a read waits for the socket to be writable */
+    bool write_blocked; /* a write waits for the socket to be readable */
+} tc_tls;
 
 struct StreamObject {
     PyObject_HEAD tc_state *state; /* borrowed */
@@ -95,6 +111,7 @@ struct StreamObject {
     tc_read *read;     /* NULL until Python first reads */
     tc_writes *writes; /* NULL until something had to wait */
     tc_cork *cork;     /* inside an event of ours */
+    tc_tls *tls;       /* NULL: plain */
     PyObject *connect_future, *connect_callback, *connect_context;
     tc_task resume_task; /* offer what is buffered to the consumer again */
     Py_ssize_t max_buffer_size, read_chunk_size, max_write_buffer_size; /* the last -1: unlimited */
@@ -103,10 +120,16 @@ struct StreamObject {
     bool closed, connecting;
     bool paused;         /* the consumer wants nothing now */
     bool reading_event;  /* stream_read is on the stack */
+    bool sending;        /* writes_send is on the stack */
+    bool owns_fd;        /* the descriptor is ours to close, there is no socket object */
     bool nested;         /* an event came from a nested turn meanwhile: reading is masked till then */
-    bool drained_socket; /* the last recv emptied the socket: no use trying before an event */
+    bool drained_socket; /* the last read emptied the descriptor: no use trying before an event */
     bool hung_up; /* the kernel reports a hang-up, which it does unasked: no registration for nothing */
     bool nodelay; /* TCP_NODELAY as we last set it */
+    bool plain_close, plain_error, plain_inline; /* close_fd, get_fd_error, _try_inline_read are ours */
+    uint8_t read_way, write_way;                 /* enum tc_io_way */
+    uint8_t asked;                               /* events that _add_io_state asked for */
+    unsigned class_version;                      /* of the class when these were looked up; 0: not yet */
 };
 
 /* ---- stream.c ---- */
@@ -131,6 +154,10 @@ int tc_stream_update(StreamObject *self);
 int tc_stream_set_consumer(StreamObject *self, const tc_consumer_class *cls, PyObject *consumer);
 void tc_stream_drop_consumer(StreamObject *self);
 
+/* At the end of this turn offers what is buffered, and reads on where the descriptor does not tell of more.
+ */
+void tc_stream_resume_later(StreamObject *self);
+
 /* The consumer wants no data now; or wants it again, from the end of this turn on. */
 void tc_stream_pause(StreamObject *self);
 void tc_stream_resume(StreamObject *self);
@@ -144,6 +171,59 @@ PyObject *tc_stream_closed_error(StreamObject *self);
 
 /* After the last user callback of a closed stream, or at close: runs the close callback. */
 int tc_stream_maybe_run_close_callback(StreamObject *self);
+
+/* ---- stream_io.c ---- */
+
+/* Besides a count of bytes: nothing can be had or sent now; or an exception is set. */
+#define TC_IO_AGAIN (-1)
+#define TC_IO_FAILED (-2)
+
+/* Reads once; 0 at the peer's end. Sets drained_socket. */
+Py_ssize_t tc_stream_recv(StreamObject *self, char *buf, size_t size);
+
+/* Whether vectors can be sent as they are; else tc_stream_send_front sends from the queue. */
+bool tc_stream_sends_vectors(StreamObject *self);
+Py_ssize_t tc_stream_send(StreamObject *self, struct iovec *iov, int count);
+Py_ssize_t tc_stream_send_front(StreamObject *self);
+
+/* Looks up which of the hooks are ours, where the class or the instance may have changed. */
+void tc_stream_resolve_slow(StreamObject *self);
+
+static inline void
+tc_stream_resolve(StreamObject *self)
+{
+    if (TC_UNLIKELY(self->class_version != Py_TYPE(self)->tp_version_tag || self->class_version == 0 ||
+                    (self->dict != NULL && PyDict_GET_SIZE(self->dict) > 0))) {
+        tc_stream_resolve_slow(self);
+    }
+}
+
+/* The descriptor, asked of the application's fileno() where need be; -1 with an exception. */
+int tc_stream_descriptor(StreamObject *self);
+
+/* Whether the OSError that is given means that the peer is gone. -1 with an exception. */
+int tc_stream_is_connreset(StreamObject *self, PyObject *exc);
+
+/* ---- stream_tls.c ---- */
+
+static inline bool
+tc_stream_handshaking(const StreamObject *self)
+{
+    return TC_UNLIKELY(self->tls != NULL) && self->tls->accepting;
+}
+
+int tc_tls_begin(StreamObject *self); /* 0, or -1 with an exception */
+void tc_tls_free(tc_tls *tls);
+
+/* One step of the handshake. TC_OK or TC_RAISED. */
+int tc_tls_handshake(StreamObject *self);
+
+/* The stream is closed: fails the handshake's Future. */
+void tc_tls_closed(StreamObject *self);
+
+/* As tc_stream_recv; and the first piece of the write queue is sent. */
+Py_ssize_t tc_tls_recv(StreamObject *self, char *buf, size_t size);
+Py_ssize_t tc_tls_send(StreamObject *self, const tc_piece *piece);
 
 /* ---- stream_socket.c ---- */
 
@@ -159,25 +239,57 @@ int tc_stream_check_ready(StreamObject *self);
 /* The connection attempt has ended: tells whoever waits for it, or closes the stream. TC_OK or TC_RAISED. */
 int tc_stream_connected(StreamObject *self);
 
+/* ---- stream_match.c ---- */
+
+bool tc_stream_is_reading(const StreamObject *self);
+void tc_read_clear(tc_read *read);
+
+/* Tries the pending read against unread bytes; *used is how many it took. TC_OK or TC_RAISED. */
+int tc_read_try(StreamObject *self, const char *data, size_t size, size_t *used);
+
+/* The pending read gets these bytes, as they are. TC_OK or TC_RAISED. */
+int tc_read_finish(StreamObject *self, const char *data, size_t size);
+
+/* Whether a read into the caller's memory has what it wants. */
+static inline bool
+tc_read_into_done(const tc_read *read)
+{
+    return read->filled == read->target || (read->partial && read->filled > 0);
+}
+
+/* How many bytes satisfy the pending read, or a negative value. */
+Py_ssize_t tc_read_find(StreamObject *self, const char *data, size_t size);
+#define TC_FIND_MORE (-1) /* not satisfied yet */
+#define TC_FIND_UNSATISFIABLE (-2)
+#define TC_FIND_RAISED (-3)
+
 /* ---- stream_read.c ---- */
 
 /* The descriptor is readable (or at its end): receive and deliver. TC_OK or TC_RAISED. */
 int tc_stream_readable(StreamObject *self);
 
-/* Starts a read of Python's and returns its Future, or None for a callback. `read` has kind, pattern, target,
- * max_bytes, partial set. callback, streaming: borrowed or NULL. */
+/* Starts a read of Python's and returns its Future, or None for a callback. `request` has kind, pattern,
+ * target, max_bytes, partial, view set; the view is taken over, also where this fails. callback, streaming:
+ * borrowed or NULL. */
 PyObject *tc_stream_start_read(StreamObject *self, const tc_read *request, PyObject *callback,
                                PyObject *streaming);
 
-bool tc_stream_is_reading(const StreamObject *self);
+/* Completes the pending read from the buffer or the descriptor, if that can be done without waiting. TC_OK or
+ * TC_RAISED. */
+int tc_stream_inline_read(StreamObject *self);
+
+/* Drops bytes from the front of the buffer. */
+void tc_stream_consume(StreamObject *self, size_t size);
+
 int tc_stream_offer_buffered(StreamObject *self);
+bool tc_stream_wants_more(const StreamObject *self);
 void tc_stream_read_closed(StreamObject *self, PyObject *exc);
-void tc_read_clear(tc_read *read);
 
 /* ---- stream_write.c ---- */
 
-/* Sends now what can be sent, keeps the rest. With `owner` the rest is kept by reference to it, else copied.
- * TC_OK, TC_RAISED. A failing socket closes the stream and is no error here. */
+/* Sends now what can be sent, keeps the rest. With `owner` (exact bytes, or a memoryview of bytes) a large
+ * rest is kept by reference, else copied. TC_OK, TC_RAISED. A failing socket closes the stream and is no
+ * error here. */
 int tc_stream_write(StreamObject *self, const char *data, size_t size, PyObject *owner);
 
 /* Begins to join output in `cork`, unless that is going on already; end it with tc_stream_uncork, which
@@ -200,7 +312,18 @@ int tc_stream_flush(StreamObject *self);
 /* The descriptor is writable: send what waits. */
 int tc_stream_writable(StreamObject *self);
 
-/* Bytes accepted and not yet sent. */
+/* Queues a range of a file, to be sent without passing through the process where the descriptor allows. */
+int tc_stream_write_file(StreamObject *self, PyObject *file, int fd, size_t offset, size_t size);
+
+/* The queue and its counters, made on first use; NULL with MemoryError. */
+tc_writes *tc_stream_writes(StreamObject *self);
+
+/* Bytes that wait in the queue; and those with the corked ones. */
+static inline size_t
+tc_stream_queued(const StreamObject *self)
+{
+    return self->writes != NULL ? self->writes->buffer->size : 0;
+}
 size_t tc_stream_unsent(const StreamObject *self);
 
 /* Waits for everything written so far: a Future (callback NULL), or None with the callback queued. */

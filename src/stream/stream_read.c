@@ -1,9 +1,9 @@
-/* The receiving half of a stream: one recv for each event into the loop's scratch buffer, delivery to the
- * consumer or to the pending read, and the bytes that stay over. Runs Python: consumers, Futures, close. */
-#define _GNU_SOURCE
+/* The receiving half of a stream: reading in an event into the loop's scratch buffer (or the caller's
+ * memory), delivery to the consumer or to the pending read, and the bytes that stay over. Runs Python:
+ * consumers, hooks, Futures, close. */
 #include "stream/stream.h"
 
-#include <sys/socket.h>
+#define READ_MOST 1048576 /* bytes of one event: other descriptors have their turn then */
 
 /* ---- the buffer of unread bytes ---- */
 
@@ -68,204 +68,14 @@ buffer_append(StreamObject *self, const char *data, size_t size)
     return TC_OK;
 }
 
-static void
-buffer_consume(StreamObject *self, size_t size)
+void
+tc_stream_consume(StreamObject *self, size_t size)
 {
     self->buf_off += size;
     self->buf_len -= size;
-    if (self->buf_len == 0) {
+    if (self->buf_len == 0 && self->buf != NULL) {
         buffer_free(self);
     }
-}
-
-/* ---- pending reads of Python's ---- */
-
-bool
-tc_stream_is_reading(const StreamObject *self)
-{
-    return self->read != NULL && self->read->kind != TC_READ_NONE;
-}
-
-void
-tc_read_clear(tc_read *read)
-{
-    read->kind = TC_READ_NONE;
-    Py_CLEAR(read->pattern);
-    Py_CLEAR(read->future);
-    Py_CLEAR(read->callback);
-    Py_CLEAR(read->streaming);
-    Py_CLEAR(read->context);
-}
-
-#define FIND_MORE (-1) /* not satisfied yet */
-#define FIND_UNSATISFIABLE (-2)
-#define FIND_RAISED (-3)
-
-static Py_ssize_t
-find_over_limit(const tc_read *read, size_t size)
-{
-    return read->max_bytes >= 0 && size > (size_t)read->max_bytes ? FIND_UNSATISFIABLE : FIND_MORE;
-}
-
-static Py_ssize_t
-find_delimiter(tc_read *read, const char *data, size_t size)
-{
-    size_t length = (size_t)PyBytes_GET_SIZE(read->pattern);
-    size_t from = read->scanned > length ? read->scanned - length : 0;
-    if (size >= length && size > from) {
-        const char *hit = memmem(data + from, size - from, PyBytes_AS_STRING(read->pattern), length);
-        if (hit != NULL) {
-            size_t end = (size_t)(hit - data) + length;
-            return find_over_limit(read, end) == FIND_MORE ? (Py_ssize_t)end : FIND_UNSATISFIABLE;
-        }
-    }
-    read->scanned = size;
-    return find_over_limit(read, size);
-}
-
-/* Runs pattern.search over a copy: an expression may call back into Python through a subclass. */
-static Py_ssize_t
-find_regex(StreamObject *self, const char *data, size_t size)
-{
-    if (size == 0) {
-        return FIND_MORE;
-    }
-    PyObject *copy = PyBytes_FromStringAndSize(data, (Py_ssize_t)size);
-    PyObject *match =
-        copy != NULL ? PyObject_CallMethodOneArg(self->read->pattern, self->state->str_search, copy) : NULL;
-    Py_XDECREF(copy);
-    if (match == NULL) {
-        return FIND_RAISED;
-    }
-    if (match == Py_None) {
-        Py_DECREF(match);
-        return find_over_limit(self->read, size);
-    }
-    PyObject *end = PyObject_CallMethodNoArgs(match, self->state->str_end);
-    Py_DECREF(match);
-    Py_ssize_t at = end != NULL ? PyLong_AsSsize_t(end) : -1;
-    Py_XDECREF(end);
-    if (at < 0) {
-        return FIND_RAISED;
-    }
-    return find_over_limit(self->read, (size_t)at) == FIND_MORE ? at : FIND_UNSATISFIABLE;
-}
-
-/* How many bytes satisfy the pending read, or one of FIND_*. */
-static Py_ssize_t
-read_find(StreamObject *self, const char *data, size_t size)
-{
-    tc_read *read = self->read;
-    switch (read->kind) {
-    case TC_READ_BYTES:
-        if (size >= (size_t)read->target) {
-            return read->target;
-        }
-        return read->partial && size > 0 ? (Py_ssize_t)size : FIND_MORE;
-    case TC_READ_UNTIL:
-        return find_delimiter(read, data, size);
-    case TC_READ_REGEX:
-        return find_regex(self, data, size);
-    default:
-        return FIND_MORE;
-    }
-}
-
-/* Gives the bytes to whoever waits for them. */
-static int
-read_finish(StreamObject *self, const char *data, size_t size)
-{
-    tc_read done = *self->read;
-    memset(self->read, 0, sizeof(*self->read));
-    PyObject *bytes = PyBytes_FromStringAndSize(data, (Py_ssize_t)size);
-    int st = TC_OK;
-    if (bytes == NULL) {
-        st = TC_RAISED;
-    }
-    else if (done.future != NULL) {
-        tc_future_resolve(self->state, done.future,
-                          bytes); /* cancelled: the bytes are lost, as Tornado loses them */
-    }
-    else if (done.callback != NULL && tc_stream_call(self, done.callback, bytes, done.context) < 0) {
-        st = TC_RAISED;
-    }
-    Py_XDECREF(bytes);
-    tc_read_clear(&done);
-    return st;
-}
-
-/* Hands what there is to streaming_callback; returns how many bytes went, or -1. */
-static Py_ssize_t
-read_stream_out(StreamObject *self, const char *data, size_t size)
-{
-    tc_read *read = self->read;
-    size_t n = read->kind == TC_READ_BYTES ? tc_min_size(size, (size_t)read->target) : size;
-    if (n == 0) {
-        return 0;
-    }
-    PyObject *bytes = PyBytes_FromStringAndSize(data, (Py_ssize_t)n);
-    int st = bytes != NULL ? tc_stream_call(self, read->streaming, bytes, read->context) : -1;
-    Py_XDECREF(bytes);
-    if (st < 0) {
-        return -1;
-    }
-    if (read->kind == TC_READ_BYTES) {
-        read->target -= (Py_ssize_t)n;
-    }
-    return (Py_ssize_t)n;
-}
-
-/* gen_log.info("Unsatisfiable read, closing connection: ..."), then close with the UnsatisfiableReadError. */
-static int
-read_unsatisfiable(StreamObject *self)
-{
-    PyObject *cls = tc_face(self->state, UnsatisfiableReadError, "tornado_c.iostream");
-    if (cls == NULL) {
-        return TC_RAISED;
-    }
-    PyObject *text = PyUnicode_FromFormat("delimiter %R not found within %zd bytes", self->read->pattern,
-                                          self->read->max_bytes);
-    PyObject *exc = text != NULL ? PyObject_CallOneArg(cls, text) : NULL;
-    int st = TC_RAISED;
-    if (exc != NULL) {
-        tc_log(self->state, "general", "info", "Unsatisfiable read, closing connection: %S", exc);
-        st = tc_stream_close(self, exc);
-    }
-    Py_XDECREF(text);
-    Py_XDECREF(exc);
-    return st;
-}
-
-/* Tries the pending read against unread bytes; *used is how many it took. */
-static int
-read_try(StreamObject *self, const char *data, size_t size, size_t *used)
-{
-    *used = 0;
-    if (self->read->streaming != NULL) {
-        Py_ssize_t n = read_stream_out(self, data, size);
-        if (n < 0) {
-            return TC_RAISED;
-        }
-        *used = (size_t)n;
-        data += n;
-        size -= (size_t)n;
-        if (self->read->kind == TC_READ_BYTES && self->read->target == 0) {
-            return read_finish(self, data, 0);
-        }
-        return TC_OK;
-    }
-    Py_ssize_t n = read_find(self, data, size);
-    if (n == FIND_RAISED) {
-        return TC_RAISED;
-    }
-    if (n == FIND_UNSATISFIABLE) {
-        return read_unsatisfiable(self);
-    }
-    if (n == FIND_MORE) {
-        return TC_OK;
-    }
-    *used = (size_t)n;
-    return read_finish(self, data, (size_t)n);
 }
 
 /* ---- delivery ---- */
@@ -304,7 +114,7 @@ deliver(StreamObject *self, const char *data, size_t size, size_t *used)
         *used = n > 0 ? (size_t)n : 0;
         return TC_OK;
     }
-    return tc_stream_is_reading(self) ? read_try(self, data, size, used) : TC_OK;
+    return tc_stream_is_reading(self) ? tc_read_try(self, data, size, used) : TC_OK;
 }
 
 int
@@ -320,9 +130,23 @@ tc_stream_offer_buffered(StreamObject *self)
     int st = deliver(self, buffered(self), self->buf_len, &used);
     delivery_end(self);
     if (used > 0) {
-        buffer_consume(self, used);
+        tc_stream_consume(self, used);
     }
     return st;
+}
+
+/* Reading has failed and closed the stream: whoever asked in a call of theirs gets the exception (stolen)
+ * raised, else the event logs it. */
+static int
+failed_closed(PyObject *exc, StreamObject *self, bool consumed)
+{
+    if (consumed) {
+        tc_log(self->state, "general", "warning", "error on read: %S", exc);
+        Py_DECREF(exc);
+        return TC_OK;
+    }
+    PyErr_SetRaisedException(exc);
+    return TC_RAISED;
 }
 
 static int
@@ -334,19 +158,45 @@ over_full(StreamObject *self)
         return TC_RAISED;
     }
     tc_log(self->state, "general", "error", "Reached maximum read buffer size");
-    int st = tc_stream_close(self, exc);
-    Py_DECREF(exc);
-    return st;
+    bool consumed = self->consumer != NULL;
+    if (tc_stream_close(self, exc) == TC_RAISED) {
+        Py_DECREF(exc);
+        return TC_RAISED;
+    }
+    return failed_closed(exc, self, consumed);
 }
 
-/* The peer has ended its side, or the connection broke. */
+/* Reading has failed with the exception that is set. An OSError closes the stream, quietly where the peer is
+ * gone; anything else, from a hook, is the caller's. */
 static int
-read_ended(StreamObject *self, int err)
+read_failed(StreamObject *self)
 {
-    if (err == 0) {
-        return tc_stream_close(self, NULL);
+    if (!PyErr_ExceptionMatches(PyExc_OSError)) {
+        return TC_RAISED;
     }
-    return tc_stream_close_errno(self, err);
+    PyObject *exc = PyErr_GetRaisedException();
+    bool consumed = self->consumer != NULL;
+    int gone = tc_stream_is_connreset(self, exc);
+    if (gone < 0 || tc_stream_close(self, exc) == TC_RAISED) {
+        Py_DECREF(exc);
+        return TC_RAISED;
+    }
+    if (gone) {
+        Py_DECREF(exc);
+        return TC_OK;
+    }
+    return failed_closed(exc, self, consumed);
+}
+
+/* What became of a read of the descriptor that brought no bytes. 0, or -1 for TC_RAISED. */
+static Py_ssize_t
+received_nothing(StreamObject *self, Py_ssize_t n)
+{
+    if (n == TC_IO_AGAIN || (n == 0 && self->closed)) {
+        return 0;
+    }
+    int st = n == TC_IO_FAILED ? read_failed(self) : tc_stream_close(self, NULL);
+    return st == TC_RAISED ? -1 : 0;
 }
 
 /* An application may set the attribute to anything; asking for nothing would look like the end. */
@@ -356,33 +206,44 @@ read_chunk(const StreamObject *self)
     return self->read_chunk_size > 0 ? (size_t)self->read_chunk_size : TC_STREAM_CHUNK;
 }
 
-/* One recv behind what is buffered. Bytes received; 0 when there is nothing now or the stream was closed;
+/* Reads once behind what is buffered. Bytes received; 0 when there is nothing now or the stream was closed;
  * TC_RAISED as -1. */
 static Py_ssize_t
 receive_to_buffer(StreamObject *self)
 {
+    bool own;
     size_t chunk = read_chunk(self);
-    char *room = buffer_room(self, chunk);
+    char *scratch = NULL, *room;
+    if (self->read_way == TC_IO_HOOK || self->tls != NULL) {
+        room = scratch =
+            tc_scratch_take(&self->core->input, chunk, &own); /* Python may use the buffer meanwhile */
+    }
+    else {
+        room = buffer_room(self, chunk);
+    }
     if (room == NULL) {
         return -1;
     }
-    ssize_t n = recv(self->watcher.fd, room, chunk, 0);
+    Py_ssize_t n = tc_stream_recv(self, room, chunk);
     if (n <= 0) {
-        if (self->buf_len == 0) {
-            buffer_free(self);
-        }
-        if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)) {
-            self->drained_socket = true;
-            return 0;
-        }
-        return read_ended(self, n < 0 ? errno : 0) == TC_RAISED ? -1 : 0;
+        n = received_nothing(self, n);
     }
-    self->drained_socket = (size_t)n < chunk;
-    self->buf_len += (size_t)n;
+    else if (scratch == NULL) {
+        self->buf_len += (size_t)n;
+    }
+    else if (buffer_append(self, scratch, (size_t)n) == TC_RAISED) {
+        n = -1;
+    }
+    if (scratch != NULL) {
+        tc_scratch_return(&self->core->input, scratch, own);
+    }
+    if (self->buf_len == 0) {
+        buffer_free(self);
+    }
     return n;
 }
 
-/* One recv into the loop's scratch buffer, delivered from there: the path of every whole request. */
+/* Reads once into the loop's scratch buffer and delivers from there: the path of every whole request. */
 static Py_ssize_t
 receive_and_deliver(StreamObject *self)
 {
@@ -392,37 +253,88 @@ receive_and_deliver(StreamObject *self)
     if (scratch == NULL) {
         return -1;
     }
-    int st = TC_OK;
-    ssize_t n = recv(self->watcher.fd, scratch, chunk, 0);
+    Py_ssize_t n = tc_stream_recv(self, scratch, chunk);
     if (TC_LIKELY(n > 0)) {
         size_t used;
-        self->drained_socket = (size_t)n < chunk;
         delivery_begin(self);
-        st = deliver(self, scratch, (size_t)n, &used);
+        int st = deliver(self, scratch, (size_t)n, &used);
         delivery_end(self);
-        if (st == TC_OK) {
-            st = buffer_append(self, scratch + used, (size_t)n - used);
+        if (st == TC_RAISED || buffer_append(self, scratch + used, (size_t)n - used) == TC_RAISED) {
+            n = -1;
         }
     }
-    else if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)) {
-        self->drained_socket = true;
-        n = 0;
-    }
     else {
-        st = read_ended(self, n < 0 ? errno : 0);
-        n = 0;
+        n = received_nothing(self, n);
     }
     tc_scratch_return(&self->core->input, scratch, own);
-    return st == TC_RAISED ? -1 : n;
+    return n;
 }
 
+/* Reads once into the memory that read_into() was given. */
+static Py_ssize_t
+receive_into(StreamObject *self)
+{
+    tc_read *read = self->read;
+    char *room = (char *)read->view.buf + read->filled;
+    Py_ssize_t n = tc_stream_recv(self, room, (size_t)(read->target - read->filled));
+    if (n <= 0) {
+        return received_nothing(self, n);
+    }
+    if (self->read->kind != TC_READ_INTO) {
+        return 0; /* a hook closed the stream */
+    }
+    read->filled += n;
+    return tc_read_into_done(read) && tc_read_finish(self, NULL, 0) == TC_RAISED ? -1 : n;
+}
+
+/* Whether the pending read is for a pattern. */
 static bool
-wants_more(const StreamObject *self)
+is_searching(const StreamObject *self)
+{
+    return tc_stream_is_reading(self) &&
+           (self->read->kind == TC_READ_UNTIL || self->read->kind == TC_READ_REGEX);
+}
+
+bool
+tc_stream_wants_more(const StreamObject *self)
 {
     if (self->closed) {
         return false;
     }
     return self->consumer != NULL ? !self->paused : tc_stream_is_reading(self);
+}
+
+/* Reads once and delivers. Bytes received; 0: nothing now, or closed; -1: TC_RAISED. *seen is how many
+ * buffered bytes were looked at last: in one burst a pattern is searched for again only when there are twice
+ * as many, so that the work stays linear. */
+static Py_ssize_t
+receive(StreamObject *self, size_t *seen)
+{
+    if (self->buf_len > 0) {
+        Py_ssize_t n = receive_to_buffer(self);
+        if (n > 0 && (!is_searching(self) || self->buf_len / 2 >= *seen)) {
+            *seen = self->buf_len;
+            n = tc_stream_offer_buffered(self) == TC_RAISED ? -1 : n;
+        }
+        return n;
+    }
+    if (self->consumer == NULL && tc_stream_is_reading(self) && self->read->kind == TC_READ_INTO) {
+        return receive_into(self);
+    }
+    bool searched = is_searching(self);
+    Py_ssize_t n = receive_and_deliver(self);
+    *seen = self->buf_len;
+    if (n > 0 && tc_stream_is_reading(self) && !searched) { /* the reader may be another by now */
+        n = tc_stream_offer_buffered(self) == TC_RAISED ? -1 : n;
+    }
+    return n;
+}
+
+/* Whether bytes may wait where the kernel does not tell of them: in OpenSSL, or in a hook. */
+static bool
+reads_unseen(const StreamObject *self)
+{
+    return self->tls != NULL || self->read_way == TC_IO_HOOK;
 }
 
 int
@@ -434,29 +346,25 @@ tc_stream_readable(StreamObject *self)
         self->nested = true;
         return TC_OK;
     }
-    for (int budget = 16; budget > 0 && !self->closed; budget--) {
-        Py_ssize_t n;
-        if (self->buf_len == 0) {
-            n = receive_and_deliver(self);
-            if (n > 0 && tc_stream_is_reading(self) && tc_stream_offer_buffered(self) == TC_RAISED) {
-                return TC_RAISED;
-            }
-        }
-        else {
-            n = receive_to_buffer(self);
-            if (n > 0 && tc_stream_offer_buffered(self) == TC_RAISED) {
-                return TC_RAISED;
-            }
-        }
+    size_t seen = 0;
+    bool more = true;
+    for (size_t budget = READ_MOST; budget > 0 && more && !self->closed;) {
+        Py_ssize_t n = receive(self, &seen);
         if (n < 0) {
             return TC_RAISED;
         }
         if (self->buf_len > (size_t)self->max_buffer_size && !self->closed) {
             return over_full(self);
         }
-        if (n == 0 || self->drained_socket || !wants_more(self)) {
-            break;
-        }
+        more = n > 0 && !self->drained_socket && tc_stream_wants_more(self);
+        budget -= tc_min_size(budget, (size_t)n);
+    }
+    if (!self->closed && is_searching(self) && self->buf_len > seen &&
+        tc_stream_offer_buffered(self) == TC_RAISED) {
+        return TC_RAISED;
+    }
+    if (more && reads_unseen(self) && tc_stream_wants_more(self)) {
+        tc_stream_resume_later(self);
     }
     return TC_OK;
 }
@@ -478,14 +386,18 @@ read_check_free(StreamObject *self)
     return -1;
 }
 
-PyObject *
-tc_stream_start_read(StreamObject *self, const tc_read *request, PyObject *callback, PyObject *streaming)
+/* Puts the read in its place. 0, or -1 with an exception. */
+static int
+read_begin(StreamObject *self, const tc_read *request, PyObject *callback, PyObject *streaming)
 {
-    if (read_check_free(self) < 0) {
-        return NULL;
-    }
-    if (self->read == NULL && (self->read = PyMem_Calloc(1, sizeof(tc_read))) == NULL) {
-        return PyErr_NoMemory();
+    if (read_check_free(self) < 0 ||
+        (self->read == NULL && (self->read = PyMem_Calloc(1, sizeof(tc_read))) == NULL)) {
+        if (!PyErr_Occurred()) {
+            PyErr_NoMemory();
+        }
+        tc_read unused = {.view = request->view};
+        tc_read_clear(&unused);
+        return -1;
     }
     tc_read *read = self->read;
     *read = *request;
@@ -496,37 +408,64 @@ tc_stream_start_read(StreamObject *self, const tc_read *request, PyObject *callb
     read->context = callback != NULL || streaming != NULL ? PyContext_CopyCurrent() : NULL;
     if (PyErr_Occurred()) {
         tc_read_clear(read);
-        return NULL;
+        return -1;
     }
-    PyObject *answer = Py_NewRef(read->future != NULL ? read->future : Py_None);
-    int st = TC_OK;
+    return 0;
+}
+
+int
+tc_stream_inline_read(StreamObject *self)
+{
     /* Inside a delivery the bytes behind it are not in the buffer yet: the event goes on with this read
      * afterwards. */
     bool now = !self->reading_event;
-    if (now && (self->buf_len > 0 || (read->kind == TC_READ_BYTES && read->target == 0))) {
+    int st = TC_OK;
+    if (now && tc_stream_is_reading(self) &&
+        (self->buf_len > 0 || (self->read->target == 0 && self->read->kind >= TC_READ_BYTES &&
+                               self->read->kind <= TC_READ_INTO))) {
         size_t used;
-        st = read_try(self, buffered(self), self->buf_len, &used);
+        st = tc_read_try(self, buffered(self), self->buf_len, &used);
         if (used > 0) {
-            buffer_consume(self, used);
+            tc_stream_consume(self, used);
         }
     }
     if (st == TC_OK && tc_stream_is_reading(self)) {
         if (self->closed) {
-            if (read->kind == TC_READ_CLOSE) {
-                st = read_finish(self, NULL, 0);
+            if (self->read->kind == TC_READ_CLOSE) {
+                size_t size = now ? self->buf_len : 0;
+                st = tc_read_finish(self, buffered(self), size);
+                tc_stream_consume(self, size);
+                return st;
             }
-            else {
-                tc_read_clear(read);
-                tc_stream_raise_closed(self);
-                st = TC_RAISED;
-            }
+            tc_stream_raise_closed(self);
+            return TC_RAISED;
         }
-        else if (now && !self->drained_socket && !self->connecting) {
+        if (now && !self->drained_socket && !self->connecting && !tc_stream_handshaking(self)) {
             st = tc_stream_readable(self);
         }
     }
     if (st == TC_OK && !self->closed && tc_stream_update(self) < 0) {
         st = TC_RAISED;
+    }
+    return st;
+}
+
+PyObject *
+tc_stream_start_read(StreamObject *self, const tc_read *request, PyObject *callback, PyObject *streaming)
+{
+    if (read_begin(self, request, callback, streaming) < 0) {
+        return NULL;
+    }
+    PyObject *answer = Py_NewRef(self->read->future != NULL ? self->read->future : Py_None);
+    int st;
+    tc_stream_resolve(self);
+    if (TC_LIKELY(self->plain_inline)) {
+        st = tc_stream_inline_read(self);
+    }
+    else {
+        PyObject *result = PyObject_CallMethodNoArgs((PyObject *)self, self->state->str__try_inline_read);
+        st = result != NULL ? TC_OK : TC_RAISED;
+        Py_XDECREF(result);
     }
     if (st == TC_RAISED) {
         Py_DECREF(answer);
@@ -551,26 +490,26 @@ tc_stream_read_closed(StreamObject *self, PyObject *exc)
     size_t size = self->reading_event ? 0 : self->buf_len, used = 0;
     if (read->kind == TC_READ_CLOSE) {
         if (self->error == NULL || tc_error_is_connreset(self->state, self->error)) {
-            if (read_finish(self, buffered(self), size) == TC_RAISED) {
+            if (tc_read_finish(self, buffered(self), size) == TC_RAISED) {
                 PyErr_WriteUnraisable((PyObject *)self);
             }
             if (size > 0) {
-                buffer_consume(self, size);
+                tc_stream_consume(self, size);
             }
             return;
         }
     }
     else if (size > 0 && read->streaming == NULL) {
-        Py_ssize_t n = read_find(self, buffered(self), size);
-        if (n == FIND_RAISED) {
+        Py_ssize_t n = tc_read_find(self, buffered(self), size);
+        if (n == TC_FIND_RAISED) {
             PyErr_Clear();
         }
         if (n >= 0) {
             used = (size_t)n;
-            if (read_finish(self, buffered(self), used) == TC_RAISED) {
+            if (tc_read_finish(self, buffered(self), used) == TC_RAISED) {
                 PyErr_WriteUnraisable((PyObject *)self);
             }
-            buffer_consume(self, used);
+            tc_stream_consume(self, used);
             return;
         }
     }

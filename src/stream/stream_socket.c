@@ -13,7 +13,7 @@ PyObject *
 tc_stream_socket(StreamObject *self)
 {
     if (self->socket == NULL) {
-        if (self->watcher.fd < 0) {
+        if (!self->owns_fd) { /* closed, or no socket at all */
             Py_RETURN_NONE;
         }
         PyObject *fd = PyLong_FromLong(self->watcher.fd);
@@ -26,6 +26,7 @@ tc_stream_socket(StreamObject *self)
         if (self->socket == NULL) {
             return NULL;
         }
+        self->owns_fd = false; /* the object closes it now */
         PyObject *done = PyObject_CallMethodOneArg(self->socket, self->state->str_setblocking, Py_False);
         if (done == NULL) {
             return NULL;
@@ -125,6 +126,13 @@ tc_stream_connected(StreamObject *self)
         return tc_stream_close_errno(self, err);
     }
     self->connecting = false;
+    if (self->tls != NULL) {
+        PyObject *result = PyObject_CallMethodNoArgs((PyObject *)self, self->state->str__start_tls);
+        if (result == NULL) {
+            return TC_RAISED;
+        }
+        Py_DECREF(result);
+    }
     PyObject *future = self->connect_future, *callback = self->connect_callback,
              *context = self->connect_context;
     self->connect_future = self->connect_callback = self->connect_context = NULL;
@@ -138,7 +146,7 @@ tc_stream_connected(StreamObject *self)
     Py_XDECREF(future);
     Py_XDECREF(callback);
     Py_XDECREF(context);
-    return st == TC_OK ? tc_stream_writable(self) : st;
+    return st == TC_OK && !tc_stream_handshaking(self) ? tc_stream_writable(self) : st;
 }
 
 PyObject *

@@ -5,107 +5,47 @@
  * does not take is queued. Runs Python only through Futures, callbacks and close. */
 #include "stream/stream.h"
 
-#include <sys/socket.h>
-#include <sys/uio.h>
-
-#ifndef MSG_NOSIGNAL
-#define MSG_NOSIGNAL 0
-#endif
-
 #define CORK_SIZE 65536
 #define IOV_MAX_USED 64
+#define SEND_MOST (16 * 1048576) /* bytes: other descriptors have their turn then */
 
 /* ---- the queue ---- */
 
-static tc_writes *
-writes_of(StreamObject *self)
+tc_writes *
+tc_stream_writes(StreamObject *self)
 {
     if (self->writes == NULL) {
-        self->writes = PyMem_Calloc(1, sizeof(tc_writes));
-        if (self->writes == NULL) {
+        StreamBufferObject *buffer = tc_stream_buffer_new(self->state);
+        tc_writes *writes = buffer != NULL ? PyMem_Calloc(1, sizeof(tc_writes)) : NULL;
+        if (writes == NULL) {
+            Py_XDECREF(buffer);
             PyErr_NoMemory();
+            return NULL;
         }
+        writes->buffer = buffer;
+        self->writes = writes;
     }
     return self->writes;
 }
 
-static int
-writes_append(StreamObject *self, PyObject *owner, const char *data, size_t size) /* new reference to owner */
-{
-    tc_writes *w = writes_of(self);
-    if (w == NULL) {
-        return TC_RAISED;
-    }
-    if (w->count == w->cap) {
-        if (w->first > w->cap / 2) {
-            memmove(w->pieces, w->pieces + w->first, (w->count - w->first) * sizeof(tc_piece));
-            w->count -= w->first;
-            w->first = 0;
-        }
-        else {
-            size_t cap = w->cap != 0 ? w->cap * 2 : 4;
-            tc_piece *pieces = PyMem_Realloc(w->pieces, cap * sizeof(tc_piece));
-            if (pieces == NULL) {
-                PyErr_NoMemory();
-                return TC_RAISED;
-            }
-            w->pieces = pieces;
-            w->cap = cap;
-        }
-    }
-    w->pieces[w->count++] = (tc_piece){.owner = Py_NewRef(owner), .data = data, .size = size};
-    w->size += size;
-    return TC_OK;
-}
-
-/* Queues bytes, by reference to their owner or as a copy. */
+/* Queues bytes that the counters know of: a large rest of its owner by reference, else as a copy. */
 static int
 writes_queue(StreamObject *self, const char *data, size_t size, PyObject *owner)
 {
-    if (owner != NULL) {
-        return writes_append(self, owner, data, size);
-    }
-    PyObject *copy = PyBytes_FromStringAndSize(data, (Py_ssize_t)size);
-    if (copy == NULL) {
+    tc_writes *w = tc_stream_writes(self);
+    if (w == NULL) {
         return TC_RAISED;
     }
-    int st = writes_append(self, copy, PyBytes_AS_STRING(copy), size);
-    Py_DECREF(copy);
-    return st;
-}
-
-static void
-writes_drop_pieces(tc_writes *w)
-{
-    while (w->first < w->count) {
-        PyObject *owner = w->pieces[w->first++].owner;
-        Py_DECREF(owner);
+    int status;
+    if (owner == NULL || size <= (size_t)w->buffer->large) {
+        status = tc_stream_buffer_copy(w->buffer, data, size);
     }
-    w->first = w->count = 0;
-    w->size = 0;
-}
-
-/* Takes `sent` bytes off the front. */
-static void
-writes_advance(tc_writes *w, size_t sent)
-{
-    w->size -= sent;
-    w->done += sent;
-    while (sent > 0) {
-        tc_piece *piece = &w->pieces[w->first];
-        if (sent < piece->size) {
-            piece->data += sent;
-            piece->size -= sent;
-            return;
-        }
-        sent -= piece->size;
-        PyObject *owner = piece->owner;
-        w->first++;
-        Py_DECREF(owner);
+    else {
+        bool bytes = PyBytes_CheckExact(owner);
+        const char *start = bytes ? PyBytes_AS_STRING(owner) : PyMemoryView_GET_BUFFER(owner)->buf;
+        status = tc_stream_buffer_refer(w->buffer, owner, (size_t)(data - start));
     }
-    if (w->first == w->count) {
-        w->first = w->count = 0;
-    }
+    return status < 0 ? TC_RAISED : TC_OK;
 }
 
 /* The first of those who wait, if it waits for no more than `index`; the caller owns what it holds. */
@@ -130,31 +70,24 @@ waiter_free(tc_write_waiter *waiter)
     Py_XDECREF(waiter->context);
 }
 
-static bool
-writes_pending(const StreamObject *self)
-{
-    return self->writes != NULL && self->writes->size > 0;
-}
-
 void
 tc_writes_free(tc_writes *w)
 {
     if (w == NULL) {
         return;
     }
-    writes_drop_pieces(w);
     for (tc_write_waiter waiter; waiters_take(w, UINT64_MAX, &waiter);) {
         waiter_free(&waiter);
     }
+    Py_DECREF(w->buffer);
     PyMem_Free(w->waiters);
-    PyMem_Free(w->pieces);
     PyMem_Free(w);
 }
 
 size_t
 tc_stream_unsent(const StreamObject *self)
 {
-    return (self->writes != NULL ? self->writes->size : 0) + (self->cork != NULL ? self->cork->size : 0);
+    return tc_stream_queued(self) + (self->cork != NULL ? self->cork->size : 0);
 }
 
 /* ---- those who wait ---- */
@@ -209,7 +142,7 @@ PyObject *
 tc_stream_wait_written(StreamObject *self, PyObject *callback)
 {
     /* Corked bytes count as sent: they leave before the loop waits again, or join the queue. */
-    bool done = !writes_pending(self) && !self->connecting;
+    bool done = tc_stream_queued(self) == 0 && !self->connecting && !tc_stream_handshaking(self);
     if (done && callback == NULL) {
         return done_future(self);
     }
@@ -222,7 +155,7 @@ tc_stream_wait_written(StreamObject *self, PyObject *callback)
         Py_DECREF(context);
         return st < 0 ? NULL : Py_NewRef(Py_None);
     }
-    tc_writes *w = writes_of(self);
+    tc_writes *w = tc_stream_writes(self);
     PyObject *future = callback == NULL && w != NULL ? tc_core_future(self->core) : NULL;
     if (w == NULL || (callback == NULL && future == NULL)) {
         Py_XDECREF(context);
@@ -245,7 +178,7 @@ tc_stream_wait_written(StreamObject *self, PyObject *callback)
         w->waiters_cap = cap;
     }
     w->waiters[w->nwaiters++] = (tc_write_waiter){
-        .index = w->done + tc_stream_unsent(self),
+        .index = w->index + (self->cork != NULL ? self->cork->size : 0),
         .future = Py_XNewRef(future),
         .callback = Py_XNewRef(callback),
         .context = context,
@@ -261,7 +194,7 @@ tc_stream_write_closed(StreamObject *self, PyObject *exc)
     if (w == NULL) {
         return;
     }
-    writes_drop_pieces(w);
+    tc_stream_buffer_clear(w->buffer);
     for (tc_write_waiter waiter; waiters_take(w, UINT64_MAX, &waiter);) {
         if (waiter.future != NULL) {
             tc_future_fail_quietly(self->state, waiter.future, exc);
@@ -272,58 +205,71 @@ tc_stream_write_closed(StreamObject *self, PyObject *exc)
 
 /* ---- sending ---- */
 
-static bool
-is_would_block(int err)
+/* Sending has failed with the exception that is set. An OSError closes the stream; anything else, from a
+ * hook, is the caller's. */
+static int
+write_failed(StreamObject *self)
 {
-    return err == EAGAIN || err == EWOULDBLOCK || err == EINTR;
+    if (!PyErr_ExceptionMatches(PyExc_OSError) && !PyErr_ExceptionMatches(PyExc_EOFError)) {
+        return TC_RAISED;
+    }
+    PyObject *exc = PyErr_GetRaisedException();
+    int gone = tc_stream_is_connreset(self, exc);
+    if (gone == 0) {
+        PyObject *fd = PyObject_CallMethodNoArgs((PyObject *)self, self->state->str_fileno);
+        if (fd == NULL) {
+            PyErr_Clear();
+        }
+        tc_log(self->state, "general", "warning", "Write error on %S: %S", fd != NULL ? fd : Py_None, exc);
+        Py_XDECREF(fd);
+    }
+    int st = gone < 0 ? TC_RAISED : tc_stream_close(self, exc);
+    Py_DECREF(exc);
+    return st;
 }
 
-/* Sends a vector; bytes taken, or a negative errno. */
-static ssize_t
-send_vector(StreamObject *self, struct iovec *iov, int count)
+/* Sends once from the queue. */
+static Py_ssize_t
+writes_send_once(StreamObject *self)
 {
-    ssize_t sent;
-    if (count == 1) {
-        sent = send(self->watcher.fd, iov[0].iov_base, iov[0].iov_len, MSG_NOSIGNAL);
-    }
-    else {
-        struct msghdr message = {.msg_iov = iov, .msg_iovlen = (size_t)count};
-        sent = sendmsg(self->watcher.fd, &message, MSG_NOSIGNAL);
-    }
-    if (sent >= 0) {
-        return sent;
-    }
-    return is_would_block(errno) ? 0 : -errno;
+    StreamBufferObject *buffer = self->writes->buffer;
+    struct iovec iov[IOV_MAX_USED];
+    int count = tc_stream_sends_vectors(self) ? tc_stream_buffer_gather(buffer, iov, IOV_MAX_USED) : 0;
+    return count > 0 ? tc_stream_send(self, iov, count) : tc_stream_send_front(self);
 }
 
-/* Sends from the queue until it is empty or the socket is full. */
+/* Sends from the queue until it is empty or the descriptor takes no more. */
 static int
 writes_send(StreamObject *self)
 {
-    while (!self->closed && writes_pending(self)) {
-        tc_writes *w = self->writes;
-        struct iovec iov[IOV_MAX_USED];
-        int count = 0;
-        for (size_t i = w->first; i < w->count && count < IOV_MAX_USED; i++, count++) {
-            iov[count].iov_base = (char *)w->pieces[i].data;
-            iov[count].iov_len = w->pieces[i].size;
-        }
-        ssize_t sent = send_vector(self, iov, count);
-        if (sent < 0) {
-            return tc_stream_close_errno(self, (int)-sent);
-        }
-        if (sent == 0) {
-            return TC_OK;
-        }
-        writes_advance(w, (size_t)sent);
+    if (self->sending) {
+        return TC_OK; /* a hook writes: the call that is on the stack goes on with it */
     }
-    return TC_OK;
+    int st = TC_OK;
+    size_t budget = SEND_MOST;
+    self->sending = true;
+    while (budget > 0 && !self->closed && tc_stream_queued(self) > 0) {
+        Py_ssize_t sent = writes_send_once(self);
+        if (sent == TC_IO_FAILED) {
+            st = write_failed(self);
+            break;
+        }
+        tc_writes *w = self->writes;
+        if (sent <= 0 || self->closed || (size_t)sent > w->buffer->size) {
+            break;
+        }
+        tc_stream_buffer_advance(w->buffer, (size_t)sent);
+        w->done += (uint64_t)sent;
+        budget -= tc_min_size(budget, (size_t)sent);
+    }
+    self->sending = false;
+    return st;
 }
 
 int
 tc_stream_writable(StreamObject *self)
 {
-    bool pending = writes_pending(self);
+    bool pending = tc_stream_queued(self) > 0;
     if (pending && writes_send(self) == TC_RAISED) {
         return TC_RAISED;
     }
@@ -331,10 +277,43 @@ tc_stream_writable(StreamObject *self)
     if (self->closed || waiters_wake(self) == TC_RAISED) {
         return self->closed ? TC_OK : TC_RAISED;
     }
-    if (pending && !self->closed && !writes_pending(self) && self->consumer != NULL) {
+    if (pending && !self->closed && tc_stream_queued(self) == 0 && self->consumer != NULL) {
         return self->consumer_class->drained(self->consumer);
     }
     return TC_OK;
+}
+
+static bool
+can_send_now(const StreamObject *self)
+{
+    return !self->connecting && !tc_stream_handshaking(self) && tc_stream_queued(self) == 0;
+}
+
+/* Sends two runs of bytes (either may be empty) at once; the number sent, or TC_IO_FAILED. */
+static Py_ssize_t
+send_runs(StreamObject *self, const char *head, size_t head_size, const char *data, size_t size)
+{
+    struct iovec iov[2];
+    int count = 0;
+    if (head_size > 0) {
+        iov[count++] = (struct iovec){.iov_base = (char *)head, .iov_len = head_size};
+    }
+    if (size > 0) {
+        iov[count++] = (struct iovec){.iov_base = (char *)data, .iov_len = size};
+    }
+    Py_ssize_t sent = tc_stream_send(self, iov, count);
+    return sent == TC_IO_AGAIN ? 0 : sent;
+}
+
+/* Sends what is queued as far as the descriptor takes it and registers for the rest. */
+static int
+writes_go_on(StreamObject *self)
+{
+    int st = writes_send(self);
+    if (st == TC_OK && !self->closed) {
+        st = waiters_wake(self);
+    }
+    return st == TC_OK && tc_stream_update(self) < 0 ? TC_RAISED : st;
 }
 
 /* Sends two runs of bytes (either may be empty) ahead of an empty queue and queues what is left. */
@@ -342,39 +321,60 @@ static int
 send_or_queue(StreamObject *self, const char *head, size_t head_size, const char *data, size_t size,
               PyObject *owner)
 {
-    size_t sent = 0;
-    if (!self->connecting && !writes_pending(self)) {
-        struct iovec iov[2];
-        int count = 0;
-        if (head_size > 0) {
-            iov[count++] = (struct iovec){.iov_base = (char *)head, .iov_len = head_size};
-        }
-        if (size > 0) {
-            iov[count++] = (struct iovec){.iov_base = (char *)data, .iov_len = size};
-        }
-        ssize_t n = send_vector(self, iov, count);
+    size_t total = head_size + size, sent = 0;
+    bool now = can_send_now(self), direct = now && tc_stream_sends_vectors(self);
+    if (TC_LIKELY(direct)) {
+        Py_ssize_t n = send_runs(self, head, head_size, data, size);
         if (n < 0) {
-            return tc_stream_close_errno(self, (int)-n);
+            return write_failed(self);
         }
         sent = (size_t)n;
-        if (self->writes != NULL) {
-            self->writes->done += sent;
-        }
-        if (TC_LIKELY(sent == head_size + size)) {
-            return waiters_wake(self);
-        }
     }
-    if (sent < head_size) {
-        if (writes_queue(self, head + sent, head_size - sent, NULL) == TC_RAISED) {
+    if (self->writes != NULL) {
+        self->writes->index += total;
+        self->writes->done += sent;
+    }
+    if (TC_LIKELY(sent == total)) {
+        return waiters_wake(self);
+    }
+    if (self->writes == NULL) {
+        if (tc_stream_writes(self) == NULL) {
             return TC_RAISED;
         }
-        sent = 0;
+        self->writes->index = total - sent;
     }
-    else {
-        sent -= head_size;
-    }
-    if (sent < size && writes_queue(self, data + sent, size - sent, owner) == TC_RAISED) {
+    size_t head_sent = tc_min_size(sent, head_size);
+    size_t data_sent = sent - head_sent;
+    if (head_size > head_sent &&
+        writes_queue(self, head + head_sent, head_size - head_sent, NULL) == TC_RAISED) {
         return TC_RAISED;
+    }
+    if (size > data_sent && writes_queue(self, data + data_sent, size - data_sent, owner) == TC_RAISED) {
+        return TC_RAISED;
+    }
+    if (now && !direct) {
+        return writes_go_on(self);
+    }
+    return tc_stream_update(self) < 0 ? TC_RAISED : TC_OK;
+}
+
+int
+tc_stream_write_file(StreamObject *self, PyObject *file, int fd, size_t offset, size_t size)
+{
+    if (tc_stream_flush(self) == TC_RAISED) {
+        return TC_RAISED;
+    }
+    tc_writes *w = tc_stream_writes(self);
+    if (w == NULL) {
+        return TC_RAISED;
+    }
+    bool now = can_send_now(self);
+    if (tc_stream_buffer_file(w->buffer, file, fd, offset, size) < 0) {
+        return TC_RAISED;
+    }
+    w->index += size;
+    if (now) {
+        return writes_go_on(self);
     }
     return tc_stream_update(self) < 0 ? TC_RAISED : TC_OK;
 }

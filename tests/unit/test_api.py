@@ -44,7 +44,17 @@ ACCEPTED = {
     ),
     "tornado.ioloop.IOLoop.initialize": "(self, make_current=None, asyncio_loop=None)",
     "tornado.ioloop.PeriodicCallback.__init__": "(self, callback, callback_time, jitter=0, io_loop=None)",
+    "tornado.iostream.BaseIOStream.__init__": "(self, *args, **kwargs)",  # 4.x: io_loop comes first
+    "tornado.iostream.BaseIOStream.read_bytes": (
+        "(self, /, num_bytes, callback=None, streaming_callback=None, partial=False)"
+    ),
+    "tornado.iostream.BaseIOStream.read_until": "(self, /, delimiter, max_bytes=None, callback=None)",
+    "tornado.iostream.BaseIOStream.read_until_close": "(self, /, callback=None, streaming_callback=None)",
+    "tornado.iostream.BaseIOStream.read_until_regex": "(self, /, regex, max_bytes=None, callback=None)",
+    "tornado.iostream.BaseIOStream.write": "(self, /, data, callback=None)",
     "tornado.iostream.IOStream.connect": "(self, /, address, callback=None, server_hostname=None)",
+    "tornado.iostream.SSLIOStream.connect": "(self, address, callback=None, server_hostname=None)",
+    "tornado.iostream.SSLIOStream.wait_for_handshake": "(self, callback=None)",
     "tornado.netutil.add_accept_handler": "(sock, callback, io_loop=None)",
     "tornado.process.Subprocess.__init__": "(self, *args, io_loop=None, **kwargs)",
     "tornado.process.Subprocess.initialize": "(io_loop=None)",

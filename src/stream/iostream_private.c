@@ -1,0 +1,278 @@
+/* See iostream.h. Runs Python. */
+#include "base/args.h"
+#include "stream/iostream.h"
+
+/* ---- what Tornado's applications reach for ---- */
+
+PyObject *
+tc_iostream_handle_events(StreamObject *self, PyObject *const *args, Py_ssize_t nargs)
+{
+    if (tc_args_check("_handle_events", nargs, 2, 2) < 0 || tc_stream_check_ready(self) < 0) {
+        return NULL;
+    }
+    long events = PyLong_AsLong(args[1]);
+    if (events == -1 && PyErr_Occurred()) {
+        return NULL;
+    }
+    if (self->closed) {
+        tc_log(self->state, "general", "warning", "Got events for closed stream %S", args[0]);
+        Py_RETURN_NONE;
+    }
+    return self->watcher.cb(&self->watcher, (unsigned)events) == TC_RAISED ? NULL : Py_NewRef(Py_None);
+}
+
+static PyObject *
+none_after(StreamObject *self, int st)
+{
+    return st == TC_RAISED || (!self->closed && tc_stream_update(self) < 0) ? NULL : Py_NewRef(Py_None);
+}
+
+PyObject *
+tc_iostream_handle_read(StreamObject *self, PyObject *unused)
+{
+    return tc_stream_check_ready(self) < 0
+               ? NULL
+               : none_after(self, self->closed ? TC_OK : tc_stream_readable(self));
+}
+
+PyObject *
+tc_iostream_handle_write(StreamObject *self, PyObject *unused)
+{
+    return tc_stream_check_ready(self) < 0
+               ? NULL
+               : none_after(self, self->closed ? TC_OK : tc_stream_writable(self));
+}
+
+PyObject *
+tc_iostream_add_io_state(StreamObject *self, PyObject *state)
+{
+    long events = PyLong_AsLong(state);
+    if ((events == -1 && PyErr_Occurred()) || tc_stream_check_ready(self) < 0) {
+        return NULL;
+    }
+    self->asked |= (uint8_t)((unsigned)events & (TC_READ | TC_WRITE));
+    return none_after(self, TC_OK);
+}
+
+PyObject *
+tc_iostream_try_inline_read(StreamObject *self, PyObject *unused)
+{
+    return tc_stream_check_ready(self) < 0 || tc_stream_inline_read(self) == TC_RAISED ? NULL
+                                                                                       : Py_NewRef(Py_None);
+}
+
+PyObject *
+tc_iostream_maybe_add_error_listener(StreamObject *self, PyObject *unused)
+{
+    return tc_stream_check_ready(self) < 0 ? NULL : none_after(self, TC_OK);
+}
+
+PyObject *
+tc_iostream_check_closed(StreamObject *self, PyObject *unused)
+{
+    if (self->closed) {
+        tc_stream_raise_closed(self);
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+PyObject *
+tc_iostream_consume(StreamObject *self, PyObject *arg)
+{
+    Py_ssize_t size = PyNumber_AsSsize_t(arg, PyExc_OverflowError);
+    if (size == -1 && PyErr_Occurred()) {
+        return NULL;
+    }
+    if (size < 0 || (size_t)size > self->buf_len || self->reading_event) {
+        return PyErr_Format(PyExc_AssertionError, "cannot take %zd of %zu buffered bytes", size,
+                            self->buf_len);
+    }
+    PyObject *bytes = PyBytes_FromStringAndSize(self->buf != NULL ? self->buf + self->buf_off : NULL, size);
+    if (bytes != NULL) {
+        tc_stream_consume(self, (size_t)size);
+    }
+    return bytes;
+}
+
+PyObject *
+tc_iostream_is_connreset(StreamObject *self, PyObject *exc)
+{
+    return PyBool_FromLong(tc_error_is_connreset(self->state, exc));
+}
+
+PyObject *
+tc_iostream_get_write_buffer(StreamObject *self, void *unused)
+{
+    if (self->closed) {
+        Py_RETURN_NONE;
+    }
+    /* Whoever looks at the queue sees everything: what is corked joins it or goes. */
+    if (tc_stream_flush(self) == TC_RAISED) {
+        return NULL;
+    }
+    tc_writes *writes = tc_stream_writes(self);
+    return writes != NULL ? Py_NewRef((PyObject *)writes->buffer) : NULL;
+}
+
+static uint64_t *
+write_index(tc_writes *writes, void *which)
+{
+    return which != NULL ? &writes->done : &writes->index;
+}
+
+PyObject *
+tc_iostream_get_write_index(StreamObject *self, void *which)
+{
+    tc_writes *writes = self->writes;
+    return PyLong_FromUnsignedLongLong(writes != NULL ? *write_index(writes, which) : 0);
+}
+
+int
+tc_iostream_set_write_index(StreamObject *self, PyObject *value, void *which)
+{
+    unsigned long long index = value != NULL ? PyLong_AsUnsignedLongLong(value) : 0;
+    if (value == NULL) {
+        PyErr_SetString(PyExc_AttributeError, "can't delete a stream's write index");
+    }
+    tc_writes *writes = PyErr_Occurred() ? NULL : tc_stream_writes(self);
+    if (writes == NULL) {
+        return -1;
+    }
+    *write_index(writes, which) = index;
+    return 0;
+}
+
+PyObject *
+tc_iostream_get_state(StreamObject *self, void *unused)
+{
+    if (!self->watcher.registered) {
+        Py_RETURN_NONE;
+    }
+    return PyLong_FromUnsignedLong(self->watcher.events | TC_ERROR);
+}
+
+PyObject *
+tc_iostream_get_read_future(StreamObject *self, void *unused)
+{
+    PyObject *future = tc_stream_is_reading(self) ? self->read->future : NULL;
+    return Py_NewRef(future != NULL ? future : Py_None);
+}
+
+/* ---- what iostream.py needs ---- */
+
+PyObject *
+tc_iostream_is_idle(StreamObject *self, PyObject *unused)
+{
+    bool busy = self->closed || self->connecting || self->consumer != NULL || tc_stream_is_reading(self) ||
+                self->buf_len > 0 || tc_stream_unsent(self) > 0 ||
+                (self->writes != NULL && self->writes->nwaiters > 0);
+    return PyBool_FromLong(!busy);
+}
+
+PyObject *
+tc_iostream_detach(StreamObject *self, PyObject *unused)
+{
+    if (tc_stream_check_ready(self) < 0) {
+        return NULL;
+    }
+    PyObject *socket = tc_stream_socket(self);
+    if (socket == NULL) {
+        return NULL;
+    }
+    PyObject *callback = self->close_callback != NULL ? self->close_callback : Py_None;
+    PyObject *answer = PyTuple_Pack(2, socket, callback);
+    Py_DECREF(socket);
+    if (answer == NULL) {
+        return NULL;
+    }
+    tc_core_unwatch(self->core, &self->watcher);
+    tc_core_cancel_task(&self->resume_task);
+    self->watcher.fd = -1;
+    self->owns_fd = false;
+    self->closed = true;
+    Py_CLEAR(self->socket);
+    Py_CLEAR(self->close_callback);
+    Py_CLEAR(self->close_context);
+    PyObject *owner = self->watcher.owner; /* the caller has a reference */
+    self->watcher.owner = NULL;
+    Py_XDECREF(owner);
+    return answer;
+}
+
+PyObject *
+tc_iostream_set_socket(StreamObject *self, PyObject *socket)
+{
+    if (PyObject_AsFileDescriptor(socket) != self->watcher.fd) {
+        if (!PyErr_Occurred()) {
+            PyErr_SetString(PyExc_ValueError, "the socket has another descriptor than the stream");
+        }
+        return NULL;
+    }
+    Py_XSETREF(self->socket, Py_NewRef(socket));
+    Py_RETURN_NONE;
+}
+
+PyObject *
+tc_iostream_call_later(StreamObject *self, PyObject *callback)
+{
+    return tc_stream_call(self, callback, NULL, NULL) < 0 ? NULL : Py_NewRef(Py_None);
+}
+
+PyObject *
+tc_iostream_tls_begin(StreamObject *self, PyObject *connected)
+{
+    if (tc_tls_begin(self) < 0) {
+        return NULL;
+    }
+    /* The handshake begins in the next turn, when the descriptor is writable. */
+    self->tls->want = PyObject_IsTrue(connected) ? TC_WRITE : 0;
+    return none_after(self, TC_OK);
+}
+
+PyObject *
+tc_iostream_tls_wants(StreamObject *self, PyObject *arg)
+{
+    unsigned long events = PyLong_AsUnsignedLong(arg);
+    if (PyErr_Occurred() || self->tls == NULL) {
+        return NULL;
+    }
+    self->tls->want = (unsigned)events & (TC_READ | TC_WRITE);
+    return none_after(self, TC_OK);
+}
+
+PyObject *
+tc_iostream_tls_done(StreamObject *self, PyObject *sslobj)
+{
+    if (self->tls == NULL || self->closed) {
+        Py_RETURN_NONE;
+    }
+    self->tls->accepting = false;
+    self->tls->want = 0;
+    Py_XSETREF(self->tls->sslobj, Py_XNewRef(tc_arg_or_null(sslobj)));
+    Py_RETURN_NONE;
+}
+
+PyObject *
+tc_iostream_get_ssl_accepting(StreamObject *self, void *unused)
+{
+    return PyBool_FromLong(tc_stream_handshaking(self));
+}
+
+PyObject *
+tc_iostream_get_handshake_future(StreamObject *self, void *unused)
+{
+    PyObject *future = self->tls != NULL ? self->tls->future : NULL;
+    return Py_NewRef(future != NULL ? future : Py_None);
+}
+
+int
+tc_iostream_set_handshake_future(StreamObject *self, PyObject *value, void *unused)
+{
+    if (self->tls == NULL) {
+        PyErr_SetString(PyExc_AttributeError, "the stream has no TLS");
+        return -1;
+    }
+    Py_XSETREF(self->tls->future, Py_XNewRef(value != NULL ? tc_arg_or_null(value) : NULL));
+    return 0;
+}

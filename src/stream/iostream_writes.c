@@ -1,0 +1,163 @@
+/* IOStream's write methods, in both generations of the interface: with a callback they return None, else a
+ * Future. The sending itself is in stream_write.c. Run Python. */
+#include "base/args.h"
+#include "stream/iostream.h"
+
+#include <sys/stat.h>
+
+/* Any other buffer is only borrowed: a large one is kept by reference while it has to wait, and cannot be
+ * resized meanwhile. */
+static int
+write_buffer(StreamObject *self, PyObject *data)
+{
+    Py_buffer view;
+    if (PyObject_GetBuffer(data, &view, PyBUF_SIMPLE) < 0) {
+        return TC_RAISED;
+    }
+    PyObject *owner = view.len > TC_STREAM_BUFFER_LARGE ? PyMemoryView_FromObject(data) : NULL;
+    int st = PyErr_Occurred() ? TC_RAISED : tc_stream_write(self, view.buf, (size_t)view.len, owner);
+    Py_XDECREF(owner);
+    PyBuffer_Release(&view);
+    return st;
+}
+
+static int
+write_object(StreamObject *self, PyObject *data)
+{
+    if (PyBytes_CheckExact(data)) {
+        return tc_stream_write(self, PyBytes_AS_STRING(data), (size_t)PyBytes_GET_SIZE(data), data);
+    }
+    if (PyUnicode_Check(data)) {
+        Py_ssize_t size;
+        const char *text = PyUnicode_AsUTF8AndSize(data, &size);
+        return text != NULL ? tc_stream_write(self, text, (size_t)size, NULL) : TC_RAISED;
+    }
+    return write_buffer(self, data);
+}
+
+static Py_ssize_t
+data_size(PyObject *data)
+{
+    if (PyBytes_CheckExact(data)) {
+        return PyBytes_GET_SIZE(data);
+    }
+    if (PyUnicode_Check(data)) {
+        Py_ssize_t size;
+        return PyUnicode_AsUTF8AndSize(data, &size) != NULL ? size : -1;
+    }
+    Py_buffer view;
+    if (PyObject_GetBuffer(data, &view, PyBUF_SIMPLE) < 0) {
+        return -1;
+    }
+    Py_ssize_t size = view.len;
+    PyBuffer_Release(&view);
+    return size;
+}
+
+/* Bytes of ours that wait to be sent; those of files take no memory. */
+static size_t
+bytes_held(const StreamObject *self)
+{
+    return tc_stream_unsent(self) - (self->writes != NULL ? self->writes->buffer->file_size : 0);
+}
+
+/* What a write returns: a Future, or None where there is a callback. */
+static PyObject *
+written(StreamObject *self, PyObject *callback)
+{
+    if (!self->closed) {
+        return tc_stream_wait_written(self, callback);
+    }
+    /* The peer is gone: a Future says so, a callback is never called. */
+    if (callback != NULL) {
+        Py_RETURN_NONE;
+    }
+    PyObject *exc = tc_stream_closed_error(self);
+    PyObject *future = exc != NULL ? tc_core_future(self->core) : NULL;
+    if (future != NULL) {
+        tc_future_fail_quietly(self->state, future, exc);
+    }
+    Py_XDECREF(exc);
+    return future;
+}
+
+PyObject *
+tc_iostream_write(StreamObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+{
+    tc_state *state = self->state;
+    PyObject *const names[] = {state->str_data, state->str_callback};
+    PyObject *v[2];
+    if (tc_stream_check_ready(self) < 0 || tc_args_parse("write", args, nargs, kwnames, names, 2, 1, v) < 0) {
+        return NULL;
+    }
+    if (self->closed) {
+        tc_stream_raise_closed(self);
+        return NULL;
+    }
+    if (self->max_write_buffer_size >= 0) {
+        Py_ssize_t size = data_size(v[0]);
+        if (size < 0) {
+            return NULL;
+        }
+        if ((size_t)size + bytes_held(self) > (size_t)self->max_write_buffer_size) {
+            PyObject *cls = tc_face(state, StreamBufferFullError, "tornado_c.iostream");
+            if (cls != NULL) {
+                PyErr_SetString(cls, "Reached maximum write buffer size");
+            }
+            return NULL;
+        }
+    }
+    if (write_object(self, v[0]) == TC_RAISED) {
+        return NULL;
+    }
+    return written(self, tc_arg_or_null(v[1]));
+}
+
+/* ---- files ---- */
+
+/* How many bytes of the file are meant. 0, or -1 with an exception. */
+static int
+file_range(int fd, PyObject *offset, PyObject *count, Py_ssize_t *start, Py_ssize_t *size)
+{
+    *start = offset != NULL ? PyNumber_AsSsize_t(offset, PyExc_OverflowError) : 0;
+    *size = count != NULL && !PyErr_Occurred() ? PyNumber_AsSsize_t(count, PyExc_OverflowError) : 0;
+    if (PyErr_Occurred()) {
+        return -1;
+    }
+    if (*start < 0 || *size < 0) {
+        PyErr_SetString(PyExc_ValueError, "offset and count must not be negative");
+        return -1;
+    }
+    if (count == NULL) {
+        struct stat status;
+        if (fstat(fd, &status) < 0) {
+            PyErr_SetFromErrno(PyExc_OSError);
+            return -1;
+        }
+        *size = status.st_size > *start ? (Py_ssize_t)(status.st_size - *start) : 0;
+    }
+    return 0;
+}
+
+PyObject *
+tc_iostream_sendfile(StreamObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+{
+    tc_state *state = self->state;
+    PyObject *const names[] = {state->str_file, state->str_offset, state->str_count};
+    PyObject *v[3];
+    if (tc_stream_check_ready(self) < 0 ||
+        tc_args_parse("sendfile", args, nargs, kwnames, names, 3, 1, v) < 0) {
+        return NULL;
+    }
+    if (self->closed) {
+        tc_stream_raise_closed(self);
+        return NULL;
+    }
+    Py_ssize_t start, size;
+    int fd = PyObject_AsFileDescriptor(v[0]);
+    if (fd < 0 || file_range(fd, tc_arg_or_null(v[1]), tc_arg_or_null(v[2]), &start, &size) < 0 ||
+        tc_stream_write_file(self, v[0], fd, (size_t)start, (size_t)size) == TC_RAISED) {
+        return NULL;
+    }
+    return written(self, NULL);
+}

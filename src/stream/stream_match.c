@@ -1,0 +1,210 @@
+/* Pending reads of Python's: what satisfies one, and who gets the bytes. Runs Python: Futures, patterns,
+ * close. */
+#define _GNU_SOURCE
+#include "stream/stream.h"
+
+bool
+tc_stream_is_reading(const StreamObject *self)
+{
+    return self->read != NULL && self->read->kind != TC_READ_NONE;
+}
+
+void
+tc_read_clear(tc_read *read)
+{
+    read->kind = TC_READ_NONE;
+    Py_CLEAR(read->pattern);
+    Py_CLEAR(read->future);
+    Py_CLEAR(read->callback);
+    Py_CLEAR(read->streaming);
+    Py_CLEAR(read->context);
+    if (read->view.obj != NULL) {
+        PyBuffer_Release(&read->view);
+    }
+}
+
+/* ---- what satisfies it ---- */
+
+static Py_ssize_t
+find_over_limit(const tc_read *read, size_t size)
+{
+    return read->max_bytes >= 0 && size > (size_t)read->max_bytes ? TC_FIND_UNSATISFIABLE : TC_FIND_MORE;
+}
+
+static Py_ssize_t
+find_delimiter(tc_read *read, const char *data, size_t size)
+{
+    size_t length = (size_t)PyBytes_GET_SIZE(read->pattern);
+    size_t from = read->scanned > length ? read->scanned - length : 0;
+    if (size >= length && size > from) {
+        const char *hit = memmem(data + from, size - from, PyBytes_AS_STRING(read->pattern), length);
+        if (hit != NULL) {
+            size_t end = (size_t)(hit - data) + length;
+            return find_over_limit(read, end) == TC_FIND_MORE ? (Py_ssize_t)end : TC_FIND_UNSATISFIABLE;
+        }
+    }
+    read->scanned = size;
+    return find_over_limit(read, size);
+}
+
+/* Runs pattern.search over a copy: an expression may call back into Python through a subclass. */
+static Py_ssize_t
+find_regex(StreamObject *self, const char *data, size_t size)
+{
+    if (size == 0) {
+        return TC_FIND_MORE;
+    }
+    PyObject *copy = PyBytes_FromStringAndSize(data, (Py_ssize_t)size);
+    PyObject *match =
+        copy != NULL ? PyObject_CallMethodOneArg(self->read->pattern, self->state->str_search, copy) : NULL;
+    Py_XDECREF(copy);
+    if (match == NULL) {
+        return TC_FIND_RAISED;
+    }
+    if (match == Py_None) {
+        Py_DECREF(match);
+        return find_over_limit(self->read, size);
+    }
+    PyObject *end = PyObject_CallMethodNoArgs(match, self->state->str_end);
+    Py_DECREF(match);
+    Py_ssize_t at = end != NULL ? PyLong_AsSsize_t(end) : -1;
+    Py_XDECREF(end);
+    if (at < 0) {
+        return TC_FIND_RAISED;
+    }
+    return find_over_limit(self->read, (size_t)at) == TC_FIND_MORE ? at : TC_FIND_UNSATISFIABLE;
+}
+
+Py_ssize_t
+tc_read_find(StreamObject *self, const char *data, size_t size)
+{
+    tc_read *read = self->read;
+    switch (read->kind) {
+    case TC_READ_BYTES:
+        if (size >= (size_t)read->target) {
+            return read->target;
+        }
+        return read->partial && size > 0 ? (Py_ssize_t)size : TC_FIND_MORE;
+    case TC_READ_UNTIL:
+        return find_delimiter(read, data, size);
+    case TC_READ_REGEX:
+        return find_regex(self, data, size);
+    default:
+        return TC_FIND_MORE;
+    }
+}
+
+/* ---- who gets the bytes ---- */
+
+int
+tc_read_finish(StreamObject *self, const char *data, size_t size)
+{
+    tc_read done = *self->read;
+    memset(self->read, 0, sizeof(*self->read));
+    PyObject *bytes = done.kind == TC_READ_INTO ? PyLong_FromSsize_t(done.filled)
+                                                : PyBytes_FromStringAndSize(data, (Py_ssize_t)size);
+    int st = TC_OK;
+    if (bytes == NULL) {
+        st = TC_RAISED;
+    }
+    else if (done.future != NULL) {
+        tc_future_resolve(self->state, done.future,
+                          bytes); /* cancelled: the bytes are lost, as Tornado loses them */
+    }
+    else if (done.callback != NULL && tc_stream_call(self, done.callback, bytes, done.context) < 0) {
+        st = TC_RAISED;
+    }
+    Py_XDECREF(bytes);
+    tc_read_clear(&done);
+    return st;
+}
+
+/* Hands what there is to streaming_callback; returns how many bytes went, or -1. */
+static Py_ssize_t
+read_stream_out(StreamObject *self, const char *data, size_t size)
+{
+    tc_read *read = self->read;
+    size_t n = read->kind == TC_READ_BYTES ? tc_min_size(size, (size_t)read->target) : size;
+    if (n == 0) {
+        return 0;
+    }
+    PyObject *bytes = PyBytes_FromStringAndSize(data, (Py_ssize_t)n);
+    int st = bytes != NULL ? tc_stream_call(self, read->streaming, bytes, read->context) : -1;
+    Py_XDECREF(bytes);
+    if (st < 0) {
+        return -1;
+    }
+    if (read->kind == TC_READ_BYTES) {
+        read->target -= (Py_ssize_t)n;
+    }
+    return (Py_ssize_t)n;
+}
+
+/* gen_log.info("Unsatisfiable read, closing connection: ..."), then close with the UnsatisfiableReadError. */
+static int
+read_unsatisfiable(StreamObject *self)
+{
+    PyObject *cls = tc_face(self->state, UnsatisfiableReadError, "tornado_c.iostream");
+    if (cls == NULL) {
+        return TC_RAISED;
+    }
+    PyObject *text = PyUnicode_FromFormat("delimiter %R not found within %zd bytes", self->read->pattern,
+                                          self->read->max_bytes);
+    PyObject *exc = text != NULL ? PyObject_CallOneArg(cls, text) : NULL;
+    int st = TC_RAISED;
+    if (exc != NULL) {
+        tc_log(self->state, "general", "info", "Unsatisfiable read, closing connection: %S", exc);
+        st = tc_stream_close(self, exc);
+    }
+    Py_XDECREF(text);
+    Py_XDECREF(exc);
+    return st;
+}
+
+/* Copies what there is into the caller's memory. */
+static int
+read_copy_into(StreamObject *self, const char *data, size_t size, size_t *used)
+{
+    tc_read *read = self->read;
+    size_t n = tc_min_size(size, (size_t)(read->target - read->filled));
+    if (n > 0) {
+        memcpy((char *)read->view.buf + read->filled, data, n);
+        read->filled += (Py_ssize_t)n;
+    }
+    *used = n;
+    return tc_read_into_done(read) ? tc_read_finish(self, NULL, 0) : TC_OK;
+}
+
+int
+tc_read_try(StreamObject *self, const char *data, size_t size, size_t *used)
+{
+    *used = 0;
+    if (self->read->kind == TC_READ_INTO) {
+        return read_copy_into(self, data, size, used);
+    }
+    if (self->read->streaming != NULL) {
+        Py_ssize_t n = read_stream_out(self, data, size);
+        if (n < 0) {
+            return TC_RAISED;
+        }
+        *used = (size_t)n;
+        data += n;
+        size -= (size_t)n;
+        if (self->read->kind == TC_READ_BYTES && self->read->target == 0) {
+            return tc_read_finish(self, data, 0);
+        }
+        return TC_OK;
+    }
+    Py_ssize_t n = tc_read_find(self, data, size);
+    if (n == TC_FIND_RAISED) {
+        return TC_RAISED;
+    }
+    if (n == TC_FIND_UNSATISFIABLE) {
+        return read_unsatisfiable(self);
+    }
+    if (n == TC_FIND_MORE) {
+        return TC_OK;
+    }
+    *used = (size_t)n;
+    return tc_read_finish(self, data, (size_t)n);
+}
