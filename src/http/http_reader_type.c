@@ -394,6 +394,8 @@ reader_top_up(HttpReaderObject *self)
     StreamObject *stream = self->stream;
     size_t need = self->coding == CODING_LENGTH && self->left < self->piece_size ? (size_t)self->left
                                                                                  : self->piece_size;
+    size_t room = (size_t)(stream->max_buffer_size - stream->read_chunk_size);
+    need = tc_min_size(need, stream->max_buffer_size > stream->read_chunk_size ? room : 0);
     while (stream->buf_len > 0 && stream->buf_len < need && !stream->drained_socket &&
            !stream->reading_event && !stream->closed && !stream->connecting) {
         if (tc_stream_readable(stream) == TC_RAISED) {
