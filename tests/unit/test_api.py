@@ -40,7 +40,8 @@ ACCEPTED = {
     ),
     "tornado.http1connection.HTTP1ConnectionParameters.__init__": (
         "(self, no_keep_alive=False, chunk_size=None, max_header_size=None, header_timeout=None, "
-        "max_body_size=None, body_timeout=None, decompress=False, *, linger_timeout=2.0, linger_size=16777216)"
+        "max_body_size=None, body_timeout=None, decompress=False, *, linger_timeout=2.0, "
+        "linger_size=16777216)"
     ),
     "tornado.ioloop.IOLoop.initialize": "(self, make_current=None, asyncio_loop=None)",
     "tornado.ioloop.PeriodicCallback.__init__": "(self, callback, callback_time, jitter=0, io_loop=None)",
