@@ -143,6 +143,7 @@
     X(hexdigest)                                                                                             \
     X(host_name)                                                                                             \
     X(http)                                                                                                  \
+    X(https)                                                                                                 \
     X(initialize)                                                                                            \
     X(isEnabledFor)                                                                                          \
     X(items)                                                                                                 \

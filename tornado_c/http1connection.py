@@ -485,6 +485,16 @@ class HTTP1ServerConnection:
         self.params = params if params is not None else HTTP1ConnectionParameters()
         self.context = context
         self._serving_future: asyncio.Future[None] | None = None
+        self._current: HTTP1Connection | None = None
+
+    def _drain(self) -> None:
+        """Close the connection: now if it is idle, else after the answer in hand."""
+        current = self._current
+        if current is None:
+            return
+        current._disconnect_on_finish = True
+        if current._request_start_line is None and not self.stream._read_buffer_size:
+            self.stream.close()
 
     async def close(self) -> None:
         """Close the connection and wait until serving it has ended."""
@@ -509,6 +519,7 @@ class HTTP1ServerConnection:
         try:
             while True:
                 connection = HTTP1Connection(self.stream, False, self.params, self.context)
+                self._current = connection
                 request_delegate = delegate.start_request(self, connection)
                 try:
                     goes_on = await connection.read_response(request_delegate)
@@ -526,4 +537,5 @@ class HTTP1ServerConnection:
                     return
                 await asyncio.sleep(0)
         finally:
+            self._current = None
             delegate.on_close(self)

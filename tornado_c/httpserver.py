@@ -97,6 +97,7 @@ class HTTPConnection(_core.HTTPConnectionBase, httputil.HTTPConnection):
     """
 
     __slots__ = ()
+    is_client = False
 
     def __init__(
         self,
@@ -110,6 +111,9 @@ class HTTPConnection(_core.HTTPConnectionBase, httputil.HTTPConnection):
         config = _make_config(request_callback, no_keep_alive, xheaders, protocol)
         config.capture_context()
         self._attach(config, stream, address)
+
+    def set_body_timeout(self, timeout: float) -> None:
+        """Accepted for Tornado's interface; the body was read before this can be called."""
 
     # The names under which Tornado 2.x-4.x had the stages of a request.
 
@@ -162,6 +166,7 @@ class HTTPServer(TCPServer, Configurable, httputil.HTTPServerConnectionDelegate)
     """
 
     _config: _core.HTTPConfig | None = None
+    _on_empty: Callable[[], None] | None = None
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         chosen = cls.configured_class() if cls is HTTPServer else cls
@@ -355,6 +360,35 @@ class HTTPServer(TCPServer, Configurable, httputil.HTTPServerConnectionDelegate)
     def on_close(self, server_conn: object) -> None:
         """Called when a connection that was given to ``start_request`` has ended."""
         self._connections.discard(server_conn)
+        if self._on_empty is not None:
+            self._on_empty()
+
+    async def drain(self, timeout: float = 30.0) -> bool:
+        """Stop gracefully.
+
+        No connection is accepted any more, idle ones are closed, requests in hand are answered with
+        ``Connection: close``, and each connection is closed after its answer (RFC 9112, section 9.6).
+
+        :param timeout: seconds after which the connections that are left are closed as they are.
+        :returns: whether none was left.
+        """
+        self.stop()
+        self.no_keep_alive = True
+        drained: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def check() -> None:
+            if not drained.done() and not self._connections:
+                drained.set_result(None)
+
+        self._on_empty = self._settings().on_empty = check
+        for connection in list(self._connections):
+            connection._drain()
+        check()
+        await asyncio.wait((drained,), timeout=timeout)
+        self._on_empty = self._settings().on_empty = None
+        in_time = drained.done()
+        await self.close_all_connections()
+        return in_time
 
     async def close_all_connections(self) -> None:
         """Close all connections, also those with a request in hand, and wait until they are closed."""

@@ -57,6 +57,7 @@ conn_closed(PyObject *consumer)
     tc_timeout_end(&self->timeout);
     if (tc_list_linked(&self->link)) {
         tc_list_unlink(&self->link);
+        tc_http_config_left(self->config);
     }
     int st = TC_OK;
     PyObject *callback = self->close_callback;

@@ -44,8 +44,8 @@ struct HttpConnObject {
     bool disconnect; /* close once the answer is sent */
     bool chunking_output;
     bool cut_short; /* the answer failed half-way: nothing more of it is written, nor its last chunk */
-    bool closing; /* only the output queue holds the connection open */
-    bool linger;  /* the request was refused: see to it that the answer arrives */
+    bool closing;   /* only the output queue holds the connection open */
+    bool linger;    /* the request was refused: see to it that the answer arrives */
 };
 
 /* http_conn.c */

@@ -106,7 +106,10 @@ tc_http_conn_protocol(HttpConnObject *self)
 {
     if (self->protocol == NULL) {
         PyObject *given = self->config != NULL ? self->config->protocol : NULL;
-        self->protocol = Py_NewRef(given != NULL && given != Py_None ? given : self->state->str_http);
+        bool tls = self->stream != NULL && self->stream->tls != NULL;
+        self->protocol = Py_NewRef(given != NULL && given != Py_None ? given
+                                   : tls                             ? self->state->str_https
+                                                                     : self->state->str_http);
     }
     return self->protocol;
 }
@@ -247,6 +250,20 @@ conn_cut_short(HttpConnObject *self, PyObject *unused)
     Py_RETURN_NONE;
 }
 
+PyDoc_STRVAR(conn_drain_doc, "_drain($self, /)\n--\n\n"
+                             "Close the connection: now if it is idle, else after the answer in hand.");
+
+static PyObject *
+conn_drain(HttpConnObject *self, PyObject *unused)
+{
+    self->disconnect = true;
+    if (self->phase == CONN_HEAD && self->stream != NULL && self->stream->buf_len == 0 &&
+        tc_http_conn_close(self) < 0) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
 PyDoc_STRVAR(conn_set_close_callback_doc,
              "set_close_callback($self, callback)\n--\n\n"
              "Call callback() if the client goes away before its request is answered. None takes it back.");
@@ -292,6 +309,7 @@ conn_detach(HttpConnObject *self, PyObject *unused)
     tc_timeout_end(&self->timeout);
     if (tc_list_linked(&self->link)) {
         tc_list_unlink(&self->link);
+        tc_http_config_left(self->config);
     }
     tc_stream_drop_consumer(stream);
     stream->paused = false;
@@ -506,6 +524,7 @@ static PyMethodDef conn_methods[] = {
     {"set_max_body_size", (PyCFunction)conn_set_limit, METH_O, conn_set_body_limit_doc},
     {"detach", (PyCFunction)conn_detach, METH_NOARGS, conn_detach_doc},
     {"_cut_short", (PyCFunction)conn_cut_short, METH_NOARGS, conn_cut_short_doc},
+    {"_drain", (PyCFunction)conn_drain, METH_NOARGS, conn_drain_doc},
     {"_feed", (PyCFunction)conn_feed, METH_O, conn_feed_doc},
     {"_attach", FASTCALL(conn_attach), METH_FASTCALL, conn_attach_doc},
     {NULL, NULL, 0, NULL},

@@ -26,6 +26,7 @@ typedef struct {
     PyObject *future;          /* of who waits, or NULL */
     PyObject *ready, *failure; /* what came while the call that asked is still on the stack */
     tc_timer timer;
+    tc_task gathered_task; /* gives what is gathered, if nothing came after it */
     tc_http_parser parser;
     tc_http_chunked chunked;
     tc_bytes_buf gathered; /* contents of chunks, less than a piece */
@@ -222,7 +223,9 @@ reader_take_chunked(HttpReaderObject *self, const char *data, size_t size, size_
             return reader_refuse(self, st, data + start, size - start);
         }
         else if (*used == size) {
-            return self->gathered.size > 0 ? reader_take_gathered(self, result) : TC_AGAIN;
+            /* What the socket still has belongs to the piece as well. */
+            bool last = self->stream->drained_socket || self->stream->closed;
+            return last && self->gathered.size > 0 ? reader_take_gathered(self, result) : TC_AGAIN;
         }
     }
 }
@@ -254,6 +257,28 @@ reader_take(HttpReaderObject *self, const char *data, size_t size, size_t *used,
 
 /* ---- the stream's consumer ---- */
 
+static int
+reader_give_gathered(tc_task *task)
+{
+    HttpReaderObject *self = tc_container_of(task, HttpReaderObject, gathered_task);
+    PyObject *result;
+    if (self->want == WANT_BODY && self->gathered.size > 0 && !self->starting) {
+        (void)reader_take_gathered(self, &result);
+        reader_settle(self, result);
+    }
+    return TC_OK;
+}
+
+/* At the end of the turn, if nothing has completed the piece until then. */
+static void
+reader_give_gathered_later(HttpReaderObject *self)
+{
+    if (!tc_list_linked(&self->gathered_task.link)) {
+        self->gathered_task.owner = Py_NewRef((PyObject *)self);
+        tc_core_defer(self->stream->core, &self->gathered_task);
+    }
+}
+
 static Py_ssize_t
 reader_data(PyObject *consumer, const char *data, size_t size)
 {
@@ -268,6 +293,9 @@ reader_data(PyObject *consumer, const char *data, size_t size)
     if (st != TC_AGAIN) {
         reader_settle(self, result);
     }
+    else if (self->gathered.size > 0 && !self->starting) {
+        reader_give_gathered_later(self);
+    }
     return (Py_ssize_t)used;
 }
 
@@ -277,6 +305,11 @@ reader_closed(PyObject *consumer)
     HttpReaderObject *self = (HttpReaderObject *)consumer;
     if (self->want == WANT_BODY && self->coding == CODING_CLOSE) {
         reader_settle(self, Py_NewRef(Py_None));
+    }
+    else if (self->want == WANT_BODY && self->gathered.size > 0) {
+        PyObject *result;
+        (void)reader_take_gathered(self, &result);
+        reader_settle(self, result);
     }
     else if (self->want != WANT_NOTHING) {
         tc_stream_raise_closed(self->stream);
@@ -376,6 +409,14 @@ reader_wait(HttpReaderObject *self, double timeout)
             self->ready = NULL;
             return result;
         }
+        if (self->gathered.size > 0) {
+            PyObject *result;
+            (void)reader_take_gathered(self, &result);
+            return result;
+        }
+    }
+    if (self->gathered.size > 0) {
+        reader_give_gathered_later(self);
     }
     if (timeout > 0.0) {
         self->timer.fire = reader_expired;
@@ -546,6 +587,8 @@ reader_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     self->stream = (StreamObject *)Py_NewRef(stream);
     self->client = client;
     self->parser.chunked_in_1_0 = true;
+    tc_list_init(&self->gathered_task.link);
+    self->gathered_task.run = reader_give_gathered;
     self->max_header_size = max_header_size > 0 ? (size_t)max_header_size : 0;
     self->piece_size = chunk_size > 0 ? (size_t)chunk_size : TC_STREAM_CHUNK;
     return (PyObject *)self;
@@ -565,6 +608,7 @@ reader_clear(HttpReaderObject *self)
 {
     if (self->stream != NULL) {
         reader_want_nothing(self);
+        tc_core_cancel_task(&self->gathered_task);
     }
     Py_CLEAR(self->future);
     Py_CLEAR(self->stream);
