@@ -139,8 +139,8 @@ class HTTP1Connection(MessageWriter):
 
         :returns: an awaitable of whether the connection is still of use, once the message was read and, in a
             server, answered.
-        :raises StreamClosedError: the stream ended before or within the message.
-        :raises UnsatisfiableReadError: an answer's head is longer than max_header_size.
+        :raises StreamClosedError: the stream ended before or within the message, or an answer's head is longer
+            than max_header_size (``real_error`` is an `UnsatisfiableReadError` then).
         """
         if self.params.decompress:
             delegate = _GzipMessageDelegate(delegate, self.params.chunk_size, self._max_body_size)
@@ -336,7 +336,7 @@ class HTTP1Connection(MessageWriter):
         gen_log.info("Unsatisfiable read, closing connection: %s", error)
         if self.is_client:
             self.stream.close(exc_info=(type(error), error, None))
-            raise error
+            raise iostream.StreamClosedError(real_error=error)
         await self._refuse(status, delegate, told)
 
     async def _refuse(self, status: int, delegate: HTTPMessageDelegate, told: Told) -> None:
