@@ -2,6 +2,7 @@
  * registration of the Python classes that C makes instances of. */
 #include "event/core.h"
 #include "http/http_reader.h"
+#include "base/raise.h"
 #include "state.h"
 #include "web/handler.h"
 
@@ -113,6 +114,9 @@ module_exec(PyObject *module)
     }
     TC_KEYWORDS(TC_X)
 #undef TC_X
+    if (tc_future_init_methods(state) < 0) {
+        return -1;
+    }
 #define TC_X(name, init)                                                                                     \
     if (init(module, state) < 0) {                                                                           \
         return -1;                                                                                           \

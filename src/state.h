@@ -228,10 +228,12 @@
 
 /* Objects that the tc_<noun>_init_type of their layer makes: state-><field>. */
 #define TC_OWN(X)                                                                                            \
-    X(http_1_0)         /* "HTTP/1.0" */                                                                     \
-    X(http_1_1)         /* "HTTP/1.1" */                                                                     \
-    X(ioloop_run)       /* the function that a queued callback's handle calls */                             \
-    X(keep_alive_value) /* "Keep-Alive" */                                                                   \
+    X(future_done)       /* asyncio.Future.done */                                                           \
+    X(future_set_result) /* asyncio.Future.set_result */                                                     \
+    X(http_1_0)          /* "HTTP/1.0" */                                                                    \
+    X(http_1_1)          /* "HTTP/1.1" */                                                                    \
+    X(ioloop_run)        /* the function that a queued callback's handle calls */                            \
+    X(keep_alive_value)  /* "Keep-Alive" */                                                                  \
     X(str_Content_Length)                                                                                    \
     X(str_Transfer_Encoding)                                                                                 \
     X(stream_run_callback) /* the same as ioloop_run for a stream's user callback */                         \
@@ -265,6 +267,7 @@
     X(number_real, "numbers", "Real")                                                                        \
     X(partial, "functools", "partial")                                                                       \
     X(re_compile, "re", "compile")                                                                           \
+    X(socket_base, "_socket", "socket")                                                                      \
     X(socket_class, "socket", "socket")
 
 /* Python classes over our C bases and exceptions, which the Python modules hand over with

@@ -139,8 +139,8 @@ class HTTP1Connection(MessageWriter):
 
         :returns: an awaitable of whether the connection is still of use, once the message was read and, in a
             server, answered.
-        :raises StreamClosedError: the stream ended before or within the message, or an answer's head is longer
-            than max_header_size (``real_error`` is an `UnsatisfiableReadError` then).
+        :raises StreamClosedError: the stream ended before or within the message, or an answer's head is over
+            max_header_size (``real_error`` is an `UnsatisfiableReadError` then).
         """
         if self.params.decompress:
             delegate = _GzipMessageDelegate(delegate, self.params.chunk_size, self._max_body_size)

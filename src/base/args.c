@@ -51,6 +51,9 @@ tc_args_parse(const char *name, PyObject *const *args, Py_ssize_t nargs, PyObjec
     for (Py_ssize_t i = 0; i < count; i++) {
         out[i] = i < nargs ? args[i] : NULL;
     }
+    if (kwnames == NULL && nargs >= required) {
+        return 0;
+    }
     Py_ssize_t nkw = kwnames != NULL ? PyTuple_GET_SIZE(kwnames) : 0;
     for (Py_ssize_t k = 0; k < nkw; k++) {
         PyObject *key = PyTuple_GET_ITEM(kwnames, k);

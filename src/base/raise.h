@@ -20,7 +20,13 @@ void tc_log_exception(tc_state *state, const char *logger, const char *format, .
 /* future.set_exception(exc) where it is not done, marked as retrieved so that nothing is logged about it. */
 void tc_future_fail_quietly(tc_state *state, PyObject *future, PyObject *exc);
 
-/* future.set_result(value) where it is not done or cancelled. */
+/* For the module's init; 0 or -1. */
+int tc_future_init_methods(tc_state *state);
+
+/* future.set_result(value); for a Future that nobody else has seen, so that it cannot be done. */
+void tc_future_resolve_new(tc_state *state, PyObject *future, PyObject *value);
+
+/* The same where it is not done or cancelled. */
 void tc_future_resolve(tc_state *state, PyObject *future, PyObject *value);
 
 #endif

@@ -148,9 +148,24 @@ tc_core_report(LoopCore *core, const char *message, PyObject *source)
 PyObject *
 tc_core_future(LoopCore *core)
 {
-    PyObject *args[2] = {NULL, tc_core_asyncio(core)};
-    return PyObject_Vectorcall(core->state->asyncio_future, args + 1, 0 | PY_VECTORCALL_ARGUMENTS_OFFSET,
-                               core->state->kw_loop);
+    /* As Future(loop=...) does it, with one dict of arguments for all of them. */
+    PyTypeObject *type = (PyTypeObject *)core->state->asyncio_future;
+    PyObject *loop = tc_core_asyncio(core);
+    if (TC_UNLIKELY(core->future_kwargs == NULL || core->future_loop != loop)) {
+        PyObject *kwargs = Py_BuildValue("{sO}", "loop", loop);
+        if (kwargs == NULL) {
+            return NULL;
+        }
+        Py_XSETREF(core->future_kwargs, kwargs);
+        core->future_loop = loop;
+    }
+    PyObject *none = PyTuple_New(0);
+    PyObject *future = none != NULL ? type->tp_new(type, none, NULL) : NULL;
+    if (future != NULL && type->tp_init(future, none, core->future_kwargs) < 0) {
+        Py_CLEAR(future);
+    }
+    Py_XDECREF(none);
+    return future;
 }
 
 char *

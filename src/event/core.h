@@ -50,17 +50,19 @@ typedef struct LoopCore {
     unsigned long thread_id;
     PyObject *captured; /* the handle that was */
     PyObject *current_handle;
-    PyObject *done_future; /* a Future with the result None, for writes that were done at once */
-    PyObject *ioloop;      /* the IOLoop over this core, borrowed: it holds us; or NULL */
-    PyObject *host;        /* guest mode: the foreign loop whose turns drive this core; else NULL */
-    PyObject *guest_timer; /* guest mode: the host's timer for our earliest one */
-    double guest_when;     /* and its deadline on our clock */
-    bool guest_scheduled;  /* guest mode: a turn of ours is queued in the host */
-    bool guest_polled;     /* guest mode: the host watches our poller */
-    tc_scratch input;      /* bytes just received */
-    tc_scratch output;     /* corked answers */
-    time_t date_second;    /* what date_text says */
-    PyObject *date_text;   /* the Date header of this second, str */
+    PyObject *future_kwargs; /* {"loop": future_loop}, for new Futures */
+    PyObject *future_loop;   /* borrowed from it */
+    PyObject *done_future;   /* a Future with the result None, for writes that were done at once */
+    PyObject *ioloop;        /* the IOLoop over this core, borrowed: it holds us; or NULL */
+    PyObject *host;          /* guest mode: the foreign loop whose turns drive this core; else NULL */
+    PyObject *guest_timer;   /* guest mode: the host's timer for our earliest one */
+    double guest_when;       /* and its deadline on our clock */
+    bool guest_scheduled;    /* guest mode: a turn of ours is queued in the host */
+    bool guest_polled;       /* guest mode: the host watches our poller */
+    tc_scratch input;        /* bytes just received */
+    tc_scratch output;       /* corked answers */
+    time_t date_second;      /* what date_text says */
+    PyObject *date_text;     /* the Date header of this second, str */
 } LoopCore;
 
 /* The loop's clock, seconds. A subclass may have a time() of its own (virtual time in tests). */

@@ -23,6 +23,7 @@ tc_core_traverse(LoopCore *core, visitproc visit, void *arg)
     for (tc_link *link = core->tasks.next; link != NULL && link != &core->tasks; link = link->next) {
         Py_VISIT(tc_container_of(link, tc_task, link)->owner);
     }
+    Py_VISIT(core->future_kwargs);
     Py_VISIT(core->done_future);
     Py_VISIT(core->captured);
     Py_VISIT(core->current_handle);
@@ -73,6 +74,7 @@ tc_core_drop(LoopCore *core)
     drop_tasks(core);
     tc_ready_clear(&core->ready);
     drop_watchers(core);
+    Py_CLEAR(core->future_kwargs);
     Py_CLEAR(core->done_future);
 }
 

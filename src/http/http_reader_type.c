@@ -374,6 +374,14 @@ reader_attach(HttpReaderObject *self)
     return tc_stream_set_consumer(stream, &reader_consumer, (PyObject *)self) == TC_RAISED ? -1 : 0;
 }
 
+/* Whether there may be something to be had before the loop tells so. */
+static bool
+reader_may_receive(const StreamObject *stream)
+{
+    return !stream->drained_socket && !stream->reading_event && !stream->connecting && !stream->closed &&
+           !tc_stream_handshaking(stream);
+}
+
 /* Waits for more than is buffered: what comes at once from the socket, else a Future. */
 static PyObject *
 reader_wait(HttpReaderObject *self, double timeout)
@@ -389,7 +397,7 @@ reader_wait(HttpReaderObject *self, double timeout)
     if (reader_attach(self) < 0) {
         return NULL;
     }
-    if (!stream->drained_socket && !stream->reading_event && !stream->connecting) {
+    if (reader_may_receive(stream)) {
         self->starting = true;
         int st = tc_stream_readable(stream);
         self->starting = false;
@@ -437,12 +445,16 @@ reader_top_up(HttpReaderObject *self)
                                                                                  : self->piece_size;
     size_t room = (size_t)(stream->max_buffer_size - stream->read_chunk_size);
     need = tc_min_size(need, stream->max_buffer_size > stream->read_chunk_size ? room : 0);
-    while (stream->buf_len > 0 && stream->buf_len < need && !stream->drained_socket &&
-           !stream->reading_event && !stream->closed && !stream->connecting) {
+    size_t before;
+    do {
+        before = stream->buf_len;
+        if (before >= need || !reader_may_receive(stream)) {
+            break;
+        }
         if (tc_stream_readable(stream) == TC_RAISED) {
             return -1;
         }
-    }
+    } while (stream->buf_len > before);
     return 0;
 }
 

@@ -164,6 +164,9 @@ tc_iostream_get_read_future(StreamObject *self, void *unused)
 PyObject *
 tc_iostream_is_idle(StreamObject *self, PyObject *unused)
 {
+    if (tc_stream_flush(self) == TC_RAISED) {
+        return NULL;
+    }
     bool busy = self->closed || self->connecting || self->consumer != NULL || tc_stream_is_reading(self) ||
                 self->buf_len > 0 || tc_stream_unsent(self) > 0 ||
                 (self->writes != NULL && self->writes->nwaiters > 0);
@@ -184,6 +187,10 @@ tc_iostream_detach(StreamObject *self, PyObject *unused)
     PyObject *answer = PyTuple_Pack(2, socket, callback);
     Py_DECREF(socket);
     if (answer == NULL) {
+        return NULL;
+    }
+    if (tc_stream_end_turn_cork(self) == TC_RAISED) {
+        Py_DECREF(answer);
         return NULL;
     }
     tc_core_unwatch(self->core, &self->watcher);
@@ -210,6 +217,7 @@ tc_iostream_set_socket(StreamObject *self, PyObject *socket)
         return NULL;
     }
     Py_XSETREF(self->socket, Py_NewRef(socket));
+    tc_stream_note_socket(self);
     Py_RETURN_NONE;
 }
 

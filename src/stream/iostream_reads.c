@@ -48,6 +48,10 @@ tc_iostream_read_until(StreamObject *self, PyObject *const *args, Py_ssize_t nar
     tc_state *state = self->state;
     PyObject *const names[] = {state->str_delimiter, state->str_max_bytes, state->str_callback};
     PyObject *v[3];
+    if (TC_LIKELY(nargs == 1 && kwnames == NULL && PyBytes_CheckExact(args[0]))) {
+        tc_read request = {.kind = TC_READ_UNTIL, .pattern = args[0], .max_bytes = -1};
+        return tc_stream_check_ready(self) < 0 ? NULL : tc_stream_start_read(self, &request, NULL, NULL);
+    }
     if (tc_stream_check_ready(self) < 0 ||
         tc_args_parse("read_until", args, nargs, kwnames, names, 3, 1, v) < 0) {
         return NULL;
@@ -150,9 +154,13 @@ tc_iostream_read_into(StreamObject *self, PyObject *const *args, Py_ssize_t narg
     }
     int partial = v[1] != NULL ? PyObject_IsTrue(v[1]) : 0;
     tc_read request = {.kind = TC_READ_INTO, .max_bytes = -1, .partial = partial};
-    if (partial < 0 || PyObject_GetBuffer(v[0], &request.view, PyBUF_WRITABLE) < 0) {
+    if (partial < 0 || (request.view = PyMem_Calloc(1, sizeof(Py_buffer))) == NULL) {
+        return partial < 0 ? NULL : PyErr_NoMemory();
+    }
+    if (PyObject_GetBuffer(v[0], request.view, PyBUF_WRITABLE) < 0) {
+        PyMem_Free(request.view);
         return NULL;
     }
-    request.target = request.view.len;
+    request.target = request.view->len;
     return tc_stream_start_read(self, &request, NULL, NULL);
 }

@@ -47,7 +47,9 @@ stream_traverse(StreamObject *self, visitproc visit, void *arg)
         Py_VISIT(self->read->callback);
         Py_VISIT(self->read->streaming);
         Py_VISIT(self->read->context);
-        Py_VISIT(self->read->view.obj);
+        if (self->read->view != NULL) {
+            Py_VISIT(self->read->view->obj);
+        }
     }
     if (self->tls != NULL) {
         Py_VISIT(self->tls->sslobj);
@@ -101,6 +103,7 @@ stream_dealloc(StreamObject *self)
         PyObject_ClearWeakRefs((PyObject *)self);
     }
     stream_clear(self);
+    tc_stream_drop_cork(self);
     if (self->owns_fd) {
         close(self->watcher.fd);
     }
@@ -153,6 +156,7 @@ stream_open_source(StreamObject *self, PyObject *source)
         Py_XSETREF(self->socket, Py_NewRef(source));
     }
     self->watcher.fd = fd;
+    tc_stream_note_socket(self);
     return 0;
 }
 
@@ -294,6 +298,10 @@ stream_reading(StreamObject *self, PyObject *unused)
 static PyObject *
 stream_writing(StreamObject *self, PyObject *unused)
 {
+    /* What is only corked does not wait for the descriptor. */
+    if (tc_stream_flush(self) == TC_RAISED) {
+        return NULL;
+    }
     return PyBool_FromLong(!self->closed && tc_stream_unsent(self) > 0);
 }
 

@@ -99,6 +99,10 @@ tc_iostream_write(StreamObject *self, PyObject *const *args, Py_ssize_t nargs, P
         if (size < 0) {
             return NULL;
         }
+        if ((size_t)size + bytes_held(self) > (size_t)self->max_write_buffer_size &&
+            tc_stream_flush(self) == TC_RAISED) {
+            return NULL;
+        }
         if ((size_t)size + bytes_held(self) > (size_t)self->max_write_buffer_size) {
             PyObject *cls = tc_face(state, StreamBufferFullError, "tornado_c.iostream");
             if (cls != NULL) {

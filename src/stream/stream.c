@@ -221,6 +221,9 @@ tc_stream_close(StreamObject *self, PyObject *exc)
         PyErr_WriteUnraisable((PyObject *)self);
     }
     int st = TC_OK;
+    if (tc_stream_end_turn_cork(self) == TC_RAISED) {
+        PyErr_WriteUnraisable((PyObject *)self);
+    }
     if (!self->closed) { /* flushing may have found the connection broken */
         self->closed = true;
         self->connecting = false;

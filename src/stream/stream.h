@@ -44,10 +44,11 @@ enum tc_read_kind { TC_READ_NONE, TC_READ_UNTIL, TC_READ_REGEX, TC_READ_BYTES, T
 typedef struct {
     enum tc_read_kind kind;
     bool partial;
+    bool unseen;          /* nobody has the future yet */
     PyObject *pattern;    /* the delimiter (bytes), or the compiled expression */
     Py_ssize_t target;    /* READ_BYTES, READ_INTO: how many */
     Py_ssize_t filled;    /* READ_INTO: how many of them are in the view */
-    Py_buffer view;       /* READ_INTO: the caller's memory */
+    Py_buffer *view;      /* READ_INTO: the caller's memory; allocated */
     Py_ssize_t max_bytes; /* -1: no limit */
     size_t scanned;       /* bytes that the delimiter's search need not look at again */
     PyObject *future;     /* 6.x interface; else NULL */
@@ -110,7 +111,8 @@ struct StreamObject {
     size_t buf_off, buf_len, buf_cap;
     tc_read *read;     /* NULL until Python first reads */
     tc_writes *writes; /* NULL until something had to wait */
-    tc_cork *cork;     /* inside an event of ours */
+    tc_cork *cork;     /* inside an event of ours, and from a turn's second write to its end */
+    double write_turn; /* core->now of the turn in which was last written at once */
     tc_tls *tls;       /* NULL: plain */
     PyObject *connect_future, *connect_callback, *connect_context;
     tc_task resume_task; /* offer what is buffered to the consumer again */
@@ -124,8 +126,10 @@ struct StreamObject {
     bool owns_fd;        /* the descriptor is ours to close, there is no socket object */
     bool nested;         /* an event came from a nested turn meanwhile: reading is masked till then */
     bool drained_socket; /* the last read emptied the descriptor: no use trying before an event */
-    bool hung_up; /* the kernel reports a hang-up, which it does unasked: no registration for nothing */
-    bool nodelay; /* TCP_NODELAY as we last set it */
+    bool hung_up;      /* the kernel reports a hang-up, which it does unasked: no registration for nothing */
+    bool nodelay;      /* TCP_NODELAY as we last set it */
+    bool plain_socket; /* the socket object is laid out as CPython's */
+    bool turn_corked;  /* `cork` lasts until the turn's end */
     bool plain_close, plain_error, plain_inline; /* close_fd, get_fd_error, _try_inline_read are ours */
     uint8_t read_way, write_way;                 /* enum tc_io_way */
     uint8_t asked;                               /* events that _add_io_state asked for */
@@ -230,6 +234,9 @@ Py_ssize_t tc_tls_send(StreamObject *self, const tc_piece *piece);
 /* The socket object, made on first use; NULL with an exception, or None once closed (new reference). */
 PyObject *tc_stream_socket(StreamObject *self);
 
+/* To be called where `socket` and the descriptor have been set. */
+void tc_stream_note_socket(StreamObject *self);
+
 int tc_stream_set_nodelay(StreamObject *self, bool on);
 
 /* For methods: 0, or -1 with an exception where __init__ was skipped or the socket was closed under the
@@ -296,6 +303,12 @@ int tc_stream_write(StreamObject *self, const char *data, size_t size, PyObject 
  * sends. */
 bool tc_stream_cork(StreamObject *self, tc_cork *cork);
 int tc_stream_uncork(StreamObject *self);
+
+/* Ends the joining of a turn's writes, if that is going on, and sends. */
+int tc_stream_end_turn_cork(StreamObject *self);
+
+/* Forgets what was corked; for a stream that dies with its loop. */
+void tc_stream_drop_cork(StreamObject *self);
 
 /* Room for `size` more bytes of corked output, to be filled and then claimed; NULL with MemoryError. Only
  * while corked. */

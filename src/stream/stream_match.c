@@ -18,8 +18,10 @@ tc_read_clear(tc_read *read)
     Py_CLEAR(read->callback);
     Py_CLEAR(read->streaming);
     Py_CLEAR(read->context);
-    if (read->view.obj != NULL) {
-        PyBuffer_Release(&read->view);
+    if (TC_UNLIKELY(read->view != NULL)) {
+        PyBuffer_Release(read->view);
+        PyMem_Free(read->view);
+        read->view = NULL;
     }
 }
 
@@ -96,9 +98,29 @@ tc_read_find(StreamObject *self, const char *data, size_t size)
 
 /* ---- who gets the bytes ---- */
 
+/* The usual case: a Future that nobody has seen yet gets bytes. */
+static int
+read_finish_unseen(StreamObject *self, const char *data, size_t size)
+{
+    PyObject *bytes = PyBytes_FromStringAndSize(data, (Py_ssize_t)size);
+    if (bytes == NULL) {
+        return TC_RAISED;
+    }
+    self->read->kind = TC_READ_NONE;
+    tc_future_resolve_new(self->state, self->read->future, bytes);
+    Py_CLEAR(self->read->future);
+    Py_CLEAR(self->read->pattern);
+    Py_DECREF(bytes);
+    return TC_OK;
+}
+
 int
 tc_read_finish(StreamObject *self, const char *data, size_t size)
 {
+    if (self->read->unseen && self->read->future != NULL && self->read->view == NULL &&
+        self->read->streaming == NULL) {
+        return read_finish_unseen(self, data, size);
+    }
     tc_read done = *self->read;
     memset(self->read, 0, sizeof(*self->read));
     PyObject *bytes = done.kind == TC_READ_INTO ? PyLong_FromSsize_t(done.filled)
@@ -168,7 +190,7 @@ read_copy_into(StreamObject *self, const char *data, size_t size, size_t *used)
     tc_read *read = self->read;
     size_t n = tc_min_size(size, (size_t)(read->target - read->filled));
     if (n > 0) {
-        memcpy((char *)read->view.buf + read->filled, data, n);
+        memcpy((char *)read->view->buf + read->filled, data, n);
         read->filled += (Py_ssize_t)n;
     }
     *used = n;

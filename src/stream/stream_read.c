@@ -275,7 +275,7 @@ static Py_ssize_t
 receive_into(StreamObject *self)
 {
     tc_read *read = self->read;
-    char *room = (char *)read->view.buf + read->filled;
+    char *room = (char *)read->view->buf + read->filled;
     Py_ssize_t n = tc_stream_recv(self, room, (size_t)(read->target - read->filled));
     if (n <= 0) {
         return received_nothing(self, n);
@@ -402,6 +402,7 @@ read_begin(StreamObject *self, const tc_read *request, PyObject *callback, PyObj
     tc_read *read = self->read;
     *read = *request;
     Py_XINCREF(read->pattern);
+    read->unseen = true;
     read->callback = Py_XNewRef(callback);
     read->streaming = Py_XNewRef(streaming);
     read->future = callback == NULL ? tc_core_future(self->core) : NULL;
@@ -444,7 +445,10 @@ tc_stream_inline_read(StreamObject *self)
             st = tc_stream_readable(self);
         }
     }
-    if (st == TC_OK && !self->closed && tc_stream_update(self) < 0) {
+    /* A read that was satisfied from the buffer changes nothing, unless reading was masked. */
+    bool masked = self->watcher.registered && !(self->watcher.events & TC_READ);
+    if (st == TC_OK && !self->closed && (masked || tc_stream_is_reading(self)) &&
+        tc_stream_update(self) < 0) {
         st = TC_RAISED;
     }
     return st;
@@ -474,6 +478,7 @@ tc_stream_start_read(StreamObject *self, const tc_read *request, PyObject *callb
         }
         return NULL;
     }
+    self->read->unseen = false;
     return answer;
 }
 

@@ -27,6 +27,7 @@ tc_stream_socket(StreamObject *self)
             return NULL;
         }
         self->owns_fd = false; /* the object closes it now */
+        tc_stream_note_socket(self);
         PyObject *done = PyObject_CallMethodOneArg(self->socket, self->state->str_setblocking, Py_False);
         if (done == NULL) {
             return NULL;
@@ -54,12 +55,33 @@ tc_stream_set_nodelay(StreamObject *self, bool on)
     return 0;
 }
 
+/* CPython's socket objects begin with the descriptor. Reading it there spares a call for each operation. */
+static inline int
+socket_number(PyObject *socket)
+{
+    int number;
+    memcpy(&number, (char *)socket + sizeof(PyObject), sizeof(number));
+    return number;
+}
+
+void
+tc_stream_note_socket(StreamObject *self)
+{
+    PyTypeObject *type = (PyTypeObject *)self->state->socket_base;
+    self->plain_socket = self->socket != NULL && PyObject_TypeCheck(self->socket, type) &&
+                         (size_t)type->tp_basicsize >= sizeof(PyObject) + sizeof(int) &&
+                         socket_number(self->socket) == self->watcher.fd;
+}
+
 /* A stream whose socket was made by Python may have it closed under it: the number may be somebody else's by
  * now. 0, or -1 with an OSError (EBADF) after closing the stream. */
 static int
 socket_check(StreamObject *self)
 {
-    if (TC_LIKELY(self->socket == NULL || self->closed)) {
+    if (self->socket == NULL || self->closed) {
+        return 0;
+    }
+    if (TC_LIKELY(self->plain_socket && socket_number(self->socket) == self->watcher.fd)) {
         return 0;
     }
     PyObject *number = PyObject_CallMethodNoArgs(self->socket, self->state->str_fileno);

@@ -453,13 +453,98 @@ tc_stream_room(StreamObject *self, size_t size)
     return cork->data;
 }
 
+/* ---- several writes in one turn ---- */
+
+/* A cork from a turn's second write to the turn's end. */
+typedef struct {
+    tc_cork cork;
+    tc_task task;
+    StreamObject *stream; /* kept alive by the task */
+} turn_cork;
+
+static turn_cork *
+turn_cork_of(StreamObject *self)
+{
+    return tc_container_of(self->cork, turn_cork, cork);
+}
+
+static int
+turn_cork_end(StreamObject *self)
+{
+    turn_cork *joined = turn_cork_of(self);
+    self->turn_corked = false;
+    int st = tc_stream_uncork(self);
+    PyMem_Free(joined);
+    return st;
+}
+
+static int
+turn_cork_run(tc_task *task)
+{
+    turn_cork *joined = tc_container_of(task, turn_cork, task);
+    StreamObject *self = joined->stream;
+    if (turn_cork_end(self) == TC_RAISED) {
+        return tc_core_report(self->core, "Exception in writing to", (PyObject *)self);
+    }
+    return TC_OK;
+}
+
+int
+tc_stream_end_turn_cork(StreamObject *self)
+{
+    if (!self->turn_corked) {
+        return TC_OK;
+    }
+    PyObject *owner = Py_NewRef((PyObject *)self);
+    tc_core_cancel_task(&turn_cork_of(self)->task);
+    int st = turn_cork_end(self);
+    Py_DECREF(owner);
+    return st;
+}
+
+void
+tc_stream_drop_cork(StreamObject *self)
+{
+    if (self->turn_corked) {
+        self->cork->size = 0;
+        turn_cork_end(self);
+    }
+}
+
+/* The first write of a turn goes out at once; later ones join and leave when the turn ends. In a guest the
+ * turns are the host's, which we do not see. */
+static bool
+turn_cork_begin(StreamObject *self, size_t size)
+{
+    LoopCore *core = self->core;
+    if (!core->running || core->host != NULL || size >= TC_STREAM_BY_REFERENCE) {
+        return false;
+    }
+    if (self->write_turn != core->now) {
+        self->write_turn = core->now;
+        return false;
+    }
+    turn_cork *joined = can_send_now(self) ? PyMem_Calloc(1, sizeof(turn_cork)) : NULL;
+    if (joined == NULL) {
+        return false;
+    }
+    tc_list_init(&joined->task.link);
+    joined->task.run = turn_cork_run;
+    joined->task.owner = Py_NewRef((PyObject *)self);
+    joined->stream = self;
+    tc_core_defer(core, &joined->task);
+    tc_stream_cork(self, &joined->cork);
+    self->turn_corked = true;
+    return true;
+}
+
 int
 tc_stream_write(StreamObject *self, const char *data, size_t size, PyObject *owner)
 {
     if (size == 0 || self->closed) {
         return TC_OK;
     }
-    if (self->cork == NULL) {
+    if (self->cork == NULL && !turn_cork_begin(self, size)) {
         return send_or_queue(self, NULL, 0, data, size, owner);
     }
     if (size < TC_STREAM_BY_REFERENCE) {

@@ -1,4 +1,4 @@
-"""One end of an HTTP1Connection over a socket pair, ours and stock Tornado's; the other end is a raw socket."""
+"""HTTP1Connection over one end of a socket pair, ours and stock Tornado's; the other end is a raw socket."""
 
 import asyncio
 import socket

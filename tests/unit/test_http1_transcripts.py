@@ -1,5 +1,5 @@
-"""HTTP1Connection over the transcripts of tests/http_cases and over answers: the same events and the same bytes
-however the input is cut, and stock Tornado's where it accepts the input as well."""
+"""HTTP1Connection over the transcripts of tests/http_cases and over answers: the same events and the same
+bytes however the input is cut, and stock Tornado's where it accepts the input as well."""
 
 import asyncio
 import logging

@@ -52,7 +52,7 @@ class Gunzip:
     def finish(self) -> None:
         """Check that the input did not end within a member."""
         if self._member is not None:
-            raise zlib.error("incomplete or truncated stream")
+            raise zlib.error("incomplete or truncated gzip stream")
 
 
 class _GzipMessageDelegate(httputil.HTTPMessageDelegate):

@@ -1,0 +1,131 @@
+"""The servers of streams.py, each run as a program:
+
+    python stream_rows.py SERVER echo|send SIZE plain|tls
+
+Prints its port, serves one connection until the peer leaves, and prints the CPU seconds (user and system)
+that took. echo answers each line with itself; send answers each byte received with SIZE bytes."""
+
+import asyncio
+import resource
+import ssl
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+SERVERS = ("limit", "asyncio", "uvloop", "stock", "ours")
+
+
+def cpu() -> float:
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime
+
+
+def server_context() -> ssl.SSLContext:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(HERE / "results" / "bench.crt", HERE / "results" / "bench.key")
+    return context
+
+
+class Account:
+    """Says the port, and at the end what the connection cost."""
+
+    def __init__(self) -> None:
+        self.done: asyncio.Event = asyncio.Event()
+
+    def listening(self, port: int) -> None:
+        print(port, flush=True)
+
+    def connected(self) -> None:
+        self.start = cpu()
+
+    def lost(self) -> None:
+        print(f"{cpu() - self.start:.6f}", flush=True)
+        self.done.set()
+
+
+class Echo(asyncio.Protocol):
+    """What an asyncio program would write: lines are cut out of what has come in."""
+
+    def __init__(self, account: Account, answer: bytes) -> None:
+        self.account, self.answer, self.held = account, answer, b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = transport
+        self.account.connected()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.account.lost()
+
+    def data_received(self, data: bytes) -> None:
+        if self.answer:
+            for _ in data:
+                self.transport.write(self.answer)
+            return
+        data = self.held + data
+        write = self.transport.write
+        start = 0
+        while (end := data.find(b"\n", start) + 1) > 0:
+            write(data[start:end])
+            start = end
+        self.held = data[start:]
+
+
+async def serve_protocol(answer: bytes, context: ssl.SSLContext | None) -> None:
+    account = Account()
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: Echo(account, answer), "127.0.0.1", 0, ssl=context)
+    account.listening(server.sockets[0].getsockname()[1])
+    await account.done.wait()
+
+
+async def serve_stream(answer: bytes, context: ssl.SSLContext | None) -> None:
+    from tornado.iostream import StreamClosedError
+    from tornado.netutil import bind_sockets
+    from tornado.tcpserver import TCPServer
+
+    account = Account()
+
+    class Server(TCPServer):
+        async def handle_stream(self, stream, address) -> None:  # type: ignore[no-untyped-def]
+            stream.set_nodelay(True)
+            account.connected()
+            try:
+                while answer:
+                    for _ in await stream.read_bytes(64, partial=True):
+                        await stream.write(answer)
+                while True:
+                    stream.write(await stream.read_until(b"\n"))
+            except StreamClosedError:
+                account.lost()
+
+    server = Server(ssl_options=context)
+    sockets = bind_sockets(0, "127.0.0.1")
+    server.add_sockets(sockets)
+    account.listening(sockets[0].getsockname()[1])
+    await account.done.wait()
+
+
+def runner(server: str) -> tuple[Callable[..., object], Callable[..., object]]:
+    """The coroutine function to run, and what runs it."""
+    if server == "uvloop":
+        import uvloop
+
+        return serve_protocol, uvloop.run
+    if server == "ours":
+        import tornado_c
+
+        tornado_c.install()
+        return serve_stream, tornado_c.run
+    return (serve_stream if server == "stock" else serve_protocol), asyncio.run
+
+
+def main() -> None:
+    server, mode, size, security = sys.argv[1:]
+    serve, run = runner(server)
+    answer = b"a" * int(size) if mode == "send" else b""
+    run(serve(answer, server_context() if security == "tls" else None))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,178 @@
+"""Compares streams side by side over one connection: a raw C server, the Protocols of asyncio and uvloop, stock
+Tornado's IOStream and ours.
+
+    python tests/bench/streams.py [--servers limit,uvloop,...] [--rows echo,...] [--rounds 5]
+
+The figure is the server's CPU time, user and system, for each operation (median of the rounds, in which the
+servers take turns). A table goes to standard output; a JSON file goes to tests/bench/results/."""
+
+import argparse
+import importlib.util
+import json
+import os
+import socket
+import ssl
+import statistics
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import servers
+from stream_rows import SERVERS
+
+LINE = b"m" * 63 + b"\n"
+MEGABYTE = 1 << 20
+
+
+@dataclass(frozen=True)
+class Row:
+    """One measurement: `count` operations, `window` of them in flight."""
+
+    name: str
+    title: str
+    count: int
+    window: int = 1
+    size: int = 0  # bytes of an answer; 0: lines are echoed
+    tls: bool = False
+
+
+ROWS = [
+    Row("echo", "line echo, one in flight", 20_000),
+    Row("echo16", "line echo, 16 in flight", 96_000, window=16),
+    Row("send1m", "send 1 MB", 600, size=MEGABYTE),
+    Row("send100m", "send 100 MB", 10, size=100 * MEGABYTE),
+    Row("tls_echo", "line echo over TLS", 10_000, tls=True),
+    Row("tls_send1m", "send 1 MB over TLS", 200, size=MEGABYTE, tls=True),
+]
+PACKAGES = {"uvloop": "uvloop", "stock": "tornado", "ours": "tornado"}
+
+
+def build(name: str) -> Path:
+    """Compiles a C program of this folder where the result is older than the source."""
+    source, program = servers.HERE / f"{name}.c", servers.RESULTS / name
+    if not program.exists() or program.stat().st_mtime < source.stat().st_mtime:
+        servers.RESULTS.mkdir(exist_ok=True)
+        compiler = os.environ.get("CC") or servers.need("cc", "install gcc")
+        command = [
+            *compiler.split(),
+            "-std=gnu11",
+            "-O3",
+            "-Wall",
+            "-Wextra",
+            str(source),
+            "-o",
+            str(program),
+        ]
+        subprocess.run(command, check=True)
+    return program
+
+
+def make_certificate() -> None:
+    key, certificate = servers.RESULTS / "bench.key", servers.RESULTS / "bench.crt"
+    if not certificate.exists():
+        servers.RESULTS.mkdir(exist_ok=True)
+        openssl = servers.need("openssl", "install openssl")
+        command = [openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"]
+        command += ["-nodes", "-days", "3650", "-subj", "/CN=localhost", "-keyout", str(key)]
+        subprocess.run([*command, "-out", str(certificate)], check=True, capture_output=True)
+
+
+def missing_reason(server: str, row: Row) -> str | None:
+    """Why the server cannot be measured, or None."""
+    if server == "limit":
+        return "the limit has no TLS" if row.tls else None
+    package = PACKAGES.get(server)
+    if package is not None and importlib.util.find_spec(package) is None:
+        return f"{package} is not installed"
+    return None
+
+
+def command_of(server: str, row: Row) -> list[str]:
+    mode = ["send" if row.size else "echo", str(row.size)]
+    if server == "limit":
+        return [str(build("stream_limit")), *mode]
+    program = str(servers.HERE / "stream_rows.py")
+    return [sys.executable, program, server, *mode, "tls" if row.tls else "plain"]
+
+
+def receive(client: socket.socket, size: int, buffer: bytearray) -> None:
+    while size:
+        n = client.recv_into(buffer, min(size, len(buffer)))
+        if n == 0:
+            raise RuntimeError("the server closed the connection")
+        size -= n
+
+
+def exchange(port: int, row: Row) -> None:
+    """`row.count` operations over one connection."""
+    buffer = bytearray(1 << 18)
+    with socket.create_connection(("127.0.0.1", port)) as client:
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if row.tls:
+            context = ssl.create_default_context()
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+            client = context.wrap_socket(client)
+        request = b"x" if row.size else LINE * row.window
+        answer = row.size or len(request)
+        for _ in range(row.count // row.window):
+            client.sendall(request)
+            receive(client, answer, buffer)
+        client.close()
+
+
+def run(server: str, row: Row) -> float:
+    """The server's CPU seconds for the row."""
+    if row.tls:
+        make_certificate()
+    with subprocess.Popen(command_of(server, row), stdout=subprocess.PIPE, text=True) as process:
+        try:
+            exchange(int(process.stdout.readline()), row)
+            return float(process.stdout.readline())
+        finally:
+            process.kill()
+
+
+def table(results: dict[str, dict[str, float]], names: list[str]) -> str:
+    lines = [f"{'CPU us an operation':28}" + "".join(f"{name:>10}" for name in names)]
+    for row in ROWS:
+        if row.name in results:
+            cells = (results[row.name].get(name) for name in names)
+            lines.append(
+                f"{row.title:28}" + "".join(f"{c:10.2f}" if c is not None else f"{'-':>10}" for c in cells)
+            )
+    return "\n".join(lines)
+
+
+def measure(rows: list[Row], names: list[str], rounds: int) -> dict[str, dict[str, float]]:
+    results: dict[str, dict[str, float]] = {}
+    for row in rows:
+        present = [name for name in names if missing_reason(name, row) is None]
+        taken: dict[str, list[float]] = {name: [] for name in present}
+        for _ in range(rounds):
+            for name in present:
+                taken[name].append(run(name, row) / row.count * 1e6)
+        results[row.name] = {name: statistics.median(values) for name, values in taken.items()}
+        shown = "  ".join(f"{name} {value:,.2f}" for name, value in results[row.name].items())
+        print(f"{row.name:12} {shown}", file=sys.stderr, flush=True)
+    return results
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--servers", default=",".join(SERVERS))
+    parser.add_argument("--rows", default=",".join(row.name for row in ROWS))
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--output", type=Path, default=servers.RESULTS)
+    arguments = parser.parse_args()
+    names, wanted = arguments.servers.split(","), arguments.rows.split(",")
+    results = measure([row for row in ROWS if row.name in wanted], names, arguments.rounds)
+    arguments.output.mkdir(exist_ok=True)
+    report = {"when": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "cpu_us": results}
+    (arguments.output / "streams.json").write_text(json.dumps(report, indent=1) + "\n")
+    print(table(results, names))
+
+
+if __name__ == "__main__":
+    main()
