@@ -42,8 +42,8 @@ enum tc_http_error {
  * `error` is one of the above, or its negation. */
 const char *tc_http_error_text(int error);
 
-/* The same with the offending value where Tornado's message has it, cut to `room` and closed with NUL, in UTF-8;
- * `data` is what was given to the parser. Returns the length. For cold paths: walks the head again. */
+/* The same with the offending value where Tornado's message has it, cut to `room` and closed with NUL, in
+ * UTF-8; `data` is what was given to the parser. Returns the length. For cold paths: walks the head again. */
 size_t tc_http_error_message(int error, const char *data, size_t size, char *out, size_t room);
 
 /* Bits of tc_http_head.flags. */
