@@ -533,7 +533,7 @@ class HTTP1ServerConnection:
                     gen_log.error("Uncaught exception", exc_info=True)
                     connection.close()
                     return
-                if not goes_on:
+                if not goes_on or self.stream.closed():
                     return
                 await asyncio.sleep(0)
         finally:
