@@ -170,9 +170,11 @@ class HTTP1Connection(MessageWriter):
             await self._refuse(400, delegate, told)
             return False
         finally:
-            self._tell_closed(delegate, told)
-            self._release_reader()
-            self._clear_callbacks()
+            try:
+                self._tell_closed(delegate, told)
+            finally:
+                self._release_reader()
+                self._clear_callbacks()
 
     async def _exchange(self, delegate: HTTPMessageDelegate, told: Told) -> bool:
         for informational in range(_MAX_1XX_RESPONSES + 1):

@@ -3,10 +3,12 @@ bytes however the input is cut, and stock Tornado's where it accepts the input a
 
 import asyncio
 import logging
+import random
 
 import pytest
 from http1_roles import OURS, STOCK, fetch, serve
 from test_http_cases import CASES
+from test_httpserver_wire import SEEDS, damage
 
 NAMES = [case.name for case in CASES]
 #: Longer ones are cut at some of their bytes only.
@@ -133,5 +135,60 @@ def test_answers_at_every_cut_and_as_stock_hears_them(name, method, caplog):
         for cut in cuts_of(answer):
             outcome = await fetch(OURS, [answer[:cut], answer[cut:]], method, max_header_size=1024)
             assert comparable(outcome) == comparable(expected), cut
+
+    asyncio.run(run())
+
+
+# ---- damaged messages ----
+
+
+def told(outcome):
+    """What delegates heard and what was sent, but for the documented departures."""
+    events, sent = outcome
+    for departure in (b"HTTP/1.1 100 (Continue)\r\n\r\n", b"Connection: close\r\n"):
+        sent = sent.replace(departure, b"")
+    return [event for event in events if event != ("gone",)], sent
+
+
+def finished(events):
+    return sum(event[0] == "finish" for event in events)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_damaged_requests_beside_stock(seed, caplog):
+    """The same, or we are stricter: refused, or not served behind a close, as stock does."""
+    caplog.set_level(logging.CRITICAL)
+    rng = random.Random(seed)
+    limits = {"max_header_size": 2000, "max_body_size": 2000}
+
+    async def run():
+        same = 0
+        for _ in range(200):
+            data = b"".join(damage(rng.choice(SEEDS), rng) for _ in range(rng.choice([1, 1, 2])))
+            events, sent = told(await serve(OURS, [data], linger_timeout=0, **limits))
+            stock_events, stock_sent = told(await serve(STOCK, [data], **limits))
+            if (events, sent) == (stock_events, stock_sent):
+                same += 1
+                continue
+            refused = any(b"HTTP/1.1 %d " % status in sent for status in (400, 414, 431))
+            behind_a_close = sent == stock_sent and stock_events[: len(events)] == events
+            assert (refused and finished(events) <= finished(stock_events)) or behind_a_close, data
+        return same
+
+    assert asyncio.run(run()) > 150
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_damaged_answers_beside_stock(seed, caplog):
+    caplog.set_level(logging.CRITICAL)
+    rng = random.Random(seed)
+    answers = list(ANSWERS.values())
+
+    async def run():
+        for _ in range(200):
+            data = damage(rng.choice(answers), rng)
+            events, result = await fetch(OURS, [data], max_header_size=2000, max_body_size=2000)
+            if (events, result) != await fetch(STOCK, [data], max_header_size=2000, max_body_size=2000):
+                assert result is False and finished(events) == 0, data  # we are stricter
 
     asyncio.run(run())
