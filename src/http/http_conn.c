@@ -34,7 +34,7 @@ tc_http_conn_drop_request(HttpConnObject *self)
     PyMem_Free(self->head_bytes);
     self->head_bytes = NULL;
     self->body_size = 0;
-    self->write_finished = self->read_finished = self->chunking_output = false;
+    self->write_finished = self->read_finished = self->chunking_output = self->cut_short = false;
     self->content_left = -1;
 }
 
@@ -47,25 +47,6 @@ tc_http_conn_close(HttpConnObject *self)
     return tc_stream_close(self->stream, NULL) == TC_RAISED ? -1 : 0;
 }
 
-/* Closes once what was written has gone. */
-static int
-conn_close_when_sent(HttpConnObject *self)
-{
-    /* What is corked goes to the kernel first, to see whether all of it fits. */
-    if (self->stream->cork != NULL && tc_stream_flush(self->stream) == TC_RAISED) {
-        return -1;
-    }
-    if (self->phase == CONN_CLOSED) {
-        return 0;
-    }
-    if (tc_stream_queued(self->stream) > 0) {
-        self->closing = true;
-        tc_stream_pause(self->stream);
-        return 0;
-    }
-    return tc_http_conn_close(self);
-}
-
 /* The stream is closed: tell who waits, let go of everything. */
 static int
 conn_closed(PyObject *consumer)
@@ -76,6 +57,7 @@ conn_closed(PyObject *consumer)
     tc_timeout_end(&self->timeout);
     if (tc_list_linked(&self->link)) {
         tc_list_unlink(&self->link);
+        tc_http_config_left(self->config);
     }
     int st = TC_OK;
     PyObject *callback = self->close_callback;
@@ -97,7 +79,7 @@ conn_drained(PyObject *consumer)
 {
     HttpConnObject *self = (HttpConnObject *)consumer;
     if (self->closing) {
-        return tc_http_conn_close(self) < 0 ? TC_RAISED : TC_OK;
+        return tc_http_conn_end(self) < 0 ? TC_RAISED : TC_OK;
     }
     if (self->phase == CONN_HANDLING && self->write_finished && !self->dispatching) {
         return tc_http_conn_answered(self) < 0 ? TC_RAISED : TC_OK;
@@ -105,68 +87,14 @@ conn_drained(PyObject *consumer)
     return TC_OK;
 }
 
-/* ---- refusing ---- */
-
-static PyObject *
-conn_label(HttpConnObject *self)
-{
-    PyObject *context = tc_http_conn_context_object(self);
-    if (context == NULL) {
-        PyErr_Clear();
-        return Py_None;
-    }
-    return context;
-}
-
-/* Tornado's answer to a malformed request, and its log line. The input that is left is not looked at. */
-static int
-conn_refuse_text(HttpConnObject *self, const char *text)
-{
-    static const char answer[] = "HTTP/1.1 400 Bad Request\r\n\r\n";
-    tc_log(self->state, "general", "info", "Malformed HTTP message from %S: %s", conn_label(self), text);
-    if (self->phase == CONN_CLOSED) {
-        return 0; /* by a log handler */
-    }
-    self->disconnect = true;
-    self->phase = CONN_HANDLING;
-    self->write_finished = true;
-    if (tc_stream_write(self->stream, answer, sizeof(answer) - 1, NULL) == TC_RAISED) {
-        return -1;
-    }
-    return conn_close_when_sent(self);
-}
-
-static int
-conn_refuse(HttpConnObject *self, int error, const char *data, size_t size)
-{
-    char text[300];
-    tc_http_error_message(error, data, size, text, sizeof(text));
-    return conn_refuse_text(self, text);
-}
-
-/* An HTTPInputError is set: refuse with its text. Any other exception: "Uncaught exception", and close. */
-static int
-conn_refuse_exception(HttpConnObject *self)
-{
-    PyObject *input_error = self->state->face_HTTPInputError;
-    if (input_error != NULL && PyErr_ExceptionMatches(input_error)) {
-        PyObject *exc = PyErr_GetRaisedException();
-        PyObject *text = PyObject_Str(exc);
-        const char *utf8 = text != NULL ? PyUnicode_AsUTF8(text) : NULL;
-        PyErr_Clear();
-        int st = conn_refuse_text(self, utf8 != NULL ? utf8 : "malformed request");
-        Py_XDECREF(text);
-        Py_DECREF(exc);
-        return st;
-    }
-    if (!PyErr_ExceptionMatches(PyExc_Exception)) {
-        return -1;
-    }
-    tc_log_exception(self->state, "application", "Uncaught exception");
-    return tc_http_conn_close(self);
-}
-
 /* ---- the application ---- */
+
+static uint64_t
+conn_body_limit(const HttpConnObject *self)
+{
+    return (uint64_t)(self->config->max_body_size > 0 ? self->config->max_body_size
+                                                      : self->stream->max_buffer_size);
+}
 
 /* A form in the body is parsed before the application is called, so that a malformed one never reaches it. */
 static bool
@@ -224,6 +152,20 @@ conn_check_request(HttpConnObject *self, PyObject *request, const char *head)
         Py_DECREF(result);
     }
     return 0;
+}
+
+/* A body in gzip, where the server decodes those: httpserver.py does the work. */
+static int
+conn_decompress(HttpConnObject *self, PyObject *request)
+{
+    PyObject *decompress = tc_face(self->state, decompress_request, "tornado_c.httpserver");
+    PyObject *result =
+        decompress != NULL
+            ? PyObject_CallFunction(decompress, "Onn", request, (Py_ssize_t)TC_STREAM_CHUNK,
+                                    (Py_ssize_t)tc_min_size(conn_body_limit(self), PY_SSIZE_T_MAX))
+            : NULL;
+    Py_XDECREF(result);
+    return result != NULL ? 0 : -1;
 }
 
 /* X-Forwarded-For and its like, where the server trusts them: httpserver.py does the work. */
@@ -316,16 +258,17 @@ conn_dispatch(HttpConnObject *self, const char *head, PyObject *body)
         return -1;
     }
     PyObject *request = Py_NewRef(self->request);
-    if (conn_check_request(self, request, head) < 0 ||
+    if ((TC_UNLIKELY(self->config->decompress) && conn_decompress(self, request) < 0) ||
+        conn_check_request(self, request, head) < 0 ||
         (self->config->xheaders && conn_apply_xheaders(self, (RequestObject *)request) < 0)) {
         Py_DECREF(request);
-        return conn_refuse_exception(self);
+        return tc_http_conn_refuse_exception(self);
     }
     /* Looking at it may have run Python, which may have closed the connection. */
     int status = TC_LIKELY(self->phase == CONN_HANDLING) ? conn_call_application(self, request) : 0;
     Py_DECREF(request);
     if (TC_UNLIKELY(status < 0)) {
-        status = conn_refuse_exception(self);
+        status = tc_http_conn_refuse_exception(self);
     }
     if (TC_UNLIKELY(self->phase == CONN_CLOSED)) {
         tc_http_conn_drop_request(self);
@@ -342,7 +285,7 @@ tc_http_conn_answered(HttpConnObject *self)
 {
     if (self->disconnect || self->config->no_keep_alive) {
         tc_http_conn_drop_request(self);
-        return conn_close_when_sent(self);
+        return tc_http_conn_close_when_sent(self);
     }
     if (TC_UNLIKELY(tc_stream_queued(self->stream) > 0)) {
         return 0; /* the next request is not read before this answer has gone: conn_drained comes here again
@@ -358,13 +301,6 @@ tc_http_conn_answered(HttpConnObject *self)
 }
 
 /* ---- reading ---- */
-
-static uint64_t
-conn_body_limit(const HttpConnObject *self)
-{
-    return (uint64_t)(self->config->max_body_size > 0 ? self->config->max_body_size
-                                                      : self->stream->max_buffer_size);
-}
 
 /* A head is whole. Statuses as conn_data's steps: bytes used, or negative to stop. */
 static bool
@@ -488,7 +424,7 @@ conn_read_chunked_body(HttpConnObject *self, const char *data, size_t size, size
             return step_after(self, conn_end_body(self));
         }
         else {
-            int status = conn_refuse(self, st, data + start, size - start);
+            int status = tc_http_conn_refuse(self, st, data + start, size - start);
             *used = size;
             return status < 0 ? STEP_RAISED : STEP_STOP;
         }
@@ -501,9 +437,10 @@ conn_start_body(HttpConnObject *self, const char *head, const char *data, size_t
     static const char go_on[] = "HTTP/1.1 100 (Continue)\r\n\r\n";
     if (self->head.content_length > conn_body_limit(self)) {
         *used = size;
-        return conn_refuse_text(self, "Content-Length too long") < 0 ? STEP_RAISED : STEP_STOP;
+        return tc_http_conn_refuse_text(self, "Content-Length too long") < 0 ? STEP_RAISED : STEP_STOP;
     }
-    if ((self->head.flags & TC_HTTP_EXPECT_CONTINUE) &&
+    bool body_to_come = (self->head.flags & TC_HTTP_CHUNKED) || self->head.content_length > 0;
+    if ((self->head.flags & TC_HTTP_EXPECT_CONTINUE) && body_to_come &&
         tc_stream_write(self->stream, go_on, sizeof(go_on) - 1, NULL) == TC_RAISED) {
         return STEP_RAISED;
     }
@@ -543,7 +480,7 @@ conn_read_head(HttpConnObject *self, const char *data, size_t size, size_t *used
     }
     self->parser.scanned = 0;
     if (TC_UNLIKELY(st < 0)) {
-        int status = conn_refuse(self, st, head, size - *used);
+        int status = tc_http_conn_refuse(self, st, head, size - *used);
         *used = size;
         return status < 0 ? STEP_RAISED : STEP_STOP;
     }
@@ -569,6 +506,10 @@ conn_data(PyObject *consumer, const char *data, size_t size)
         case CONN_BODY:
             step = self->head.flags & TC_HTTP_CHUNKED ? conn_read_chunked_body(self, data, size, &used)
                                                       : conn_read_length_body(self, data, size, &used);
+            break;
+        case CONN_LINGER:
+            step = tc_http_conn_drop_input(self, size - used) < 0 ? STEP_RAISED : STEP_WAIT;
+            used = size;
             break;
         default:
             step = STEP_WAIT;
@@ -649,7 +590,7 @@ tc_http_conn_expired(tc_timeout *entry)
     HttpConnObject *self = tc_container_of(entry, HttpConnObject, timeout);
     Py_INCREF(self);
     if (self->phase == CONN_BODY) {
-        tc_log(self->state, "general", "info", "Timeout reading body from %S", conn_label(self));
+        tc_log(self->state, "general", "info", "Timeout reading body from %S", tc_http_conn_label(self));
     }
     if (tc_http_conn_close(self) < 0) {
         PyErr_WriteUnraisable((PyObject *)self);

@@ -11,6 +11,7 @@ enum conn_phase {
     CONN_HEAD,     /* reading a head, or idle between requests */
     CONN_BODY,     /* reading a body */
     CONN_HANDLING, /* the application has the request; nothing is read */
+    CONN_LINGER,   /* our side is ended; what still comes is read and dropped */
     CONN_CLOSED,
 };
 
@@ -30,7 +31,7 @@ struct HttpConnObject {
     char *head_bytes;  /* while its body is being read */
     tc_http_parser parser;
     tc_http_chunked chunked;
-    size_t body_size;
+    size_t body_size;     /* in CONN_LINGER: bytes dropped */
     int64_t content_left; /* of the answer's Content-Length; -1: none was announced */
     union {
         struct sockaddr any;
@@ -42,7 +43,9 @@ struct HttpConnObject {
     bool read_finished, write_finished;
     bool disconnect; /* close once the answer is sent */
     bool chunking_output;
-    bool closing; /* only the output queue holds the connection open */
+    bool cut_short; /* the answer failed half-way: nothing more of it is written, nor its last chunk */
+    bool closing;   /* only the output queue holds the connection open */
+    bool linger;    /* the request was refused: see to it that the answer arrives */
 };
 
 /* http_conn.c */
@@ -58,8 +61,30 @@ void tc_http_conn_expired(tc_timeout *entry);         /* its time is up */
 /* The answer is complete and we are not inside dispatch: go on. 0 or -1. */
 int tc_http_conn_answered(HttpConnObject *self);
 
-/* http_conn_type.c: the context object (_HTTPRequestContext), borrowed; address, borrowed. */
+/* http_refuse.c: Tornado's answer to a malformed request, and its log line. What is left of the input is not
+ * looked at. 0 or -1. */
+int tc_http_conn_refuse(HttpConnObject *self, int error, const char *data, size_t size);
+int tc_http_conn_refuse_text(HttpConnObject *self, const char *text);
+
+/* An HTTPInputError is set: refuse with its text. Any other exception: "Uncaught exception", and close. */
+int tc_http_conn_refuse_exception(HttpConnObject *self);
+
+/* What the log calls the connection; borrowed. */
+PyObject *tc_http_conn_label(HttpConnObject *self);
+
+/* Closes once what was written has gone. */
+int tc_http_conn_close_when_sent(HttpConnObject *self);
+
+/* Closes, or after a refusal ends our side and goes on reading for a while. */
+int tc_http_conn_end(HttpConnObject *self);
+
+/* Takes bytes that nobody wants. 0 or -1. */
+int tc_http_conn_drop_input(HttpConnObject *self, size_t size);
+
+/* http_conn_type.c: an address as socket.accept gives it; the context object (_HTTPRequestContext), borrowed;
+ * address, borrowed. */
 PyObject *tc_http_conn_context_object(HttpConnObject *self);
 PyObject *tc_http_conn_address(HttpConnObject *self);
+PyObject *tc_http_peer_address(const struct sockaddr *peer, size_t size);
 
 #endif

@@ -58,27 +58,29 @@ tc_http_conn_close_callback(HttpConnObject *self)
     return self->close_callback;
 }
 
-/* The address as socket.accept gives it. */
+PyObject *
+tc_http_peer_address(const struct sockaddr *peer, size_t size)
+{
+    char text[INET6_ADDRSTRLEN] = "";
+    if (size > 0 && peer->sa_family == AF_INET) {
+        const struct sockaddr_in *in = (const struct sockaddr_in *)peer;
+        inet_ntop(AF_INET, &in->sin_addr, text, sizeof(text));
+        return Py_BuildValue("(si)", text, (int)ntohs(in->sin_port));
+    }
+    if (size > 0 && peer->sa_family == AF_INET6) {
+        const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)peer;
+        inet_ntop(AF_INET6, &in6->sin6_addr, text, sizeof(text));
+        return Py_BuildValue("(siII)", text, (int)ntohs(in6->sin6_port), (unsigned)ntohl(in6->sin6_flowinfo),
+                             (unsigned)in6->sin6_scope_id);
+    }
+    return PyUnicode_FromString("");
+}
+
 PyObject *
 tc_http_conn_address(HttpConnObject *self)
 {
-    if (self->address != NULL) {
-        return self->address;
-    }
-    char text[INET6_ADDRSTRLEN] = "";
-    if (self->peer_size > 0 && self->peer.any.sa_family == AF_INET) {
-        const struct sockaddr_in *in = (const struct sockaddr_in *)self->peer.bytes;
-        inet_ntop(AF_INET, &in->sin_addr, text, sizeof(text));
-        self->address = Py_BuildValue("(si)", text, (int)ntohs(in->sin_port));
-    }
-    else if (self->peer_size > 0 && self->peer.any.sa_family == AF_INET6) {
-        const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)self->peer.bytes;
-        inet_ntop(AF_INET6, &in6->sin6_addr, text, sizeof(text));
-        self->address = Py_BuildValue("(siII)", text, (int)ntohs(in6->sin6_port),
-                                      (unsigned)ntohl(in6->sin6_flowinfo), (unsigned)in6->sin6_scope_id);
-    }
-    else {
-        self->address = PyUnicode_FromString("");
+    if (self->address == NULL) {
+        self->address = tc_http_peer_address(&self->peer.any, self->peer_size);
     }
     return self->address;
 }
@@ -105,7 +107,10 @@ tc_http_conn_protocol(HttpConnObject *self)
 {
     if (self->protocol == NULL) {
         PyObject *given = self->config != NULL ? self->config->protocol : NULL;
-        self->protocol = Py_NewRef(given != NULL && given != Py_None ? given : self->state->str_http);
+        bool tls = self->stream != NULL && self->stream->tls != NULL;
+        self->protocol = Py_NewRef(given != NULL && given != Py_None ? given
+                                   : tls                             ? self->state->str_https
+                                                                     : self->state->str_http);
     }
     return self->protocol;
 }
@@ -230,6 +235,36 @@ conn_close(HttpConnObject *self, PyObject *unused)
     Py_RETURN_NONE;
 }
 
+PyDoc_STRVAR(
+    conn_cut_short_doc,
+    "_cut_short($self, /)\n--\n\n"
+    "Have a chunked answer end without its last chunk, and the connection with it.\n\n"
+    "For an answer that failed half-way: it must not look complete. finish() is still to be called.");
+
+static PyObject *
+conn_cut_short(HttpConnObject *self, PyObject *unused)
+{
+    if (self->chunking_output) {
+        self->chunking_output = false;
+        self->cut_short = self->disconnect = true;
+    }
+    Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(conn_drain_doc, "_drain($self, /)\n--\n\n"
+                             "Close the connection: now if it is idle, else after the answer in hand.");
+
+static PyObject *
+conn_drain(HttpConnObject *self, PyObject *unused)
+{
+    self->disconnect = true;
+    if (self->phase == CONN_HEAD && self->stream != NULL && self->stream->buf_len == 0 &&
+        tc_http_conn_close(self) < 0) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
 PyDoc_STRVAR(conn_set_close_callback_doc,
              "set_close_callback($self, callback)\n--\n\n"
              "Call callback() if the client goes away before its request is answered. None takes it back.");
@@ -275,6 +310,7 @@ conn_detach(HttpConnObject *self, PyObject *unused)
     tc_timeout_end(&self->timeout);
     if (tc_list_linked(&self->link)) {
         tc_list_unlink(&self->link);
+        tc_http_config_left(self->config);
     }
     tc_stream_drop_consumer(stream);
     stream->paused = false;
@@ -488,6 +524,8 @@ static PyMethodDef conn_methods[] = {
     {"set_close_callback", FASTCALL(conn_set_close_callback), KEYWORDS, conn_set_close_callback_doc},
     {"set_max_body_size", (PyCFunction)conn_set_limit, METH_O, conn_set_body_limit_doc},
     {"detach", (PyCFunction)conn_detach, METH_NOARGS, conn_detach_doc},
+    {"_cut_short", (PyCFunction)conn_cut_short, METH_NOARGS, conn_cut_short_doc},
+    {"_drain", (PyCFunction)conn_drain, METH_NOARGS, conn_drain_doc},
     {"_feed", (PyCFunction)conn_feed, METH_O, conn_feed_doc},
     {"_attach", FASTCALL(conn_attach), METH_FASTCALL, conn_attach_doc},
     {NULL, NULL, 0, NULL},

@@ -246,6 +246,9 @@ tc_http_conn_write_chunk(HttpConnObject *self, PyObject *chunk)
     if (answering <= 0) {
         return answering;
     }
+    if (TC_UNLIKELY(self->cut_short)) {
+        return 0;
+    }
     if (conn_count_body(self, (size_t)PyBytes_GET_SIZE(chunk)) < 0) {
         return -1;
     }
@@ -267,7 +270,7 @@ tc_http_conn_write_raw(HttpConnObject *self, PyObject *chunk, PyObject *callback
         return -1;
     }
     int st = 0;
-    if (conn_writable(self)) {
+    if (conn_writable(self) && !self->cut_short) {
         st = conn_count_body(self, (size_t)PyBytes_GET_SIZE(bytes));
         if (st == 0 && conn_writable(self)) {
             st = conn_send(self, NULL, 0, bytes);
