@@ -76,9 +76,11 @@
     X(_run_once)                                                                                             \
     X(_should_not_send_content)                                                                              \
     X(_start_tls)                                                                                            \
+    X(_task_factory)                                                                                         \
     X(_try_inline_read)                                                                                      \
     X(_unapply_xheaders)                                                                                     \
     X(_watch_result)                                                                                         \
+    X(_watched_by_host)                                                                                      \
     X(add)                                                                                                   \
     X(add_reader)                                                                                            \
     X(address)                                                                                               \
@@ -106,6 +108,7 @@
     X(context)                                                                                               \
     X(copy)                                                                                                  \
     X(count)                                                                                                 \
+    X(create_task)                                                                                           \
     X(data)                                                                                                  \
     X(data_received)                                                                                         \
     X(deadline)                                                                                              \
@@ -136,6 +139,7 @@
     X(get_handler_delegate)                                                                                  \
     X(groupdict)                                                                                             \
     X(groups)                                                                                                \
+    X(get_task_factory)                                                                                      \
     X(handle)                                                                                                \
     X(handle_stream)                                                                                         \
     X(handler)                                                                                               \
@@ -152,6 +156,7 @@
     X(line)                                                                                                  \
     X(log_function)                                                                                          \
     X(log_request)                                                                                           \
+    X(loop)                                                                                                  \
     X(lower)                                                                                                 \
     X(max_bytes)                                                                                             \
     X(message)                                                                                               \

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import logging
 import selectors
 import socket
 import sys
 import threading
+import weakref
 from asyncio import base_events, events, sslproto
-from collections.abc import Awaitable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, SupportsIndex
 
 from . import _core
@@ -151,6 +153,22 @@ class EventLoop(_core.LoopCore, asyncio.SelectorEventLoop):
         super().close()
         self._release()
 
+    if sys.version_info >= (3, 14):
+
+        def call_soon_threadsafe(
+            self, callback: Any, *args: Any, context: contextvars.Context | None = None
+        ) -> asyncio.Handle:
+            """As call_soon, from any thread. The handle's cancel() waits while the callback runs."""
+            self._check_closed()
+            if self._debug:
+                self._check_callback(callback, "call_soon_threadsafe")
+            handle = events._ThreadSafeHandle(callback, args, self, context)
+            self._ready.append(handle)
+            if handle._source_traceback:
+                del handle._source_traceback[-2:]  # this method and the handle's own constructor
+            self._write_to_self()
+            return handle
+
     def _make_socket_transport(
         self, sock: Any, protocol: Any, waiter: Any = None, *, extra: Any = None, server: Any = None
     ) -> Any:
@@ -187,10 +205,26 @@ class EventLoop(_core.LoopCore, asyncio.SelectorEventLoop):
 
 
 class GuestCore(_core.LoopCore):
-    """A core that a foreign asyncio loop drives: its poller and timers are the host's guests."""
+    """A core that a foreign asyncio loop drives: its poller and timers are the host's guests.
 
-    def __init__(self, host: asyncio.AbstractEventLoop) -> None:
+    A host that is closed lets go of what it watched. That is how the guest learns of it: it closes too, and
+    calls forget().
+    """
+
+    def __init__(self, host: asyncio.AbstractEventLoop, forget: Callable[[], None] | None = None) -> None:
         self._host = host
+        self._forget = forget
+        self._tether: weakref.ref[Any] | None = None
+
+    def _watched_by_host(self, callback: Callable[[], None]) -> None:
+        """The host watches our poller, and holds `callback` as long as it does."""
+        self._tether = weakref.ref(callback, self._let_go)
+
+    def _let_go(self, _: weakref.ref[Any]) -> None:
+        if self._host is not None and self._host.is_closed():
+            self.close()
+            if self._forget is not None:
+                self._forget()
 
     def _log_slow(self, handle: asyncio.Handle, seconds: float) -> None:
         """The host has its own debug mode."""
@@ -199,6 +233,7 @@ class GuestCore(_core.LoopCore):
         """Leave the host; it stays open."""
         if not self._closed:
             self._closed = True
+            self._tether = None
             self._leave_host()
             self._release()
 

@@ -162,6 +162,8 @@ class HTTPServer(TCPServer, Configurable, httputil.HTTPServerConnectionDelegate)
         answer is not lost to a reset (RFC 9112, section 9.6); 2. 0: it is closed at once, as it always is
         under TLS.
     :param linger_size: bytes that are read and dropped meanwhile; 16 MB.
+    :param proxy_protocol: see `TCPServer`, also for trusted_proxies and proxy_protocol_timeout; remote_ip is
+        the client's then.
     :raises TypeError: request_callback is neither callable nor a delegate.
     """
 
@@ -216,6 +218,9 @@ class HTTPServer(TCPServer, Configurable, httputil.HTTPServerConnectionDelegate)
         xheaders: bool,
         io_loop: IOLoop | None,
         ssl_options: Any = None,
+        proxy_protocol: bool = False,
+        trusted_proxies: Iterable[str] | None = None,
+        proxy_protocol_timeout: float = 5.0,
         **settings: Any,
     ) -> None:
         config = _make_config(request_callback, no_keep_alive, xheaders, **settings)
@@ -238,6 +243,9 @@ class HTTPServer(TCPServer, Configurable, httputil.HTTPServerConnectionDelegate)
             max_buffer_size=settings.get("max_buffer_size"),
             read_chunk_size=settings.get("chunk_size"),
             io_loop=io_loop,
+            proxy_protocol=proxy_protocol,
+            trusted_proxies=trusted_proxies,
+            proxy_protocol_timeout=proxy_protocol_timeout,
         )
 
     @classmethod
@@ -311,7 +319,8 @@ class HTTPServer(TCPServer, Configurable, httputil.HTTPServerConnectionDelegate)
     def _accepts_natively(self) -> bool:
         """Whether C may accept connections. For each of them it looks whether it may go on with it."""
         return (
-            type(self)._handle_connection is TCPServer._handle_connection
+            not self.proxy_protocol
+            and type(self)._handle_connection is TCPServer._handle_connection
             and not {"handle_stream", "start_request", "_handle_connection"} & self.__dict__.keys()
         )
 
@@ -436,6 +445,9 @@ def _signature(
     *,
     linger_timeout: float = 2.0,
     linger_size: int = 16 * 1024 * 1024,
+    proxy_protocol: bool = False,
+    trusted_proxies: Iterable[str] | None = None,
+    proxy_protocol_timeout: float = 5.0,
     io_loop: Any = None,
 ) -> None: ...
 

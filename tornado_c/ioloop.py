@@ -66,6 +66,7 @@ class IOLoop(Configurable, _core.IOLoopBase):
     ERROR = 0x018
 
     _ioloop_for_asyncio: ClassVar[WeakKeyDictionary[asyncio.AbstractEventLoop, IOLoop]] = WeakKeyDictionary()
+    _registry_lock: ClassVar[Any] = threading.RLock()  # around changes of _ioloop_for_asyncio
     _main_instance: ClassVar[IOLoop | None] = None
     _pending_tasks: ClassVar[set[Any]] = set()
 
@@ -115,19 +116,30 @@ class IOLoop(Configurable, _core.IOLoopBase):
         if other is not None:
             raise RuntimeError(f"IOLoop {other} already associated with asyncio loop {asyncio_loop}")
         self.asyncio_loop = self.selector_loop = asyncio_loop
-        self._attach(asyncio_loop if isinstance(asyncio_loop, _core.LoopCore) else GuestCore(asyncio_loop))
-        IOLoop._ioloop_for_asyncio[asyncio_loop] = self
+        if isinstance(asyncio_loop, _core.LoopCore):
+            self._attach(asyncio_loop)
+        else:
+            self._attach(GuestCore(asyncio_loop, self._unbind))
+        with IOLoop._registry_lock:
+            IOLoop._ioloop_for_asyncio[asyncio_loop] = self
         if IOLoop._main_instance is None and threading.current_thread() is threading.main_thread():
             IOLoop._main_instance = self
 
     @staticmethod
     def _forget_closed_hosts() -> None:
         """Drop loops that were closed through asyncio, as asyncio.run does: nobody told their IOLoops."""
-        for loop, io_loop in list(IOLoop._ioloop_for_asyncio.items()):
-            if loop.is_closed():
+        with IOLoop._registry_lock:
+            closed = [item for item in IOLoop._ioloop_for_asyncio.items() if item[0].is_closed()]
+            for loop, _ in closed:
                 IOLoop._ioloop_for_asyncio.pop(loop, None)
-                if io_loop._core is not loop:
-                    io_loop._core.close()
+        for loop, io_loop in closed:
+            if io_loop._core is not loop:
+                io_loop._core.close()
+
+    def _unbind(self) -> None:
+        """Leave the table of asyncio loops' IOLoops."""
+        with IOLoop._registry_lock:
+            IOLoop._ioloop_for_asyncio.pop(self.asyncio_loop, None)
 
     # ---- which loop is current ----
 
@@ -233,7 +245,7 @@ class IOLoop(Configurable, _core.IOLoopBase):
             self.remove_handler(fd)
             if all_fds:
                 self.close_fd(fd)
-        IOLoop._ioloop_for_asyncio.pop(self.asyncio_loop, None)
+        self._unbind()
         if IOLoop._main_instance is self:
             IOLoop._main_instance = None
         core = self._core
@@ -323,7 +335,11 @@ class IOLoop(Configurable, _core.IOLoopBase):
         self.add_future(future, self._discard_future_result)
 
     def _discard_future_result(self, future: asyncio.Future[Any]) -> None:
-        future.result()
+        try:
+            future.result()
+        except (KeyboardInterrupt, SystemExit):
+            if not isinstance(future, asyncio.Task):  # a task's step has raised it out of the loop already
+                raise
 
     def _log_callback_exception(self, callback: Any, exc: BaseException) -> None:
         self.handle_callback_exception(callback, exc)

@@ -101,9 +101,13 @@ tc_core_watch(LoopCore *core, tc_watcher *watcher, unsigned events)
     if (core_check_open(core) < 0) {
         return -1;
     }
+    /* First: a watcher that the host would not be told of must not look registered. */
+    if (TC_UNLIKELY(core->host != NULL) && tc_guest_watch(core) < 0) {
+        return -1;
+    }
     int st = tc_poller_set(&core->poller, watcher, events);
     if (TC_LIKELY(st == TC_OK)) {
-        return TC_LIKELY(core->host == NULL) ? 0 : tc_guest_watch(core);
+        return 0;
     }
     if (st == -EEXIST) {
         PyErr_Format(PyExc_ValueError, "fd %d added twice", watcher->fd);
@@ -152,8 +156,9 @@ tc_core_future(LoopCore *core)
     PyTypeObject *type = (PyTypeObject *)core->state->asyncio_future;
     PyObject *loop = tc_core_asyncio(core);
     if (TC_UNLIKELY(core->future_kwargs == NULL || core->future_loop != loop)) {
-        PyObject *kwargs = Py_BuildValue("{sO}", "loop", loop);
-        if (kwargs == NULL) {
+        PyObject *kwargs = PyDict_New();
+        if (kwargs == NULL || PyDict_SetItem(kwargs, core->state->str_loop, loop) < 0) {
+            Py_XDECREF(kwargs);
             return NULL;
         }
         Py_XSETREF(core->future_kwargs, kwargs);

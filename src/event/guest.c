@@ -83,6 +83,12 @@ tc_guest_watch(LoopCore *core)
     if (core->guest_polled) {
         return 0;
     }
+    int st = tc_poller_ensure(&core->poller);
+    if (st != TC_OK) {
+        errno = -st;
+        PyErr_SetFromErrno(PyExc_OSError);
+        return -1;
+    }
     if (core->poller.fd < 0) {
         PyErr_Format(
             PyExc_RuntimeError,
@@ -101,6 +107,13 @@ tc_guest_watch(LoopCore *core)
     }
     core->guest_polled = result != NULL;
     Py_XDECREF(result);
+    if (core->guest_polled) {
+        result = PyObject_CallMethodOneArg((PyObject *)core, core->state->str__watched_by_host, method);
+        if (result == NULL) {
+            PyErr_WriteUnraisable((PyObject *)core);
+        }
+        Py_XDECREF(result);
+    }
     Py_XDECREF(method);
     Py_XDECREF(fd);
     return core->guest_polled ? 0 : -1;

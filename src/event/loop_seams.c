@@ -123,13 +123,19 @@ PyObject *
 tc_loop_guest_turn(LoopCore *core, PyObject *unused)
 {
     core->guest_scheduled = false;
-    if (!core->closed && tc_core_turn_now(core) < 0) {
-        return NULL;
+    if (core->closed) {
+        Py_RETURN_NONE;
     }
-    if (core->ready.size > 0 || !tc_list_empty(&core->tasks)) {
+    /* KeyboardInterrupt or SystemExit: the host may be run again, and what is left must go on then. */
+    PyObject *exc = tc_core_turn_now(core) < 0 ? PyErr_GetRaisedException() : NULL;
+    if (!core->closed && (core->ready.size > 0 || !tc_list_empty(&core->tasks))) {
         tc_guest_wake(core);
     }
     tc_guest_timer_changed(core);
+    if (exc != NULL) {
+        PyErr_SetRaisedException(exc);
+        return NULL;
+    }
     Py_RETURN_NONE;
 }
 

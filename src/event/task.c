@@ -3,8 +3,8 @@
  * Where no task is current, its first step runs at once inside a real asyncio.Task, so that a coroutine that
  * never suspends needs no turn of its own. On 3.11 the Task queues its first step with loop.call_soon: that
  * handle is captured and run here. From 3.12 asyncio.Task has eager_start. Inside another task's step (where
- * eager execution would disturb the current task) the Task is simply made, and runs in the next turn. Runs
- * Python. */
+ * eager execution would disturb the current task) the Task is simply made, and runs in the next turn. A task
+ * factory that the application has set makes its own tasks. Runs Python. */
 #include "event/core.h"
 
 /* Whether a task of this loop is inside a step: 1, 0, or -1. */
@@ -65,9 +65,42 @@ task_coroutine_of(LoopCore *core, PyObject *awaitable)
     return wrap != NULL ? PyObject_CallOneArg(wrap, awaitable) : NULL;
 }
 
+static int
+task_has_factory(LoopCore *core)
+{
+    PyObject *factory = core->host != NULL
+                            ? PyObject_CallMethodNoArgs(core->host, core->state->str_get_task_factory)
+                            : PyObject_GetAttr((PyObject *)core, core->state->str__task_factory);
+    int has = factory != NULL ? factory != Py_None : -1;
+    Py_XDECREF(factory);
+    return has;
+}
+
+/* Factories are given what asyncio gives them: coroutines of Python. */
+static PyObject *
+task_from_factory(LoopCore *core, PyObject *awaitable)
+{
+    PyObject *wrap = NULL, *coroutine = NULL, *task = NULL;
+    if (PyCoro_CheckExact(awaitable)) {
+        coroutine = Py_NewRef(awaitable);
+    }
+    else if ((wrap = tc_face(core->state, wrap_awaitable, "tornado_c")) != NULL) {
+        coroutine = PyObject_CallOneArg(wrap, awaitable);
+    }
+    if (coroutine != NULL) {
+        task = PyObject_CallMethodOneArg(tc_core_asyncio(core), core->state->str_create_task, coroutine);
+        Py_DECREF(coroutine);
+    }
+    return task;
+}
+
 PyObject *
 tc_task_start(LoopCore *core, PyObject *awaitable)
 {
+    int factory = task_has_factory(core);
+    if (TC_UNLIKELY(factory != 0)) {
+        return factory < 0 ? NULL : task_from_factory(core, awaitable);
+    }
     int current = task_is_current(core);
     if (current < 0) {
         return NULL;

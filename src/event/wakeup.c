@@ -4,7 +4,8 @@
 
 #include <fcntl.h>
 #include <unistd.h>
-#ifdef __linux__
+#if defined(__linux__) && !defined(TC_TEST_KQUEUE)
+#define TC_HAVE_EVENTFD
 #include <sys/eventfd.h>
 #endif
 
@@ -31,7 +32,7 @@ tc_wakeup_init(tc_wakeup *wakeup)
 static int
 wakeup_open(tc_wakeup *wakeup)
 {
-#ifdef __linux__
+#ifdef TC_HAVE_EVENTFD
     int fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     if (fd < 0) {
         return -errno;

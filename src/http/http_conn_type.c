@@ -89,9 +89,10 @@ PyObject *
 tc_http_conn_remote_ip(HttpConnObject *self)
 {
     if (self->remote_ip == NULL) {
-        int family = self->stream != NULL ? self->stream->family : AF_UNSPEC;
-        PyObject *address = family == AF_INET || family == AF_INET6 ? tc_http_conn_address(self) : NULL;
-        if (address != NULL && PyTuple_Check(address) && PyTuple_GET_SIZE(address) > 0) {
+        /* Not the socket's family: behind a Unix socket a proxy may have named a client by its IP address. */
+        PyObject *address = tc_http_conn_address(self);
+        if (address != NULL && PyTuple_Check(address) && PyTuple_GET_SIZE(address) > 0 &&
+            PyUnicode_Check(PyTuple_GET_ITEM(address, 0))) {
             self->remote_ip = Py_NewRef(PyTuple_GET_ITEM(address, 0));
         }
         else if (!PyErr_Occurred()) {

@@ -446,7 +446,7 @@ tc_stream_inline_read(StreamObject *self)
         }
     }
     /* A read that was satisfied from the buffer changes nothing, unless reading was masked. */
-    bool masked = self->watcher.registered && !(self->watcher.events & TC_READ);
+    bool masked = !self->watcher.registered || !(self->watcher.events & TC_READ);
     if (st == TC_OK && !self->closed && (masked || tc_stream_is_reading(self)) &&
         tc_stream_update(self) < 0) {
         st = TC_RAISED;

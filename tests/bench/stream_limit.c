@@ -1,10 +1,11 @@
-/* The limit for streams: the least that one thread can do over epoll to echo lines or to send bytes on demand.
+/* The limit for streams: the least that one thread can do over epoll to echo lines or to send bytes on
+ * demand.
  *
  *     stream_limit echo|send SIZE
  *
- * Prints its port, serves one connection until the peer leaves, and prints the CPU seconds that took, user and
- * system. echo sends back what was received as far as the last line end; send answers each byte received with
- * SIZE bytes. */
+ * Prints its port, serves one connection until the peer leaves, and prints the CPU seconds that took, user
+ * and system. echo sends back what was received as far as the last line end; send answers each byte received
+ * with SIZE bytes. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>

