@@ -537,7 +537,8 @@ class HTTP1ServerConnection:
                     return
                 if not goes_on or self.stream.closed():
                     return
-                await asyncio.sleep(0)
+                if self.stream._read_buffer_size:
+                    await asyncio.sleep(0)  # the next request is there already: the loop has its turn first
         finally:
             self._current = None
             delegate.on_close(self)
