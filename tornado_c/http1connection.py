@@ -342,9 +342,13 @@ class HTTP1Connection(MessageWriter):
         await self._refuse(status, delegate, told)
 
     async def _refuse(self, status: int, delegate: HTTPMessageDelegate, told: Told) -> None:
-        """Answer a malformed request and close, once the peer has had its chance to read that."""
+        """Answer a malformed request and close, once the peer has had its chance to read that.
+
+        Nothing can be said in the middle of an answer that the application has begun already.
+        """
         self._release_reader()
-        await self.stream.write(REFUSALS[status])
+        if self._pending_write is None:
+            await self.stream.write(REFUSALS[status])
         self._tell_closed(delegate, told)
         if self._start_lingering():
             await self._linger()
