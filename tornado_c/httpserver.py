@@ -162,8 +162,8 @@ class HTTPServer(TCPServer, Configurable, httputil.HTTPServerConnectionDelegate)
         answer is not lost to a reset (RFC 9112, section 9.6); 2. 0: it is closed at once, as it always is
         under TLS.
     :param linger_size: bytes that are read and dropped meanwhile; 16 MB.
-    :param proxy_protocol: see `TCPServer`, also for trusted_proxies and proxy_protocol_timeout; remote_ip is
-        the client's then.
+    :param proxy_protocol: connections begin with a head of the PROXY protocol; this, `trusted_proxies` and
+        `proxy_protocol_timeout` are those of `TCPServer`. remote_ip is the client's then.
     :raises TypeError: request_callback is neither callable nor a delegate.
     """
 

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from tornado_c._netutil import handover
 from tornado_c._netutil.activation import activated_sockets
 from tornado_c._netutil.resolvers import (
     BlockingResolver,
@@ -97,6 +98,10 @@ def bind_sockets(
                 continue
             if shared_port and sockaddr[1] == 0:
                 sockaddr = (sockaddr[0], shared_port, *sockaddr[2:])
+            taken = handover.take(af, sockaddr)
+            if taken is not None:
+                sockets.append(taken)
+                continue
             try:
                 sock = socket.socket(af, kind, proto)
             except OSError as e:
@@ -116,6 +121,7 @@ def bind_sockets(
                 raise
             shared_port = sock.getsockname()[1]
             sock.listen(backlog)
+            handover.note(sock)
     except BaseException:
         for sock in sockets:
             sock.close()
@@ -160,6 +166,9 @@ if hasattr(socket, "AF_UNIX"):
         :raises ValueError: *file* exists and is something else.
         :raises OSError: the socket cannot be bound.
         """
+        taken = handover.take(socket.AF_UNIX, file)
+        if taken is not None:
+            return taken
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             _set_reuse_address(sock)
@@ -171,6 +180,7 @@ if hasattr(socket, "AF_UNIX"):
             if in_file_system:
                 os.chmod(file, mode)
             sock.listen(backlog)
+            handover.note(sock)
         except BaseException:
             sock.close()
             raise

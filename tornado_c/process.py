@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from tornado_c import _prefork
 from tornado_c._support import future_set_exception_unless_cancelled, future_set_result_unless_cancelled
 from tornado_c.ioloop import IOLoop
 from tornado_c.iostream import PipeIOStream
@@ -59,6 +60,9 @@ def fork_processes(num_processes: int | None, max_restarts: int | None = None) -
     ``bind_sockets(reuse_port=True)`` once for each child, every child has a socket and a queue of its own:
     child *n* adds the sockets of call *n* to its server and closes the others.
 
+    Under ``python -m tornado_c`` the parent passes SIGTERM on and ends when its children have ended, and on
+    SIGHUP executes the program anew, which replaces the children one by one.
+
     No event loop may be running; one that was only made before is the parent's and, with descriptors of its
     own, each child's.
 
@@ -77,6 +81,8 @@ def fork_processes(num_processes: int | None, max_restarts: int | None = None) -
     _refuse_running_loop()
     restarts_left = _DEFAULT_MAX_RESTARTS if max_restarts is None else max_restarts
     gen_log.info("Starting %d processes", num_processes)
+    if _prefork.enabled():
+        return _prefork.Master(num_processes, restarts_left, _fork_child).run()
     children: dict[int, int] = {}
     for number in range(num_processes):
         if _fork_child(number, children):

@@ -9,6 +9,7 @@ import os
 import socket
 import ssl
 import sys
+import weakref
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, overload
 
@@ -21,6 +22,9 @@ from tornado_c.log import app_log
 from tornado_c.netutil import _DEFAULT_BACKLOG, add_accept_handler, bind_sockets, ssl_wrap_socket
 
 _SSLOptions = dict[str, Any] | ssl.SSLContext
+
+
+_listening_servers: weakref.WeakSet[TCPServer] = weakref.WeakSet()
 
 
 class TCPServer:
@@ -178,6 +182,7 @@ class TCPServer:
 
     def add_sockets(self, sockets: Iterable[socket.socket]) -> None:
         """Accept connections on listening, non-blocking sockets, which :meth:`stop` will close."""
+        _listening_servers.add(self)
         if self._given_loop is None:
             self._current_loop = IOLoop.current()
         for sock in sockets:
@@ -256,6 +261,11 @@ class TCPServer:
         future = _future_of(result, loop)
         if future is not None:
             loop.add_future(future, lambda future: future.result())
+
+
+def listening_servers() -> list[TCPServer]:
+    """The servers of this process that accept connections."""
+    return [server for server in _listening_servers if not server._stopped]
 
 
 def _future_of(result: Any, loop: Any) -> Any:
