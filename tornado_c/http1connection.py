@@ -342,9 +342,13 @@ class HTTP1Connection(MessageWriter):
         await self._refuse(status, delegate, told)
 
     async def _refuse(self, status: int, delegate: HTTPMessageDelegate, told: Told) -> None:
-        """Answer a malformed request and close, once the peer has had its chance to read that."""
+        """Answer a malformed request and close, once the peer has had its chance to read that.
+
+        Nothing can be said in the middle of an answer that the application has begun already.
+        """
         self._release_reader()
-        await self.stream.write(REFUSALS[status])
+        if self._pending_write is None:
+            await self.stream.write(REFUSALS[status])
         self._tell_closed(delegate, told)
         if self._start_lingering():
             await self._linger()
@@ -537,7 +541,8 @@ class HTTP1ServerConnection:
                     return
                 if not goes_on or self.stream.closed():
                     return
-                await asyncio.sleep(0)
+                if self.stream._read_buffer_size:
+                    await asyncio.sleep(0)  # the next request is there already: the loop has its turn first
         finally:
             self._current = None
             delegate.on_close(self)

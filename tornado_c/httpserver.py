@@ -454,6 +454,9 @@ def _signature(
     *,
     linger_timeout: float = 2.0,
     linger_size: int = 16 * 1024 * 1024,
+    proxy_protocol: bool = False,
+    trusted_proxies: Iterable[str] | None = None,
+    proxy_protocol_timeout: float = 5.0,
     io_loop: Any = None,
 ) -> None: ...
 

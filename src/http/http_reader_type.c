@@ -7,44 +7,14 @@
  * Python where Futures are completed. */
 #include "http/http_reader.h"
 
-#include "http/http_chunked.h"
-#include "http/http_headers.h"
-#include "http/http_parser.h"
-#include "stream/stream.h"
-
 #include "base/args.h"
-
-/* So many chunks are decoded in a row; then the loop has its turn. */
-#define READER_CHUNKS_AT_ONCE 256
-
-enum reader_want { WANT_NOTHING, WANT_HEAD, WANT_BODY };
-enum reader_coding { CODING_LENGTH, CODING_CHUNKED, CODING_CLOSE };
-
-typedef struct {
-    PyObject_HEAD tc_state *state; /* borrowed */
-    StreamObject *stream;
-    PyObject *future;          /* of who waits, or NULL */
-    PyObject *ready, *failure; /* what came while the call that asked is still on the stack */
-    tc_timer timer;
-    tc_task gathered_task; /* gives what is gathered, if nothing came after it */
-    tc_http_parser parser;
-    tc_http_chunked chunked;
-    tc_bytes_buf gathered; /* contents of chunks, less than a piece */
-    size_t max_header_size, piece_size;
-    uint64_t left;  /* bytes of the body still to come, by its length */
-    uint64_t limit; /* of a chunked body */
-    uint8_t want, coding;
-    bool client;   /* reads answers */
-    bool starting; /* the call that asked is on the stack */
-    bool chunked_done;
-} HttpReaderObject;
 
 /* ---- completing a read ---- */
 
 static void
 reader_want_nothing(HttpReaderObject *self)
 {
-    self->want = WANT_NOTHING;
+    self->want = TC_WANT_NOTHING;
     if (tc_timer_pending(&self->timer)) {
         tc_heap_remove(&self->stream->core->timers, &self->timer);
     }
@@ -74,187 +44,6 @@ reader_settle(HttpReaderObject *self, PyObject *result)
     Py_XDECREF(exc);
 }
 
-/* Raises HTTPInputError with Tornado's text; returns TC_RAISED. */
-static int
-reader_refuse(HttpReaderObject *self, int error, const char *data, size_t size)
-{
-    char text[300];
-    PyObject *cls = tc_face(self->state, HTTPInputError, "tornado_c.httputil");
-    if (cls != NULL) {
-        tc_http_error_message(error, data, size, text, sizeof(text));
-        PyErr_SetString(cls, text);
-    }
-    return TC_RAISED;
-}
-
-/* ---- heads ---- */
-
-static PyObject *
-span_text(const char *data, tc_span span)
-{
-    return PyUnicode_DecodeLatin1(data + span.off, (Py_ssize_t)span.len, NULL);
-}
-
-/* A named tuple of three, without a call of its Python constructor; steals the items. */
-static PyObject *
-start_line_new(PyObject *cls, PyObject *first, PyObject *second, PyObject *third)
-{
-    PyObject *line = NULL;
-    if (cls != NULL && first != NULL && second != NULL && third != NULL) {
-        line = ((PyTypeObject *)cls)->tp_alloc((PyTypeObject *)cls, 3);
-    }
-    if (line == NULL) {
-        Py_XDECREF(first);
-        Py_XDECREF(second);
-        Py_XDECREF(third);
-        return NULL;
-    }
-    PyTuple_SET_ITEM(line, 0, first);
-    PyTuple_SET_ITEM(line, 1, second);
-    PyTuple_SET_ITEM(line, 2, third);
-    return line;
-}
-
-static PyObject *
-reader_version(HttpReaderObject *self, int minor)
-{
-    if (minor <= 1) {
-        return Py_NewRef(minor == 1 ? self->state->http_1_1 : self->state->http_1_0);
-    }
-    return PyUnicode_FromFormat("HTTP/1.%d", minor);
-}
-
-static PyObject *
-reader_start_line(HttpReaderObject *self, const char *data, const tc_http_head *head)
-{
-    PyObject *version = reader_version(self, head->minor);
-    if (self->client) {
-        PyObject *cls = tc_face(self->state, ResponseStartLine, "tornado_c.httputil");
-        PyObject *reason = head->target.len > 0 ? span_text(data, head->target) : Py_NewRef(Py_None);
-        return start_line_new(cls, version, PyLong_FromLong(head->status), reason);
-    }
-    PyObject *cls = tc_face(self->state, RequestStartLine, "tornado_c.httputil");
-    PyObject *method = head->method_id == TC_HTTP_GET    ? Py_NewRef(self->state->str_GET)
-                       : head->method_id == TC_HTTP_POST ? Py_NewRef(self->state->str_POST)
-                                                         : span_text(data, head->method);
-    return start_line_new(cls, method, span_text(data, head->target), version);
-}
-
-/* *result is (start line, HTTPHeaders), or an int where the head is over the limit: the status that says so.
- */
-static int
-reader_take_head(HttpReaderObject *self, const char *data, size_t size, size_t *used, PyObject **result)
-{
-    tc_http_head head;
-    int st = self->client ? tc_http_parse_answer_head(&self->parser, data, size, self->max_header_size, &head)
-                          : tc_http_parse_head(&self->parser, data, size, self->max_header_size, &head);
-    if (st == TC_AGAIN) {
-        return TC_AGAIN;
-    }
-    self->parser.scanned = 0;
-    if (st == -TC_HTTP_ERR_HEAD_TOO_LONG || st == -TC_HTTP_ERR_LINE_TOO_LONG) {
-        *result = PyLong_FromLong(st == -TC_HTTP_ERR_LINE_TOO_LONG ? 414 : 431);
-        return *result != NULL ? TC_OK : TC_RAISED;
-    }
-    if (st < 0) {
-        return reader_refuse(self, st, data, size);
-    }
-    *used = head.size;
-    PyObject *line = reader_start_line(self, data, &head);
-    PyObject *headers =
-        line != NULL ? tc_headers_from_block(self->state, data + head.headers.off, head.headers.len) : NULL;
-    *result = headers != NULL ? PyTuple_New(2) : NULL;
-    if (*result == NULL) {
-        Py_XDECREF(line);
-        Py_XDECREF(headers);
-        return TC_RAISED;
-    }
-    PyTuple_SET_ITEM(*result, 0, line);
-    PyTuple_SET_ITEM(*result, 1, headers);
-    return TC_OK;
-}
-
-/* ---- bodies ---- */
-
-static int
-reader_take_gathered(HttpReaderObject *self, PyObject **result)
-{
-    *result = PyBytes_FromStringAndSize(self->gathered.data, (Py_ssize_t)self->gathered.size);
-    self->gathered.size = 0;
-    return *result != NULL ? TC_OK : TC_RAISED;
-}
-
-/* The contents of chunks are joined to pieces of piece_size as far as bytes are at hand: where the sender cut
- * them means nothing. An empty piece is for the loop's sake. */
-static int
-reader_take_chunked(HttpReaderObject *self, const char *data, size_t size, size_t *used, PyObject **result)
-{
-    for (int budget = READER_CHUNKS_AT_ONCE;;) {
-        const char *piece;
-        size_t piece_size, start = *used;
-        size_t window = tc_min_size(size, start + (self->piece_size - self->gathered.size));
-        int st = tc_http_chunked_next(&self->chunked, data, window, used, self->limit, &piece, &piece_size);
-        if (st == TC_OK) {
-            if (piece_size == self->piece_size) { /* nothing was gathered before it */
-                *result = PyBytes_FromStringAndSize(piece, (Py_ssize_t)piece_size);
-                return *result != NULL ? TC_OK : TC_RAISED;
-            }
-            if (tc_buf_append(&self->gathered, piece, piece_size) != TC_OK) {
-                PyErr_NoMemory();
-                return TC_RAISED;
-            }
-            if (self->gathered.size == self->piece_size) {
-                return reader_take_gathered(self, result);
-            }
-            if (--budget == 0) {
-                *result = PyBytes_FromStringAndSize(NULL, 0);
-                return *result != NULL ? TC_OK : TC_RAISED;
-            }
-        }
-        else if (st == TC_EOF) {
-            self->chunked_done = true;
-            if (self->gathered.size > 0) {
-                return reader_take_gathered(self, result);
-            }
-            *result = Py_NewRef(Py_None);
-            return TC_OK;
-        }
-        else if (st != TC_AGAIN) {
-            return reader_refuse(self, st, data + start, size - start);
-        }
-        else if (*used == size) {
-            /* What the socket still has belongs to the piece as well. */
-            bool last = self->stream->drained_socket || self->stream->closed;
-            return last && self->gathered.size > 0 ? reader_take_gathered(self, result) : TC_AGAIN;
-        }
-    }
-}
-
-static int
-reader_take_body(HttpReaderObject *self, const char *data, size_t size, size_t *used, PyObject **result)
-{
-    if (self->coding == CODING_CHUNKED) {
-        return reader_take_chunked(self, data, size, used, result);
-    }
-    size_t n = tc_min_size(size, self->piece_size);
-    if (self->coding == CODING_LENGTH) {
-        n = self->left < n ? (size_t)self->left : n;
-        self->left -= n;
-    }
-    *used = n;
-    *result = PyBytes_FromStringAndSize(data, (Py_ssize_t)n);
-    return *result != NULL ? TC_OK : TC_RAISED;
-}
-
-/* Takes what is wanted from unread bytes. TC_OK: *result is it (a new reference) and *used bytes went. */
-static int
-reader_take(HttpReaderObject *self, const char *data, size_t size, size_t *used, PyObject **result)
-{
-    *used = 0;
-    return self->want == WANT_HEAD ? reader_take_head(self, data, size, used, result)
-                                   : reader_take_body(self, data, size, used, result);
-}
-
 /* ---- the stream's consumer ---- */
 
 static int
@@ -262,8 +51,8 @@ reader_give_gathered(tc_task *task)
 {
     HttpReaderObject *self = tc_container_of(task, HttpReaderObject, gathered_task);
     PyObject *result;
-    if (self->want == WANT_BODY && self->gathered.size > 0 && !self->starting) {
-        (void)reader_take_gathered(self, &result);
+    if (self->want == TC_WANT_BODY && self->gathered.size > 0 && !self->starting) {
+        (void)tc_reader_take_gathered(self, &result);
         reader_settle(self, result);
     }
     return TC_OK;
@@ -283,13 +72,13 @@ static Py_ssize_t
 reader_data(PyObject *consumer, const char *data, size_t size)
 {
     HttpReaderObject *self = (HttpReaderObject *)consumer;
-    if (self->want == WANT_NOTHING) {
+    if (self->want == TC_WANT_NOTHING) {
         tc_stream_drop_consumer(self->stream); /* it keeps them, and stops reading */
         return 0;
     }
     size_t used;
     PyObject *result = NULL;
-    int st = reader_take(self, data, size, &used, &result);
+    int st = tc_reader_take(self, data, size, &used, &result);
     if (st != TC_AGAIN) {
         reader_settle(self, result);
     }
@@ -303,15 +92,15 @@ static int
 reader_closed(PyObject *consumer)
 {
     HttpReaderObject *self = (HttpReaderObject *)consumer;
-    if (self->want == WANT_BODY && self->coding == CODING_CLOSE) {
+    if (self->want == TC_WANT_BODY && self->coding == TC_CODING_CLOSE) {
         reader_settle(self, Py_NewRef(Py_None));
     }
-    else if (self->want == WANT_BODY && self->gathered.size > 0) {
+    else if (self->want == TC_WANT_BODY && self->gathered.size > 0) {
         PyObject *result;
-        (void)reader_take_gathered(self, &result);
+        (void)tc_reader_take_gathered(self, &result);
         reader_settle(self, result);
     }
-    else if (self->want != WANT_NOTHING) {
+    else if (self->want != TC_WANT_NOTHING) {
         tc_stream_raise_closed(self->stream);
         reader_settle(self, NULL);
     }
@@ -351,8 +140,8 @@ reader_try_buffered(HttpReaderObject *self, PyObject **result)
         return TC_AGAIN;
     }
     size_t used;
-    int st = reader_take(self, stream->buf != NULL ? stream->buf + stream->buf_off : "", stream->buf_len,
-                         &used, result);
+    int st = tc_reader_take(self, stream->buf != NULL ? stream->buf + stream->buf_off : "", stream->buf_len,
+                            &used, result);
     if (used > 0) {
         tc_stream_consume(stream, used);
     }
@@ -388,7 +177,7 @@ reader_wait(HttpReaderObject *self, double timeout)
 {
     StreamObject *stream = self->stream;
     if (stream->closed) {
-        if (self->want == WANT_BODY && self->coding == CODING_CLOSE) {
+        if (self->want == TC_WANT_BODY && self->coding == TC_CODING_CLOSE) {
             Py_RETURN_NONE;
         }
         tc_stream_raise_closed(stream);
@@ -419,7 +208,7 @@ reader_wait(HttpReaderObject *self, double timeout)
         }
         if (self->gathered.size > 0) {
             PyObject *result;
-            (void)reader_take_gathered(self, &result);
+            (void)tc_reader_take_gathered(self, &result);
             return result;
         }
     }
@@ -441,8 +230,8 @@ static int
 reader_top_up(HttpReaderObject *self)
 {
     StreamObject *stream = self->stream;
-    size_t need = self->coding == CODING_LENGTH && self->left < self->piece_size ? (size_t)self->left
-                                                                                 : self->piece_size;
+    size_t need = self->coding == TC_CODING_LENGTH && self->left < self->piece_size ? (size_t)self->left
+                                                                                    : self->piece_size;
     size_t room = (size_t)(stream->max_buffer_size - stream->read_chunk_size);
     need = tc_min_size(need, stream->max_buffer_size > stream->read_chunk_size ? room : 0);
     size_t before;
@@ -459,14 +248,14 @@ reader_top_up(HttpReaderObject *self)
 }
 
 static PyObject *
-reader_read(HttpReaderObject *self, enum reader_want want, double timeout)
+reader_read(HttpReaderObject *self, enum tc_reader_want want, double timeout)
 {
-    if (self->want != WANT_NOTHING || self->stream == NULL) {
+    if (self->want != TC_WANT_NOTHING || self->stream == NULL) {
         PyErr_SetString(PyExc_AssertionError, "Already reading");
         return NULL;
     }
     PyObject *result = NULL;
-    if (want == WANT_BODY && self->coding != CODING_CHUNKED && reader_top_up(self) < 0) {
+    if (want == TC_WANT_BODY && self->coding != TC_CODING_CHUNKED && reader_top_up(self) < 0) {
         return NULL;
     }
     self->want = (uint8_t)want;
@@ -499,7 +288,7 @@ reader_read_head(HttpReaderObject *self, PyObject *const *args, Py_ssize_t nargs
     if (timeout == -1.0 && PyErr_Occurred()) {
         return NULL;
     }
-    return reader_read(self, WANT_HEAD, timeout);
+    return reader_read(self, TC_WANT_HEAD, timeout);
 }
 
 PyDoc_STRVAR(reader_start_body_doc,
@@ -513,7 +302,7 @@ reader_start_body(HttpReaderObject *self, PyObject *length)
     if (value == -1 && PyErr_Occurred()) {
         return NULL;
     }
-    self->coding = value >= 0 ? CODING_LENGTH : value == -1 ? CODING_CHUNKED : CODING_CLOSE;
+    self->coding = value >= 0 ? TC_CODING_LENGTH : value == -1 ? TC_CODING_CHUNKED : TC_CODING_CLOSE;
     self->left = value >= 0 ? (uint64_t)value : 0;
     memset(&self->chunked, 0, sizeof(self->chunked));
     self->chunked_done = false;
@@ -536,11 +325,11 @@ reader_read_body(HttpReaderObject *self, PyObject *limit)
         return NULL;
     }
     self->limit = value > 0 ? (uint64_t)value : 0;
-    if ((self->coding == CODING_LENGTH && self->left == 0) ||
-        (self->coding == CODING_CHUNKED && self->chunked_done)) {
+    if ((self->coding == TC_CODING_LENGTH && self->left == 0) ||
+        (self->coding == TC_CODING_CHUNKED && self->chunked_done)) {
         Py_RETURN_NONE;
     }
-    return reader_read(self, WANT_BODY, 0.0);
+    return reader_read(self, TC_WANT_BODY, 0.0);
 }
 
 PyDoc_STRVAR(
@@ -636,36 +425,6 @@ reader_dealloc(HttpReaderObject *self)
     tc_buf_free(&self->gathered);
     type->tp_free(self);
     Py_DECREF(type);
-}
-
-/* ---- writing heads ---- */
-
-PyObject *
-tc_http_format_head(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
-{
-    if (tc_args_check("format_head", nargs, 2, 2) < 0) {
-        return NULL;
-    }
-    Py_ssize_t size;
-    const char *line = PyUnicode_AsUTF8AndSize(args[0], &size);
-    if (line == NULL) {
-        return NULL;
-    }
-    tc_bytes_buf buf = {0};
-    PyObject *head = NULL;
-    if (tc_buf_append(&buf, line, (size_t)size) != TC_OK || tc_buf_append(&buf, "\r\n", 2) != TC_OK) {
-        PyErr_NoMemory();
-    }
-    else if (tc_headers_check_line(line, (size_t)size) == 0 && tc_headers_serialize(args[1], &buf) == 0) {
-        if (tc_buf_append(&buf, "\r\n", 2) != TC_OK) {
-            PyErr_NoMemory();
-        }
-        else {
-            head = PyBytes_FromStringAndSize(buf.data, (Py_ssize_t)buf.size);
-        }
-    }
-    tc_buf_free(&buf);
-    return head;
 }
 
 static PyMethodDef reader_methods[] = {

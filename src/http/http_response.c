@@ -2,7 +2,9 @@
  * Tornado's HTTP1Connection. May run Python: headers of a subclass, and whatever closing a stream runs. */
 #include "http/http_conn_parts.h"
 #include "http/http_headers.h"
+#include "http/http_reader.h"
 
+#include "base/args.h"
 #include "base/raise.h"
 
 static bool
@@ -347,4 +349,34 @@ tc_http_conn_written(HttpConnObject *self, bool none_if_done)
         Py_RETURN_NONE;
     }
     return tc_stream_wait_written(self->stream, NULL);
+}
+
+/* ---- heads for HTTP1Connection, which writes them itself ---- */
+
+PyObject *
+tc_http_format_head(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
+{
+    if (tc_args_check("format_head", nargs, 2, 2) < 0) {
+        return NULL;
+    }
+    Py_ssize_t size;
+    const char *line = PyUnicode_AsUTF8AndSize(args[0], &size);
+    if (line == NULL) {
+        return NULL;
+    }
+    tc_bytes_buf buf = {0};
+    PyObject *head = NULL;
+    if (tc_buf_append(&buf, line, (size_t)size) != TC_OK || tc_buf_append(&buf, "\r\n", 2) != TC_OK) {
+        PyErr_NoMemory();
+    }
+    else if (tc_headers_check_line(line, (size_t)size) == 0 && tc_headers_serialize(args[1], &buf) == 0) {
+        if (tc_buf_append(&buf, "\r\n", 2) != TC_OK) {
+            PyErr_NoMemory();
+        }
+        else {
+            head = PyBytes_FromStringAndSize(buf.data, (Py_ssize_t)buf.size);
+        }
+    }
+    tc_buf_free(&buf);
+    return head;
 }

@@ -36,7 +36,8 @@ ACCEPTED = {
         "(self, request_callback, no_keep_alive=False, xheaders=False, ssl_options=None, protocol=None, "
         "decompress_request=False, chunk_size=None, max_header_size=None, idle_connection_timeout=None, "
         "body_timeout=None, max_body_size=None, max_buffer_size=None, trusted_downstream=None, *, "
-        "linger_timeout=2.0, linger_size=16777216, io_loop=None)"
+        "linger_timeout=2.0, linger_size=16777216, proxy_protocol=False, trusted_proxies=None, "
+        "proxy_protocol_timeout=5.0, io_loop=None)"
     ),
     "tornado.http1connection.HTTP1ConnectionParameters.__init__": (
         "(self, no_keep_alive=False, chunk_size=None, max_header_size=None, header_timeout=None, "

@@ -542,6 +542,24 @@ def test_continue_is_not_said_before_a_refusal():
 # ---- the end of a connection ----
 
 
+def test_a_refusal_is_not_written_into_an_answer():
+    async def run():
+        peer = Peer(OURS)
+
+        class Early(Delegate):
+            def headers_received(self, start_line, headers):
+                line = httputil.ResponseStartLine("HTTP/1.1", 200, "OK")
+                self.connection.write_headers(line, httputil.HTTPHeaders(), b"some")
+
+        server = server_on(peer, Early)
+        await peer.send(POST + b"Transfer-Encoding: chunked\r\n\r\nnonsense\r\n")
+        assert await peer.rest() == OK + b"Transfer-Encoding: chunked\r\n\r\n4\r\nsome\r\n"
+        await server.close()
+        peer.close()
+
+    asyncio.run(run())
+
+
 @pytest.mark.parametrize("how", ["close", "foo, close", "Close"])
 def test_close_among_other_tokens(how):
     request = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: %b\r\n\r\n" % how.encode()

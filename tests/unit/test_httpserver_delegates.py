@@ -255,6 +255,15 @@ def test_tls(way):
             assert client.rest().endswith(b"https 127.0.0.1 0")
 
 
+def test_proxy_protocol(way):
+    def callback(request):
+        headers_ok(request, f"{request.remote_ip} {request.protocol}".encode())
+
+    with way(callback, proxy_protocol=True, trusted_proxies=["127.0.0.1"]) as server:
+        announced = b"PROXY TCP4 1.2.3.4 5.6.7.8 1234 80\r\n"
+        assert talk(server.address, announced + GET + LAST).count(b"1.2.3.4 http") == 2
+
+
 def test_unix_socket(way, tmp_path):
     def callback(request):
         headers_ok(request, f"{request.remote_ip} {request.protocol}".encode())
