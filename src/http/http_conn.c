@@ -25,15 +25,22 @@ conn_start_waiting(HttpConnObject *self)
 }
 
 void
+tc_http_conn_drop_incoming(HttpConnObject *self)
+{
+    if (self->incoming != NULL) {
+        Py_CLEAR(self->incoming->body);
+        PyMem_Free(self->incoming);
+        self->incoming = NULL;
+    }
+}
+
+void
 tc_http_conn_drop_request(HttpConnObject *self)
 {
     Py_CLEAR(self->request);
     Py_CLEAR(self->context);
-    Py_CLEAR(self->body);
     Py_CLEAR(self->close_callback);
-    PyMem_Free(self->head_bytes);
-    self->head_bytes = NULL;
-    self->body_size = 0;
+    tc_http_conn_drop_incoming(self);
     self->write_finished = self->read_finished = self->chunking_output = self->cut_short = false;
     self->content_left = -1;
 }
@@ -98,15 +105,15 @@ conn_body_limit(const HttpConnObject *self)
 
 /* A form in the body is parsed before the application is called, so that a malformed one never reaches it. */
 static bool
-conn_has_form(const HttpConnObject *self, const char *head)
+conn_has_form(const tc_http_head *parsed, const char *head)
 {
-    if (!(self->head.flags & TC_HTTP_HAS_CONTENT_TYPE)) {
+    if (!(parsed->flags & TC_HTTP_HAS_CONTENT_TYPE)) {
         return false;
     }
-    const char *block = head + self->head.headers.off;
+    const char *block = head + parsed->headers.off;
     size_t pos = 0;
     tc_span name, value;
-    while (tc_http_next_header(block, self->head.headers.len, &pos, &name, &value)) {
+    while (tc_http_next_header(block, parsed->headers.len, &pos, &name, &value)) {
         if (name.len == 12 && strncasecmp(block + name.off, "content-type", 12) == 0) {
             const char *type = block + value.off;
             return (value.len >= 33 && memcmp(type, "application/x-www-form-urlencoded", 33) == 0) ||
@@ -117,10 +124,10 @@ conn_has_form(const HttpConnObject *self, const char *head)
 }
 
 static bool
-conn_has_long_query(const HttpConnObject *self, const char *head)
+conn_has_long_query(const tc_http_head *parsed, const char *head)
 {
-    const char *p = head + self->head.target.off, *end = p + self->head.target.len;
-    if (self->head.target.len <= FORM_ARGUMENTS_LIMIT) {
+    const char *p = head + parsed->target.off, *end = p + parsed->target.len;
+    if (parsed->target.len <= FORM_ARGUMENTS_LIMIT) {
         return false;
     }
     size_t count = 0;
@@ -134,17 +141,17 @@ conn_has_long_query(const HttpConnObject *self, const char *head)
 /* Whatever must fail before the application is called. An Application sees to forms itself, and answers a
  * malformed one with its own error page. 0, or -1 with an exception. */
 static int
-conn_check_request(HttpConnObject *self, PyObject *request, const char *head)
+conn_check_request(HttpConnObject *self, PyObject *request, const tc_http_head *parsed, const char *head)
 {
     PyObject *result;
-    if (TC_UNLIKELY(!self->config->callback_parses_forms && conn_has_form(self, head))) {
+    if (TC_UNLIKELY(!self->config->callback_parses_forms && conn_has_form(parsed, head))) {
         result = PyObject_CallMethodNoArgs(request, self->state->str__parse_body);
         if (result == NULL) {
             return -1;
         }
         Py_DECREF(result);
     }
-    if (TC_UNLIKELY(conn_has_long_query(self, head))) {
+    if (TC_UNLIKELY(conn_has_long_query(parsed, head))) {
         result = PyObject_GetAttr(request, self->state->str_query_arguments);
         if (result == NULL) {
             return -1;
@@ -248,18 +255,18 @@ conn_call_application(HttpConnObject *self, PyObject *request)
 
 /* The request is whole: hand it to the application, and go on if it was answered. 0 or -1. */
 static int
-conn_dispatch(HttpConnObject *self, const char *head, PyObject *body)
+conn_dispatch(HttpConnObject *self, const tc_http_head *parsed, const char *head, PyObject *body)
 {
     tc_timeout_end(&self->timeout);
     self->phase = CONN_HANDLING;
     self->read_finished = true;
-    self->request = tc_request_new(self->state, (PyObject *)self, head, &self->head, body);
+    self->request = tc_request_new(self->state, (PyObject *)self, head, parsed, body);
     if (self->request == NULL) {
         return -1;
     }
     PyObject *request = Py_NewRef(self->request);
     if ((TC_UNLIKELY(self->config->decompress) && conn_decompress(self, request) < 0) ||
-        conn_check_request(self, request, head) < 0 ||
+        conn_check_request(self, request, parsed, head) < 0 ||
         (self->config->xheaders && conn_apply_xheaders(self, (RequestObject *)request) < 0)) {
         Py_DECREF(request);
         return tc_http_conn_refuse_exception(self);
@@ -306,74 +313,72 @@ tc_http_conn_answered(HttpConnObject *self)
 static bool
 conn_can_keep_alive(const HttpConnObject *self)
 {
-    unsigned flags = self->head.flags;
+    unsigned flags = self->flags;
     if (self->config->no_keep_alive) {
         return false;
     }
-    if (self->head.minor == 1) {
+    if (self->minor == 1) {
         return !(flags & TC_HTTP_CONN_CLOSE);
     }
-    bool delimited = (flags & (TC_HTTP_HAS_LENGTH | TC_HTTP_CHUNKED)) ||
-                     self->head.method_id == TC_HTTP_GET || self->head.method_id == TC_HTTP_HEAD;
+    bool delimited = (flags & (TC_HTTP_HAS_LENGTH | TC_HTTP_CHUNKED)) || self->method_id == TC_HTTP_GET ||
+                     self->method_id == TC_HTTP_HEAD;
     return delimited && (flags & TC_HTTP_CONN_KEEP_ALIVE);
 }
 
 /* Keeps the head while its body comes in; the body's memory grows with what arrives, not with what was
  * declared. */
 static int
-conn_begin_body(HttpConnObject *self, const char *head)
+conn_begin_body(HttpConnObject *self, const tc_http_head *parsed, const char *head)
 {
-    self->head_bytes = PyMem_Malloc(self->head.size);
-    if (self->head_bytes == NULL) {
+    tc_http_incoming *incoming = PyMem_Malloc(sizeof(*incoming) + parsed->size);
+    if (incoming == NULL) {
         PyErr_NoMemory();
         return -1;
     }
-    memcpy(self->head_bytes, head, self->head.size);
     size_t first = 4096;
-    if (self->head.flags & TC_HTTP_HAS_LENGTH) {
-        first = tc_min_size((size_t)self->head.content_length, TC_STREAM_CHUNK);
+    if (parsed->flags & TC_HTTP_HAS_LENGTH) {
+        first = tc_min_size((size_t)parsed->content_length, TC_STREAM_CHUNK);
     }
-    self->body = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)first);
-    self->body_size = 0;
-    memset(&self->chunked, 0, sizeof(self->chunked));
+    *incoming =
+        (tc_http_incoming){.head = *parsed, .body = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)first)};
+    memcpy(incoming->bytes, head, parsed->size);
+    self->incoming = incoming;
     self->phase = CONN_BODY;
     tc_timeout_end(&self->timeout);
     tc_timeout_start(&self->config->body_timeouts, &self->timeout);
-    return self->body != NULL ? 0 : -1;
+    return incoming->body != NULL ? 0 : -1;
 }
 
 static int
-conn_append_body(HttpConnObject *self, const char *data, size_t size)
+conn_append_body(tc_http_incoming *in, const char *data, size_t size)
 {
-    size_t cap = (size_t)PyBytes_GET_SIZE(self->body);
-    if (self->body_size + size > cap) {
-        size_t wanted = cap * 2 > self->body_size + size ? cap * 2 : self->body_size + size;
-        if (self->head.flags & TC_HTTP_HAS_LENGTH) {
-            wanted = tc_min_size(wanted, (size_t)self->head.content_length);
+    size_t cap = (size_t)PyBytes_GET_SIZE(in->body);
+    if (in->body_size + size > cap) {
+        size_t wanted = cap * 2 > in->body_size + size ? cap * 2 : in->body_size + size;
+        if (in->head.flags & TC_HTTP_HAS_LENGTH) {
+            wanted = tc_min_size(wanted, (size_t)in->head.content_length);
         }
-        if (_PyBytes_Resize(&self->body, (Py_ssize_t)wanted) < 0) {
+        if (_PyBytes_Resize(&in->body, (Py_ssize_t)wanted) < 0) {
             return -1;
         }
     }
-    memcpy(PyBytes_AS_STRING(self->body) + self->body_size, data, size);
-    self->body_size += size;
+    memcpy(PyBytes_AS_STRING(in->body) + in->body_size, data, size);
+    in->body_size += size;
     return 0;
 }
 
 static int
 conn_end_body(HttpConnObject *self)
 {
-    if ((size_t)PyBytes_GET_SIZE(self->body) != self->body_size &&
-        _PyBytes_Resize(&self->body, (Py_ssize_t)self->body_size) < 0) {
+    tc_http_incoming *in = self->incoming;
+    if ((size_t)PyBytes_GET_SIZE(in->body) != in->body_size &&
+        _PyBytes_Resize(&in->body, (Py_ssize_t)in->body_size) < 0) {
         return -1;
     }
-    PyObject *body = self->body;
-    char *head = self->head_bytes;
-    self->body = NULL;
-    self->head_bytes = NULL;
-    int status = conn_dispatch(self, head, body);
-    Py_DECREF(body);
-    PyMem_Free(head);
+    self->incoming = NULL;
+    int status = conn_dispatch(self, &in->head, in->bytes, in->body);
+    Py_DECREF(in->body);
+    PyMem_Free(in);
     return status;
 }
 
@@ -392,12 +397,13 @@ step_after(HttpConnObject *self, int status)
 static enum conn_step
 conn_read_length_body(HttpConnObject *self, const char *data, size_t size, size_t *used)
 {
-    size_t n = tc_min_size((size_t)self->head.content_length - self->body_size, size - *used);
-    if (conn_append_body(self, data + *used, n) < 0) {
+    tc_http_incoming *in = self->incoming;
+    size_t n = tc_min_size((size_t)in->head.content_length - in->body_size, size - *used);
+    if (conn_append_body(in, data + *used, n) < 0) {
         return STEP_RAISED;
     }
     *used += n;
-    if (self->body_size < self->head.content_length) {
+    if (in->body_size < in->head.content_length) {
         return STEP_WAIT;
     }
     return step_after(self, conn_end_body(self));
@@ -410,10 +416,10 @@ conn_read_chunked_body(HttpConnObject *self, const char *data, size_t size, size
         const char *piece;
         size_t piece_size;
         size_t start = *used;
-        int st = tc_http_chunked_next(&self->chunked, data, size, used, conn_body_limit(self), &piece,
-                                      &piece_size);
+        int st = tc_http_chunked_next(&self->incoming->chunked, data, size, used, conn_body_limit(self),
+                                      &piece, &piece_size);
         if (st == TC_OK) {
-            if (conn_append_body(self, piece, piece_size) < 0) {
+            if (conn_append_body(self->incoming, piece, piece_size) < 0) {
                 return STEP_RAISED;
             }
         }
@@ -432,15 +438,16 @@ conn_read_chunked_body(HttpConnObject *self, const char *data, size_t size, size
 }
 
 static enum conn_step
-conn_start_body(HttpConnObject *self, const char *head, const char *data, size_t size, size_t *used)
+conn_start_body(HttpConnObject *self, const tc_http_head *parsed, const char *head, const char *data,
+                size_t size, size_t *used)
 {
     static const char go_on[] = "HTTP/1.1 100 (Continue)\r\n\r\n";
-    if (self->head.content_length > conn_body_limit(self)) {
+    if (parsed->content_length > conn_body_limit(self)) {
         *used = size;
         return tc_http_conn_refuse_text(self, "Content-Length too long") < 0 ? STEP_RAISED : STEP_STOP;
     }
-    bool body_to_come = (self->head.flags & TC_HTTP_CHUNKED) || self->head.content_length > 0;
-    if ((self->head.flags & TC_HTTP_EXPECT_CONTINUE) && body_to_come &&
+    bool body_to_come = (parsed->flags & TC_HTTP_CHUNKED) || parsed->content_length > 0;
+    if ((parsed->flags & TC_HTTP_EXPECT_CONTINUE) && body_to_come &&
         tc_stream_write(self->stream, go_on, sizeof(go_on) - 1, NULL) == TC_RAISED) {
         return STEP_RAISED;
     }
@@ -448,22 +455,22 @@ conn_start_body(HttpConnObject *self, const char *head, const char *data, size_t
         return STEP_STOP;
     }
     size_t here = size - *used;
-    if (!(self->head.flags & TC_HTTP_CHUNKED) && here >= self->head.content_length) {
+    if (!(parsed->flags & TC_HTTP_CHUNKED) && here >= parsed->content_length) {
         /* The common case: the whole request is at hand. */
-        size_t length = (size_t)self->head.content_length;
+        size_t length = (size_t)parsed->content_length;
         PyObject *body = PyBytes_FromStringAndSize(data + *used, (Py_ssize_t)length);
         if (body == NULL) {
             return STEP_RAISED;
         }
         *used += length;
-        int status = conn_dispatch(self, head, body);
+        int status = conn_dispatch(self, parsed, head, body);
         Py_DECREF(body);
         return step_after(self, status);
     }
-    if (conn_begin_body(self, head) < 0) {
+    if (conn_begin_body(self, parsed, head) < 0) {
         return STEP_RAISED;
     }
-    if ((self->head.flags & TC_HTTP_EXPECT_CONTINUE) && tc_stream_flush(self->stream) == TC_RAISED) {
+    if ((parsed->flags & TC_HTTP_EXPECT_CONTINUE) && tc_stream_flush(self->stream) == TC_RAISED) {
         return STEP_RAISED;
     }
     return step_after(self, 0);
@@ -472,9 +479,10 @@ conn_start_body(HttpConnObject *self, const char *head, const char *data, size_t
 static enum conn_step
 conn_read_head(HttpConnObject *self, const char *data, size_t size, size_t *used)
 {
+    tc_http_head parsed;
     const char *head = data + *used;
-    int st = tc_http_parse_head(&self->parser, head, size - *used, (size_t)self->config->max_header_size,
-                                &self->head);
+    int st =
+        tc_http_parse_head(&self->parser, head, size - *used, (size_t)self->config->max_header_size, &parsed);
     if (st == TC_AGAIN) {
         return STEP_WAIT;
     }
@@ -484,12 +492,15 @@ conn_read_head(HttpConnObject *self, const char *data, size_t size, size_t *used
         *used = size;
         return status < 0 ? STEP_RAISED : STEP_STOP;
     }
-    *used += self->head.size;
+    *used += parsed.size;
+    self->flags = parsed.flags;
+    self->minor = parsed.minor;
+    self->method_id = parsed.method_id;
     self->disconnect = !conn_can_keep_alive(self);
-    if (TC_LIKELY(!(self->head.flags & (TC_HTTP_CHUNKED | TC_HTTP_HAS_LENGTH | TC_HTTP_EXPECT_CONTINUE)))) {
-        return step_after(self, conn_dispatch(self, head, NULL));
+    if (TC_LIKELY(!(parsed.flags & (TC_HTTP_CHUNKED | TC_HTTP_HAS_LENGTH | TC_HTTP_EXPECT_CONTINUE)))) {
+        return step_after(self, conn_dispatch(self, &parsed, head, NULL));
     }
-    return conn_start_body(self, head, data, size, used);
+    return conn_start_body(self, &parsed, head, data, size, used);
 }
 
 static Py_ssize_t
@@ -504,8 +515,8 @@ conn_data(PyObject *consumer, const char *data, size_t size)
             step = conn_read_head(self, data, size, &used);
             break;
         case CONN_BODY:
-            step = self->head.flags & TC_HTTP_CHUNKED ? conn_read_chunked_body(self, data, size, &used)
-                                                      : conn_read_length_body(self, data, size, &used);
+            step = self->flags & TC_HTTP_CHUNKED ? conn_read_chunked_body(self, data, size, &used)
+                                                 : conn_read_length_body(self, data, size, &used);
             break;
         case CONN_LINGER:
             step = tc_http_conn_drop_input(self, size - used) < 0 ? STEP_RAISED : STEP_WAIT;

@@ -15,24 +15,38 @@ enum conn_phase {
     CONN_CLOSED,
 };
 
+/* A request whose body is being read. */
+typedef struct {
+    tc_http_head head;
+    tc_http_chunked chunked;
+    PyObject *body; /* bytes, of which body_size are filled */
+    size_t body_size;
+    char bytes[]; /* the head's */
+} tc_http_incoming;
+
+/* What Python sees of a connection, made when it asks. */
+typedef struct {
+    PyObject *address, *remote_ip, *protocol, *context_object;
+} tc_http_conn_faces;
+
+/* Thousands of these are idle at a time: what only a request in progress needs is allocated for it. */
 struct HttpConnObject {
     PyObject_HEAD tc_state *state; /* borrowed */
     HttpConfigObject *config;
     StreamObject *stream;
     tc_link link; /* in config->connections */
     tc_timeout timeout;
-    PyObject *request;                                         /* the one in hand, or NULL */
-    PyObject *context;                                         /* what it is handled in */
-    PyObject *address, *remote_ip, *protocol, *context_object; /* made when asked for */
+    PyObject *request; /* the one in hand, or NULL */
+    PyObject *context; /* what it is handled in */
     PyObject *close_callback;
-    PyObject *body; /* the body being read: bytes of body_cap, of which body_size are filled */
     PyObject *dict, *weakrefs;
-    tc_http_head head; /* of the request in hand */
-    char *head_bytes;  /* while its body is being read */
+    tc_http_conn_faces *faces;
+    tc_http_incoming *incoming; /* in CONN_BODY */
+    int64_t content_left; /* of the answer's Content-Length, -1: none was announced; in CONN_LINGER bytes
+                             that are still read */
     tc_http_parser parser;
-    tc_http_chunked chunked;
-    size_t body_size;     /* in CONN_LINGER: bytes dropped */
-    int64_t content_left; /* of the answer's Content-Length; -1: none was announced */
+    uint32_t flags; /* of the request's head; and its version's minor number and its method */
+    uint8_t minor, method_id;
     union {
         struct sockaddr any;
         char bytes[28]; /* sockaddr_in, sockaddr_in6 */
@@ -56,7 +70,8 @@ int tc_http_conn_start(HttpConnObject *self);
 Py_ssize_t tc_http_conn_feed(HttpConnObject *self, const char *data, size_t size);
 int tc_http_conn_close(HttpConnObject *self);
 void tc_http_conn_drop_request(HttpConnObject *self); /* forgets the request in hand; may run Python */
-void tc_http_conn_expired(tc_timeout *entry);         /* its time is up */
+void tc_http_conn_drop_incoming(HttpConnObject *self);
+void tc_http_conn_expired(tc_timeout *entry); /* its time is up */
 
 /* The answer is complete and we are not inside dispatch: go on. 0 or -1. */
 int tc_http_conn_answered(HttpConnObject *self);

@@ -24,7 +24,7 @@ tc_http_conn_end(HttpConnObject *self)
     }
     self->phase = CONN_LINGER;
     self->closing = false;
-    self->body_size = 0;
+    self->content_left = (int64_t)self->config->linger_size;
     tc_timeout_start(&self->config->linger_timeouts, &self->timeout);
     tc_stream_resume(self->stream);
     return 0;
@@ -51,8 +51,8 @@ tc_http_conn_close_when_sent(HttpConnObject *self)
 int
 tc_http_conn_drop_input(HttpConnObject *self, size_t size)
 {
-    self->body_size += size;
-    return self->body_size > (size_t)self->config->linger_size ? tc_http_conn_close(self) : 0;
+    self->content_left -= (int64_t)size;
+    return self->content_left < 0 ? tc_http_conn_close(self) : 0;
 }
 
 /* ---- refusing ---- */

@@ -72,7 +72,7 @@ static int
 conn_frame(HttpConnObject *self, int status, PyObject *headers)
 {
     tc_state *state = self->state;
-    bool http11 = self->head.minor == 1, is_head = self->head.method_id == TC_HTTP_HEAD;
+    bool http11 = self->minor == 1, is_head = self->method_id == TC_HTTP_HEAD;
     PyObject *length = tc_headers_get(headers, state->str_Content_Length);
     if (length == NULL && PyErr_Occurred()) {
         return -1;
@@ -93,8 +93,7 @@ conn_frame(HttpConnObject *self, int status, PyObject *headers)
     if (!failed && http11 && self->disconnect) {
         failed = tc_headers_set(headers, state->str_Connection, state->str_close);
     }
-    else if (!failed && !http11 && (length != NULL || !has_body) &&
-             (self->head.flags & TC_HTTP_CONN_KEEP_ALIVE)) {
+    else if (!failed && !http11 && (length != NULL || !has_body) && (self->flags & TC_HTTP_CONN_KEEP_ALIVE)) {
         failed = tc_headers_set(headers, state->str_Connection, state->keep_alive_value);
     }
     if (!failed && self->chunking_output) {
