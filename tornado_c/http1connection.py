@@ -493,13 +493,13 @@ class HTTP1ServerConnection:
         self._serving_future: asyncio.Future[None] | None = None
         self._current: HTTP1Connection | None = None
 
-    def _drain(self) -> None:
-        """Close the connection: now if it is idle, else after the answer in hand."""
+    def _drain(self, close_idle: bool) -> None:
+        """Close the connection after the answer in hand or the next one, or now if it is idle."""
         current = self._current
         if current is None:
             return
         current._disconnect_on_finish = True
-        if current._request_start_line is None and not self.stream._read_buffer_size:
+        if close_idle and current._request_start_line is None and not self.stream._read_buffer_size:
             self.stream.close()
 
     async def close(self) -> None:

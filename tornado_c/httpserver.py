@@ -372,17 +372,22 @@ class HTTPServer(TCPServer, Configurable, httputil.HTTPServerConnectionDelegate)
         if self._on_empty is not None:
             self._on_empty()
 
-    async def drain(self, timeout: float = 30.0) -> bool:
+    async def drain(self, timeout: float = 30.0, idle_grace: float = 1.0) -> bool:
         """Stop gracefully.
 
-        No connection is accepted any more, idle ones are closed, requests in hand are answered with
-        ``Connection: close``, and each connection is closed after its answer (RFC 9112, section 9.6).
+        No connection is accepted any more; requests in hand, and those that still come over open connections,
+        are answered with ``Connection: close``, after which the connection is closed (RFC 9112, section 9.6).
+        An idle connection is closed when nothing came over it for a while: at once, a request that is under
+        way would meet a reset.
 
         :param timeout: seconds after which the connections that are left are closed as they are.
-        :returns: whether none was left.
+        :param idle_grace: seconds for which idle connections stay open.
+        :returns: whether none was left at the end.
         """
-        self.stop()
         self.no_keep_alive = True
+        for _ in range(2):
+            await asyncio.sleep(0)  # those who have connected already are let in
+        self.stop()
         drained: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
         def check() -> None:
@@ -390,10 +395,14 @@ class HTTPServer(TCPServer, Configurable, httputil.HTTPServerConnectionDelegate)
                 drained.set_result(None)
 
         self._on_empty = self._settings().on_empty = check
-        for connection in list(self._connections):
-            connection._drain()
-        check()
-        await asyncio.wait((drained,), timeout=timeout)
+        for close_idle, seconds in (
+            (False, min(idle_grace, timeout)),
+            (True, max(timeout - idle_grace, 0.0)),
+        ):
+            for connection in list(self._connections):
+                connection._drain(close_idle)
+            check()
+            await asyncio.wait((drained,), timeout=seconds)
         self._on_empty = self._settings().on_empty = None
         in_time = drained.done()
         await self.close_all_connections()

@@ -251,14 +251,15 @@ conn_cut_short(HttpConnObject *self, PyObject *unused)
     Py_RETURN_NONE;
 }
 
-PyDoc_STRVAR(conn_drain_doc, "_drain($self, /)\n--\n\n"
-                             "Close the connection: now if it is idle, else after the answer in hand.");
+PyDoc_STRVAR(conn_drain_doc,
+             "_drain($self, close_idle, /)\n--\n\n"
+             "Close the connection after the answer in hand or the next one, or now if it is idle.");
 
 static PyObject *
-conn_drain(HttpConnObject *self, PyObject *unused)
+conn_drain(HttpConnObject *self, PyObject *close_idle)
 {
     self->disconnect = true;
-    if (self->phase == CONN_HEAD && self->stream != NULL && self->stream->buf_len == 0 &&
+    if (PyObject_IsTrue(close_idle) == 1 && self->phase == CONN_HEAD && self->stream != NULL && self->stream->buf_len == 0 &&
         tc_http_conn_close(self) < 0) {
         return NULL;
     }
@@ -525,7 +526,7 @@ static PyMethodDef conn_methods[] = {
     {"set_max_body_size", (PyCFunction)conn_set_limit, METH_O, conn_set_body_limit_doc},
     {"detach", (PyCFunction)conn_detach, METH_NOARGS, conn_detach_doc},
     {"_cut_short", (PyCFunction)conn_cut_short, METH_NOARGS, conn_cut_short_doc},
-    {"_drain", (PyCFunction)conn_drain, METH_NOARGS, conn_drain_doc},
+    {"_drain", (PyCFunction)conn_drain, METH_O, conn_drain_doc},
     {"_feed", (PyCFunction)conn_feed, METH_O, conn_feed_doc},
     {"_attach", FASTCALL(conn_attach), METH_FASTCALL, conn_attach_doc},
     {NULL, NULL, 0, NULL},
