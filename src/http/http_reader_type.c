@@ -2,9 +2,8 @@
  * then the body piece by piece, as http1connection.py asks for them; nothing is parsed ahead of that, so a
  * slow application holds back the peer.
  *
- * While it waits it is the stream's native consumer, and it stays that afterwards until bytes come that
- * nobody has asked for, or until release(): a stream that is read again and again is registered once. Runs
- * Python where Futures are completed. */
+ * It is the stream's native consumer only while it waits; between its reads the stream is free. Runs Python
+ * where Futures are completed. */
 #include "http/http_reader.h"
 
 #include "base/args.h"
@@ -72,13 +71,13 @@ static Py_ssize_t
 reader_data(PyObject *consumer, const char *data, size_t size)
 {
     HttpReaderObject *self = (HttpReaderObject *)consumer;
-    if (self->want == TC_WANT_NOTHING) {
-        tc_stream_drop_consumer(self->stream); /* it keeps them, and stops reading */
-        return 0;
-    }
-    size_t used;
+    size_t used = 0;
     PyObject *result = NULL;
-    int st = tc_reader_take(self, data, size, &used, &result);
+    int st = self->want != TC_WANT_NOTHING ? tc_reader_take(self, data, size, &used, &result) : TC_AGAIN;
+    if (st != TC_AGAIN || self->want == TC_WANT_NOTHING) {
+        /* The stream reads no further, so that an end behind the message is not met before its answer. */
+        tc_stream_drop_consumer(self->stream);
+    }
     if (st != TC_AGAIN) {
         reader_settle(self, result);
     }

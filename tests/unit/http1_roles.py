@@ -112,9 +112,11 @@ class Peer:
         self.stream.close()
 
 
-async def serve(modules: Modules, pieces: list[bytes], **params: Any) -> tuple[list[Any], bytes]:
-    """What a server's delegates are told of a connection, and what it sends."""
-    peer = Peer(modules)
+async def serve(
+    modules: Modules, pieces: list[bytes], sizes: dict[str, int] | None = None, **params: Any
+) -> tuple[list[Any], bytes]:
+    """What a server's delegates are told of a connection, and what it sends; sizes are the stream's."""
+    peer = Peer(modules, **(sizes or {}))
     events: list[Any] = []
     settings = modules.http1connection.HTTP1ConnectionParameters(**params)
     server = modules.http1connection.HTTP1ServerConnection(peer.stream, settings, "peer")

@@ -54,6 +54,21 @@ def test_requests_at_every_cut(case, caplog):
         assert complete == len(case.expect["messages"]) - incomplete
 
 
+@pytest.mark.parametrize("size", [1, 7])
+@pytest.mark.parametrize("case", CASES, ids=NAMES)
+def test_requests_in_small_reads(case, size, caplog):
+    """Each is answered, also where the client's end is met right behind it."""
+    caplog.set_level(logging.CRITICAL)
+    comparable = without_data if case.expect["end"].startswith("error") else list
+
+    async def run():
+        whole = await serve(OURS, [case.request], **params_of(case))
+        small = await serve(OURS, [case.request], {"read_chunk_size": size}, **params_of(case))
+        assert comparable(small) == comparable(whole)
+
+    asyncio.run(run())
+
+
 ACCEPTED = [case for case in CASES if not case.expect["end"].startswith("error")]
 
 
