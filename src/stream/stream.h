@@ -95,6 +95,7 @@ typedef struct {
     bool accepting;     /* the handshake is not done */
     bool read_blocked;  /* a read waits for the socket to be writable */
     bool write_blocked; /* a write waits for the socket to be readable */
+    PyObject *failure;  /* of a read that had brought bytes before: the next one raises it */
 } tc_tls;
 
 struct StreamObject {
@@ -122,6 +123,7 @@ struct StreamObject {
     bool closed, connecting;
     bool paused;         /* the consumer wants nothing now */
     bool reading_event;  /* stream_read is on the stack */
+    bool receiving;      /* so is a hook that reads, or the ssl module */
     bool sending;        /* writes_send is on the stack */
     bool owns_fd;        /* the descriptor is ours to close, there is no socket object */
     bool nested;         /* an event came from a nested turn meanwhile: reading is masked till then */
@@ -310,8 +312,8 @@ int tc_stream_end_turn_cork(StreamObject *self);
 /* Forgets what was corked; for a stream that dies with its loop. */
 void tc_stream_drop_cork(StreamObject *self);
 
-/* Room for `size` more bytes of corked output, to be filled and then claimed; NULL with MemoryError. Only
- * while corked. */
+/* Room for `size` more bytes of corked output, to be filled and then claimed; NULL with an exception, also
+ * where the stream was closed by sending what came before. Only while corked. */
 char *tc_stream_room(StreamObject *self, size_t size);
 static inline void
 tc_stream_claim(StreamObject *self, size_t size)
@@ -341,6 +343,7 @@ size_t tc_stream_unsent(const StreamObject *self);
 
 /* Waits for everything written so far: a Future (callback NULL), or None with the callback queued. */
 PyObject *tc_stream_wait_written(StreamObject *self, PyObject *callback);
+void tc_writes_forget(tc_writes *writes); /* the queue and those who wait */
 void tc_writes_free(tc_writes *writes);
 void tc_stream_write_closed(StreamObject *self, PyObject *exc);
 

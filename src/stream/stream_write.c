@@ -71,14 +71,21 @@ waiter_free(tc_write_waiter *waiter)
 }
 
 void
+tc_writes_forget(tc_writes *w)
+{
+    tc_stream_buffer_clear(w->buffer);
+    for (tc_write_waiter waiter; waiters_take(w, UINT64_MAX, &waiter);) {
+        waiter_free(&waiter);
+    }
+}
+
+void
 tc_writes_free(tc_writes *w)
 {
     if (w == NULL) {
         return;
     }
-    for (tc_write_waiter waiter; waiters_take(w, UINT64_MAX, &waiter);) {
-        waiter_free(&waiter);
-    }
+    tc_writes_forget(w);
     Py_DECREF(w->buffer);
     PyMem_Free(w->waiters);
     PyMem_Free(w);
@@ -409,8 +416,9 @@ int
 tc_stream_uncork(StreamObject *self)
 {
     tc_cork *cork = self->cork;
-    int st = tc_stream_flush(self);
-    self->cork = NULL;
+    size_t size = cork->size;
+    self->cork = NULL; /* what a hook writes meanwhile goes behind this */
+    int st = size > 0 && !self->closed ? send_or_queue(self, cork->data, size, NULL, 0, NULL) : TC_OK;
     if (cork->data != NULL) {
         tc_scratch_return(&self->core->output, cork->data, cork->own);
     }
@@ -433,11 +441,15 @@ tc_stream_room(StreamObject *self, size_t size)
         cork->cap = cork->own ? cap : self->core->output.size;
         return cork->data;
     }
-    /* Full: send what there is rather than grow. */
-    if (tc_stream_flush(self) == TC_RAISED) {
+    /* Full: send what there is rather than grow. That may close the stream, which ends a turn's cork. */
+    int st = tc_stream_flush(self);
+    if (st == TC_RAISED || self->cork != cork) {
+        if (st == TC_OK) {
+            tc_stream_raise_closed(self);
+        }
         return NULL;
     }
-    if (cork->cap < size) {
+    if (cork->cap - cork->size < size) {
         char *data = PyMem_RawRealloc(cork->data, size);
         if (data == NULL) {
             PyErr_NoMemory();
@@ -520,6 +532,10 @@ turn_cork_begin(StreamObject *self, size_t size)
     if (!core->running || core->host != NULL || size >= TC_STREAM_BY_REFERENCE) {
         return false;
     }
+    tc_stream_resolve(self);
+    if (self->write_way == TC_IO_HOOK) { /* called, and its errors raised, in the write itself */
+        return false;
+    }
     if (self->write_turn != core->now) {
         self->write_turn = core->now;
         return false;
@@ -541,8 +557,12 @@ turn_cork_begin(StreamObject *self, size_t size)
 int
 tc_stream_write(StreamObject *self, const char *data, size_t size, PyObject *owner)
 {
-    if (size == 0 || self->closed) {
+    if (self->closed) {
         return TC_OK;
+    }
+    if (size == 0) { /* Python may have put bytes into the queue by itself */
+        bool waiting = tc_stream_queued(self) > 0 && !self->connecting && !tc_stream_handshaking(self);
+        return waiting ? writes_go_on(self) : TC_OK;
     }
     if (self->cork == NULL && !turn_cork_begin(self, size)) {
         return send_or_queue(self, NULL, 0, data, size, owner);
@@ -550,7 +570,11 @@ tc_stream_write(StreamObject *self, const char *data, size_t size, PyObject *own
     if (size < TC_STREAM_BY_REFERENCE) {
         char *room = tc_stream_room(self, size);
         if (room == NULL) {
-            return TC_RAISED;
+            if (!self->closed) {
+                return TC_RAISED;
+            }
+            PyErr_Clear();
+            return TC_OK;
         }
         memcpy(room, data, size);
         tc_stream_claim(self, size);
