@@ -1,6 +1,9 @@
 """Fixtures of more than one module."""
 
+import shutil
+
 import pytest
+from iostream_tls_tools import TlsWorld, make_certificates
 from iostream_world import Ours, Stock, World
 
 
@@ -16,3 +19,20 @@ def ours():
     world = World(Ours)
     yield world
     world.close()
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory):
+    if shutil.which("openssl") is None:
+        pytest.skip("needs the program openssl")
+    return make_certificates(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture
+def tls(both, certificates):
+    return TlsWorld(both, certificates)
+
+
+@pytest.fixture
+def our_tls(ours, certificates):
+    return TlsWorld(ours, certificates)

@@ -11,7 +11,7 @@ import tornado.iostream
 from tornado_c import iostream, netutil
 from tornado_c.ioloop import IOLoop
 
-LIMIT = 30  # seconds: far beyond what anything here takes
+LIMIT = 20  # seconds: far beyond what anything here takes
 
 
 class Ours:

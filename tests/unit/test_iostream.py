@@ -1162,25 +1162,3 @@ class TestManyWritesInOneTurn:
             await until(stream.closed)
 
         both.run(main)
-
-
-def test_cycle_through_a_write_callback(ours):
-    """A method of the stream's own waits for a write: the collector takes such a stream."""
-
-    async def main():
-        class Waiting(ours.module.IOStream):
-            def written(self):
-                pass
-
-        mine, theirs = socket.socketpair()
-        stream = Waiting(mine)
-        stream.write(bytes(1 << 20), stream.written)
-        held = weakref.ref(stream)
-        stream.close()
-        stream.write_again = stream.written
-        del stream
-        gc.collect()
-        assert held() is None
-        theirs.close()
-
-    ours.run(main)
