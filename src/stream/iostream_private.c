@@ -128,7 +128,7 @@ tc_iostream_get_write_index(StreamObject *self, void *which)
         return NULL;
     }
     tc_writes *writes = self->writes;
-    return PyLong_FromUnsignedLongLong(writes != NULL ? *write_index(writes, which) : 0);
+    return PyLong_FromUnsignedLongLong(writes != NULL ? *write_index(writes, which) : self->sent);
 }
 
 int

@@ -67,7 +67,7 @@ typedef struct {
 
 typedef struct {
     StreamBufferObject *buffer;
-    uint64_t index, done;     /* bytes queued and bytes sent since this struct was made */
+    uint64_t index, done;     /* bytes written, and how many of them have left */
     tc_write_waiter *waiters; /* [first_waiter, nwaiters) still wait */
     size_t first_waiter, nwaiters, waiters_cap;
 } tc_writes;
@@ -112,6 +112,7 @@ struct StreamObject {
     size_t buf_off, buf_len, buf_cap;
     tc_read *read;     /* NULL until Python first reads */
     tc_writes *writes; /* NULL until something had to wait */
+    uint64_t sent;     /* bytes that left before there was a `writes` */
     tc_cork *cork;     /* inside an event of ours, and from a turn's second write to its end */
     double write_turn; /* core->now of the turn in which was last written at once */
     tc_tls *tls;       /* NULL: plain */

@@ -23,6 +23,7 @@ tc_stream_writes(StreamObject *self)
             return NULL;
         }
         writes->buffer = buffer;
+        writes->index = writes->done = self->sent;
         self->writes = writes;
     }
     return self->writes;
@@ -149,7 +150,8 @@ PyObject *
 tc_stream_wait_written(StreamObject *self, PyObject *callback)
 {
     /* Corked bytes count as sent: they leave before the loop waits again, or join the queue. */
-    bool done = tc_stream_queued(self) == 0 && !self->connecting && !tc_stream_handshaking(self);
+    bool done = tc_stream_queued(self) == 0 && !self->connecting && !tc_stream_handshaking(self) &&
+                (self->writes == NULL || self->writes->done >= self->writes->index);
     if (done && callback == NULL) {
         return done_future(self);
     }
@@ -337,18 +339,17 @@ send_or_queue(StreamObject *self, const char *head, size_t head_size, const char
         }
         sent = (size_t)n;
     }
-    if (self->writes != NULL) {
-        self->writes->index += total;
-        self->writes->done += sent;
-    }
-    if (TC_LIKELY(sent == total)) {
-        return waiters_wake(self);
+    if (self->writes == NULL && sent < total && tc_stream_writes(self) == NULL) {
+        return TC_RAISED;
     }
     if (self->writes == NULL) {
-        if (tc_stream_writes(self) == NULL) {
-            return TC_RAISED;
-        }
-        self->writes->index = total - sent;
+        self->sent += total;
+        return TC_OK;
+    }
+    self->writes->index += total;
+    self->writes->done += sent;
+    if (TC_LIKELY(sent == total)) {
+        return waiters_wake(self);
     }
     size_t head_sent = tc_min_size(sent, head_size);
     size_t data_sent = sent - head_sent;
