@@ -1,6 +1,9 @@
 """Fixtures of more than one module."""
 
+import os
 import shutil
+import subprocess
+from pathlib import Path
 
 import pytest
 from iostream_tls_tools import TlsWorld, make_certificates
@@ -36,3 +39,15 @@ def tls(both, certificates):
 @pytest.fixture
 def our_tls(ours, certificates):
     return TlsWorld(ours, certificates)
+
+
+@pytest.fixture(scope="session")
+def fault_shim(tmp_path_factory):
+    """tests/c/faults.c as a library to be preloaded."""
+    compiler = shutil.which(os.environ.get("CC", "cc"))
+    if compiler is None:
+        pytest.skip("needs a C compiler (cc)")
+    source = Path(__file__).resolve().parent.parent / "c" / "faults.c"
+    library = tmp_path_factory.mktemp("faults") / "faults.so"
+    subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", library, source, "-ldl"], check=True)
+    return library

@@ -1,6 +1,7 @@
 """Certificates, contexts, and the programs openssl and curl as peers, for the tests of TLS streams."""
 
 import asyncio
+import os
 import re
 import socket
 import ssl
@@ -59,8 +60,15 @@ class Program:
     """A running program, and what it has said so far."""
 
     def __init__(self, *args, cwd):
+        # What is preloaded here, a sanitizer, is not for them.
+        environment = {name: value for name, value in os.environ.items() if name != "LD_PRELOAD"}
         self.process = subprocess.Popen(
-            args, cwd=cwd, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+            args,
+            cwd=cwd,
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
         )
         self.output = b""
         self.ended = False
