@@ -21,7 +21,8 @@ folder = tempfile.TemporaryDirectory()
 certificate, key = Path(folder.name, "own.pem"), Path(folder.name, "own.key")
 subprocess.run(
     ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-     "-days", "9", "-keyout", key, "-out", certificate, "-subj", "/CN=own", "-addext", "subjectAltName=DNS:localhost"],
+     "-days", "9", "-keyout", key, "-out", certificate, "-subj", "/CN=own",
+     "-addext", "subjectAltName=DNS:localhost"],
     check=True, capture_output=True,
 )  # fmt: skip
 server_side, client_side = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
