@@ -195,7 +195,8 @@ class TestServerAndSClient:
             else:
                 await closed.wait()
             assert stream.closed()
-            assert stream.error is None
+            # Killed with bytes unread, the client resets the connection.
+            assert stream.error is None or (how == "ragged" and isinstance(stream.error, ConnectionResetError))
 
         tls.run(main)
         assert messages(caplog) == []
