@@ -155,13 +155,17 @@ class IOStream(BaseIOStream):
             ssl_options = _server_ssl_defaults() if server_side else _client_ssl_defaults()
         io_loop, sizes = self.io_loop, (self.max_buffer_size, self.read_chunk_size)
         plain, close_callback = self._detach()
-        wrapped = ssl_wrap_socket(
-            plain,
-            ssl_options,
-            server_hostname=server_hostname,
-            server_side=server_side,
-            do_handshake_on_connect=False,
-        )
+        try:
+            wrapped = ssl_wrap_socket(
+                plain,
+                ssl_options,
+                server_hostname=server_hostname,
+                server_side=server_side,
+                do_handshake_on_connect=False,
+            )
+        except BaseException:
+            plain.close()
+            raise
         stream = SSLIOStream(wrapped, io_loop, ssl_options=ssl_options)
         stream.set_close_callback(close_callback)
         stream.max_buffer_size, stream.read_chunk_size = sizes
@@ -305,12 +309,13 @@ class SSLIOStream(IOStream):
 
     def _handshake_failed(self, error: ssl.SSLError) -> None:
         number = error.args[0]
+        sock = self.socket  # None where a callback of the ssl module has closed the stream
         if number in (ssl.SSL_ERROR_SSL, ssl.SSL_ERROR_SYSCALL):
             try:
-                peer = self.socket.getpeername()
+                peer = sock.getpeername()
             except Exception:
                 peer = "(not connected)"
-            gen_log.warning("SSL Error on %s %s: %s", self.socket.fileno(), peer, error)
+            gen_log.warning("SSL Error on %s %s: %s", sock.fileno() if sock else -1, peer, error)
         elif number not in (ssl.SSL_ERROR_EOF, ssl.SSL_ERROR_ZERO_RETURN):
             raise error
         self.close(exc_info=error)

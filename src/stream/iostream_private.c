@@ -124,8 +124,11 @@ write_index(tc_writes *writes, void *which)
 PyObject *
 tc_iostream_get_write_index(StreamObject *self, void *which)
 {
+    if (tc_stream_flush(self) == TC_RAISED) { /* the corked bytes are not counted yet */
+        return NULL;
+    }
     tc_writes *writes = self->writes;
-    return PyLong_FromUnsignedLongLong(writes != NULL ? *write_index(writes, which) : 0);
+    return PyLong_FromUnsignedLongLong(writes != NULL ? *write_index(writes, which) : self->sent);
 }
 
 int
@@ -156,6 +159,9 @@ PyObject *
 tc_iostream_get_read_future(StreamObject *self, void *unused)
 {
     PyObject *future = tc_stream_is_reading(self) ? self->read->future : NULL;
+    if (future != NULL) {
+        self->read->unseen = false;
+    }
     return Py_NewRef(future != NULL ? future : Py_None);
 }
 
@@ -224,13 +230,16 @@ tc_iostream_set_socket(StreamObject *self, PyObject *socket)
 PyObject *
 tc_iostream_call_later(StreamObject *self, PyObject *callback)
 {
+    if (self->core == NULL) {
+        return tc_stream_check_ready(self) < 0 ? NULL : Py_NewRef(Py_None);
+    }
     return tc_stream_call(self, callback, NULL, NULL) < 0 ? NULL : Py_NewRef(Py_None);
 }
 
 PyObject *
 tc_iostream_tls_begin(StreamObject *self, PyObject *connected)
 {
-    if (tc_tls_begin(self) < 0) {
+    if (tc_stream_check_ready(self) < 0 || tc_tls_begin(self) < 0) {
         return NULL;
     }
     /* The handshake begins in the next turn, when the descriptor is writable. */
@@ -242,7 +251,11 @@ PyObject *
 tc_iostream_tls_wants(StreamObject *self, PyObject *arg)
 {
     unsigned long events = PyLong_AsUnsignedLong(arg);
-    if (PyErr_Occurred() || self->tls == NULL) {
+    if (PyErr_Occurred()) {
+        return NULL;
+    }
+    if (self->tls == NULL) {
+        PyErr_SetString(PyExc_ValueError, "the stream has no TLS");
         return NULL;
     }
     self->tls->want = (unsigned)events & (TC_READ | TC_WRITE);

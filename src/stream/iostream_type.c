@@ -54,6 +54,7 @@ stream_traverse(StreamObject *self, visitproc visit, void *arg)
     if (self->tls != NULL) {
         Py_VISIT(self->tls->sslobj);
         Py_VISIT(self->tls->future);
+        Py_VISIT(self->tls->failure);
     }
     if (self->writes != NULL) {
         Py_VISIT(self->writes->buffer);
@@ -90,6 +91,10 @@ stream_clear(StreamObject *self)
     if (self->tls != NULL) {
         Py_CLEAR(self->tls->sslobj);
         Py_CLEAR(self->tls->future);
+        Py_CLEAR(self->tls->failure);
+    }
+    if (self->writes != NULL) {
+        tc_writes_forget(self->writes);
     }
     return 0;
 }
@@ -147,11 +152,15 @@ stream_open_source(StreamObject *self, PyObject *source)
         return -1;
     }
     if (!PyLong_Check(source)) {
+        /* What only resembles a socket need not have one. */
         PyObject *family = PyObject_GetAttr(source, self->state->str_family);
-        self->family = family != NULL ? (int)PyLong_AsLong(family) : AF_UNSPEC;
+        self->family = family != NULL && PyLong_Check(family) ? (int)PyLong_AsLong(family) : AF_UNSPEC;
         Py_XDECREF(family);
         if (PyErr_Occurred()) {
-            return -1;
+            if (!PyErr_ExceptionMatches(PyExc_AttributeError)) {
+                return -1;
+            }
+            PyErr_Clear();
         }
         Py_XSETREF(self->socket, Py_NewRef(source));
     }
@@ -216,7 +225,7 @@ stream_exc_info(StreamObject *self, PyObject *exc_info)
     }
     if (PyTuple_Check(exc_info)) {
         PyObject *exc = PyTuple_GET_SIZE(exc_info) == 3 ? PyTuple_GET_ITEM(exc_info, 1) : Py_None;
-        return exc != Py_None ? Py_NewRef(exc) : NULL;
+        return PyExceptionInstance_Check(exc) ? Py_NewRef(exc) : NULL;
     }
     if (PyObject_IsTrue(exc_info) == 1) {
         PyObject *type, *value, *traceback;
@@ -323,7 +332,7 @@ stream_set_nodelay(StreamObject *self, PyObject *const *args, Py_ssize_t nargs, 
         return NULL;
     }
     int on = PyObject_IsTrue(value);
-    if (on < 0 || tc_stream_set_nodelay(self, on) < 0) {
+    if (on < 0 || tc_stream_check_ready(self) < 0 || tc_stream_set_nodelay(self, on) < 0) {
         return NULL;
     }
     Py_RETURN_NONE;

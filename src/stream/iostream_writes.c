@@ -10,14 +10,16 @@
 static int
 write_buffer(StreamObject *self, PyObject *data)
 {
+    /* Asked once: an object may give other memory each time. */
+    PyObject *owner = PyMemoryView_FromObject(data);
     Py_buffer view;
-    if (PyObject_GetBuffer(data, &view, PyBUF_SIMPLE) < 0) {
+    if (owner == NULL || PyObject_GetBuffer(owner, &view, PyBUF_SIMPLE) < 0) {
+        Py_XDECREF(owner);
         return TC_RAISED;
     }
-    PyObject *owner = view.len > TC_STREAM_BUFFER_LARGE ? PyMemoryView_FromObject(data) : NULL;
-    int st = PyErr_Occurred() ? TC_RAISED : tc_stream_write(self, view.buf, (size_t)view.len, owner);
-    Py_XDECREF(owner);
+    int st = tc_stream_write(self, view.buf, (size_t)view.len, owner);
     PyBuffer_Release(&view);
+    Py_DECREF(owner);
     return st;
 }
 
@@ -159,7 +161,10 @@ tc_iostream_sendfile(StreamObject *self, PyObject *const *args, Py_ssize_t nargs
     }
     Py_ssize_t start, size;
     int fd = PyObject_AsFileDescriptor(v[0]);
-    if (fd < 0 || file_range(fd, tc_arg_or_null(v[1]), tc_arg_or_null(v[2]), &start, &size) < 0 ||
+    if (fd < 0 || file_range(fd, tc_arg_or_null(v[1]), tc_arg_or_null(v[2]), &start, &size) < 0) {
+        return NULL;
+    }
+    if (!self->closed && /* fileno() may have done that */
         tc_stream_write_file(self, v[0], fd, (size_t)start, (size_t)size) == TC_RAISED) {
         return NULL;
     }

@@ -67,7 +67,7 @@ typedef struct {
 
 typedef struct {
     StreamBufferObject *buffer;
-    uint64_t index, done;     /* bytes queued and bytes sent since this struct was made */
+    uint64_t index, done;     /* bytes written, and how many of them have left */
     tc_write_waiter *waiters; /* [first_waiter, nwaiters) still wait */
     size_t first_waiter, nwaiters, waiters_cap;
 } tc_writes;
@@ -95,6 +95,7 @@ typedef struct {
     bool accepting;     /* the handshake is not done */
     bool read_blocked;  /* a read waits for the socket to be writable */
     bool write_blocked; /* a write waits for the socket to be readable */
+    PyObject *failure;  /* of a read that had brought bytes before: the next one raises it */
 } tc_tls;
 
 struct StreamObject {
@@ -111,6 +112,7 @@ struct StreamObject {
     size_t buf_off, buf_len, buf_cap;
     tc_read *read;     /* NULL until Python first reads */
     tc_writes *writes; /* NULL until something had to wait */
+    uint64_t sent;     /* bytes that left before there was a `writes` */
     tc_cork *cork;     /* inside an event of ours, and from a turn's second write to its end */
     double write_turn; /* core->now of the turn in which was last written at once */
     tc_tls *tls;       /* NULL: plain */
@@ -122,6 +124,7 @@ struct StreamObject {
     bool closed, connecting;
     bool paused;         /* the consumer wants nothing now */
     bool reading_event;  /* stream_read is on the stack */
+    bool receiving;      /* so is a hook that reads, or the ssl module */
     bool sending;        /* writes_send is on the stack */
     bool owns_fd;        /* the descriptor is ours to close, there is no socket object */
     bool nested;         /* an event came from a nested turn meanwhile: reading is masked till then */
@@ -311,8 +314,8 @@ int tc_stream_end_turn_cork(StreamObject *self);
 /* Forgets what was corked; for a stream that dies with its loop. */
 void tc_stream_drop_cork(StreamObject *self);
 
-/* Room for `size` more bytes of corked output, to be filled and then claimed; NULL with MemoryError. Only
- * while corked. */
+/* Room for `size` more bytes of corked output, to be filled and then claimed; NULL with an exception, also
+ * where the stream was closed by sending what came before. Only while corked. */
 char *tc_stream_room(StreamObject *self, size_t size);
 static inline void
 tc_stream_claim(StreamObject *self, size_t size)
@@ -342,6 +345,7 @@ size_t tc_stream_unsent(const StreamObject *self);
 
 /* Waits for everything written so far: a Future (callback NULL), or None with the callback queued. */
 PyObject *tc_stream_wait_written(StreamObject *self, PyObject *callback);
+void tc_writes_forget(tc_writes *writes); /* the queue and those who wait */
 void tc_writes_free(tc_writes *writes);
 void tc_stream_write_closed(StreamObject *self, PyObject *exc);
 

@@ -133,13 +133,14 @@ tc_stream_buffer_file(StreamBufferObject *self, PyObject *file, int fd, size_t o
     return size > 0 ? pieces_add(self, piece) : 0;
 }
 
+/* Dropping a piece may run Python, which may change the queue: it is in order before each. */
 void
 tc_stream_buffer_advance(StreamBufferObject *self, size_t n)
 {
-    self->size -= n;
-    while (n > 0) {
+    while (n > 0 && self->first < self->count) {
         tc_piece *piece = &self->pieces[self->first];
         size_t part = tc_min_size(n, piece->size);
+        self->size -= part;
         if (piece->kind == TC_PIECE_FILE) {
             self->file_size -= part;
         }
@@ -148,24 +149,25 @@ tc_stream_buffer_advance(StreamBufferObject *self, size_t n)
         n -= part;
         if (piece->size == 0) {
             tc_piece done = *piece;
-            self->first++;
+            if (++self->first == self->count) {
+                self->first = self->count = 0;
+            }
             piece_drop(self, done);
         }
-    }
-    if (self->first == self->count) {
-        self->first = self->count = 0;
     }
 }
 
 void
 tc_stream_buffer_clear(StreamBufferObject *self)
 {
-    self->size = self->file_size = 0;
-    while (self->first < self->count) {
-        tc_piece done = self->pieces[self->first++];
-        piece_drop(self, done);
+    tc_piece *pieces = self->pieces;
+    size_t first = self->first, count = self->count;
+    self->pieces = NULL;
+    self->size = self->file_size = self->first = self->count = self->cap = 0;
+    while (first < count) {
+        piece_drop(self, pieces[first++]);
     }
-    self->first = self->count = 0;
+    PyMem_Free(pieces);
 }
 
 int
@@ -195,7 +197,10 @@ tc_stream_buffer_load(StreamBufferObject *self, size_t most)
     if (copy == NULL) {
         return -1;
     }
-    ssize_t n = pread(front->fd, PyByteArray_AS_STRING(copy), most, (off_t)front->offset);
+    ssize_t n;
+    do {
+        n = pread(front->fd, PyByteArray_AS_STRING(copy), most, (off_t)front->offset);
+    } while (n < 0 && errno == EINTR);
     if (n <= 0 || ((size_t)n < most && PyByteArray_Resize(copy, n) < 0)) {
         if (n < 0) {
             PyErr_SetFromErrno(PyExc_OSError);
@@ -228,23 +233,17 @@ PyDoc_STRVAR(buffer_append_doc, "append($self, data, /)\n--\n\n"
 static PyObject *
 buffer_append(StreamBufferObject *self, PyObject *data)
 {
+    /* Asked once: an object may give other memory each time. */
+    PyObject *owner = PyBytes_CheckExact(data) ? Py_NewRef(data) : PyMemoryView_FromObject(data);
     Py_buffer view;
-    if (PyObject_GetBuffer(data, &view, PyBUF_SIMPLE) < 0) {
+    if (owner == NULL || PyObject_GetBuffer(owner, &view, PyBUF_SIMPLE) < 0) {
+        Py_XDECREF(owner);
         return NULL;
     }
-    int status = 0;
-    if (view.len <= self->large) {
-        status = tc_stream_buffer_copy(self, view.buf, (size_t)view.len);
-    }
-    else if (PyBytes_CheckExact(data)) {
-        status = tc_stream_buffer_refer(self, data, 0);
-    }
-    else {
-        PyObject *owner = PyMemoryView_FromObject(data);
-        status = owner != NULL ? tc_stream_buffer_refer(self, owner, 0) : -1;
-        Py_XDECREF(owner);
-    }
+    int status = view.len <= self->large ? tc_stream_buffer_copy(self, view.buf, (size_t)view.len)
+                                         : tc_stream_buffer_refer(self, owner, 0);
     PyBuffer_Release(&view);
+    Py_DECREF(owner);
     return status < 0 ? NULL : Py_NewRef(Py_None);
 }
 
@@ -253,16 +252,22 @@ PyDoc_STRVAR(buffer_peek_doc,
              "A memoryview of the first bytes: at least one if there are any, at most size. To be released\n"
              "before the queue is changed.");
 
-/* owner[from : from + size] as a memoryview. */
+/* The first bytes of a piece as a memoryview; of a copy where the memory has a format of its own that is not
+ * to be cast (arrays of ctypes). */
 static PyObject *
-view_of(PyObject *owner, size_t from, size_t size)
+piece_view(const tc_piece *piece, size_t size)
 {
-    PyObject *whole = PyMemoryView_FromObject(owner), *bytes = NULL, *part = NULL;
+    PyObject *whole = PyMemoryView_FromObject(piece->owner), *bytes = NULL, *part = NULL;
     if (whole != NULL) {
         bytes = PyObject_CallMethod(whole, "cast", "s", "B");
     }
     if (bytes != NULL) {
-        part = PySequence_GetSlice(bytes, (Py_ssize_t)from, (Py_ssize_t)(from + size));
+        part = PySequence_GetSlice(bytes, (Py_ssize_t)piece->offset, (Py_ssize_t)(piece->offset + size));
+    }
+    else if (whole != NULL) {
+        PyErr_Clear();
+        bytes = PyBytes_FromStringAndSize(tc_piece_data(piece), (Py_ssize_t)size);
+        part = bytes != NULL ? PyMemoryView_FromObject(bytes) : NULL;
     }
     Py_XDECREF(whole);
     Py_XDECREF(bytes);
@@ -285,7 +290,7 @@ tc_stream_buffer_peek(StreamBufferObject *self, size_t size)
         }
     }
     tc_piece *piece = tc_stream_buffer_front(self);
-    return view_of(piece->owner, piece->offset, tc_min_size(size, piece->size));
+    return piece_view(piece, tc_min_size(size, piece->size));
 }
 
 static PyObject *
@@ -332,6 +337,21 @@ buffer_len(StreamBufferObject *self)
     return (Py_ssize_t)self->size;
 }
 
+/* What Python sees of a piece: never the object that the queue relies on, which could be changed or released
+ * then. */
+static PyObject *
+piece_shown(const tc_piece *piece)
+{
+    switch (piece->kind) {
+    case TC_PIECE_COPY:
+        return PyByteArray_FromStringAndSize(tc_piece_data(piece), (Py_ssize_t)piece->size);
+    case TC_PIECE_FILE:
+        return Py_NewRef(piece->owner);
+    default:
+        return PyMemoryView_FromObject(piece->owner);
+    }
+}
+
 /* As Tornado's: (kept by reference?, bytearray or memoryview) for each piece. */
 static PyObject *
 buffer_get_buffers(StreamBufferObject *self, void *unused)
@@ -339,7 +359,8 @@ buffer_get_buffers(StreamBufferObject *self, void *unused)
     PyObject *list = PyList_New(0);
     for (size_t i = self->first; list != NULL && i < self->count; i++) {
         const tc_piece *piece = &self->pieces[i];
-        PyObject *pair = Py_BuildValue("(NO)", PyBool_FromLong(piece->kind != TC_PIECE_COPY), piece->owner);
+        PyObject *pair =
+            Py_BuildValue("(NN)", PyBool_FromLong(piece->kind != TC_PIECE_COPY), piece_shown(piece));
         if (pair == NULL || PyList_Append(list, pair) < 0) {
             Py_CLEAR(list);
         }
@@ -374,7 +395,9 @@ buffer_traverse(StreamBufferObject *self, visitproc visit, void *arg)
 {
     Py_VISIT(Py_TYPE(self));
     for (size_t i = self->first; i < self->count; i++) {
-        Py_VISIT(self->pieces[i].owner);
+        if (self->pieces[i].kind != TC_PIECE_COPY) { /* ours alone, not for gc.get_referents() */
+            Py_VISIT(self->pieces[i].owner);
+        }
     }
     return 0;
 }

@@ -82,7 +82,13 @@ tc_stream_update(StreamObject *self)
         return stream_unwatch(self);
     }
     if (!self->watcher.registered || self->watcher.events != events) {
-        if (tc_stream_descriptor(self) < 0 || tc_core_watch(self->core, &self->watcher, events) < 0) {
+        if (tc_stream_descriptor(self) < 0) {
+            return -1;
+        }
+        if (self->closed) { /* by fileno() */
+            return 0;
+        }
+        if (tc_core_watch(self->core, &self->watcher, events) < 0) {
             return -1;
         }
     }
@@ -111,12 +117,12 @@ descriptor_error(StreamObject *self)
 }
 
 /* A watched descriptor reports an error or a hang-up, which cannot be masked. A native consumer learns of it
- * at once. Python may come to read what the peer sent before it left, so without a reader the descriptor is
- * only no longer watched. */
+ * at once. Python may come to read what the peer sent before it left, so while such bytes wait the descriptor
+ * is only no longer watched. */
 static int
 event_hangup(StreamObject *self, bool reader)
 {
-    if (self->consumer == NULL && !reader) {
+    if (self->consumer == NULL && !reader && self->buf_len > 0) {
         self->hung_up = self->mask = true;
         return TC_OK; /* the update after this event acts on it */
     }

@@ -100,6 +100,14 @@ tc_stream_is_connreset(StreamObject *self, PyObject *exc)
 
 /* ---- receiving ---- */
 
+/* The written end of a pipe says EBADF, polled because its reader has gone: that is how a writer learns of
+ * it, and no error to be logged. */
+static Py_ssize_t
+pipe_left(StreamObject *self)
+{
+    return tc_stream_close_errno(self, EBADF) == TC_RAISED ? TC_IO_FAILED : TC_IO_AGAIN;
+}
+
 static Py_ssize_t
 fd_recv(StreamObject *self, char *buf, size_t size)
 {
@@ -112,6 +120,9 @@ fd_recv(StreamObject *self, char *buf, size_t size)
     if (is_would_block(errno)) {
         self->drained_socket = true;
         return TC_IO_AGAIN;
+    }
+    if (pipe && errno == EBADF) {
+        return pipe_left(self);
     }
     PyErr_SetFromErrno(PyExc_OSError);
     return TC_IO_FAILED;
@@ -153,14 +164,18 @@ Py_ssize_t
 tc_stream_recv(StreamObject *self, char *buf, size_t size)
 {
     tc_stream_resolve(self);
-    switch (way_now(self, self->read_way)) {
-    case TC_IO_TLS:
-        return tc_tls_recv(self, buf, size);
-    case TC_IO_HOOK:
-        return hook_recv(self, buf, size);
-    default:
+    enum tc_io_way way = way_now(self, self->read_way);
+    if (TC_LIKELY(way != TC_IO_TLS && way != TC_IO_HOOK)) {
         return fd_recv(self, buf, size);
     }
+    /* These run Python, which may come back here: only one at a time reads. */
+    self->receiving = true;
+    Py_ssize_t n = way == TC_IO_TLS ? tc_tls_recv(self, buf, size) : hook_recv(self, buf, size);
+    self->receiving = false;
+    if (TC_UNLIKELY(self->nested)) {
+        self->nested = self->hung_up = false;
+    }
+    return n;
 }
 
 /* ---- sending ---- */
@@ -281,6 +296,9 @@ tc_stream_send_front(StreamObject *self)
                 PyErr_SetString(PyExc_EOFError, "the file ended before what was to be sent");
             }
             return TC_IO_FAILED;
+        }
+        if (buffer->size == 0) {
+            return TC_IO_AGAIN; /* the end of the file object has cleared the queue */
         }
         piece = tc_stream_buffer_front(buffer);
     }

@@ -49,17 +49,19 @@ find_delimiter(tc_read *read, const char *data, size_t size)
     return find_over_limit(read, size);
 }
 
-/* Runs pattern.search over a copy: an expression may call back into Python through a subclass. */
+/* Runs pattern.search over a copy. */
 static Py_ssize_t
 find_regex(StreamObject *self, const char *data, size_t size)
 {
     if (size == 0) {
         return TC_FIND_MORE;
     }
+    /* A signal's handler may close the stream during a long search. */
+    PyObject *pattern = Py_NewRef(self->read->pattern);
     PyObject *copy = PyBytes_FromStringAndSize(data, (Py_ssize_t)size);
-    PyObject *match =
-        copy != NULL ? PyObject_CallMethodOneArg(self->read->pattern, self->state->str_search, copy) : NULL;
+    PyObject *match = copy != NULL ? PyObject_CallMethodOneArg(pattern, self->state->str_search, copy) : NULL;
     Py_XDECREF(copy);
+    Py_DECREF(pattern);
     if (match == NULL) {
         return TC_FIND_RAISED;
     }

@@ -214,6 +214,7 @@ receive_to_buffer(StreamObject *self)
     bool own;
     size_t chunk = read_chunk(self);
     char *scratch = NULL, *room;
+    tc_stream_resolve(self);
     if (self->read_way == TC_IO_HOOK || self->tls != NULL) {
         room = scratch =
             tc_scratch_take(&self->core->input, chunk, &own); /* Python may use the buffer meanwhile */
@@ -270,18 +271,26 @@ receive_and_deliver(StreamObject *self)
     return n;
 }
 
-/* Reads once into the memory that read_into() was given. */
+/* Reads once into the memory that read_into() was given. That is ours meanwhile, even if a hook closes the
+ * stream. */
 static Py_ssize_t
 receive_into(StreamObject *self)
 {
     tc_read *read = self->read;
-    char *room = (char *)read->view->buf + read->filled;
-    Py_ssize_t n = tc_stream_recv(self, room, (size_t)(read->target - read->filled));
-    if (n <= 0) {
-        return received_nothing(self, n);
+    Py_buffer *view = read->view;
+    read->view = NULL;
+    Py_ssize_t n =
+        tc_stream_recv(self, (char *)view->buf + read->filled, (size_t)(read->target - read->filled));
+    bool gone = read->kind != TC_READ_INTO || read->view != NULL;
+    if (gone) {
+        PyBuffer_Release(view);
+        PyMem_Free(view);
     }
-    if (self->read->kind != TC_READ_INTO) {
-        return 0; /* a hook closed the stream */
+    else {
+        read->view = view;
+    }
+    if (n <= 0 || gone) {
+        return n <= 0 ? received_nothing(self, n) : 0;
     }
     read->filled += n;
     return tc_read_into_done(read) && tc_read_finish(self, NULL, 0) == TC_RAISED ? -1 : n;
@@ -340,9 +349,9 @@ reads_unseen(const StreamObject *self)
 int
 tc_stream_readable(StreamObject *self)
 {
-    if (self->reading_event) {
-        /* A turn inside a consumer. The outer call goes on later; without the mask the kernel would tell
-         * again and again. */
+    if (self->reading_event || self->receiving) {
+        /* A turn inside a consumer or a hook. The outer call goes on later; without the mask the kernel would
+         * tell again and again. */
         self->nested = true;
         return TC_OK;
     }
@@ -425,7 +434,9 @@ tc_stream_inline_read(StreamObject *self)
         (self->buf_len > 0 || (self->read->target == 0 && self->read->kind >= TC_READ_BYTES &&
                                self->read->kind <= TC_READ_INTO))) {
         size_t used;
+        delivery_begin(self);
         st = tc_read_try(self, buffered(self), self->buf_len, &used);
+        delivery_end(self);
         if (used > 0) {
             tc_stream_consume(self, used);
         }
@@ -441,7 +452,9 @@ tc_stream_inline_read(StreamObject *self)
             tc_stream_raise_closed(self);
             return TC_RAISED;
         }
-        if (now && !self->drained_socket && !self->connecting && !tc_stream_handshaking(self)) {
+        /* A hook may have bytes that no event tells of. */
+        bool worth = !self->drained_socket || self->read_way == TC_IO_HOOK;
+        if (now && worth && !self->connecting && !tc_stream_handshaking(self)) {
             st = tc_stream_readable(self);
         }
     }

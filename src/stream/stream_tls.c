@@ -24,6 +24,7 @@ tc_tls_free(tc_tls *tls)
     if (tls != NULL) {
         Py_XDECREF(tls->sslobj);
         Py_XDECREF(tls->future);
+        Py_XDECREF(tls->failure);
         PyMem_Free(tls);
     }
 }
@@ -118,6 +119,11 @@ tc_tls_recv(StreamObject *self, char *buf, size_t size)
         self->drained_socket = true;
         return TC_IO_AGAIN;
     }
+    if (TC_UNLIKELY(tls->failure != NULL)) {
+        PyErr_SetRaisedException(tls->failure);
+        tls->failure = NULL;
+        return TC_IO_FAILED;
+    }
     size_t total = 0;
     PyObject *sslobj = Py_NewRef(tls->sslobj); /* the stream may be closed meanwhile */
     self->drained_socket = false;
@@ -129,11 +135,10 @@ tc_tls_recv(StreamObject *self, char *buf, size_t size)
                 self->drained_socket = true;
             }
             Py_DECREF(sslobj);
-            if (total > 0) {
-                PyErr_Clear(); /* the next read says it again */
-                return (Py_ssize_t)total;
+            if (n == TC_IO_FAILED && total > 0) {
+                Py_XSETREF(tls->failure, PyErr_GetRaisedException());
             }
-            return n;
+            return total > 0 ? (Py_ssize_t)total : n;
         }
         size_t room = size - total;
         total += (size_t)n;
@@ -165,6 +170,11 @@ tc_tls_send(StreamObject *self, const tc_piece *piece)
     else {
         data = PyMemoryView_FromMemory((char *)tc_piece_data(piece), (Py_ssize_t)size, PyBUF_READ);
     }
+    /* Without the GIL, or in a callback of the ssl module, more may be appended: not to these bytes. */
+    Py_buffer pinned = {.obj = NULL};
+    if (piece->kind == TC_PIECE_COPY && PyObject_GetBuffer(piece->owner, &pinned, PyBUF_SIMPLE) < 0) {
+        Py_CLEAR(data);
+    }
     PyObject *sslobj = Py_NewRef(tls->sslobj), *owner = Py_NewRef(piece->owner);
     tls->write_blocked = false;
     PyObject *result = data != NULL ? PyObject_CallMethodOneArg(sslobj, self->state->str_write, data) : NULL;
@@ -184,6 +194,7 @@ tc_tls_send(StreamObject *self, const tc_piece *piece)
         }
     }
     Py_XDECREF(data);
+    PyBuffer_Release(&pinned);
     Py_DECREF(owner);
     Py_DECREF(sslobj);
     return n;

@@ -23,6 +23,7 @@ tc_stream_writes(StreamObject *self)
             return NULL;
         }
         writes->buffer = buffer;
+        writes->index = writes->done = self->sent;
         self->writes = writes;
     }
     return self->writes;
@@ -71,14 +72,21 @@ waiter_free(tc_write_waiter *waiter)
 }
 
 void
+tc_writes_forget(tc_writes *w)
+{
+    tc_stream_buffer_clear(w->buffer);
+    for (tc_write_waiter waiter; waiters_take(w, UINT64_MAX, &waiter);) {
+        waiter_free(&waiter);
+    }
+}
+
+void
 tc_writes_free(tc_writes *w)
 {
     if (w == NULL) {
         return;
     }
-    for (tc_write_waiter waiter; waiters_take(w, UINT64_MAX, &waiter);) {
-        waiter_free(&waiter);
-    }
+    tc_writes_forget(w);
     Py_DECREF(w->buffer);
     PyMem_Free(w->waiters);
     PyMem_Free(w);
@@ -142,7 +150,8 @@ PyObject *
 tc_stream_wait_written(StreamObject *self, PyObject *callback)
 {
     /* Corked bytes count as sent: they leave before the loop waits again, or join the queue. */
-    bool done = tc_stream_queued(self) == 0 && !self->connecting && !tc_stream_handshaking(self);
+    bool done = tc_stream_queued(self) == 0 && !self->connecting && !tc_stream_handshaking(self) &&
+                (self->writes == NULL || self->writes->done >= self->writes->index);
     if (done && callback == NULL) {
         return done_future(self);
     }
@@ -330,18 +339,17 @@ send_or_queue(StreamObject *self, const char *head, size_t head_size, const char
         }
         sent = (size_t)n;
     }
-    if (self->writes != NULL) {
-        self->writes->index += total;
-        self->writes->done += sent;
-    }
-    if (TC_LIKELY(sent == total)) {
-        return waiters_wake(self);
+    if (self->writes == NULL && sent < total && tc_stream_writes(self) == NULL) {
+        return TC_RAISED;
     }
     if (self->writes == NULL) {
-        if (tc_stream_writes(self) == NULL) {
-            return TC_RAISED;
-        }
-        self->writes->index = total - sent;
+        self->sent += total;
+        return TC_OK;
+    }
+    self->writes->index += total;
+    self->writes->done += sent;
+    if (TC_LIKELY(sent == total)) {
+        return waiters_wake(self);
     }
     size_t head_sent = tc_min_size(sent, head_size);
     size_t data_sent = sent - head_sent;
@@ -409,8 +417,9 @@ int
 tc_stream_uncork(StreamObject *self)
 {
     tc_cork *cork = self->cork;
-    int st = tc_stream_flush(self);
-    self->cork = NULL;
+    size_t size = cork->size;
+    self->cork = NULL; /* what a hook writes meanwhile goes behind this */
+    int st = size > 0 && !self->closed ? send_or_queue(self, cork->data, size, NULL, 0, NULL) : TC_OK;
     if (cork->data != NULL) {
         tc_scratch_return(&self->core->output, cork->data, cork->own);
     }
@@ -433,11 +442,15 @@ tc_stream_room(StreamObject *self, size_t size)
         cork->cap = cork->own ? cap : self->core->output.size;
         return cork->data;
     }
-    /* Full: send what there is rather than grow. */
-    if (tc_stream_flush(self) == TC_RAISED) {
+    /* Full: send what there is rather than grow. That may close the stream, which ends a turn's cork. */
+    int st = tc_stream_flush(self);
+    if (st == TC_RAISED || self->cork != cork) {
+        if (st == TC_OK) {
+            tc_stream_raise_closed(self);
+        }
         return NULL;
     }
-    if (cork->cap < size) {
+    if (cork->cap - cork->size < size) {
         char *data = PyMem_RawRealloc(cork->data, size);
         if (data == NULL) {
             PyErr_NoMemory();
@@ -520,6 +533,10 @@ turn_cork_begin(StreamObject *self, size_t size)
     if (!core->running || core->host != NULL || size >= TC_STREAM_BY_REFERENCE) {
         return false;
     }
+    tc_stream_resolve(self);
+    if (self->write_way == TC_IO_HOOK) { /* called, and its errors raised, in the write itself */
+        return false;
+    }
     if (self->write_turn != core->now) {
         self->write_turn = core->now;
         return false;
@@ -541,8 +558,12 @@ turn_cork_begin(StreamObject *self, size_t size)
 int
 tc_stream_write(StreamObject *self, const char *data, size_t size, PyObject *owner)
 {
-    if (size == 0 || self->closed) {
+    if (self->closed) {
         return TC_OK;
+    }
+    if (size == 0) { /* Python may have put bytes into the queue by itself */
+        bool waiting = tc_stream_queued(self) > 0 && !self->connecting && !tc_stream_handshaking(self);
+        return waiting ? writes_go_on(self) : TC_OK;
     }
     if (self->cork == NULL && !turn_cork_begin(self, size)) {
         return send_or_queue(self, NULL, 0, data, size, owner);
@@ -550,7 +571,11 @@ tc_stream_write(StreamObject *self, const char *data, size_t size, PyObject *own
     if (size < TC_STREAM_BY_REFERENCE) {
         char *room = tc_stream_room(self, size);
         if (room == NULL) {
-            return TC_RAISED;
+            if (!self->closed) {
+                return TC_RAISED;
+            }
+            PyErr_Clear();
+            return TC_OK;
         }
         memcpy(room, data, size);
         tc_stream_claim(self, size);

@@ -9,112 +9,13 @@ import gc
 import os
 import re
 import socket
-import struct
 import weakref
 
 import pytest
-import tornado.ioloop
-import tornado.iostream
+from iostream_world import LIMIT, reset, turns, until
 
 from tornado_c import iostream, netutil
 from tornado_c.ioloop import IOLoop
-
-LIMIT = 30  # seconds: far beyond what anything here takes
-
-
-class Ours:
-    module = iostream
-    IOStream = iostream.IOStream
-    IOLoop = IOLoop
-    native = True
-
-
-class Stock:
-    module = tornado.iostream
-    IOStream = tornado.iostream.IOStream
-    IOLoop = tornado.ioloop.IOLoop
-    native = False
-
-
-class World:
-    """A loop, and streams on it that are closed at the end."""
-
-    def __init__(self, kind):
-        self.kind = kind
-        self.module = kind.module
-        self.loop = kind.IOLoop(make_current=False)
-        self.open = []
-
-    def stream(self, sock, **kwargs):
-        stream = self.kind.IOStream(sock, **kwargs)
-        self.open.append(stream)
-        return stream
-
-    def pair(self, tcp=False, **kwargs):
-        """A stream and the plain socket at its other end."""
-        if tcp:
-            (listener,) = netutil.bind_sockets(0, "127.0.0.1")
-            with listener:
-                theirs = socket.create_connection(listener.getsockname())
-                while True:
-                    try:
-                        mine, _ = listener.accept()
-                        break
-                    except BlockingIOError:
-                        pass
-        else:
-            mine, theirs = socket.socketpair()
-        theirs.settimeout(LIMIT)
-        self.open.append(theirs)
-        return self.stream(mine, **kwargs), theirs
-
-    def streams(self, **kwargs):
-        left, right = socket.socketpair()
-        return self.stream(left, **kwargs), self.stream(right, **kwargs)
-
-    def run(self, main):
-        return self.loop.run_sync(main, timeout=LIMIT)
-
-    def close(self):
-        for thing in self.open:
-            thing.close()
-        self.open.clear()
-        if not self.loop.asyncio_loop.is_closed():
-            self.loop.add_callback(self.loop.stop)
-            self.loop.start()
-            self.loop.close()
-        asyncio.set_event_loop(None)
-
-
-@pytest.fixture(params=[Ours, Stock], ids=["ours", "stock"])
-def both(request):
-    world = World(request.param)
-    yield world
-    world.close()
-
-
-@pytest.fixture
-def ours():
-    world = World(Ours)
-    yield world
-    world.close()
-
-
-async def turns(count=5):
-    for _ in range(count):
-        await asyncio.sleep(0)
-
-
-async def until(condition):
-    while not condition():
-        await asyncio.sleep(0.001)
-
-
-def reset(sock):
-    """Close so that the peer gets RST."""
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    sock.close()
-
 
 # --------------------------------------------------------------------------- reading with Futures
 
@@ -1230,3 +1131,34 @@ def test_on_a_foreign_loop():
 
     with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
         runner.run(main())
+
+
+class TestManyWritesInOneTurn:
+    def test_peer_gone_among_them(self, both):
+        """The writes of a turn are joined; sending them halfway finds the connection broken."""
+
+        async def main():
+            stream, peer = both.pair(tcp=True)
+            stream.write(b"first")
+            stream.write(b"second")
+            reset(peer)
+            with pytest.raises(both.module.StreamClosedError):
+                for _ in range(1000):
+                    await stream.write(b"z" * 8000)
+            assert stream.closed()
+
+        both.run(main)
+
+    def test_peer_gone_without_waiting(self, both):
+        async def main():
+            stream, peer = both.pair(tcp=True)
+            stream.write(b"first")
+            stream.write(b"second")
+            reset(peer)
+            for _ in range(100):
+                if stream.closed():
+                    break
+                stream.write(b"z" * 8000)
+            await until(stream.closed)
+
+        both.run(main)

@@ -1,0 +1,53 @@
+"""Fixtures of more than one module."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from iostream_tls_tools import TlsWorld, make_certificates
+from iostream_world import Ours, Stock, World
+
+
+@pytest.fixture(params=[Ours, Stock], ids=["ours", "stock"])
+def both(request):
+    world = World(request.param)
+    yield world
+    world.close()
+
+
+@pytest.fixture
+def ours():
+    world = World(Ours)
+    yield world
+    world.close()
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory):
+    if shutil.which("openssl") is None:
+        pytest.skip("needs the program openssl")
+    return make_certificates(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture
+def tls(both, certificates):
+    return TlsWorld(both, certificates)
+
+
+@pytest.fixture
+def our_tls(ours, certificates):
+    return TlsWorld(ours, certificates)
+
+
+@pytest.fixture(scope="session")
+def fault_shim(tmp_path_factory):
+    """tests/c/faults.c as a library to be preloaded."""
+    compiler = shutil.which(os.environ.get("CC", "cc"))
+    if compiler is None:
+        pytest.skip("needs a C compiler (cc)")
+    source = Path(__file__).resolve().parent.parent / "c" / "faults.c"
+    library = tmp_path_factory.mktemp("faults") / "faults.so"
+    subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", library, source, "-ldl"], check=True)
+    return library

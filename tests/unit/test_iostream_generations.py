@@ -1,0 +1,379 @@
+"""The interface of Tornado 2.x-4.x: callbacks. Each row of the differences between the generations that
+concerns streams, in the order in which 4.x does things: never inside the call, the close callback last, an
+exception logged, the stream closed, and the exception handed on to the loop."""
+
+import asyncio
+import socket
+
+import pytest
+from iostream_world import reset, turns, until
+
+from tornado_c import iostream
+from tornado_c.ioloop import IOLoop
+
+
+def messages(caplog):
+    return [(record.name, record.levelname, record.getMessage()) for record in caplog.records]
+
+
+class TestArguments:
+    def test_second_argument_of_the_stream(self, ours):
+        """An IOLoop, or None with more, as in 4.x; a number, as in 6.x."""
+
+        async def main():
+            loop = IOLoop.current()
+            for args, size in (((loop, 1000), 1000), ((None, 1000), 1000), ((1000,), 1000), ((loop,), None)):
+                left, right = socket.socketpair()
+                right.close()
+                stream = iostream.IOStream(left, *args)
+                assert stream.io_loop is loop
+                assert stream.max_buffer_size == (size or 104857600)
+                stream.close()
+
+        ours.run(main)
+
+    @pytest.mark.parametrize("how", ["second", "keyword"])
+    def test_callable_second_argument(self, ours, how):
+        async def main():
+            stream, peer = ours.pair()
+            got = []
+            calls = [
+                ("read_until", (b"\n",), b"line\n"),
+                ("read_until_regex", (rb"x+",), b"xxx"),
+                ("read_bytes", (4,), b"1234"),
+            ]
+            peer.sendall(b"line\nxxx1234")
+            for n, (name, args, expected) in enumerate(calls):
+                method = getattr(stream, name)
+                answer = method(*args, got.append) if how == "second" else method(*args, callback=got.append)
+                assert answer is None
+                assert len(got) == n
+                await until(lambda n=n: len(got) == n + 1)
+                assert got[n] == expected
+
+        ours.run(main)
+
+    def test_both_generations_arguments_together(self, ours):
+        async def main():
+            stream, peer = ours.pair()
+            got = []
+            assert stream.read_until(b"\n", 100, got.append) is None
+            peer.sendall(b"line\nabcdef")
+            await until(lambda: got)
+            assert stream.read_bytes(100, got.append, partial=True) is None
+            await until(lambda: len(got) == 2)
+            assert got == [b"line\n", b"abcdef"]
+            peer.sendall(b"xyz")
+            assert await stream.read_bytes(100, True) == b"xyz"
+
+        ours.run(main)
+
+    def test_callback_of_connect(self, ours):
+        async def main():
+            with socket.create_server(("127.0.0.1", 0)) as listener:
+                got = []
+                stream = ours.stream(socket.socket())
+                assert (
+                    stream.connect(listener.getsockname(), lambda: got.append("connected"), "some.test")
+                    is None
+                )
+                assert not got
+                await until(lambda: got)
+
+        ours.run(main)
+
+    def test_none_means_a_future(self, ours):
+        async def main():
+            stream, peer = ours.pair()
+            peer.sendall(b"a\nb")
+            assert await stream.read_until(b"\n", None) == b"a\n"
+            assert await stream.read_bytes(1, callback=None) == b"b"
+            await stream.write(b"x", None)
+            await stream.write(b"x", callback=None)
+            peer.close()
+            assert await stream.read_until_close(None) == b""
+
+        ours.run(main)
+
+
+class TestOrder:
+    def test_never_inside_the_call(self, ours):
+        """With everything at hand, too."""
+
+        async def main():
+            stream, peer = ours.pair()
+            peer.sendall(b"a" * 100)
+            await stream.read_bytes(10)
+            got = []
+            stream.read_bytes(10, lambda data: got.append("read"))
+            stream.write(b"x", lambda: got.append("written"))
+            assert got == []
+            await until(lambda: len(got) == 2)
+            assert got == ["read", "written"]
+
+        ours.run(main)
+
+    def test_streaming_before_the_final_callback(self, ours):
+        """Pieces in order, then the final callback with nothing, then the close callback."""
+
+        async def main():
+            stream, peer = ours.pair()
+            events = []
+            stream.set_close_callback(lambda: events.append("closed"))
+            stream.read_bytes(
+                6,
+                lambda data: events.append(("end", data)),
+                streaming_callback=lambda data: events.append(("piece", data)),
+            )
+            peer.sendall(b"abc")
+            await until(lambda: events)
+            peer.sendall(b"def and more")
+            peer.close()
+            await until(lambda: "closed" in events or len(events) == 3)
+            assert events[:2] == [("piece", b"abc"), ("piece", b"def")]
+            assert events[2] == ("end", b"")
+            stream.read_bytes(9, lambda data: events.append(data))
+            await until(lambda: events[-1] == "closed")
+            assert events[3:] == [b" and more", "closed"]
+
+        ours.run(main)
+
+    def test_streaming_until_close(self, ours):
+        async def main():
+            stream, peer = ours.pair()
+            events = []
+            stream.set_close_callback(lambda: events.append("closed"))
+            stream.read_until_close(
+                lambda data: events.append(("end", data)), lambda data: events.append(("piece", data))
+            )
+            for n in range(5):
+                peer.sendall(b"%d" % n)
+                await until(lambda n=n: len(events) == n + 1)
+            peer.sendall(b"last")
+            peer.close()
+            await until(lambda: "closed" in events)
+            assert events == [("piece", b"%d" % n) for n in range(5)] + [
+                ("piece", b"last"),
+                ("end", b""),
+                "closed",
+            ]
+
+        ours.run(main)
+
+    def test_streaming_of_what_was_buffered(self, ours):
+        async def main():
+            stream, peer = ours.pair()
+            peer.sendall(b"line\nabc")
+            assert await stream.read_until(b"\n") == b"line\n"
+            events = []
+            stream.read_bytes(5, events.append, streaming_callback=events.append)
+            await until(lambda: events)
+            peer.sendall(b"de")
+            await until(lambda: len(events) == 3)
+            assert events == [b"abc", b"de", b""]
+
+        ours.run(main)
+
+    def test_streaming_callback_that_closes(self, ours):
+        async def main():
+            stream, peer = ours.pair()
+            events = []
+
+            def piece(data):
+                events.append(data)
+                stream.close()
+
+            stream.set_close_callback(lambda: events.append("closed"))
+            stream.read_bytes(10, events.append, streaming_callback=piece)
+            peer.sendall(b"abc")
+            await until(lambda: "closed" in events)
+            await turns()
+            assert events == [b"abc", "closed"]
+
+        ours.run(main)
+
+    def test_close_callback_after_pending_ones(self, ours):
+        async def main():
+            stream, peer = ours.pair()
+            events = []
+            stream.set_close_callback(lambda: events.append("closed"))
+            peer.sendall(b"abc")
+            stream.read_bytes(3, events.append)
+            stream.write(b"x", lambda: events.append("written"))
+            await until(lambda: not stream.reading())
+            stream.close()
+            await until(lambda: "closed" in events)
+            assert events[-1] == "closed"
+            assert b"abc" in events
+
+        ours.run(main)
+
+    def test_callbacks_of_a_reset_connection(self, ours, caplog):
+        """Reads and writes that cannot end are not called, only the close callback is."""
+
+        async def main():
+            stream, peer = ours.pair(tcp=True)
+            events = []
+            stream.set_close_callback(lambda: events.append("closed"))
+            stream.read_bytes(10, events.append)
+            stream.write(bytes(20_000_000), lambda: events.append("written"))
+            await turns()
+            reset(peer)
+            await until(lambda: events)
+            await turns(10)
+            assert events == ["closed"]
+            assert isinstance(stream.error, ConnectionError)
+
+        ours.run(main)
+        assert messages(caplog) == []
+
+
+class TestExceptions:
+    """Logged by the stream, which is closed with it, and then the loop's to report."""
+
+    START = {
+        "read_bytes": lambda stream, fail: stream.read_bytes(3, fail),
+        "read_until": lambda stream, fail: stream.read_until(b"c", fail),
+        "read_until_regex": lambda stream, fail: stream.read_until_regex(b"c", fail),
+        "streaming": lambda stream, fail: stream.read_bytes(10, print, streaming_callback=fail),
+        "streaming until close": lambda stream, fail: stream.read_until_close(print, fail),
+        "write": lambda stream, fail: stream.write(b"x", lambda: fail(None)),
+    }
+
+    @pytest.mark.parametrize("where", START)
+    def test_in_a_callback(self, ours, caplog, where):
+        async def main():
+            reported = []
+            asyncio.get_running_loop().set_exception_handler(
+                lambda loop, context: reported.append(context["exception"])
+            )
+            stream, peer = ours.pair()
+            events, error = [], ZeroDivisionError("callback")
+            stream.set_close_callback(lambda: events.append("closed"))
+
+            def fail(data):
+                raise error
+
+            self.START[where](stream, fail)
+            peer.sendall(b"abc")
+            await until(lambda: events)
+            assert stream.closed()
+            assert stream.error is error
+            assert reported == [error]
+
+        ours.run(main)
+        assert messages(caplog)[0] == (
+            "tornado.application",
+            "ERROR",
+            "Uncaught exception, closing connection.",
+        )
+
+    def test_in_the_close_callback(self, ours, caplog):
+        async def main():
+            reported = []
+            asyncio.get_running_loop().set_exception_handler(
+                lambda loop, context: reported.append(context["exception"])
+            )
+            stream, _ = ours.pair()
+            stream.set_close_callback(lambda: 1 / 0)
+            stream.close()
+            await until(lambda: reported)
+            assert isinstance(reported[0], ZeroDivisionError)
+
+        ours.run(main)
+
+    def test_in_a_callback_of_connect(self, ours, caplog):
+        async def main():
+            asyncio.get_running_loop().set_exception_handler(lambda loop, context: None)
+            with socket.create_server(("127.0.0.1", 0)) as listener:
+                stream = ours.stream(socket.socket())
+                stream.connect(listener.getsockname(), lambda: 1 / 0)
+                await until(stream.closed)
+                assert isinstance(stream.error, ZeroDivisionError)
+
+        ours.run(main)
+
+    def test_exit_leaves_the_loop(self, ours):
+        async def main():
+            stream, peer = ours.pair()
+
+            def leave(data):
+                raise SystemExit(3)
+
+            stream.read_bytes(1, leave)
+            peer.sendall(b"x")
+            await asyncio.sleep(20)
+
+        with pytest.raises(SystemExit):
+            ours.run(main)
+
+    def test_future_of_the_newer_interface(self, both):
+        """There an exception of whoever awaits is no business of the stream's."""
+
+        async def main():
+            stream, peer = both.pair()
+            peer.sendall(b"abc")
+
+            async def fail():
+                await stream.read_bytes(1)
+                raise ZeroDivisionError
+
+            with pytest.raises(ZeroDivisionError):
+                await fail()
+            assert not stream.closed()
+            assert await stream.read_bytes(2) == b"bc"
+
+        both.run(main)
+
+
+class TestOldAttributes:
+    def test_names(self, ours):
+        async def main():
+            stream, peer = ours.pair()
+            assert stream.io_loop is IOLoop.current()
+            assert isinstance(stream.socket, socket.socket)
+            assert stream.error is None
+            assert not stream.reading()
+            assert not stream.writing()
+            assert not stream.closed()
+            stream.close()
+            assert stream.socket is None
+
+        ours.run(main)
+
+    def test_close_of_4x(self, ours):
+        """`close(exc_info=True)` inside a handler of exceptions."""
+
+        async def main():
+            stream, _ = ours.pair()
+            try:
+                1 / 0  # noqa: B018
+            except ZeroDivisionError:
+                stream.close(True)
+            assert isinstance(stream.error, ZeroDivisionError)
+
+        ours.run(main)
+
+
+def test_reading_on_from_callbacks(ours):
+    """A protocol of callbacks that read on, thousands of times: no recursion, no growth of the stack."""
+
+    async def main():
+        left, right = ours.streams()
+        got = []
+        done = asyncio.Event()
+
+        def line(data):
+            got.append(data)
+            if len(got) == 5000:
+                done.set()
+            else:
+                right.read_until(b"\n", line)
+
+        right.read_until(b"\n", line)
+        for n in range(5000):
+            left.write(b"%d\n" % n, lambda: None)
+        await done.wait()
+        assert got == [b"%d\n" % n for n in range(5000)]
+
+    ours.run(main)
