@@ -41,6 +41,7 @@ typedef struct LoopCore {
     double now;          /* the clock when this turn began to dispatch */
     double gil_released; /* the clock when other threads last had a chance to run */
     double clock_resolution;
+    uint32_t turn; /* counts the turns from 1 on */
     bool closed, stopping, debug;
     bool running;  /* thread_id is valid */
     bool own_time; /* time() is not ours */

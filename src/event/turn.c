@@ -169,6 +169,7 @@ turn_run_tasks(LoopCore *core)
 static int
 turn_work(LoopCore *core)
 {
+    core->turn++;
     if (turn_dispatch(core) < 0) {
         return -1;
     }

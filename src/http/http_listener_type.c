@@ -79,7 +79,7 @@ listener_accepted(tc_acceptor *acceptor, int fd, const struct sockaddr *peer, so
         stream->max_buffer_size = config->max_buffer_size;
     }
     if (config->chunk_size > 0) {
-        stream->read_chunk_size = config->chunk_size;
+        stream->read_chunk_size = (int)(config->chunk_size < INT_MAX ? config->chunk_size : INT_MAX);
     }
     if (TC_UNLIKELY(!listener_is_native(self))) {
         int handed = listener_hand_over(self, stream, peer, size);

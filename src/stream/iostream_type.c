@@ -38,9 +38,11 @@ stream_traverse(StreamObject *self, visitproc visit, void *arg)
     Py_VISIT(self->close_callback);
     Py_VISIT(self->close_context);
     Py_VISIT(self->consumer);
-    Py_VISIT(self->connect_future);
-    Py_VISIT(self->connect_callback);
-    Py_VISIT(self->connect_context);
+    if (self->connect != NULL) {
+        Py_VISIT(self->connect->future);
+        Py_VISIT(self->connect->callback);
+        Py_VISIT(self->connect->context);
+    }
     if (self->read != NULL) {
         Py_VISIT(self->read->pattern);
         Py_VISIT(self->read->future);
@@ -82,9 +84,7 @@ stream_clear(StreamObject *self)
     Py_CLEAR(self->close_callback);
     Py_CLEAR(self->close_context);
     Py_CLEAR(self->consumer);
-    Py_CLEAR(self->connect_future);
-    Py_CLEAR(self->connect_callback);
-    Py_CLEAR(self->connect_context);
+    tc_stream_drop_connect(self);
     if (self->read != NULL) {
         tc_read_clear(self->read);
     }
@@ -113,7 +113,7 @@ stream_dealloc(StreamObject *self)
         close(self->watcher.fd);
     }
     Py_CLEAR(self->socket); /* closes itself, with a ResourceWarning, where nobody else has it */
-    PyMem_Free(self->buf);
+    tc_stream_drop_buffer(self);
     PyMem_Free(self->read);
     tc_writes_free(self->writes);
     tc_tls_free(self->tls);
@@ -154,7 +154,7 @@ stream_open_source(StreamObject *self, PyObject *source)
     if (!PyLong_Check(source)) {
         /* What only resembles a socket need not have one. */
         PyObject *family = PyObject_GetAttr(source, self->state->str_family);
-        self->family = family != NULL && PyLong_Check(family) ? (int)PyLong_AsLong(family) : AF_UNSPEC;
+        self->family = family != NULL && PyLong_Check(family) ? (short)PyLong_AsLong(family) : AF_UNSPEC;
         Py_XDECREF(family);
         if (PyErr_Occurred()) {
             if (!PyErr_ExceptionMatches(PyExc_AttributeError)) {
@@ -198,10 +198,8 @@ stream_open(StreamObject *self, PyObject *const *args, Py_ssize_t nargs)
     }
     /* A chunk near the limit would fail reads that fit. */
     self->max_buffer_size = max_buffer;
-    self->read_chunk_size = chunk < max_buffer / 2 ? chunk : max_buffer / 2;
-    if (self->read_chunk_size < 1) {
-        self->read_chunk_size = 1;
-    }
+    chunk = chunk < max_buffer / 2 ? chunk : max_buffer / 2;
+    self->read_chunk_size = (int)(chunk < 1 ? 1 : chunk > INT_MAX ? INT_MAX : chunk);
     self->max_write_buffer_size = max_write;
     Py_XSETREF(self->core, (LoopCore *)Py_NewRef(args[1]));
     self->closed = false;
@@ -407,7 +405,7 @@ static PyGetSetDef stream_getset[] = {
 static PyMemberDef stream_members[] = {
     {"error", T_OBJECT, offsetof(StreamObject, error), 0, "What closed the stream, or None."},
     {"max_buffer_size", T_PYSSIZET, offsetof(StreamObject, max_buffer_size), 0, "The most unread bytes."},
-    {"read_chunk_size", T_PYSSIZET, offsetof(StreamObject, read_chunk_size), 0, "Bytes asked of one recv."},
+    {"read_chunk_size", T_INT, offsetof(StreamObject, read_chunk_size), 0, "Bytes asked of one recv."},
     {"_closed", T_BOOL, offsetof(StreamObject, closed), READONLY, NULL},
     {"_connecting", T_BOOL, offsetof(StreamObject, connecting), READONLY, NULL},
     {"_close_callback", T_OBJECT, offsetof(StreamObject, close_callback), READONLY, NULL},

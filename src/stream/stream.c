@@ -174,7 +174,7 @@ static int
 close_tell(StreamObject *self)
 {
     PyObject *exc = NULL;
-    bool somebody = tc_stream_is_reading(self) || self->connect_future != NULL ||
+    bool somebody = tc_stream_is_reading(self) || self->connect != NULL ||
                     (self->writes != NULL && (self->writes->nwaiters > 0 || tc_stream_queued(self) > 0));
     if (somebody) {
         exc = tc_stream_closed_error(self);
@@ -183,17 +183,15 @@ close_tell(StreamObject *self)
         }
         tc_stream_read_closed(self, exc);
         tc_stream_write_closed(self, exc);
-        if (self->connect_future != NULL) {
-            tc_future_fail_quietly(self->state, self->connect_future, exc);
-            Py_CLEAR(self->connect_future);
+        if (self->connect != NULL && self->connect->future != NULL) {
+            tc_future_fail_quietly(self->state, self->connect->future, exc);
         }
         Py_DECREF(exc);
     }
     if (self->tls != NULL) {
         tc_tls_closed(self);
     }
-    Py_CLEAR(self->connect_callback);
-    Py_CLEAR(self->connect_context);
+    tc_stream_drop_connect(self);
     int st = TC_OK;
     if (self->consumer != NULL) {
         PyObject *consumer = self->consumer;
@@ -273,7 +271,7 @@ tc_stream_from_fd(PyTypeObject *type, LoopCore *core, int fd, int family)
     self->core = (LoopCore *)Py_NewRef((PyObject *)core);
     self->watcher.fd = fd;
     self->owns_fd = true;
-    self->family = family;
+    self->family = (short)family;
     self->closed = false;
     return self;
 }

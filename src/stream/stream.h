@@ -98,6 +98,12 @@ typedef struct {
     PyObject *failure;  /* of a read that had brought bytes before: the next one raises it */
 } tc_tls;
 
+/* Who waits for the connection. */
+typedef struct {
+    PyObject *future;
+    PyObject *callback, *context;
+} tc_connect;
+
 struct StreamObject {
     PyObject_HEAD tc_state *state; /* borrowed */
     LoopCore *core;
@@ -108,19 +114,21 @@ struct StreamObject {
     PyObject *close_callback, *close_context;
     PyObject *consumer;
     const tc_consumer_class *consumer_class;
-    char *buf; /* unread bytes: buf[buf_off .. buf_off + buf_len) */
-    size_t buf_off, buf_len, buf_cap;
-    tc_read *read;     /* NULL until Python first reads */
-    tc_writes *writes; /* NULL until something had to wait */
-    uint64_t sent;     /* bytes that left before there was a `writes` */
-    tc_cork *cork;     /* inside an event of ours, and from a turn's second write to its end */
-    double write_turn; /* core->now of the turn in which was last written at once */
-    tc_tls *tls;       /* NULL: plain */
-    PyObject *connect_future, *connect_callback, *connect_context;
+    char *buf; /* unread bytes: buf[buf_off .. buf_off + buf_len); NULL where there are none */
+    size_t buf_off, buf_len;
+    tc_read *read;       /* NULL until Python first reads */
+    tc_writes *writes;   /* NULL until something had to wait */
+    uint64_t sent;       /* bytes that left before there was a `writes` */
+    tc_cork *cork;       /* inside an event of ours, and from a turn's second write to its end */
+    tc_tls *tls;         /* NULL: plain */
+    tc_connect *connect; /* while connecting */
     tc_task resume_task; /* offer what is buffered to the consumer again */
-    Py_ssize_t max_buffer_size, read_chunk_size, max_write_buffer_size; /* the last -1: unlimited */
-    int family;                                                         /* of the socket: AF_INET... */
+    Py_ssize_t max_buffer_size, max_write_buffer_size; /* the last -1: unlimited */
+    int read_chunk_size;
+    uint32_t write_turn;        /* core->turn in which was last written at once */
+    unsigned class_version;     /* of the class when its hooks were looked up; 0: not yet */
     unsigned pending_callbacks; /* user callbacks queued: the close callback waits for them */
+    short family;               /* of the socket: AF_INET... */
     bool closed, connecting;
     bool paused;         /* the consumer wants nothing now */
     bool reading_event;  /* stream_read is on the stack */
@@ -137,7 +145,6 @@ struct StreamObject {
     bool plain_close, plain_error, plain_inline; /* close_fd, get_fd_error, _try_inline_read are ours */
     uint8_t read_way, write_way;                 /* enum tc_io_way */
     uint8_t asked;                               /* events that _add_io_state asked for */
-    unsigned class_version;                      /* of the class when these were looked up; 0: not yet */
 };
 
 /* ---- stream.c ---- */
@@ -241,6 +248,8 @@ PyObject *tc_stream_socket(StreamObject *self);
 /* To be called where `socket` and the descriptor have been set. */
 void tc_stream_note_socket(StreamObject *self);
 
+void tc_stream_drop_connect(StreamObject *self);
+
 int tc_stream_set_nodelay(StreamObject *self, bool on);
 
 /* For methods: 0, or -1 with an exception where __init__ was skipped or the socket was closed under the
@@ -288,6 +297,9 @@ PyObject *tc_stream_start_read(StreamObject *self, const tc_read *request, PyObj
 /* Completes the pending read from the buffer or the descriptor, if that can be done without waiting. TC_OK or
  * TC_RAISED. */
 int tc_stream_inline_read(StreamObject *self);
+
+/* Frees the buffer of unread bytes. */
+void tc_stream_drop_buffer(StreamObject *self);
 
 /* Drops bytes from the front of the buffer. */
 void tc_stream_consume(StreamObject *self, size_t size);

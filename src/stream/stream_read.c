@@ -13,43 +13,67 @@ buffered(const StreamObject *self)
     return self->buf + self->buf_off;
 }
 
-static void
-buffer_free(StreamObject *self)
+/* The buffer's memory begins with its size, so that a stream without one is smaller. */
+static inline size_t *
+buffer_start(const StreamObject *self)
 {
-    PyMem_Free(self->buf);
-    self->buf = NULL;
-    self->buf_off = self->buf_len = self->buf_cap = 0;
+    return (size_t *)self->buf - 1;
+}
+
+static inline size_t
+buffer_capacity(const StreamObject *self)
+{
+    return self->buf != NULL ? *buffer_start(self) : 0;
+}
+
+void
+tc_stream_drop_buffer(StreamObject *self)
+{
+    if (self->buf != NULL) {
+        PyMem_Free(buffer_start(self));
+        self->buf = NULL;
+    }
+    self->buf_off = self->buf_len = 0;
+}
+
+/* Unread bytes move to the front of memory for `cap`. */
+static int
+buffer_move(StreamObject *self, size_t cap)
+{
+    size_t *start = PyMem_Malloc(sizeof(size_t) + cap), unread = self->buf_len;
+    if (start == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    *start = cap;
+    char *buf = (char *)(start + 1);
+    if (unread > 0) {
+        memcpy(buf, buffered(self), unread);
+    }
+    tc_stream_drop_buffer(self);
+    self->buf = buf;
+    self->buf_len = unread;
+    return 0;
 }
 
 /* Room for `size` more bytes behind the unread ones. */
 static char *
 buffer_room(StreamObject *self, size_t size)
 {
-    size_t end = self->buf_off + self->buf_len;
-    if (self->buf_cap - end >= size) {
-        return self->buf + end;
+    size_t end = self->buf_off + self->buf_len, capacity = buffer_capacity(self);
+    if (capacity - end >= size) {
+        return self->buf != NULL ? self->buf + end : NULL;
     }
-    if (self->buf_off > 0 && self->buf_cap - self->buf_len >= size && self->buf_off >= self->buf_len) {
-        memcpy(self->buf, self->buf + self->buf_off, self->buf_len);
+    if (self->buf_off > 0 && capacity - self->buf_len >= size && self->buf_off >= self->buf_len) {
+        memcpy(self->buf, buffered(self), self->buf_len);
+        self->buf_off = 0;
     }
     else {
-        size_t cap = self->buf_len + size;
-        if (cap < self->buf_cap * 2) {
-            cap = self->buf_cap * 2;
-        }
-        char *buf = PyMem_Malloc(cap);
-        if (buf == NULL) {
-            PyErr_NoMemory();
+        size_t wanted = self->buf_len + size;
+        if (buffer_move(self, wanted < capacity * 2 ? capacity * 2 : wanted) < 0) {
             return NULL;
         }
-        if (self->buf_len > 0) {
-            memcpy(buf, self->buf + self->buf_off, self->buf_len);
-        }
-        PyMem_Free(self->buf);
-        self->buf = buf;
-        self->buf_cap = cap;
     }
-    self->buf_off = 0;
     return self->buf + self->buf_len;
 }
 
@@ -74,7 +98,7 @@ tc_stream_consume(StreamObject *self, size_t size)
     self->buf_off += size;
     self->buf_len -= size;
     if (self->buf_len == 0 && self->buf != NULL) {
-        buffer_free(self);
+        tc_stream_drop_buffer(self);
     }
 }
 
@@ -239,7 +263,7 @@ receive_to_buffer(StreamObject *self)
         tc_scratch_return(&self->core->input, scratch, own);
     }
     if (self->buf_len == 0) {
-        buffer_free(self);
+        tc_stream_drop_buffer(self);
     }
     return n;
 }

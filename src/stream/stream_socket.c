@@ -116,6 +116,19 @@ tc_stream_check_ready(StreamObject *self)
 
 /* ---- connecting ---- */
 
+void
+tc_stream_drop_connect(StreamObject *self)
+{
+    tc_connect *waiter = self->connect;
+    self->connect = NULL;
+    if (waiter != NULL) {
+        Py_XDECREF(waiter->future);
+        Py_XDECREF(waiter->callback);
+        Py_XDECREF(waiter->context);
+        PyMem_Free(waiter);
+    }
+}
+
 /* As Tornado words it, with the error's name: ECONNREFUSED. */
 static void
 log_connect_error(StreamObject *self, int err)
@@ -142,7 +155,7 @@ tc_stream_connected(StreamObject *self)
         err = errno;
     }
     if (err != 0) {
-        if (self->connect_future == NULL) {
+        if (self->connect == NULL || self->connect->future == NULL) {
             log_connect_error(self, err);
         }
         return tc_stream_close_errno(self, err);
@@ -155,19 +168,15 @@ tc_stream_connected(StreamObject *self)
         }
         Py_DECREF(result);
     }
-    PyObject *future = self->connect_future, *callback = self->connect_callback,
-             *context = self->connect_context;
-    self->connect_future = self->connect_callback = self->connect_context = NULL;
+    tc_connect *waiter = self->connect;
     int st = TC_OK;
-    if (future != NULL) {
-        tc_future_resolve(self->state, future, (PyObject *)self);
+    if (waiter != NULL && waiter->future != NULL) {
+        tc_future_resolve(self->state, waiter->future, (PyObject *)self);
     }
-    else if (callback != NULL && tc_stream_call(self, callback, NULL, context) < 0) {
+    else if (waiter != NULL && tc_stream_call(self, waiter->callback, NULL, waiter->context) < 0) {
         st = TC_RAISED;
     }
-    Py_XDECREF(future);
-    Py_XDECREF(callback);
-    Py_XDECREF(context);
+    tc_stream_drop_connect(self);
     return st == TC_OK && !tc_stream_handshaking(self) ? tc_stream_writable(self) : st;
 }
 
@@ -189,16 +198,20 @@ tc_iostream_connect(StreamObject *self, PyObject *const *args, Py_ssize_t nargs,
         tc_stream_raise_closed(self);
         return NULL;
     }
-    PyObject *future = callback == NULL ? tc_core_future(self->core) : NULL;
-    PyObject *context = callback != NULL ? PyContext_CopyCurrent() : NULL;
-    if (future == NULL && context == NULL) {
+    tc_stream_drop_connect(self);
+    tc_connect *waiter = self->connect = PyMem_Calloc(1, sizeof(tc_connect));
+    if (waiter == NULL) {
+        return PyErr_NoMemory();
+    }
+    waiter->future = callback == NULL ? tc_core_future(self->core) : NULL;
+    waiter->callback = Py_XNewRef(callback);
+    waiter->context = callback != NULL ? PyContext_CopyCurrent() : NULL;
+    if (waiter->future == NULL && waiter->context == NULL) {
+        tc_stream_drop_connect(self);
         return NULL;
     }
-    PyObject *answer = Py_NewRef(future != NULL ? future : Py_None);
+    PyObject *answer = Py_NewRef(waiter->future != NULL ? waiter->future : Py_None);
     self->connecting = true;
-    Py_XSETREF(self->connect_future, future);
-    Py_XSETREF(self->connect_callback, Py_XNewRef(callback));
-    Py_XSETREF(self->connect_context, context);
     PyObject *socket = tc_stream_socket(self);
     PyObject *result = socket != NULL ? PyObject_CallMethodOneArg(socket, state->str_connect, v[0]) : NULL;
     Py_XDECREF(socket);
@@ -221,9 +234,7 @@ tc_iostream_connect(StreamObject *self, PyObject *const *args, Py_ssize_t nargs,
         }
         else {
             self->connecting = false;
-            Py_CLEAR(self->connect_future);
-            Py_CLEAR(self->connect_callback);
-            Py_CLEAR(self->connect_context);
+            tc_stream_drop_connect(self);
             Py_DECREF(answer);
             return NULL;
         }

@@ -537,8 +537,8 @@ turn_cork_begin(StreamObject *self, size_t size)
     if (self->write_way == TC_IO_HOOK) { /* called, and its errors raised, in the write itself */
         return false;
     }
-    if (self->write_turn != core->now) {
-        self->write_turn = core->now;
+    if (self->write_turn != core->turn) {
+        self->write_turn = core->turn;
         return false;
     }
     turn_cork *joined = can_send_now(self) ? PyMem_Calloc(1, sizeof(turn_cork)) : NULL;
