@@ -260,6 +260,9 @@ int tc_read_try(StreamObject *self, const char *data, size_t size, size_t *used)
 /* The pending read gets these bytes, as they are. TC_OK or TC_RAISED. */
 int tc_read_finish(StreamObject *self, const char *data, size_t size);
 
+/* The pending read gets an exception. */
+void tc_read_fail(StreamObject *self, PyObject *exc);
+
 /* Whether a read into the caller's memory has what it wants. */
 static inline bool
 tc_read_into_done(const tc_read *read)

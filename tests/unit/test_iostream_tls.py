@@ -196,7 +196,8 @@ class TestServerAndSClient:
                 await closed.wait()
             assert stream.closed()
             # Killed with bytes unread, the client resets the connection.
-            assert stream.error is None or (how == "ragged" and isinstance(stream.error, ConnectionResetError))
+            reset = how == "ragged" and isinstance(stream.error, ConnectionResetError)
+            assert stream.error is None or reset
 
         tls.run(main)
         assert messages(caplog) == []
