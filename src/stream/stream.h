@@ -95,7 +95,8 @@ typedef struct {
     bool accepting;     /* the handshake is not done */
     bool read_blocked;  /* a read waits for the socket to be writable */
     bool write_blocked; /* a write waits for the socket to be readable */
-    PyObject *failure;  /* of a read that had brought bytes before: the next one raises it */
+    bool busy; /* OpenSSL is on the stack, which must not be entered again: its callbacks are Python's */
+    PyObject *failure; /* of a read that had brought bytes before: the next one raises it */
 } tc_tls;
 
 struct StreamObject {

@@ -219,7 +219,7 @@ tc_stream_write_closed(StreamObject *self, PyObject *exc)
 static int
 write_failed(StreamObject *self)
 {
-    if (!PyErr_ExceptionMatches(PyExc_OSError) && !PyErr_ExceptionMatches(PyExc_EOFError)) {
+    if (!PyErr_ExceptionMatches(PyExc_OSError)) {
         return TC_RAISED;
     }
     PyObject *exc = PyErr_GetRaisedException();
