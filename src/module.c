@@ -1,6 +1,7 @@
 /* The extension module tornado_c._core: multi-phase initialisation, the state's life cycle and the
  * registration of the Python classes that C makes instances of. */
 #include "event/core.h"
+#include "http/http_reader.h"
 #include "base/raise.h"
 #include "state.h"
 #include "web/handler.h"
@@ -57,9 +58,15 @@ module_execute_handler(PyObject *module, PyObject *const *args, Py_ssize_t nargs
                               args[5]);
 }
 
+PyDoc_STRVAR(module_format_head_doc,
+             "format_head($module, first_line, headers, /)\n--\n\n"
+             "The head of a message as bytes: the line in UTF-8, the HTTPHeaders in Latin-1.\n\n"
+             "Raises ValueError for CR, LF or NUL in a line.");
+
 static PyMethodDef module_methods[] = {
     {"execute_handler", (PyCFunction)(void (*)(void))module_execute_handler, METH_FASTCALL,
      module_execute_handler_doc},
+    {"format_head", (PyCFunction)(void (*)(void))tc_http_format_head, METH_FASTCALL, module_format_head_doc},
     {"register", module_register, METH_VARARGS, module_register_doc},
     {NULL, NULL, 0, NULL},
 };

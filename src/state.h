@@ -25,6 +25,7 @@
     X(http_config, tc_http_config_init_type)                                                                 \
     X(http_conn, tc_http_conn_init_type)                                                                     \
     X(http_listener, tc_http_listener_init_type)                                                             \
+    X(http_reader, tc_http_reader_init_type)                                                                 \
     X(application, tc_application_init_type)                                                                 \
     X(request_handler, tc_request_handler_init_type)                                                         \
     X(execution, tc_execution_init_type)
@@ -42,6 +43,7 @@
     X(__dict__)                                                                                              \
     X(__getstate__)                                                                                          \
     X(__init__)                                                                                              \
+    X(_accepted)                                                                                             \
     X(_apply_xheaders)                                                                                       \
     X(_args)                                                                                                 \
     X(_as_list)                                                                                              \
@@ -139,11 +141,13 @@
     X(groups)                                                                                                \
     X(get_task_factory)                                                                                      \
     X(handle)                                                                                                \
+    X(handle_stream)                                                                                         \
     X(handler)                                                                                               \
     X(headers)                                                                                               \
     X(hexdigest)                                                                                             \
     X(host_name)                                                                                             \
     X(http)                                                                                                  \
+    X(https)                                                                                                 \
     X(initialize)                                                                                            \
     X(isEnabledFor)                                                                                          \
     X(items)                                                                                                 \
@@ -152,6 +156,7 @@
     X(line)                                                                                                  \
     X(log_function)                                                                                          \
     X(log_request)                                                                                           \
+    X(loop)                                                                                                  \
     X(lower)                                                                                                 \
     X(max_bytes)                                                                                             \
     X(message)                                                                                               \
@@ -159,6 +164,7 @@
     X(name)                                                                                                  \
     X(num_bytes)                                                                                             \
     X(offset)                                                                                                \
+    X(on_close)                                                                                              \
     X(on_connection_close)                                                                                   \
     X(on_finish)                                                                                             \
     X(parse_line)                                                                                            \
@@ -190,6 +196,7 @@
     X(source)                                                                                                \
     X(source_traceback)                                                                                      \
     X(start_line)                                                                                            \
+    X(start_request)                                                                                         \
     X(status_code)                                                                                           \
     X(streaming_callback)                                                                                    \
     X(strip)                                                                                                 \
@@ -281,6 +288,7 @@
     X(HTTPServerRequest)                                                                                     \
     X(IOStream)                                                                                              \
     X(MissingArgumentError)                                                                                  \
+    X(RequestStartLine)                                                                                      \
     X(ResponseStartLine)                                                                                     \
     X(SSLEOFError)                                                                                           \
     X(SSLWantReadError)                                                                                      \
@@ -293,6 +301,7 @@
     X(arg_default)                                                                                           \
     X(check_etag)                                                                                            \
     X(convert_header_value)                                                                                  \
+    X(decompress_request)                                                                                    \
     X(done_future)                                                                                           \
     X(execute_failed)                                                                                        \
     X(header_names)                                                                                          \
@@ -303,6 +312,9 @@
     X(load_cookies)                                                                                          \
     X(make_ui)                                                                                               \
     X(normalize_header)                                                                                      \
+    X(own_handle_stream)                                                                                     \
+    X(own_on_close)                                                                                          \
+    X(own_start_request)                                                                                     \
     X(parse_body)                                                                                            \
     X(parse_int)                                                                                             \
     X(parse_query)                                                                                           \

@@ -1,7 +1,8 @@
 """python -m tornado_c: a small server to look at in a browser.
 
-python -m tornado_c SCRIPT [ARGUMENTS]: a program written for Tornado, run with the core of tornado_c in the
-place of Tornado's.
+python -m tornado_c [--drain-timeout SECONDS] SCRIPT [ARGUMENTS]: a program written for Tornado, run with the
+core of tornado_c in the place of Tornado's. On SIGTERM it answers what is in flight, then ends; with several
+processes, SIGHUP replaces them one by one by the program as it is then.
 """
 
 from __future__ import annotations
@@ -125,24 +126,50 @@ class Demo:
         )
 
 
-def run_script(path: str, arguments: list[str]) -> None:
-    """Run a program as `python SCRIPT ARGUMENTS` would, swapped."""
+def run_script(path: str, arguments: list[str], drain_timeout: float) -> None:
+    """Run a program as `python SCRIPT ARGUMENTS` would, swapped, with a graceful end on SIGTERM."""
     install()
+    from . import _prefork, _shutdown, process
+
+    _shutdown.enable(drain_timeout)
+    _prefork.enable()
     sys.argv[:] = [path, *arguments]
     if not sys.flags.safe_path:
         sys.path[0] = os.path.dirname(os.path.abspath(path))
-    runpy.run_path(path, run_name="__main__")
+    try:
+        runpy.run_path(path, run_name="__main__")
+    except BaseException:
+        if process.task_id() is None:
+            _prefork.keep_predecessors()
+        raise
+
+
+def script_of(arguments: list[str]) -> int:
+    """Where the script's path stands among the arguments; 0 if there is none."""
+    at = 1
+    while at < len(arguments) and arguments[at].startswith("--drain-timeout"):
+        at += 1 if "=" in arguments[at] else 2
+    return at if at < len(arguments) and not arguments[at].startswith("-") else 0
 
 
 def main() -> int:
-    if len(sys.argv) > 1 and not sys.argv[1].startswith("-"):
-        run_script(sys.argv[1], sys.argv[2:])
-        return 0
     parser = argparse.ArgumentParser(
         prog="python -m tornado_c",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument(
+        "--drain-timeout",
+        type=float,
+        default=30.0,
+        metavar="SECONDS",
+        help="before SCRIPT: how long requests in flight have after SIGTERM (default: 30)",
+    )
+    at = script_of(sys.argv)
+    if at:
+        options = parser.parse_args(sys.argv[1:at])
+        run_script(sys.argv[at], sys.argv[at + 1 :], options.drain_timeout)
+        return 0
     parser.add_argument("--port", type=int, default=8888, help="port to listen on (default: 8888)")
     parser.add_argument("--address", default="127.0.0.1", help="address to bind (default: 127.0.0.1)")
     options = parser.parse_args()

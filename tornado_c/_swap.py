@@ -14,7 +14,16 @@ from collections.abc import Sequence
 from types import ModuleType
 
 #: Modules of Tornado that are replaced, whole. A module of ours that is partial yet is not in the list.
-SWAPPED = ("ioloop", "platform.asyncio", "iostream", "tcpserver", "netutil", "process")
+SWAPPED: tuple[str, ...] = (
+    "ioloop",
+    "platform.asyncio",
+    "iostream",
+    "tcpserver",
+    "tcpclient",
+    "netutil",
+    "process",
+)
+SWAPPED += ("httputil", "http1connection", "httpserver")
 
 _CHILDREN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "_children")
 

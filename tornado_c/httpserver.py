@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import itertools
 import socket
-from collections.abc import Callable, Iterable
+import ssl
+from collections.abc import Callable, Iterable, Iterator, MutableSet
 from typing import Any
 
 from . import _core, httputil
+from ._http1.adapters import _CallableAdapter as _CallableAdapter
+from ._http1.adapters import _HTTPRequestContext as _HTTPRequestContext
+from ._http1.adapters import _ProxyAdapter as _ProxyAdapter
+from ._http1.adapters import watch_request_task
+from ._http1.gzip import decompress_request
 from ._support import Configurable
+from .http1connection import HTTP1ConnectionParameters, HTTP1ServerConnection
 from .httputil import HTTPServerRequest
 from .ioloop import IOLoop
 from .iostream import IOStream
 from .log import app_log
-from .netutil import is_valid_ip
 from .tcpserver import TCPServer
 
 HTTPRequest = HTTPServerRequest
@@ -24,14 +31,23 @@ _DEFAULT_IDLE_TIMEOUT = 3600.0
 _DEFAULT_MAX_HEADER_SIZE = 65536
 
 
-def _set_callback(config: _core.HTTPConfig, callback: Callable[[HTTPServerRequest], Any]) -> None:
+def _set_callback(config: _core.HTTPConfig, callback: Any) -> None:
     config.request_callback = callback
     # An Application has an error page for a malformed form; for other callbacks the connection refuses it.
     config.callback_parses_forms = getattr(callback, "_parses_forms", False)
+    config.delegates = not _is_native(callback)
+
+
+def _is_native(callback: Any) -> bool:
+    """Whether C connections can call it: a callable, and no delegate but an Application of ours as it is."""
+    if not isinstance(callback, httputil.HTTPServerConnectionDelegate):
+        return True
+    own = getattr(type(callback), "_native_start_request", None)
+    return own is not None and type(callback).start_request is own and "start_request" not in vars(callback)
 
 
 def _make_config(
-    request_callback: Callable[[HTTPServerRequest], Any],
+    request_callback: Any,
     no_keep_alive: bool = False,
     xheaders: bool = False,
     protocol: str | None = None,
@@ -42,11 +58,16 @@ def _make_config(
     max_body_size: int | None = None,
     max_buffer_size: int | None = None,
     trusted_downstream: Iterable[str] | None = None,
+    decompress_request: bool = False,
+    linger_timeout: float = 2.0,
+    linger_size: int = 16 * 1024 * 1024,
 ) -> _core.HTTPConfig:
-    if not callable(request_callback):
+    if not callable(request_callback) and not isinstance(
+        request_callback, httputil.HTTPServerConnectionDelegate
+    ):
         raise TypeError(
-            f"request_callback must be callable with a request, not {type(request_callback).__name__}; "
-            "delegates (HTTPServerConnectionDelegate) are not supported yet"
+            "request_callback must be callable with a request or an HTTPServerConnectionDelegate, "
+            f"not {type(request_callback).__name__}"
         )
     config = _core.HTTPConfig()
     _set_callback(config, request_callback)
@@ -60,6 +81,9 @@ def _make_config(
     config.max_body_size = max_body_size or 0
     config.max_buffer_size = max_buffer_size or 0
     config.trusted_downstream = trusted_downstream
+    config.decompress = bool(decompress_request)
+    config.linger_timeout = linger_timeout
+    config.linger_size = linger_size
     return config
 
 
@@ -73,6 +97,7 @@ class HTTPConnection(_core.HTTPConnectionBase, httputil.HTTPConnection):
     """
 
     __slots__ = ()
+    is_client = False
 
     def __init__(
         self,
@@ -86,6 +111,9 @@ class HTTPConnection(_core.HTTPConnectionBase, httputil.HTTPConnection):
         config = _make_config(request_callback, no_keep_alive, xheaders, protocol)
         config.capture_context()
         self._attach(config, stream, address)
+
+    def set_body_timeout(self, timeout: float) -> None:
+        """Accepted for Tornado's interface; the body was read before this can be called."""
 
     # The names under which Tornado 2.x-4.x had the stages of a request.
 
@@ -112,21 +140,35 @@ class HTTPConnection(_core.HTTPConnectionBase, httputil.HTTPConnection):
 class HTTPServer(TCPServer, Configurable, httputil.HTTPServerConnectionDelegate):
     """A non-blocking, single-threaded HTTP server.
 
-    request_callback: called with each `HTTPServerRequest`: a function or any callable object, such as an
-    `Application`. It answers with `request.write(raw_bytes)` and `request.finish()`, or through
-    `request.connection`.
-
-    no_keep_alive: close after each answer. xheaders: trust X-Real-Ip/X-Forwarded-For and
-    X-Scheme/X-Forwarded-Proto of a proxy in front, whose addresses in a list of several are named by
-    trusted_downstream. protocol: "http" or "https" where the stream does not say. chunk_size: bytes read at
-    a time (64 KB). max_header_size: bytes (64 KB). idle_connection_timeout: seconds for an idle connection
-    and for a head (3600). body_timeout: seconds for a body (no limit). max_body_size: bytes
-    (max_buffer_size). max_buffer_size: bytes (100 MB).
-
     The third positional argument may be an IOLoop, as in 2.x-4.x; so may io_loop=.
+
+    :param request_callback: called with each `HTTPServerRequest`: a function or any callable object, such as
+        an `Application`. It answers with ``request.write(raw_bytes)`` and ``request.finish()``, or through
+        ``request.connection``. Or an `HTTPServerConnectionDelegate`, whose ``start_request`` is called.
+    :param no_keep_alive: close after each answer.
+    :param xheaders: trust X-Real-Ip/X-Forwarded-For and X-Scheme/X-Forwarded-Proto of a proxy in front.
+    :param ssl_options: serve TLS: an `ssl.SSLContext`, or a dict of arguments for one.
+    :param protocol: "http" or "https" where the stream does not say.
+    :param decompress_request: decode bodies with ``Content-Encoding: gzip``.
+    :param chunk_size: bytes read at a time, and the largest piece of a body that a delegate gets; 64 KB.
+    :param max_header_size: bytes of a request's head; 64 KB. A longer one is answered with 431, or 414 where
+        not even the request line ends within it (RFC 6585, section 5; RFC 9110, section 15.5.15).
+    :param idle_connection_timeout: seconds for an idle connection together with the next head; 3600.
+    :param body_timeout: seconds for a body; no limit.
+    :param max_body_size: bytes of a body, decompressed where that is on; max_buffer_size.
+    :param max_buffer_size: bytes that a connection may have in memory; 100 MB.
+    :param trusted_downstream: addresses of proxies, passed over in X-Forwarded-For.
+    :param linger_timeout: seconds for which a connection whose request was refused is still read, so that the
+        answer is not lost to a reset (RFC 9112, section 9.6); 2. 0: it is closed at once, as it always is
+        under TLS.
+    :param linger_size: bytes that are read and dropped meanwhile; 16 MB.
+    :param proxy_protocol: connections begin with a head of the PROXY protocol; this, `trusted_proxies` and
+        `proxy_protocol_timeout` are those of `TCPServer`. remote_ip is the client's then.
+    :raises TypeError: request_callback is neither callable nor a delegate.
     """
 
     _config: _core.HTTPConfig | None = None
+    _on_empty: Callable[[], None] | None = None
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         chosen = cls.configured_class() if cls is HTTPServer else cls
@@ -138,7 +180,7 @@ class HTTPServer(TCPServer, Configurable, httputil.HTTPServerConnectionDelegate)
                 inspect.signature(server.initialize).bind(*args, **kwargs)
             except TypeError:
                 return server
-            if args and callable(args[0]):
+            if args and (callable(args[0]) or isinstance(args[0], httputil.HTTPServerConnectionDelegate)):
                 server.initialize(*args, **kwargs)
         return server
 
@@ -148,27 +190,14 @@ class HTTPServer(TCPServer, Configurable, httputil.HTTPServerConnectionDelegate)
 
     def initialize(
         self,
-        request_callback: Callable[[HTTPServerRequest], Any],
+        request_callback: Callable[[HTTPServerRequest], Any] | httputil.HTTPServerConnectionDelegate,
         no_keep_alive: bool = False,
         xheaders: Any = False,
         *args: Any,
         **kwargs: Any,
     ) -> None:
         """Take the constructor's arguments, in the order of either generation."""
-        names: tuple[str, ...] = (
-            "ssl_options",
-            "protocol",
-            "decompress_request",
-            "chunk_size",
-            "max_header_size",
-        )
-        names += (
-            "idle_connection_timeout",
-            "body_timeout",
-            "max_body_size",
-            "max_buffer_size",
-            "trusted_downstream",
-        )
+        names: tuple[str, ...] = _ORDER
         io_loop = kwargs.pop("io_loop", None)
         if xheaders is None or isinstance(xheaders, IOLoop):
             io_loop = xheaders if xheaders is not None else io_loop
@@ -184,26 +213,40 @@ class HTTPServer(TCPServer, Configurable, httputil.HTTPServerConnectionDelegate)
 
     def _initialize(
         self,
-        request_callback: Callable[[HTTPServerRequest], Any],
+        request_callback: Any,
         no_keep_alive: bool,
         xheaders: bool,
         io_loop: IOLoop | None,
         ssl_options: Any = None,
-        protocol: str | None = None,
-        decompress_request: bool = False,
-        **limits: Any,
+        proxy_protocol: bool = False,
+        trusted_proxies: Iterable[str] | None = None,
+        proxy_protocol_timeout: float = 5.0,
+        **settings: Any,
     ) -> None:
-        if decompress_request:
-            raise NotImplementedError(
-                "decompress_request is not supported yet; decode the body in the application"
-            )
-        if ssl_options is not None:
-            raise NotImplementedError(
-                "TLS is not supported yet; put a proxy such as nginx in front of the server"
-            )
-        max_buffer_size, chunk_size = limits.get("max_buffer_size"), limits.get("chunk_size")
-        self._config = _make_config(request_callback, no_keep_alive, xheaders, protocol, **limits)
-        TCPServer.__init__(self, max_buffer_size=max_buffer_size, read_chunk_size=chunk_size, io_loop=io_loop)
+        config = _make_config(request_callback, no_keep_alive, xheaders, **settings)
+        self._config = config
+        self._serving: set[HTTP1ServerConnection] = set()
+        self.conn_params = HTTP1ConnectionParameters(
+            no_keep_alive=no_keep_alive,
+            chunk_size=settings.get("chunk_size"),
+            max_header_size=config.max_header_size,
+            header_timeout=config.idle_timeout,
+            max_body_size=settings.get("max_body_size"),
+            body_timeout=settings.get("body_timeout"),
+            decompress=config.decompress,
+            linger_timeout=config.linger_timeout,
+            linger_size=config.linger_size,
+        )
+        TCPServer.__init__(
+            self,
+            ssl_options=ssl_options,
+            max_buffer_size=settings.get("max_buffer_size"),
+            read_chunk_size=settings.get("chunk_size"),
+            io_loop=io_loop,
+            proxy_protocol=proxy_protocol,
+            trusted_proxies=trusted_proxies,
+            proxy_protocol_timeout=proxy_protocol_timeout,
+        )
 
     @classmethod
     def configurable_base(cls) -> type[Configurable]:
@@ -216,11 +259,11 @@ class HTTPServer(TCPServer, Configurable, httputil.HTTPServerConnectionDelegate)
     # ---- settings: the native connections read them from the config ----
 
     @property
-    def request_callback(self) -> Callable[[HTTPServerRequest], Any]:
+    def request_callback(self) -> Any:
         return self._settings().request_callback
 
     @request_callback.setter
-    def request_callback(self, callback: Callable[[HTTPServerRequest], Any]) -> None:
+    def request_callback(self, callback: Any) -> None:
         _set_callback(self._settings(), callback)
 
     @property
@@ -229,7 +272,7 @@ class HTTPServer(TCPServer, Configurable, httputil.HTTPServerConnectionDelegate)
 
     @no_keep_alive.setter
     def no_keep_alive(self, value: bool) -> None:
-        self._settings().no_keep_alive = value
+        self._settings().no_keep_alive = self.conn_params.no_keep_alive = value
 
     @property
     def xheaders(self) -> bool:
@@ -251,6 +294,10 @@ class HTTPServer(TCPServer, Configurable, httputil.HTTPServerConnectionDelegate)
     def trusted_downstream(self) -> Any:
         return self._settings().trusted_downstream
 
+    @trusted_downstream.setter
+    def trusted_downstream(self, value: Any) -> None:
+        self._settings().trusted_downstream = value
+
     def _settings(self) -> _core.HTTPConfig:
         if self._config is None:
             raise RuntimeError("HTTPServer.__init__() was not called")
@@ -259,100 +306,192 @@ class HTTPServer(TCPServer, Configurable, httputil.HTTPServerConnectionDelegate)
     # ---- connections ----
 
     @property
-    def _connections(self) -> set[HTTPConnection]:
-        return set(self._settings().connections())
+    def _connections(self) -> _Connections:
+        return _Connections(self._serving, self._settings())
 
     def _start_accepting(self, sock: socket.socket) -> Callable[[], None]:
         config = self._settings()
         config.capture_context()
-        if not self._accepts_natively():
+        if self.ssl_options is not None or not self._accepts_natively():
             return super()._start_accepting(sock)
         return _core.HTTPListener(self.io_loop._core, config, sock, self).stop
 
     def _accepts_natively(self) -> bool:
-        """Whether nothing between accept and the callback is overridden, so that C may do all of it."""
-        cls = type(self)
+        """Whether C may accept connections. For each of them it looks whether it may go on with it."""
         return (
-            cls.handle_stream is HTTPServer.handle_stream
-            and cls._handle_connection is TCPServer._handle_connection
-            and not {"handle_stream", "_handle_connection"} & self.__dict__.keys()
+            not self.proxy_protocol
+            and type(self)._handle_connection is TCPServer._handle_connection
+            and not {"handle_stream", "start_request", "_handle_connection"} & self.__dict__.keys()
         )
+
+    def _answers_natively(self) -> bool:
+        """Whether nothing between a connection's bytes and the callback is overridden."""
+        return (
+            not self._settings().delegates
+            and type(self).start_request is _start_request
+            and type(self).on_close is _on_close
+            and "start_request" not in self.__dict__
+        )
+
+    def _accepted(self, stream: IOStream, address: Any) -> None:
+        """Take a connection that C accepted and has not gone on with."""
+        try:
+            handle: Any = self.handle_stream
+            result = handle(stream, address)
+            if result is not None:
+                self._attend(result)
+        except Exception:
+            app_log.error("Error in connection callback", exc_info=True)
 
     def handle_stream(self, stream: IOStream, address: Any) -> None:
         """Serve HTTP on a stream."""
-        connection = HTTPConnection.__new__(HTTPConnection)
-        connection._attach(self._settings(), stream, address)
+        if self._answers_natively():
+            connection = HTTPConnection.__new__(HTTPConnection)
+            connection._attach(self._settings(), stream, address)
+            return
+        context = _HTTPRequestContext(stream, address, self.protocol, self.trusted_downstream)
+        server_conn = HTTP1ServerConnection(stream, self.conn_params, context)
+        self._connections.add(server_conn)
+        server_conn.start_serving(self)
+
+    def start_request(
+        self, server_conn: object, request_conn: httputil.HTTPConnection
+    ) -> httputil.HTTPMessageDelegate:
+        """Return what takes a request. If it is overridden or replaced, it is called for each one."""
+        callback = self.request_callback
+        delegate: httputil.HTTPMessageDelegate
+        if isinstance(callback, httputil.HTTPServerConnectionDelegate):
+            delegate = callback.start_request(server_conn, request_conn)
+        else:
+            delegate = _CallableAdapter(callback, request_conn)
+        return _ProxyAdapter(delegate, request_conn) if self.xheaders else delegate
+
+    def on_close(self, server_conn: object) -> None:
+        """Called when a connection that was given to ``start_request`` has ended."""
+        self._connections.discard(server_conn)
+        if self._on_empty is not None:
+            self._on_empty()
+
+    async def drain(self, timeout: float = 30.0, idle_grace: float = 1.0) -> bool:
+        """Stop gracefully.
+
+        No connection is accepted any more; requests in hand, and those that still come over open connections,
+        are answered with ``Connection: close``, after which the connection is closed (RFC 9112, section 9.6).
+        An idle connection is closed when nothing came over it for a while: at once, a request that is under
+        way would meet a reset.
+
+        :param timeout: seconds after which the connections that are left are closed as they are.
+        :param idle_grace: seconds for which idle connections stay open.
+        :returns: whether none was left at the end.
+        """
+        self.no_keep_alive = True
+        for _ in range(2):
+            await asyncio.sleep(0)  # those who have connected already are let in
+        self.stop()
+        drained: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def check() -> None:
+            if not drained.done() and not self._connections:
+                drained.set_result(None)
+
+        self._on_empty = self._settings().on_empty = check
+        for close_idle, seconds in (
+            (False, min(idle_grace, timeout)),
+            (True, max(timeout - idle_grace, 0.0)),
+        ):
+            for connection in list(self._connections):
+                connection._drain(close_idle)
+            check()
+            await asyncio.wait((drained,), timeout=seconds)
+        self._on_empty = self._settings().on_empty = None
+        in_time = drained.done()
+        await self.close_all_connections()
+        return in_time
 
     async def close_all_connections(self) -> None:
         """Close all connections, also those with a request in hand, and wait until they are closed."""
-        while connections := self._settings().connections():
+        while connections := list(self._connections):
             for connection in connections:
-                connection.close()
+                result = connection.close()
+                if result is not None:
+                    await result
             await asyncio.sleep(0)
 
 
-class _HTTPRequestContext:
-    """What is known of a connection's client: address, remote_ip and protocol."""
+_start_request = HTTPServer.start_request
+_on_close = HTTPServer.on_close
 
-    def __init__(
-        self,
-        stream: IOStream,
-        address: Any,
-        protocol: str | None,
-        trusted_downstream: Iterable[str] | None = None,
-    ) -> None:
-        self.address = address
-        sock = stream.socket
-        self.address_family = sock.family if sock is not None else None
-        is_ip = self.address_family in (socket.AF_INET, socket.AF_INET6) and bool(address)
-        self.remote_ip = address[0] if is_ip else "0.0.0.0"
-        self.protocol = protocol or "http"
-        self._orig_remote_ip = self.remote_ip
-        self._orig_protocol = self.protocol
-        self.trusted_downstream = set(trusted_downstream or ())
-
-    def __str__(self) -> str:
-        if self.address_family in (socket.AF_INET, socket.AF_INET6):
-            return str(self.remote_ip)
-        if isinstance(self.address, bytes):
-            return self.address.decode()
-        return str(self.address)
-
-    def _apply_xheaders(self, headers: httputil.HTTPHeaders) -> None:
-        """Take remote_ip and protocol from a proxy's headers, as far as they are valid."""
-        ip = self.remote_ip
-        for candidate in reversed(headers.get("X-Forwarded-For", ip).split(",")):
-            ip = candidate.strip()
-            if ip not in self.trusted_downstream:
-                break
-        ip = headers.get("X-Real-Ip", ip)
-        if is_valid_ip(ip):
-            self.remote_ip = ip
-        # Of several protocols the last is the one that the nearest proxy added.
-        protocol = headers.get("X-Scheme", headers.get("X-Forwarded-Proto", self.protocol))
-        protocol = protocol.rsplit(",", 1)[-1].strip() if protocol else protocol
-        if protocol in ("http", "https"):
-            self.protocol = protocol
-
-    def _unapply_xheaders(self) -> None:
-        """Forget them: the next request on the connection has its own."""
-        self.remote_ip = self._orig_remote_ip
-        self.protocol = self._orig_protocol
+#: The order of HTTPServer's further arguments.
+_ORDER = (
+    "ssl_options",
+    "protocol",
+    "decompress_request",
+    "chunk_size",
+    "max_header_size",
+    "idle_connection_timeout",
+    "body_timeout",
+    "max_body_size",
+    "max_buffer_size",
+    "trusted_downstream",
+)
 
 
-def _watch_request_task(task: asyncio.Task[Any], connection: HTTPConnection) -> None:
-    """Log what a coroutine that handles a request raises, and close its connection then."""
+def _signature(
+    self: HTTPServer,
+    request_callback: Any,
+    no_keep_alive: bool = False,
+    xheaders: bool = False,
+    ssl_options: dict[str, Any] | ssl.SSLContext | None = None,
+    protocol: str | None = None,
+    decompress_request: bool = False,
+    chunk_size: int | None = None,
+    max_header_size: int | None = None,
+    idle_connection_timeout: float | None = None,
+    body_timeout: float | None = None,
+    max_body_size: int | None = None,
+    max_buffer_size: int | None = None,
+    trusted_downstream: list[str] | None = None,
+    *,
+    linger_timeout: float = 2.0,
+    linger_size: int = 16 * 1024 * 1024,
+    proxy_protocol: bool = False,
+    trusted_proxies: Iterable[str] | None = None,
+    proxy_protocol_timeout: float = 5.0,
+    io_loop: Any = None,
+) -> None: ...
 
-    def done(task: asyncio.Task[Any]) -> None:
-        if task.cancelled():
-            connection.close()
-        elif (exc := task.exception()) is not None:
-            app_log.error("Uncaught exception", exc_info=exc)
-            connection.close()
 
-    task.add_done_callback(done)
+# What introspection shows in place of (*args, **kwargs).
+HTTPServer.initialize.__signature__ = inspect.signature(_signature)  # type: ignore[attr-defined]
+
+
+class _Connections(MutableSet[Any]):
+    """The open connections of a server: native ones, and those of `HTTP1ServerConnection`."""
+
+    def __init__(self, serving: set[HTTP1ServerConnection], config: _core.HTTPConfig) -> None:
+        self._serving = serving
+        self._config = config
+
+    def __iter__(self) -> Iterator[Any]:
+        return itertools.chain(list(self._serving), self._config.connections())
+
+    def __len__(self) -> int:
+        return len(self._serving) + len(self._config.connections())
+
+    def __contains__(self, connection: object) -> bool:
+        return connection in self._serving or connection in self._config.connections()
+
+    def add(self, connection: Any) -> None:
+        self._serving.add(connection)
+
+    def discard(self, connection: Any) -> None:
+        self._serving.discard(connection)
 
 
 _core.register("HTTPConnection", HTTPConnection)
+_core.register("decompress_request", decompress_request)
+_core.register("own_handle_stream", HTTPServer.handle_stream)
+_core.register("own_on_close", HTTPServer.on_close)
+_core.register("own_start_request", HTTPServer.start_request)
 _core.register("HTTPRequestContext", _HTTPRequestContext)
-_core.register("watch_request_task", _watch_request_task)
+_core.register("watch_request_task", watch_request_task)

@@ -66,6 +66,7 @@ class IOLoop(Configurable, _core.IOLoopBase):
     ERROR = 0x018
 
     _ioloop_for_asyncio: ClassVar[WeakKeyDictionary[asyncio.AbstractEventLoop, IOLoop]] = WeakKeyDictionary()
+    _in_start = False  # start() runs
     _registry_lock: ClassVar[Any] = threading.RLock()  # around changes of _ioloop_for_asyncio
     _main_instance: ClassVar[IOLoop | None] = None
     _pending_tasks: ClassVar[set[Any]] = set()
@@ -224,7 +225,11 @@ class IOLoop(Configurable, _core.IOLoopBase):
 
     def start(self) -> None:
         """Run until stop() is called."""
-        self.asyncio_loop.run_forever()
+        self._in_start = True
+        try:
+            self.asyncio_loop.run_forever()
+        finally:
+            self._in_start = False
 
     def stop(self) -> None:
         """End start() after the turn that runs now; if none runs, the next start() returns at once."""

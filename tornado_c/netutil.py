@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import concurrent.futures
 import errno
 import functools
 import os
@@ -11,10 +9,22 @@ import socket
 import ssl
 import stat
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any
 
-from tornado_c._support import Configurable, errno_from_exception
+from tornado_c._netutil import handover
+from tornado_c._netutil.activation import activated_sockets
+from tornado_c._netutil.resolvers import (
+    BlockingResolver,
+    DefaultExecutorResolver,
+    DefaultLoopResolver,
+    ExecutorResolver,
+    OverrideResolver,
+    Resolver,
+    ThreadedResolver,
+    _resolve_addr,
+)
+from tornado_c._support import errno_from_exception
 from tornado_c.ioloop import IOLoop
 from tornado_c.log import gen_log
 
@@ -26,10 +36,18 @@ _ACCEPT_PAUSE = 1.0
 
 _OUT_OF_RESOURCES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
-# Resolving text in a thread imports these codecs, which would block for good while the main thread is itself
-# inside an import. Load them now.
-for _codec in ("idna", "latin1"):
-    "a".encode(_codec)
+for _moved in (
+    BlockingResolver,
+    DefaultExecutorResolver,
+    DefaultLoopResolver,
+    ExecutorResolver,
+    OverrideResolver,
+    Resolver,
+    ThreadedResolver,
+    activated_sockets,
+):
+    _moved.__module__ = __name__
+del _moved
 
 
 def __getattr__(name: str) -> Any:
@@ -80,6 +98,10 @@ def bind_sockets(
                 continue
             if shared_port and sockaddr[1] == 0:
                 sockaddr = (sockaddr[0], shared_port, *sockaddr[2:])
+            taken = handover.take(af, sockaddr)
+            if taken is not None:
+                sockets.append(taken)
+                continue
             try:
                 sock = socket.socket(af, kind, proto)
             except OSError as e:
@@ -99,6 +121,7 @@ def bind_sockets(
                 raise
             shared_port = sock.getsockname()[1]
             sock.listen(backlog)
+            handover.note(sock)
     except BaseException:
         for sock in sockets:
             sock.close()
@@ -143,6 +166,9 @@ if hasattr(socket, "AF_UNIX"):
         :raises ValueError: *file* exists and is something else.
         :raises OSError: the socket cannot be bound.
         """
+        taken = handover.take(socket.AF_UNIX, file)
+        if taken is not None:
+            return taken
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             _set_reuse_address(sock)
@@ -154,6 +180,7 @@ if hasattr(socket, "AF_UNIX"):
             if in_file_system:
                 os.chmod(file, mode)
             sock.listen(backlog)
+            handover.note(sock)
         except BaseException:
             sock.close()
             raise
@@ -179,7 +206,7 @@ def add_accept_handler(
     """Have ``callback(connection, address)`` called for each connection that arrives at *sock*.
 
     While the process or the system is out of descriptors or memory the listener rests, a second at a time;
-    one line in the general log tells of it, however long it lasts.
+    one line in the general log tells of it, however long it lasts, until all who wait were accepted.
 
     :param sock: a listening, non-blocking socket.
     :param io_loop: the IOLoop to accept on; default: the current one.
@@ -199,7 +226,7 @@ class _Acceptor:
         self.callback = callback
         self.io_loop = io_loop
         self.resume_timeout: Any = None
-        self.starved = False  # since the error that was logged, no connection was accepted
+        self.starved = False  # since the error that was logged, some wait
         self.state = "removed"
         self._listen()
 
@@ -233,7 +260,6 @@ class _Acceptor:
                     raise
                 self._pause(e)
                 return
-            self.starved = False
             self.callback(connection, address)
 
     def _pause(self, error: OSError) -> None:
@@ -264,169 +290,6 @@ def is_valid_ip(ip: str) -> bool:
         raise
     except UnicodeError:  # too long for a host name
         return False
-
-
-def _resolve_addr(
-    host: str, port: int, family: socket.AddressFamily = socket.AF_UNSPEC
-) -> list[tuple[int, Any]]:
-    # Solaris resolves a port that is not in its list of services only where a socket type is given.
-    found = socket.getaddrinfo(host, port, family, socket.SOCK_STREAM)
-    return [(info[0], info[4]) for info in found]
-
-
-class Resolver(Configurable):
-    """Turns host names into addresses without blocking the loop.
-
-    ``Resolver()`` makes the configured implementation, :class:`DefaultLoopResolver` unless
-    ``Resolver.configure(...)`` chose another one.
-    """
-
-    @classmethod
-    def configurable_base(cls) -> type[Resolver]:
-        return Resolver
-
-    @classmethod
-    def configurable_default(cls) -> type[Resolver]:
-        return DefaultLoopResolver
-
-    def resolve(
-        self, host: str, port: int, family: socket.AddressFamily = socket.AF_UNSPEC
-    ) -> Awaitable[list[tuple[int, Any]]]:
-        """Look up *host*.
-
-        :param host: a host name or the text of an IP address.
-        :param port: passed through into the addresses.
-        :param family: the kind of addresses wanted; default: any.
-        :returns: an awaitable of (family, address) pairs; an address is what ``socket.connect`` takes.
-        :raises OSError: from the awaitable, where *host* cannot be resolved.
-        """
-        raise NotImplementedError()
-
-    def close(self) -> None:
-        """Free what the resolver holds."""
-
-
-class DefaultLoopResolver(Resolver):
-    """Resolves through the running asyncio loop's ``getaddrinfo``."""
-
-    async def resolve(
-        self, host: str, port: int, family: socket.AddressFamily = socket.AF_UNSPEC
-    ) -> list[tuple[int, Any]]:
-        loop = asyncio.get_running_loop()
-        found = await loop.getaddrinfo(host, port, family=family, type=socket.SOCK_STREAM)
-        return [(info[0], info[4]) for info in found]
-
-
-class DefaultExecutorResolver(Resolver):
-    """Resolves on the IOLoop's default executor."""
-
-    async def resolve(
-        self, host: str, port: int, family: socket.AddressFamily = socket.AF_UNSPEC
-    ) -> list[tuple[int, Any]]:
-        found: list[tuple[int, Any]] = await IOLoop.current().run_in_executor(
-            None, _resolve_addr, host, port, family
-        )
-        return found
-
-
-class _InlineExecutor(concurrent.futures.Executor):
-    """Runs each function inside ``submit``."""
-
-    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> concurrent.futures.Future[Any]:
-        done: concurrent.futures.Future[Any] = concurrent.futures.Future()
-        try:
-            done.set_result(fn(*args, **kwargs))
-        except Exception as e:
-            done.set_exception(e)
-        return done
-
-    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        pass
-
-
-_inline_executor = _InlineExecutor()
-
-
-class ExecutorResolver(Resolver):
-    """Resolves on an executor.
-
-    :param executor: a ``concurrent.futures.Executor``; default: the calling thread, which blocks.
-    :param close_executor: whether :meth:`close` shuts a given executor down; default True.
-    """
-
-    def initialize(
-        self, executor: concurrent.futures.Executor | None = None, close_executor: bool = True
-    ) -> None:
-        self.executor: concurrent.futures.Executor | None = _inline_executor if executor is None else executor
-        self.close_executor = close_executor and executor is not None
-
-    def close(self) -> None:
-        if self.close_executor and self.executor is not None:
-            self.executor.shutdown()
-        self.executor = None
-
-    def resolve(
-        self, host: str, port: int, family: socket.AddressFamily = socket.AF_UNSPEC
-    ) -> asyncio.Future[list[tuple[int, Any]]]:
-        if self.executor is None:
-            raise RuntimeError("the resolver is closed")
-        return asyncio.wrap_future(self.executor.submit(_resolve_addr, host, port, family))
-
-
-class BlockingResolver(ExecutorResolver):
-    """Resolves in the calling thread, which blocks its loop."""
-
-    def initialize(self) -> None:  # type: ignore[override]
-        super().initialize()
-
-
-class ThreadedResolver(ExecutorResolver):
-    """Resolves on threads that all resolvers of this kind share.
-
-    :param num_threads: size of the pool, heeded by the first instance in a process only; default 10.
-    """
-
-    _threadpool: concurrent.futures.ThreadPoolExecutor | None = None
-    _threadpool_pid: int | None = None
-
-    def initialize(self, num_threads: int = 10) -> None:  # type: ignore[override]
-        super().initialize(executor=self._create_threadpool(num_threads), close_executor=False)
-
-    @classmethod
-    def _create_threadpool(cls, num_threads: int) -> concurrent.futures.ThreadPoolExecutor:
-        pid = os.getpid()
-        # A pool that was made before a fork has no threads in the child.
-        if ThreadedResolver._threadpool is None or ThreadedResolver._threadpool_pid != pid:
-            ThreadedResolver._threadpool = concurrent.futures.ThreadPoolExecutor(num_threads)
-            ThreadedResolver._threadpool_pid = pid
-        return ThreadedResolver._threadpool
-
-
-class OverrideResolver(Resolver):
-    """Replaces some names before another resolver looks them up.
-
-    :param resolver: the resolver that does the work; closed with this one.
-    :param mapping: what to replace. A key is a host, (host, port) or (host, port, family), and the most
-        specific one wins; its value is a host for the first form and (host, port) for the others.
-    """
-
-    def initialize(self, resolver: Resolver, mapping: dict[Any, Any]) -> None:
-        self.resolver = resolver
-        self.mapping = mapping
-
-    def close(self) -> None:
-        self.resolver.close()
-
-    def resolve(
-        self, host: str, port: int, family: socket.AddressFamily = socket.AF_UNSPEC
-    ) -> Awaitable[list[tuple[int, Any]]]:
-        for key in ((host, port, family), (host, port)):
-            if key in self.mapping:
-                host, port = self.mapping[key]
-                break
-        else:
-            host = self.mapping.get(host, host)
-        return self.resolver.resolve(host, port, family)
 
 
 # --------------------------------------------------------------------------- TLS
@@ -504,3 +367,26 @@ def ssl_wrap_socket(
     return context.wrap_socket(
         socket, server_side=bool(server_side), server_hostname=server_hostname, **kwargs
     )
+
+
+__all__ = [
+    "BlockingResolver",
+    "DefaultExecutorResolver",
+    "DefaultLoopResolver",
+    "ExecutorResolver",
+    "OverrideResolver",
+    "Resolver",
+    "ThreadedResolver",
+    "_DEFAULT_BACKLOG",
+    "_client_ssl_defaults",
+    "_resolve_addr",
+    "_server_ssl_defaults",
+    "activated_sockets",
+    "add_accept_handler",
+    "bind_sockets",
+    "is_valid_ip",
+    "ssl_options_to_context",
+    "ssl_wrap_socket",
+]
+if hasattr(socket, "AF_UNIX"):
+    __all__ += ["bind_unix_socket"]

@@ -12,9 +12,10 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from tornado_c import iostream
+from tornado_c import _prefork
 from tornado_c._support import future_set_exception_unless_cancelled, future_set_result_unless_cancelled
 from tornado_c.ioloop import IOLoop
+from tornado_c.iostream import PipeIOStream
 from tornado_c.log import gen_log
 
 CalledProcessError = subprocess.CalledProcessError
@@ -54,6 +55,14 @@ def fork_processes(num_processes: int | None, max_restarts: int | None = None) -
     The parent stays inside. A child that exits with a status other than 0, or is killed by a signal, is
     replaced by a new one of the same number. Once all have exited with status 0, the parent exits with 0 too.
 
+    Listening sockets that were made before are shared by the children. The parent keeps its copies open, so
+    that connections which arrive while a child is replaced wait for it. Where the program calls
+    ``bind_sockets(reuse_port=True)`` once for each child, every child has a socket and a queue of its own:
+    child *n* adds the sockets of call *n* to its server and closes the others.
+
+    Under ``python -m tornado_c`` the parent passes SIGTERM on and ends when its children have ended, and on
+    SIGHUP executes the program anew, which replaces the children one by one.
+
     No event loop may be running; one that was only made before is the parent's and, with descriptors of its
     own, each child's.
 
@@ -72,6 +81,8 @@ def fork_processes(num_processes: int | None, max_restarts: int | None = None) -
     _refuse_running_loop()
     restarts_left = _DEFAULT_MAX_RESTARTS if max_restarts is None else max_restarts
     gen_log.info("Starting %d processes", num_processes)
+    if _prefork.enabled():
+        return _prefork.Master(num_processes, restarts_left, _fork_child).run()
     children: dict[int, int] = {}
     for number in range(num_processes):
         if _fork_child(number, children):
@@ -135,7 +146,6 @@ class Subprocess:
     minus the signal's number where one killed it).
 
     :param io_loop: the IOLoop for callbacks; default: the current one.
-    :raises NotImplementedError: a stream is asked for and the package has no PipeIOStream.
     :raises OSError: the program cannot be started.
     """
 
@@ -154,7 +164,6 @@ class Subprocess:
         self.returncode: int | None = None
         self._exit_callback: Callable[[int], None] | None = None
         piped = [name for name in ("stdin", "stdout", "stderr") if kwargs.get(name) is Subprocess.STREAM]
-        make_stream = _pipe_stream_class() if piped else None
         ours: dict[str, int] = {}
         theirs: list[int] = []
         try:
@@ -173,8 +182,8 @@ class Subprocess:
                 os.close(fd)
         self.pid = self.proc.pid
         for name in ("stdin", "stdout", "stderr"):
-            if make_stream is not None and name in ours:
-                setattr(self, name, make_stream(ours[name]))
+            if name in ours:
+                setattr(self, name, PipeIOStream(ours[name], io_loop=io_loop))
             else:
                 setattr(self, name, getattr(self.proc, name))
 
@@ -251,10 +260,3 @@ class Subprocess:
         callback, self._exit_callback = self._exit_callback, None
         if callback is not None:
             callback(code)
-
-
-def _pipe_stream_class() -> Callable[[int], Any]:
-    found: Callable[[int], Any] | None = getattr(iostream, "PipeIOStream", None)
-    if found is None:
-        raise NotImplementedError("Subprocess.STREAM needs tornado_c.iostream.PipeIOStream")
-    return found

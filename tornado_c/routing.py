@@ -14,6 +14,7 @@ from urllib.parse import quote, unquote_to_bytes
 
 from tornado_c import httputil
 from tornado_c._support import basestring_type, import_object, utf8
+from tornado_c.httpserver import _CallableAdapter
 from tornado_c.log import app_log
 
 
@@ -92,39 +93,6 @@ class _DefaultMessageDelegate(httputil.HTTPMessageDelegate):
         self.connection.finish()
 
 
-class _CallableDelegate(httputil.HTTPMessageDelegate):
-    """Collects the body, then calls a function with the request."""
-
-    def __init__(self, callback: Any, connection: httputil.HTTPConnection) -> None:
-        self.callback = callback
-        self.connection = connection
-        self.request: Any = None
-        self._chunks: list[bytes] = []
-
-    def headers_received(
-        self,
-        start_line: httputil.RequestStartLine | httputil.ResponseStartLine,
-        headers: httputil.HTTPHeaders,
-    ) -> Awaitable[None] | None:
-        assert isinstance(start_line, httputil.RequestStartLine)
-        self.request = httputil.HTTPServerRequest(
-            connection=self.connection, start_line=start_line, headers=headers
-        )
-        return None
-
-    def data_received(self, chunk: bytes) -> Awaitable[None] | None:
-        self._chunks.append(chunk)
-        return None
-
-    def finish(self) -> None:
-        self.request.body = b"".join(self._chunks)
-        self.request._parse_body()
-        self.callback(self.request)
-
-    def on_connection_close(self) -> None:
-        self._chunks.clear()
-
-
 _RuleList = Sequence[
     Union[
         "Rule",
@@ -190,7 +158,7 @@ class RuleRouter(Router):
             return target.start_request(request.server_connection, connection)
         if callable(target):
             assert connection is not None
-            return _CallableDelegate(partial(target, **target_params), connection)
+            return _CallableAdapter(partial(target, **target_params), connection)
         return None
 
 

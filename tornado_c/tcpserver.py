@@ -8,16 +8,23 @@ import inspect
 import os
 import socket
 import ssl
+import sys
+import weakref
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, overload
 
-from tornado_c import iostream, process
+from tornado_c import process
+from tornado_c._proxy_protocol import HeadReader, TrustedProxies, log_refusal
 from tornado_c._support import errno_from_exception, is_future
 from tornado_c.ioloop import IOLoop
+from tornado_c.iostream import IOStream, SSLIOStream
 from tornado_c.log import app_log
 from tornado_c.netutil import _DEFAULT_BACKLOG, add_accept_handler, bind_sockets, ssl_wrap_socket
 
 _SSLOptions = dict[str, Any] | ssl.SSLContext
+
+
+_listening_servers: weakref.WeakSet[TCPServer] = weakref.WeakSet()
 
 
 class TCPServer:
@@ -40,14 +47,25 @@ class TCPServer:
     :param read_chunk_size: bytes that a stream reads at a time; default: the stream's own.
     :param io_loop: the IOLoop to serve on; default: the current one when sockets are added. As in Tornado
         before 5.0 it may come first of all arguments.
+    :param proxy_protocol: every connection comes from a proxy and starts with a head of the PROXY protocol,
+        version 1 or 2, from which :meth:`handle_stream` gets the client's address. Default False. TLS follows
+        the head. Where the head names no client (``UNKNOWN``, ``LOCAL``) the address is the proxy's.
+    :param trusted_proxies: texts of addresses and networks (``"10.0.0.0/8"``) whose heads are believed, and
+        ``"unix"`` for the peers of Unix sockets. Connections from anybody else are refused: each is closed
+        with a line in the log, as is one whose head is malformed, too long (107 bytes in version 1, 4096 in
+        version 2) or late.
+    :param proxy_protocol_timeout: seconds that a head may take; default 5.
     :raises KeyError: *ssl_options* is a dictionary without ``certfile``.
-    :raises ValueError: its ``certfile`` or ``keyfile`` does not exist.
+    :raises ValueError: its ``certfile`` or ``keyfile`` does not exist; or *proxy_protocol* is on and
+        *trusted_proxies* has no entry, or an entry that is no address.
     """
 
     # Defaults for a subclass whose __init__ does not call ours.
     ssl_options: _SSLOptions | None = None
     max_buffer_size: int | None = None
     read_chunk_size: int | None = None
+    proxy_protocol_timeout: float = 5.0
+    _trusted: TrustedProxies | None = None
     _given_loop: Any = None
     _current_loop: Any = None
 
@@ -59,6 +77,9 @@ class TCPServer:
         read_chunk_size: int | None = None,
         *,
         io_loop: Any = None,
+        proxy_protocol: bool = False,
+        trusted_proxies: Iterable[str] | None = None,
+        proxy_protocol_timeout: float = 5.0,
     ) -> None: ...
 
     @overload
@@ -68,14 +89,27 @@ class TCPServer:
         ssl_options: _SSLOptions | None = None,
         max_buffer_size: int | None = None,
         read_chunk_size: int | None = None,
+        *,
+        proxy_protocol: bool = False,
+        trusted_proxies: Iterable[str] | None = None,
+        proxy_protocol_timeout: float = 5.0,
     ) -> None: ...
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        proxy_protocol: bool = False,
+        trusted_proxies: Iterable[str] | None = None,
+        proxy_protocol_timeout: float = 5.0,
+        **kwargs: Any,
+    ) -> None:
         self._given_loop, ssl_options, max_buffer_size, read_chunk_size = _sort_arguments(args, kwargs)
         _check_certificates(ssl_options)
         self.ssl_options = ssl_options
         self.max_buffer_size = max_buffer_size
         self.read_chunk_size = read_chunk_size
+        self.proxy_protocol_timeout = proxy_protocol_timeout
+        self._trusted = TrustedProxies(trusted_proxies) if proxy_protocol else None
         self._sockets: dict[int, socket.socket] = {}
         self._handlers: dict[int, Callable[[], None]] = {}
         self._pending_sockets: list[socket.socket] = []
@@ -90,6 +124,11 @@ class TCPServer:
     @io_loop.setter
     def io_loop(self, io_loop: Any) -> None:
         self._given_loop = io_loop
+
+    @property
+    def proxy_protocol(self) -> bool:
+        """Whether connections start with a head of the PROXY protocol, as the constructor was told."""
+        return self._trusted is not None
 
     def listen(
         self,
@@ -143,8 +182,7 @@ class TCPServer:
 
     def add_sockets(self, sockets: Iterable[socket.socket]) -> None:
         """Accept connections on listening, non-blocking sockets, which :meth:`stop` will close."""
-        if self.ssl_options is not None:
-            _tls_stream_class()
+        _listening_servers.add(self)
         if self._given_loop is None:
             self._current_loop = IOLoop.current()
         for sock in sockets:
@@ -154,7 +192,18 @@ class TCPServer:
 
     def _start_accepting(self, sock: socket.socket) -> Callable[[], None]:
         """Accept connections on a listening socket; return what ends that."""
-        return add_accept_handler(sock, self._handle_connection, self.io_loop)
+        accepted = self._handle_connection if self._trusted is None else self._read_proxy_head
+        return add_accept_handler(sock, accepted, self.io_loop)
+
+    def _read_proxy_head(self, connection: socket.socket, address: Any) -> None:
+        """Take the PROXY protocol's head off a connection, and handle the rest as the client's."""
+        assert self._trusted is not None
+        if self._trusted.trust(connection, address):
+            limit = self.proxy_protocol_timeout
+            HeadReader(self.io_loop, connection, address, limit, self._handle_connection)
+        else:
+            connection.close()
+            log_refusal(address, "not a trusted proxy")
 
     def add_socket(self, socket: socket.socket) -> None:
         """Accept connections on one listening, non-blocking socket."""
@@ -169,7 +218,7 @@ class TCPServer:
             self._handlers.pop(fd)()
             sock.close()
 
-    def handle_stream(self, stream: Any, address: Any) -> Awaitable[None] | None:
+    def handle_stream(self, stream: IOStream, address: Any) -> Awaitable[None] | None:
         """Serve a connection. Override it, or assign a function to the instance.
 
         What it raises is logged. With TLS the handshake may still be going on.
@@ -182,7 +231,7 @@ class TCPServer:
 
     def _handle_connection(self, connection: socket.socket, address: Any) -> None:
         """Make a stream of an accepted socket and pass it on."""
-        stream_class = iostream.IOStream
+        stream_class: type[IOStream] = IOStream
         if self.ssl_options is not None:
             try:
                 connection = ssl_wrap_socket(
@@ -193,7 +242,7 @@ class TCPServer:
                 if not _peer_left(e):
                     raise
                 return
-            stream_class = _tls_stream_class()
+            stream_class = SSLIOStream
         try:
             stream = stream_class(
                 connection, max_buffer_size=self.max_buffer_size, read_chunk_size=self.read_chunk_size
@@ -209,11 +258,30 @@ class TCPServer:
         loop = self.io_loop
         if loop is None:
             loop = IOLoop.current()
-        if not is_future(result):
-            if not inspect.isawaitable(result):
-                return
-            result = asyncio.ensure_future(result, loop=loop.asyncio_loop)
-        loop.add_future(result, lambda future: future.result())
+        future = _future_of(result, loop)
+        if future is not None:
+            loop.add_future(future, lambda future: future.result())
+
+
+def listening_servers() -> list[TCPServer]:
+    """The servers of this process that accept connections."""
+    return [server for server in _listening_servers if not server._stopped]
+
+
+def _future_of(result: Any, loop: Any) -> Any:
+    """Return the Future of what a handler returned, or None where it is nothing to wait for."""
+    if is_future(result):
+        return result
+    if inspect.isawaitable(result):
+        return asyncio.ensure_future(result, loop=loop.asyncio_loop)
+    gen = sys.modules.get("tornado.gen")
+    if gen is None:
+        return None
+    # Lists of futures, and the types that an application taught Tornado to yield.
+    try:
+        return gen.convert_yielded(result)
+    except gen.BadYieldError:
+        return None
 
 
 def _signature(
@@ -223,18 +291,14 @@ def _signature(
     read_chunk_size: int | None = None,
     *,
     io_loop: Any = None,
+    proxy_protocol: bool = False,
+    trusted_proxies: Iterable[str] | None = None,
+    proxy_protocol_timeout: float = 5.0,
 ) -> None: ...
 
 
 # What introspection shows in place of (*args, **kwargs).
 TCPServer.__init__.__signature__ = inspect.signature(_signature)  # type: ignore[attr-defined]
-
-
-def _tls_stream_class() -> Any:
-    found = getattr(iostream, "SSLIOStream", None)
-    if found is None:
-        raise NotImplementedError("ssl_options needs tornado_c.iostream.SSLIOStream")
-    return found
 
 
 _CURRENT_ORDER = ("ssl_options", "max_buffer_size", "read_chunk_size")

@@ -156,8 +156,9 @@ tc_core_future(LoopCore *core)
     PyTypeObject *type = (PyTypeObject *)core->state->asyncio_future;
     PyObject *loop = tc_core_asyncio(core);
     if (TC_UNLIKELY(core->future_kwargs == NULL || core->future_loop != loop)) {
-        PyObject *kwargs = Py_BuildValue("{sO}", "loop", loop);
-        if (kwargs == NULL) {
+        PyObject *kwargs = PyDict_New();
+        if (kwargs == NULL || PyDict_SetItem(kwargs, core->state->str_loop, loop) < 0) {
+            Py_XDECREF(kwargs);
             return NULL;
         }
         Py_XSETREF(core->future_kwargs, kwargs);

@@ -12,19 +12,28 @@ typedef struct HttpConfigObject {
     PyObject *request_callback;
     PyObject *protocol;           /* str, or NULL: by the stream */
     PyObject *trusted_downstream; /* as given, or NULL */
+    PyObject *on_empty;           /* called when the last connection has gone, or NULL */
     PyObject *context;            /* in a copy of which requests are handled; NULL: the caller's */
     bool no_keep_alive, xheaders;
     bool callback_parses_forms;        /* and answers a malformed one itself, as an Application does */
+    bool delegates;                    /* the callback is a delegate: Python serves it */
+    bool decompress;                   /* bodies in gzip are decoded */
     Py_ssize_t max_header_size;        /* bytes */
     Py_ssize_t max_body_size;          /* bytes; 0: the stream's max_buffer_size */
     Py_ssize_t chunk_size;             /* bytes; 0: the stream's default */
     Py_ssize_t max_buffer_size;        /* bytes; 0: the stream's default */
+    Py_ssize_t linger_size;            /* bytes read and dropped after a refusal */
     double idle_timeout, body_timeout; /* seconds; 0: none */
+    double linger_timeout;             /* seconds of reading on after a refusal; 0: close at once */
     tc_timeouts head_timeouts;         /* from the end of an answer to the end of the next head */
     tc_timeouts body_timeouts;
+    tc_timeouts linger_timeouts;
     tc_link connections;      /* HttpConnObject.link */
     tc_bytes_buf head_buffer; /* where heads of answers are put together */
 } HttpConfigObject;
+
+/* A connection has left the list. Reports what goes wrong as unraisable. */
+void tc_http_config_left(HttpConfigObject *self);
 
 /* Binds the config to the loop of its first connection. 0, or -1 (RuntimeError: another loop's). */
 int tc_http_config_bind(HttpConfigObject *self, LoopCore *core);

@@ -15,11 +15,27 @@ tc_http_config_bind(HttpConfigObject *self, LoopCore *core)
     }
     tc_timeouts_stop(&self->head_timeouts);
     tc_timeouts_stop(&self->body_timeouts);
+    tc_timeouts_stop(&self->linger_timeouts);
     Py_XSETREF(self->core, (LoopCore *)Py_NewRef((PyObject *)core));
     core->now = tc_core_time(core);
     tc_timeouts_init(&self->head_timeouts, core, self->idle_timeout, tc_http_conn_expired);
     tc_timeouts_init(&self->body_timeouts, core, self->body_timeout, tc_http_conn_expired);
+    tc_timeouts_init(&self->linger_timeouts, core, self->linger_timeout, tc_http_conn_expired);
     return 0;
+}
+
+void
+tc_http_config_left(HttpConfigObject *self)
+{
+    if (TC_LIKELY(self->on_empty == NULL || self->on_empty == Py_None) ||
+        !tc_list_empty(&self->connections) || self->core == NULL || self->core->closed) {
+        return;
+    }
+    PyObject *handle = tc_core_call_soon(self->core, self->on_empty, NULL, 0, NULL);
+    if (handle == NULL) {
+        PyErr_WriteUnraisable(self->on_empty);
+    }
+    Py_XDECREF(handle);
 }
 
 static PyObject *
@@ -32,6 +48,7 @@ config_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     tc_list_init(&self->connections);
     tc_list_init(&self->head_timeouts.entries);
     tc_list_init(&self->body_timeouts.entries);
+    tc_list_init(&self->linger_timeouts.entries);
     self->max_header_size = 65536;
     if ((self->state = tc_state_of(type)) == NULL) {
         Py_CLEAR(self);
@@ -48,6 +65,7 @@ config_traverse(HttpConfigObject *self, visitproc visit, void *arg)
     Py_VISIT(self->protocol);
     Py_VISIT(self->trusted_downstream);
     Py_VISIT(self->context);
+    Py_VISIT(self->on_empty);
     return 0;
 }
 
@@ -56,10 +74,12 @@ config_clear(HttpConfigObject *self)
 {
     tc_timeouts_stop(&self->head_timeouts);
     tc_timeouts_stop(&self->body_timeouts);
+    tc_timeouts_stop(&self->linger_timeouts);
     Py_CLEAR(self->request_callback);
     Py_CLEAR(self->protocol);
     Py_CLEAR(self->trusted_downstream);
     Py_CLEAR(self->context);
+    Py_CLEAR(self->on_empty);
     return 0;
 }
 
@@ -109,9 +129,18 @@ static PyMemberDef config_members[] = {
     {"request_callback", T_OBJECT, offsetof(HttpConfigObject, request_callback), 0,
      "Called with each request."},
     {"protocol", T_OBJECT, offsetof(HttpConfigObject, protocol), 0, "request.protocol; None: by the stream."},
+    {"on_empty", T_OBJECT, offsetof(HttpConfigObject, on_empty), 0,
+     "Called, if not None, when the last connection has gone."},
     {"trusted_downstream", T_OBJECT, offsetof(HttpConfigObject, trusted_downstream), 0, NULL},
     {"no_keep_alive", T_BOOL, offsetof(HttpConfigObject, no_keep_alive), 0, "Close after each answer."},
     {"callback_parses_forms", T_BOOL, offsetof(HttpConfigObject, callback_parses_forms), 0, NULL},
+    {"delegates", T_BOOL, offsetof(HttpConfigObject, delegates), 0,
+     "The callback is a delegate: Python serves it."},
+    {"decompress", T_BOOL, offsetof(HttpConfigObject, decompress), 0, "Decode bodies in gzip."},
+    {"linger_size", T_PYSSIZET, offsetof(HttpConfigObject, linger_size), 0,
+     "Bytes read and dropped after a refusal."},
+    {"linger_timeout", T_DOUBLE, offsetof(HttpConfigObject, linger_timeout), 0,
+     "Seconds of reading on after a refusal; 0: close at once."},
     {"xheaders", T_BOOL, offsetof(HttpConfigObject, xheaders), 0, "Trust X-Forwarded-For and its like."},
     {"max_header_size", T_PYSSIZET, offsetof(HttpConfigObject, max_header_size), 0, "Bytes."},
     {"max_body_size", T_PYSSIZET, offsetof(HttpConfigObject, max_body_size), 0, "Bytes; 0: max_buffer_size."},

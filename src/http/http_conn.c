@@ -25,16 +25,23 @@ conn_start_waiting(HttpConnObject *self)
 }
 
 void
+tc_http_conn_drop_incoming(HttpConnObject *self)
+{
+    if (self->incoming != NULL) {
+        Py_CLEAR(self->incoming->body);
+        PyMem_Free(self->incoming);
+        self->incoming = NULL;
+    }
+}
+
+void
 tc_http_conn_drop_request(HttpConnObject *self)
 {
     Py_CLEAR(self->request);
     Py_CLEAR(self->context);
-    Py_CLEAR(self->body);
     Py_CLEAR(self->close_callback);
-    PyMem_Free(self->head_bytes);
-    self->head_bytes = NULL;
-    self->body_size = 0;
-    self->write_finished = self->read_finished = self->chunking_output = false;
+    tc_http_conn_drop_incoming(self);
+    self->write_finished = self->read_finished = self->chunking_output = self->cut_short = false;
     self->content_left = -1;
 }
 
@@ -47,25 +54,6 @@ tc_http_conn_close(HttpConnObject *self)
     return tc_stream_close(self->stream, NULL) == TC_RAISED ? -1 : 0;
 }
 
-/* Closes once what was written has gone. */
-static int
-conn_close_when_sent(HttpConnObject *self)
-{
-    /* What is corked goes to the kernel first, to see whether all of it fits. */
-    if (self->stream->cork != NULL && tc_stream_flush(self->stream) == TC_RAISED) {
-        return -1;
-    }
-    if (self->phase == CONN_CLOSED) {
-        return 0;
-    }
-    if (tc_stream_queued(self->stream) > 0) {
-        self->closing = true;
-        tc_stream_pause(self->stream);
-        return 0;
-    }
-    return tc_http_conn_close(self);
-}
-
 /* The stream is closed: tell who waits, let go of everything. */
 static int
 conn_closed(PyObject *consumer)
@@ -76,6 +64,7 @@ conn_closed(PyObject *consumer)
     tc_timeout_end(&self->timeout);
     if (tc_list_linked(&self->link)) {
         tc_list_unlink(&self->link);
+        tc_http_config_left(self->config);
     }
     int st = TC_OK;
     PyObject *callback = self->close_callback;
@@ -97,7 +86,7 @@ conn_drained(PyObject *consumer)
 {
     HttpConnObject *self = (HttpConnObject *)consumer;
     if (self->closing) {
-        return tc_http_conn_close(self) < 0 ? TC_RAISED : TC_OK;
+        return tc_http_conn_end(self) < 0 ? TC_RAISED : TC_OK;
     }
     if (self->phase == CONN_HANDLING && self->write_finished && !self->dispatching) {
         return tc_http_conn_answered(self) < 0 ? TC_RAISED : TC_OK;
@@ -105,80 +94,26 @@ conn_drained(PyObject *consumer)
     return TC_OK;
 }
 
-/* ---- refusing ---- */
-
-static PyObject *
-conn_label(HttpConnObject *self)
-{
-    PyObject *context = tc_http_conn_context_object(self);
-    if (context == NULL) {
-        PyErr_Clear();
-        return Py_None;
-    }
-    return context;
-}
-
-/* Tornado's answer to a malformed request, and its log line. The input that is left is not looked at. */
-static int
-conn_refuse_text(HttpConnObject *self, const char *text)
-{
-    static const char answer[] = "HTTP/1.1 400 Bad Request\r\n\r\n";
-    tc_log(self->state, "general", "info", "Malformed HTTP message from %S: %s", conn_label(self), text);
-    if (self->phase == CONN_CLOSED) {
-        return 0; /* by a log handler */
-    }
-    self->disconnect = true;
-    self->phase = CONN_HANDLING;
-    self->write_finished = true;
-    if (tc_stream_write(self->stream, answer, sizeof(answer) - 1, NULL) == TC_RAISED) {
-        return -1;
-    }
-    return conn_close_when_sent(self);
-}
-
-static int
-conn_refuse(HttpConnObject *self, int error, const char *data, size_t size)
-{
-    char text[300];
-    tc_http_error_message(error, data, size, text, sizeof(text));
-    return conn_refuse_text(self, text);
-}
-
-/* An HTTPInputError is set: refuse with its text. Any other exception: "Uncaught exception", and close. */
-static int
-conn_refuse_exception(HttpConnObject *self)
-{
-    PyObject *input_error = self->state->face_HTTPInputError;
-    if (input_error != NULL && PyErr_ExceptionMatches(input_error)) {
-        PyObject *exc = PyErr_GetRaisedException();
-        PyObject *text = PyObject_Str(exc);
-        const char *utf8 = text != NULL ? PyUnicode_AsUTF8(text) : NULL;
-        PyErr_Clear();
-        int st = conn_refuse_text(self, utf8 != NULL ? utf8 : "malformed request");
-        Py_XDECREF(text);
-        Py_DECREF(exc);
-        return st;
-    }
-    if (!PyErr_ExceptionMatches(PyExc_Exception)) {
-        return -1;
-    }
-    tc_log_exception(self->state, "application", "Uncaught exception");
-    return tc_http_conn_close(self);
-}
-
 /* ---- the application ---- */
+
+static uint64_t
+conn_body_limit(const HttpConnObject *self)
+{
+    return (uint64_t)(self->config->max_body_size > 0 ? self->config->max_body_size
+                                                      : self->stream->max_buffer_size);
+}
 
 /* A form in the body is parsed before the application is called, so that a malformed one never reaches it. */
 static bool
-conn_has_form(const HttpConnObject *self, const char *head)
+conn_has_form(const tc_http_head *parsed, const char *head)
 {
-    if (!(self->head.flags & TC_HTTP_HAS_CONTENT_TYPE)) {
+    if (!(parsed->flags & TC_HTTP_HAS_CONTENT_TYPE)) {
         return false;
     }
-    const char *block = head + self->head.headers.off;
+    const char *block = head + parsed->headers.off;
     size_t pos = 0;
     tc_span name, value;
-    while (tc_http_next_header(block, self->head.headers.len, &pos, &name, &value)) {
+    while (tc_http_next_header(block, parsed->headers.len, &pos, &name, &value)) {
         if (name.len == 12 && strncasecmp(block + name.off, "content-type", 12) == 0) {
             const char *type = block + value.off;
             return (value.len >= 33 && memcmp(type, "application/x-www-form-urlencoded", 33) == 0) ||
@@ -189,10 +124,10 @@ conn_has_form(const HttpConnObject *self, const char *head)
 }
 
 static bool
-conn_has_long_query(const HttpConnObject *self, const char *head)
+conn_has_long_query(const tc_http_head *parsed, const char *head)
 {
-    const char *p = head + self->head.target.off, *end = p + self->head.target.len;
-    if (self->head.target.len <= FORM_ARGUMENTS_LIMIT) {
+    const char *p = head + parsed->target.off, *end = p + parsed->target.len;
+    if (parsed->target.len <= FORM_ARGUMENTS_LIMIT) {
         return false;
     }
     size_t count = 0;
@@ -206,17 +141,17 @@ conn_has_long_query(const HttpConnObject *self, const char *head)
 /* Whatever must fail before the application is called. An Application sees to forms itself, and answers a
  * malformed one with its own error page. 0, or -1 with an exception. */
 static int
-conn_check_request(HttpConnObject *self, PyObject *request, const char *head)
+conn_check_request(HttpConnObject *self, PyObject *request, const tc_http_head *parsed, const char *head)
 {
     PyObject *result;
-    if (TC_UNLIKELY(!self->config->callback_parses_forms && conn_has_form(self, head))) {
+    if (TC_UNLIKELY(!self->config->callback_parses_forms && conn_has_form(parsed, head))) {
         result = PyObject_CallMethodNoArgs(request, self->state->str__parse_body);
         if (result == NULL) {
             return -1;
         }
         Py_DECREF(result);
     }
-    if (TC_UNLIKELY(conn_has_long_query(self, head))) {
+    if (TC_UNLIKELY(conn_has_long_query(parsed, head))) {
         result = PyObject_GetAttr(request, self->state->str_query_arguments);
         if (result == NULL) {
             return -1;
@@ -224,6 +159,20 @@ conn_check_request(HttpConnObject *self, PyObject *request, const char *head)
         Py_DECREF(result);
     }
     return 0;
+}
+
+/* A body in gzip, where the server decodes those: httpserver.py does the work. */
+static int
+conn_decompress(HttpConnObject *self, PyObject *request)
+{
+    PyObject *decompress = tc_face(self->state, decompress_request, "tornado_c.httpserver");
+    PyObject *result =
+        decompress != NULL
+            ? PyObject_CallFunction(decompress, "Onn", request, (Py_ssize_t)TC_STREAM_CHUNK,
+                                    (Py_ssize_t)tc_min_size(conn_body_limit(self), PY_SSIZE_T_MAX))
+            : NULL;
+    Py_XDECREF(result);
+    return result != NULL ? 0 : -1;
 }
 
 /* X-Forwarded-For and its like, where the server trusts them: httpserver.py does the work. */
@@ -306,26 +255,27 @@ conn_call_application(HttpConnObject *self, PyObject *request)
 
 /* The request is whole: hand it to the application, and go on if it was answered. 0 or -1. */
 static int
-conn_dispatch(HttpConnObject *self, const char *head, PyObject *body)
+conn_dispatch(HttpConnObject *self, const tc_http_head *parsed, const char *head, PyObject *body)
 {
     tc_timeout_end(&self->timeout);
     self->phase = CONN_HANDLING;
     self->read_finished = true;
-    self->request = tc_request_new(self->state, (PyObject *)self, head, &self->head, body);
+    self->request = tc_request_new(self->state, (PyObject *)self, head, parsed, body);
     if (self->request == NULL) {
         return -1;
     }
     PyObject *request = Py_NewRef(self->request);
-    if (conn_check_request(self, request, head) < 0 ||
+    if ((TC_UNLIKELY(self->config->decompress) && conn_decompress(self, request) < 0) ||
+        conn_check_request(self, request, parsed, head) < 0 ||
         (self->config->xheaders && conn_apply_xheaders(self, (RequestObject *)request) < 0)) {
         Py_DECREF(request);
-        return conn_refuse_exception(self);
+        return tc_http_conn_refuse_exception(self);
     }
     /* Looking at it may have run Python, which may have closed the connection. */
     int status = TC_LIKELY(self->phase == CONN_HANDLING) ? conn_call_application(self, request) : 0;
     Py_DECREF(request);
     if (TC_UNLIKELY(status < 0)) {
-        status = conn_refuse_exception(self);
+        status = tc_http_conn_refuse_exception(self);
     }
     if (TC_UNLIKELY(self->phase == CONN_CLOSED)) {
         tc_http_conn_drop_request(self);
@@ -342,7 +292,7 @@ tc_http_conn_answered(HttpConnObject *self)
 {
     if (self->disconnect || self->config->no_keep_alive) {
         tc_http_conn_drop_request(self);
-        return conn_close_when_sent(self);
+        return tc_http_conn_close_when_sent(self);
     }
     if (TC_UNLIKELY(tc_stream_queued(self->stream) > 0)) {
         return 0; /* the next request is not read before this answer has gone: conn_drained comes here again
@@ -359,85 +309,76 @@ tc_http_conn_answered(HttpConnObject *self)
 
 /* ---- reading ---- */
 
-static uint64_t
-conn_body_limit(const HttpConnObject *self)
-{
-    return (uint64_t)(self->config->max_body_size > 0 ? self->config->max_body_size
-                                                      : self->stream->max_buffer_size);
-}
-
 /* A head is whole. Statuses as conn_data's steps: bytes used, or negative to stop. */
 static bool
 conn_can_keep_alive(const HttpConnObject *self)
 {
-    unsigned flags = self->head.flags;
+    unsigned flags = self->flags;
     if (self->config->no_keep_alive) {
         return false;
     }
-    if (self->head.minor == 1) {
+    if (self->minor == 1) {
         return !(flags & TC_HTTP_CONN_CLOSE);
     }
-    bool delimited = (flags & (TC_HTTP_HAS_LENGTH | TC_HTTP_CHUNKED)) ||
-                     self->head.method_id == TC_HTTP_GET || self->head.method_id == TC_HTTP_HEAD;
+    bool delimited = (flags & (TC_HTTP_HAS_LENGTH | TC_HTTP_CHUNKED)) || self->method_id == TC_HTTP_GET ||
+                     self->method_id == TC_HTTP_HEAD;
     return delimited && (flags & TC_HTTP_CONN_KEEP_ALIVE);
 }
 
 /* Keeps the head while its body comes in; the body's memory grows with what arrives, not with what was
  * declared. */
 static int
-conn_begin_body(HttpConnObject *self, const char *head)
+conn_begin_body(HttpConnObject *self, const tc_http_head *parsed, const char *head)
 {
-    self->head_bytes = PyMem_Malloc(self->head.size);
-    if (self->head_bytes == NULL) {
+    tc_http_incoming *incoming = PyMem_Malloc(sizeof(*incoming) + parsed->size);
+    if (incoming == NULL) {
         PyErr_NoMemory();
         return -1;
     }
-    memcpy(self->head_bytes, head, self->head.size);
     size_t first = 4096;
-    if (self->head.flags & TC_HTTP_HAS_LENGTH) {
-        first = tc_min_size((size_t)self->head.content_length, TC_STREAM_CHUNK);
+    if (parsed->flags & TC_HTTP_HAS_LENGTH) {
+        first = tc_min_size((size_t)parsed->content_length, TC_STREAM_CHUNK);
     }
-    self->body = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)first);
-    self->body_size = 0;
-    memset(&self->chunked, 0, sizeof(self->chunked));
+    *incoming =
+        (tc_http_incoming){.head = *parsed, .body = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)first)};
+    memcpy(incoming->bytes, head, parsed->size);
+    self->incoming = incoming;
     self->phase = CONN_BODY;
     tc_timeout_end(&self->timeout);
     tc_timeout_start(&self->config->body_timeouts, &self->timeout);
-    return self->body != NULL ? 0 : -1;
+    return incoming->body != NULL ? 0 : -1;
 }
 
 static int
-conn_append_body(HttpConnObject *self, const char *data, size_t size)
+conn_append_body(tc_http_incoming *in, const char *data, size_t size)
 {
-    size_t cap = (size_t)PyBytes_GET_SIZE(self->body);
-    if (self->body_size + size > cap) {
-        size_t wanted = cap * 2 > self->body_size + size ? cap * 2 : self->body_size + size;
-        if (self->head.flags & TC_HTTP_HAS_LENGTH) {
-            wanted = tc_min_size(wanted, (size_t)self->head.content_length);
+    size_t cap = (size_t)PyBytes_GET_SIZE(in->body);
+    if (in->body_size + size > cap) {
+        size_t wanted = cap * 2 > in->body_size + size ? cap * 2 : in->body_size + size;
+        if (in->head.flags & TC_HTTP_HAS_LENGTH) {
+            wanted = tc_min_size(wanted, (size_t)in->head.content_length);
         }
-        if (_PyBytes_Resize(&self->body, (Py_ssize_t)wanted) < 0) {
+        if (_PyBytes_Resize(&in->body, (Py_ssize_t)wanted) < 0) {
             return -1;
         }
     }
-    memcpy(PyBytes_AS_STRING(self->body) + self->body_size, data, size);
-    self->body_size += size;
+    memcpy(PyBytes_AS_STRING(in->body) + in->body_size, data, size);
+    in->body_size += size;
     return 0;
 }
 
 static int
 conn_end_body(HttpConnObject *self)
 {
-    if ((size_t)PyBytes_GET_SIZE(self->body) != self->body_size &&
-        _PyBytes_Resize(&self->body, (Py_ssize_t)self->body_size) < 0) {
+    tc_http_incoming *in = self->incoming;
+    if ((size_t)PyBytes_GET_SIZE(in->body) != in->body_size &&
+        _PyBytes_Resize(&in->body, (Py_ssize_t)in->body_size) < 0) {
         return -1;
     }
-    PyObject *body = self->body;
-    char *head = self->head_bytes;
-    self->body = NULL;
-    self->head_bytes = NULL;
-    int status = conn_dispatch(self, head, body);
-    Py_DECREF(body);
-    PyMem_Free(head);
+    self->incoming = NULL;
+    int status = conn_dispatch(self, &in->head, in->bytes, in->body);
+    Py_DECREF(in->body);
+    PyMem_Free(in);
     return status;
 }
 
@@ -456,12 +397,13 @@ step_after(HttpConnObject *self, int status)
 static enum conn_step
 conn_read_length_body(HttpConnObject *self, const char *data, size_t size, size_t *used)
 {
-    size_t n = tc_min_size((size_t)self->head.content_length - self->body_size, size - *used);
-    if (conn_append_body(self, data + *used, n) < 0) {
+    tc_http_incoming *in = self->incoming;
+    size_t n = tc_min_size((size_t)in->head.content_length - in->body_size, size - *used);
+    if (conn_append_body(in, data + *used, n) < 0) {
         return STEP_RAISED;
     }
     *used += n;
-    if (self->body_size < self->head.content_length) {
+    if (in->body_size < in->head.content_length) {
         return STEP_WAIT;
     }
     return step_after(self, conn_end_body(self));
@@ -474,10 +416,10 @@ conn_read_chunked_body(HttpConnObject *self, const char *data, size_t size, size
         const char *piece;
         size_t piece_size;
         size_t start = *used;
-        int st = tc_http_chunked_next(&self->chunked, data, size, used, conn_body_limit(self), &piece,
-                                      &piece_size);
+        int st = tc_http_chunked_next(&self->incoming->chunked, data, size, used, conn_body_limit(self),
+                                      &piece, &piece_size);
         if (st == TC_OK) {
-            if (conn_append_body(self, piece, piece_size) < 0) {
+            if (conn_append_body(self->incoming, piece, piece_size) < 0) {
                 return STEP_RAISED;
             }
         }
@@ -488,7 +430,7 @@ conn_read_chunked_body(HttpConnObject *self, const char *data, size_t size, size
             return step_after(self, conn_end_body(self));
         }
         else {
-            int status = conn_refuse(self, st, data + start, size - start);
+            int status = tc_http_conn_refuse(self, st, data + start, size - start);
             *used = size;
             return status < 0 ? STEP_RAISED : STEP_STOP;
         }
@@ -496,14 +438,16 @@ conn_read_chunked_body(HttpConnObject *self, const char *data, size_t size, size
 }
 
 static enum conn_step
-conn_start_body(HttpConnObject *self, const char *head, const char *data, size_t size, size_t *used)
+conn_start_body(HttpConnObject *self, const tc_http_head *parsed, const char *head, const char *data,
+                size_t size, size_t *used)
 {
     static const char go_on[] = "HTTP/1.1 100 (Continue)\r\n\r\n";
-    if (self->head.content_length > conn_body_limit(self)) {
+    if (parsed->content_length > conn_body_limit(self)) {
         *used = size;
-        return conn_refuse_text(self, "Content-Length too long") < 0 ? STEP_RAISED : STEP_STOP;
+        return tc_http_conn_refuse_text(self, "Content-Length too long") < 0 ? STEP_RAISED : STEP_STOP;
     }
-    if ((self->head.flags & TC_HTTP_EXPECT_CONTINUE) &&
+    bool body_to_come = (parsed->flags & TC_HTTP_CHUNKED) || parsed->content_length > 0;
+    if ((parsed->flags & TC_HTTP_EXPECT_CONTINUE) && body_to_come &&
         tc_stream_write(self->stream, go_on, sizeof(go_on) - 1, NULL) == TC_RAISED) {
         return STEP_RAISED;
     }
@@ -511,22 +455,22 @@ conn_start_body(HttpConnObject *self, const char *head, const char *data, size_t
         return STEP_STOP;
     }
     size_t here = size - *used;
-    if (!(self->head.flags & TC_HTTP_CHUNKED) && here >= self->head.content_length) {
+    if (!(parsed->flags & TC_HTTP_CHUNKED) && here >= parsed->content_length) {
         /* The common case: the whole request is at hand. */
-        size_t length = (size_t)self->head.content_length;
+        size_t length = (size_t)parsed->content_length;
         PyObject *body = PyBytes_FromStringAndSize(data + *used, (Py_ssize_t)length);
         if (body == NULL) {
             return STEP_RAISED;
         }
         *used += length;
-        int status = conn_dispatch(self, head, body);
+        int status = conn_dispatch(self, parsed, head, body);
         Py_DECREF(body);
         return step_after(self, status);
     }
-    if (conn_begin_body(self, head) < 0) {
+    if (conn_begin_body(self, parsed, head) < 0) {
         return STEP_RAISED;
     }
-    if ((self->head.flags & TC_HTTP_EXPECT_CONTINUE) && tc_stream_flush(self->stream) == TC_RAISED) {
+    if ((parsed->flags & TC_HTTP_EXPECT_CONTINUE) && tc_stream_flush(self->stream) == TC_RAISED) {
         return STEP_RAISED;
     }
     return step_after(self, 0);
@@ -535,24 +479,28 @@ conn_start_body(HttpConnObject *self, const char *head, const char *data, size_t
 static enum conn_step
 conn_read_head(HttpConnObject *self, const char *data, size_t size, size_t *used)
 {
+    tc_http_head parsed;
     const char *head = data + *used;
-    int st = tc_http_parse_head(&self->parser, head, size - *used, (size_t)self->config->max_header_size,
-                                &self->head);
+    int st =
+        tc_http_parse_head(&self->parser, head, size - *used, (size_t)self->config->max_header_size, &parsed);
     if (st == TC_AGAIN) {
         return STEP_WAIT;
     }
     self->parser.scanned = 0;
     if (TC_UNLIKELY(st < 0)) {
-        int status = conn_refuse(self, st, head, size - *used);
+        int status = tc_http_conn_refuse(self, st, head, size - *used);
         *used = size;
         return status < 0 ? STEP_RAISED : STEP_STOP;
     }
-    *used += self->head.size;
+    *used += parsed.size;
+    self->flags = parsed.flags;
+    self->minor = parsed.minor;
+    self->method_id = parsed.method_id;
     self->disconnect = !conn_can_keep_alive(self);
-    if (TC_LIKELY(!(self->head.flags & (TC_HTTP_CHUNKED | TC_HTTP_HAS_LENGTH | TC_HTTP_EXPECT_CONTINUE)))) {
-        return step_after(self, conn_dispatch(self, head, NULL));
+    if (TC_LIKELY(!(parsed.flags & (TC_HTTP_CHUNKED | TC_HTTP_HAS_LENGTH | TC_HTTP_EXPECT_CONTINUE)))) {
+        return step_after(self, conn_dispatch(self, &parsed, head, NULL));
     }
-    return conn_start_body(self, head, data, size, used);
+    return conn_start_body(self, &parsed, head, data, size, used);
 }
 
 static Py_ssize_t
@@ -567,8 +515,12 @@ conn_data(PyObject *consumer, const char *data, size_t size)
             step = conn_read_head(self, data, size, &used);
             break;
         case CONN_BODY:
-            step = self->head.flags & TC_HTTP_CHUNKED ? conn_read_chunked_body(self, data, size, &used)
-                                                      : conn_read_length_body(self, data, size, &used);
+            step = self->flags & TC_HTTP_CHUNKED ? conn_read_chunked_body(self, data, size, &used)
+                                                 : conn_read_length_body(self, data, size, &used);
+            break;
+        case CONN_LINGER:
+            step = tc_http_conn_drop_input(self, size - used) < 0 ? STEP_RAISED : STEP_WAIT;
+            used = size;
             break;
         default:
             step = STEP_WAIT;
@@ -649,7 +601,7 @@ tc_http_conn_expired(tc_timeout *entry)
     HttpConnObject *self = tc_container_of(entry, HttpConnObject, timeout);
     Py_INCREF(self);
     if (self->phase == CONN_BODY) {
-        tc_log(self->state, "general", "info", "Timeout reading body from %S", conn_label(self));
+        tc_log(self->state, "general", "info", "Timeout reading body from %S", tc_http_conn_label(self));
     }
     if (tc_http_conn_close(self) < 0) {
         PyErr_WriteUnraisable((PyObject *)self);

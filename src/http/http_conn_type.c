@@ -58,61 +58,92 @@ tc_http_conn_close_callback(HttpConnObject *self)
     return self->close_callback;
 }
 
-/* The address as socket.accept gives it. */
+PyObject *
+tc_http_peer_address(const struct sockaddr *peer, size_t size)
+{
+    char text[INET6_ADDRSTRLEN] = "";
+    if (size > 0 && peer->sa_family == AF_INET) {
+        const struct sockaddr_in *in = (const struct sockaddr_in *)peer;
+        inet_ntop(AF_INET, &in->sin_addr, text, sizeof(text));
+        return Py_BuildValue("(si)", text, (int)ntohs(in->sin_port));
+    }
+    if (size > 0 && peer->sa_family == AF_INET6) {
+        const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)peer;
+        inet_ntop(AF_INET6, &in6->sin6_addr, text, sizeof(text));
+        return Py_BuildValue("(siII)", text, (int)ntohs(in6->sin6_port), (unsigned)ntohl(in6->sin6_flowinfo),
+                             (unsigned)in6->sin6_scope_id);
+    }
+    return PyUnicode_FromString("");
+}
+
+static tc_http_conn_faces *
+conn_faces(HttpConnObject *self)
+{
+    if (self->faces == NULL && (self->faces = PyMem_Calloc(1, sizeof(tc_http_conn_faces))) == NULL) {
+        PyErr_NoMemory();
+    }
+    return self->faces;
+}
+
 PyObject *
 tc_http_conn_address(HttpConnObject *self)
 {
-    if (self->address != NULL) {
-        return self->address;
+    tc_http_conn_faces *faces = conn_faces(self);
+    if (faces == NULL) {
+        return NULL;
     }
-    char text[INET6_ADDRSTRLEN] = "";
-    if (self->peer_size > 0 && self->peer.any.sa_family == AF_INET) {
-        const struct sockaddr_in *in = (const struct sockaddr_in *)self->peer.bytes;
-        inet_ntop(AF_INET, &in->sin_addr, text, sizeof(text));
-        self->address = Py_BuildValue("(si)", text, (int)ntohs(in->sin_port));
+    if (faces->address == NULL) {
+        faces->address = tc_http_peer_address(&self->peer.any, self->peer_size);
     }
-    else if (self->peer_size > 0 && self->peer.any.sa_family == AF_INET6) {
-        const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)self->peer.bytes;
-        inet_ntop(AF_INET6, &in6->sin6_addr, text, sizeof(text));
-        self->address = Py_BuildValue("(siII)", text, (int)ntohs(in6->sin6_port),
-                                      (unsigned)ntohl(in6->sin6_flowinfo), (unsigned)in6->sin6_scope_id);
-    }
-    else {
-        self->address = PyUnicode_FromString("");
-    }
-    return self->address;
+    return faces->address;
 }
 
 PyObject *
 tc_http_conn_remote_ip(HttpConnObject *self)
 {
-    if (self->remote_ip == NULL) {
-        int family = self->stream != NULL ? self->stream->family : AF_UNSPEC;
-        PyObject *address = family == AF_INET || family == AF_INET6 ? tc_http_conn_address(self) : NULL;
-        if (address != NULL && PyTuple_Check(address) && PyTuple_GET_SIZE(address) > 0) {
-            self->remote_ip = Py_NewRef(PyTuple_GET_ITEM(address, 0));
+    tc_http_conn_faces *faces = conn_faces(self);
+    if (faces == NULL) {
+        return NULL;
+    }
+    if (faces->remote_ip == NULL) {
+        /* Not the socket's family: behind a Unix socket a proxy may have named a client by its IP address. */
+        PyObject *address = tc_http_conn_address(self);
+        if (address != NULL && PyTuple_Check(address) && PyTuple_GET_SIZE(address) > 0 &&
+            PyUnicode_Check(PyTuple_GET_ITEM(address, 0))) {
+            faces->remote_ip = Py_NewRef(PyTuple_GET_ITEM(address, 0));
         }
         else if (!PyErr_Occurred()) {
-            self->remote_ip = PyUnicode_FromString("0.0.0.0"); /* a Unix socket has no address to show */
+            faces->remote_ip = PyUnicode_FromString("0.0.0.0"); /* a Unix socket has no address to show */
         }
     }
-    return self->remote_ip;
+    return faces->remote_ip;
 }
 
 PyObject *
 tc_http_conn_protocol(HttpConnObject *self)
 {
-    if (self->protocol == NULL) {
-        PyObject *given = self->config != NULL ? self->config->protocol : NULL;
-        self->protocol = Py_NewRef(given != NULL && given != Py_None ? given : self->state->str_http);
+    tc_http_conn_faces *faces = conn_faces(self);
+    if (faces == NULL) {
+        return NULL;
     }
-    return self->protocol;
+    if (faces->protocol == NULL) {
+        PyObject *given = self->config != NULL ? self->config->protocol : NULL;
+        bool tls = self->stream != NULL && self->stream->tls != NULL;
+        faces->protocol = Py_NewRef(given != NULL && given != Py_None ? given
+                                    : tls                             ? self->state->str_https
+                                                                      : self->state->str_http);
+    }
+    return faces->protocol;
 }
 
 PyObject *
 tc_http_conn_context_object(HttpConnObject *self)
 {
-    if (self->context_object == NULL) {
+    tc_http_conn_faces *faces = conn_faces(self);
+    if (faces == NULL) {
+        return NULL;
+    }
+    if (faces->context_object == NULL) {
         if (self->stream == NULL) {
             PyErr_SetString(PyExc_AttributeError, "the connection has no stream");
             return NULL;
@@ -124,11 +155,11 @@ tc_http_conn_context_object(HttpConnObject *self)
             PyObject *trusted =
                 self->config->trusted_downstream != NULL ? self->config->trusted_downstream : Py_None;
             PyObject *args[5] = {NULL, (PyObject *)self->stream, address, protocol, trusted};
-            self->context_object =
+            faces->context_object =
                 PyObject_Vectorcall(cls, args + 1, 4 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
         }
     }
-    return self->context_object;
+    return faces->context_object;
 }
 
 /* ---- writing ---- */
@@ -229,6 +260,37 @@ conn_close(HttpConnObject *self, PyObject *unused)
     Py_RETURN_NONE;
 }
 
+PyDoc_STRVAR(
+    conn_cut_short_doc,
+    "_cut_short($self, /)\n--\n\n"
+    "Have a chunked answer end without its last chunk, and the connection with it.\n\n"
+    "For an answer that failed half-way: it must not look complete. finish() is still to be called.");
+
+static PyObject *
+conn_cut_short(HttpConnObject *self, PyObject *unused)
+{
+    if (self->chunking_output) {
+        self->chunking_output = false;
+        self->cut_short = self->disconnect = true;
+    }
+    Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(conn_drain_doc,
+             "_drain($self, close_idle, /)\n--\n\n"
+             "Close the connection after the answer in hand or the next one, or now if it is idle.");
+
+static PyObject *
+conn_drain(HttpConnObject *self, PyObject *close_idle)
+{
+    self->disconnect = true;
+    if (PyObject_IsTrue(close_idle) == 1 && self->phase == CONN_HEAD && self->stream != NULL &&
+        self->stream->buf_len == 0 && tc_http_conn_close(self) < 0) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
 PyDoc_STRVAR(conn_set_close_callback_doc,
              "set_close_callback($self, callback)\n--\n\n"
              "Call callback() if the client goes away before its request is answered. None takes it back.");
@@ -274,6 +336,7 @@ conn_detach(HttpConnObject *self, PyObject *unused)
     tc_timeout_end(&self->timeout);
     if (tc_list_linked(&self->link)) {
         tc_list_unlink(&self->link);
+        tc_http_config_left(self->config);
     }
     tc_stream_drop_consumer(stream);
     stream->paused = false;
@@ -310,7 +373,13 @@ conn_attach(HttpConnObject *self, PyObject *const *args, Py_ssize_t nargs)
     }
     Py_XSETREF(self->config, (HttpConfigObject *)Py_NewRef(args[0]));
     Py_XSETREF(self->stream, (StreamObject *)Py_NewRef(args[1]));
-    Py_XSETREF(self->address, args[2] != Py_None ? Py_NewRef(args[2]) : NULL);
+    if (args[2] != Py_None) {
+        tc_http_conn_faces *faces = conn_faces(self);
+        if (faces == NULL) {
+            return NULL;
+        }
+        Py_XSETREF(faces->address, Py_NewRef(args[2]));
+    }
     if (tc_stream_set_nodelay(stream, true) < 0 || tc_http_conn_start(self) < 0) {
         return NULL;
     }
@@ -366,10 +435,12 @@ conn_traverse(HttpConnObject *self, visitproc visit, void *arg)
     Py_VISIT(self->stream);
     Py_VISIT(self->request);
     Py_VISIT(self->context);
-    Py_VISIT(self->address);
-    Py_VISIT(self->remote_ip);
-    Py_VISIT(self->protocol);
-    Py_VISIT(self->context_object);
+    if (self->faces != NULL) {
+        Py_VISIT(self->faces->address);
+        Py_VISIT(self->faces->remote_ip);
+        Py_VISIT(self->faces->protocol);
+        Py_VISIT(self->faces->context_object);
+    }
     Py_VISIT(self->close_callback);
     Py_VISIT(self->dict);
     return 0;
@@ -385,10 +456,12 @@ conn_clear(HttpConnObject *self)
     Py_CLEAR(self->stream);
     Py_CLEAR(self->request);
     Py_CLEAR(self->context);
-    Py_CLEAR(self->address);
-    Py_CLEAR(self->remote_ip);
-    Py_CLEAR(self->protocol);
-    Py_CLEAR(self->context_object);
+    if (self->faces != NULL) {
+        Py_CLEAR(self->faces->address);
+        Py_CLEAR(self->faces->remote_ip);
+        Py_CLEAR(self->faces->protocol);
+        Py_CLEAR(self->faces->context_object);
+    }
     Py_CLEAR(self->close_callback);
     Py_CLEAR(self->dict);
     Py_CLEAR(self->config);
@@ -404,8 +477,8 @@ conn_dealloc(HttpConnObject *self)
         PyObject_ClearWeakRefs((PyObject *)self);
     }
     conn_clear(self);
-    Py_CLEAR(self->body);
-    PyMem_Free(self->head_bytes);
+    tc_http_conn_drop_incoming(self);
+    PyMem_Free(self->faces);
     type->tp_free(self);
     Py_DECREF(type);
 }
@@ -487,6 +560,8 @@ static PyMethodDef conn_methods[] = {
     {"set_close_callback", FASTCALL(conn_set_close_callback), KEYWORDS, conn_set_close_callback_doc},
     {"set_max_body_size", (PyCFunction)conn_set_limit, METH_O, conn_set_body_limit_doc},
     {"detach", (PyCFunction)conn_detach, METH_NOARGS, conn_detach_doc},
+    {"_cut_short", (PyCFunction)conn_cut_short, METH_NOARGS, conn_cut_short_doc},
+    {"_drain", (PyCFunction)conn_drain, METH_O, conn_drain_doc},
     {"_feed", (PyCFunction)conn_feed, METH_O, conn_feed_doc},
     {"_attach", FASTCALL(conn_attach), METH_FASTCALL, conn_attach_doc},
     {NULL, NULL, 0, NULL},

@@ -1,6 +1,7 @@
 /* The texts of the request machines' errors. Cold: called when a request is refused. Plain C. */
-#include "http/http_chars.h"
 #include "http/http_parser.h"
+
+#include "http/http_chars.h"
 
 const char *
 tc_http_error_text(int error)
@@ -30,6 +31,10 @@ tc_http_error_text(int error)
         return "Unsupported Transfer-Encoding";
     case TC_HTTP_ERR_LENGTH_AND_CHUNKED:
         return "Message with both Transfer-Encoding and Content-Length";
+    case TC_HTTP_ERR_STATUS_LINE:
+        return "Error parsing response start line";
+    case TC_HTTP_ERR_LINE_TOO_LONG:
+        return "HTTP request line too long";
     case TC_HTTP_ERR_HEAD_TOO_LONG:
         return "HTTP headers too long";
     case TC_HTTP_ERR_CHUNK_SIZE:
@@ -86,6 +91,93 @@ name_is(const char *name, size_t size, const char *lower)
     return true;
 }
 
+/* Adds bytes as Python's repr() shows them as Latin-1 text, in UTF-8. */
+static void
+text_add_repr(text *t, const char *bytes, size_t size)
+{
+    bool double_quotes = memchr(bytes, '\'', size) != NULL && memchr(bytes, '"', size) == NULL;
+    const char *quote = double_quotes ? "\"" : "'";
+    text_add(t, quote, 1);
+    for (size_t i = 0; i < size; i++) {
+        uint8_t c = (uint8_t)bytes[i];
+        if (c > 0xa0 && c != 0xad && t->size + 3 < t->room) {
+            t->out[t->size++] = (char)(0xc0 | c >> 6);
+            t->out[t->size++] = (char)(0x80 | (c & 0x3f));
+        }
+        else if (c == '\t' || c == '\n' || c == '\r' || c == '\\' || c == (uint8_t)*quote) {
+            text_add(t, "\\", 1);
+            text_add(t, c == '\t' ? "t" : c == '\n' ? "n" : c == '\r' ? "r" : (const char *)bytes + i, 1);
+        }
+        else {
+            text_add(t, bytes + i, 1);
+        }
+    }
+    text_add(t, quote, 1);
+}
+
+/* The line that begins at p, without its end; *next is where the next one begins. */
+static const char *
+line_end(const char *p, const char *end, const char **next)
+{
+    const char *feed = memchr(p, '\n', (size_t)(end - p));
+    *next = feed != NULL ? feed + 1 : end;
+    const char *stop = feed != NULL ? feed : end;
+    return stop > p && stop[-1] == '\r' ? stop - 1 : stop;
+}
+
+static const char *
+first_line(const char *data, const char *end)
+{
+    while (data < end && (*data == '\r' || *data == '\n')) {
+        data++;
+    }
+    return data;
+}
+
+/* "Unexpected HTTP version 'HTTP/2.0'": where a request line ends, or a status line begins. */
+static void
+text_add_version(text *t, const char *data, size_t size)
+{
+    const char *end = data + size, *next, *p = first_line(data, end);
+    const char *stop = line_end(p, end, &next);
+    if (stop - p >= 8) {
+        text_add(t, " ", 1);
+        text_add_repr(t, memcmp(p, "HTTP/", 5) == 0 ? p : stop - 8, 8);
+    }
+}
+
+/* " name 'X '" or " value '...'", of the first header line that has something wrong. */
+static void
+text_add_bad_header(text *t, const char *data, size_t size)
+{
+    const char *end = data + size, *p = first_line(data, end), *next;
+    (void)line_end(p, end, &next);
+    for (p = next; p < end; p = next) {
+        const char *stop = line_end(p, end, &next);
+        const char *colon = memchr(p, ':', (size_t)(stop - p));
+        if (colon == NULL) {
+            return;
+        }
+        if (colon == p || tc_http_scan_token(p, p, colon) != colon) {
+            text_add(t, " name ", 6);
+            text_add_repr(t, p, (size_t)(colon - p));
+            return;
+        }
+        const char *value = colon + 1, *value_end = stop;
+        while (value < value_end && tc_http_is_blank(*value)) {
+            value++;
+        }
+        while (value < value_end && tc_http_is_blank(value_end[-1])) {
+            value_end--;
+        }
+        if (tc_http_scan_value(value, value, value_end) != value_end) {
+            text_add(t, " value ", 7);
+            text_add_repr(t, value, (size_t)(value_end - value));
+            return;
+        }
+    }
+}
+
 /* Adds the values of the lines of one name, joined with commas. */
 static void
 text_add_values(text *t, const char *data, size_t size, const char *lower_name)
@@ -135,6 +227,12 @@ tc_http_error_message(int error, const char *data, size_t size, char *out, size_
     }
     text_add(&t, base, strlen(base));
     switch (error < 0 ? -error : error) {
+    case TC_HTTP_ERR_VERSION:
+        text_add_version(&t, data, size);
+        break;
+    case TC_HTTP_ERR_HEADER:
+        text_add_bad_header(&t, data, size);
+        break;
     case TC_HTTP_ERR_TRANSFER_ENCODING:
         text_add(&t, " ", 1);
         text_add_values(&t, data, size, "transfer-encoding");

@@ -16,6 +16,49 @@ typedef struct {
     tc_acceptor acceptor;
 } HttpListenerObject;
 
+/* Whether the server's class has this method of HTTPServer's and no other. */
+static bool
+listener_has_own(HttpListenerObject *self, PyObject *name, PyObject *own)
+{
+    return _PyType_Lookup(Py_TYPE(self->server), name) == own;
+}
+
+/* Monitoring tools replace methods of the class at run time: looked at for each connection. */
+static bool
+listener_is_native(HttpListenerObject *self)
+{
+    tc_state *state = self->state;
+    return !self->config->delegates &&
+           listener_has_own(self, state->str_handle_stream, state->face_own_handle_stream) &&
+           listener_has_own(self, state->str_start_request, state->face_own_start_request) &&
+           listener_has_own(self, state->str_on_close, state->face_own_on_close);
+}
+
+/* Leaves a connection to the server's Python methods, in the context in which it began to listen. */
+static int
+listener_hand_over(HttpListenerObject *self, StreamObject *stream, const struct sockaddr *peer, size_t size)
+{
+    PyObject *address = tc_http_peer_address(peer, size);
+    PyObject *base = self->config->context;
+    PyObject *context = base != NULL ? PyContext_Copy(base) : PyContext_CopyCurrent();
+    PyObject *result = NULL;
+    if (address != NULL && context != NULL && PyContext_Enter(context) == 0) {
+        PyObject *args[3] = {self->server, (PyObject *)stream, address};
+        result = PyObject_VectorcallMethod(self->state->str__accepted, args, 3, NULL);
+        PyObject *exc = PyErr_GetRaisedException();
+        if (PyContext_Exit(context) < 0) {
+            PyErr_WriteUnraisable(self->server);
+        }
+        if (exc != NULL) {
+            PyErr_SetRaisedException(exc);
+        }
+    }
+    Py_XDECREF(address);
+    Py_XDECREF(context);
+    Py_XDECREF(result);
+    return result != NULL ? TC_OK : TC_RAISED;
+}
+
 static int
 listener_accepted(tc_acceptor *acceptor, int fd, const struct sockaddr *peer, socklen_t size)
 {
@@ -37,6 +80,11 @@ listener_accepted(tc_acceptor *acceptor, int fd, const struct sockaddr *peer, so
     }
     if (config->chunk_size > 0) {
         stream->read_chunk_size = config->chunk_size;
+    }
+    if (TC_UNLIKELY(!listener_is_native(self))) {
+        int handed = listener_hand_over(self, stream, peer, size);
+        Py_DECREF(stream);
+        return handed;
     }
     int st = TC_RAISED;
     HttpConnObject *conn = tc_http_conn_new(config, stream, conn_class);

@@ -145,6 +145,12 @@ method_id(const char *p, size_t size)
     }
 }
 
+static inline bool
+is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
 /* Method, target and version; *pos moves behind the line. */
 static inline int
 parse_start_line(const char *data, const char **pos, const char *end, tc_http_head *head)
@@ -173,7 +179,7 @@ parse_start_line(const char *data, const char **pos, const char *end, tc_http_he
     uint64_t version = load64(p);
     bool known = version == load64("HTTP/1.1") || version == load64("HTTP/1.0");
     if (TC_UNLIKELY(!known)) {
-        bool digits = p[5] >= '0' && p[5] <= '9' && p[6] == '.' && p[7] >= '0' && p[7] <= '9';
+        bool digits = is_digit(p[5]) && p[6] == '.' && is_digit(p[7]);
         if (memcmp(p, "HTTP/", 5) != 0 || !digits || pass_line_end(p + 8, end) == NULL) {
             return -TC_HTTP_ERR_START_LINE;
         }
@@ -182,6 +188,31 @@ parse_start_line(const char *data, const char **pos, const char *end, tc_http_he
     head->minor = (uint8_t)(p[7] - '0');
     *pos = pass_line_end(p + 8, end);
     return *pos != NULL ? TC_OK : -TC_HTTP_ERR_START_LINE;
+}
+
+/* Version, status and reason of an answer; *pos moves behind the line. As Tornado's pattern has it: three
+ * digits, a space, and perhaps text. */
+static int
+parse_status_line(const char *data, const char **pos, const char *end, tc_http_head *head)
+{
+    const char *p = *pos;
+    if (end - p < 14 || memcmp(p, "HTTP/", 5) != 0 || !is_digit(p[5]) || p[6] != '.' || !is_digit(p[7]) ||
+        p[8] != ' ' || !is_digit(p[9]) || !is_digit(p[10]) || !is_digit(p[11]) || p[12] != ' ') {
+        return -TC_HTTP_ERR_STATUS_LINE;
+    }
+    const char *reason = p + 13;
+    const char *reason_end = tc_http_scan_value(data, reason, end);
+    *pos = pass_line_end(reason_end, end);
+    if (*pos == NULL) {
+        return -TC_HTTP_ERR_STATUS_LINE;
+    }
+    if (p[5] != '1') {
+        return -TC_HTTP_ERR_VERSION;
+    }
+    head->minor = (uint8_t)(p[7] - '0');
+    head->status = (uint16_t)((p[9] - '0') * 100 + (p[10] - '0') * 10 + (p[11] - '0'));
+    head->target = (tc_span){(uint32_t)(reason - data), (uint32_t)(reason_end - reason)};
+    return TC_OK;
 }
 
 /* One or more lengths in a list. Pieces are compared as text and split as Tornado splits them: blanks are
@@ -343,7 +374,7 @@ host_is_valid(const char *data, const char *p, const char *end)
 
 /* Judges the headers together, in the order in which Tornado meets them. */
 static inline int
-check_framing(const framing *seen, const char *data, tc_http_head *head)
+check_framing(const framing *seen, const char *data, bool chunked_in_1_0, tc_http_head *head)
 {
     if (TC_LIKELY(seen->hosts == 1)) {
         const char *host = data + head->host.off;
@@ -364,7 +395,7 @@ check_framing(const framing *seen, const char *data, tc_http_head *head)
         if (head->flags & TC_HTTP_HAS_LENGTH) {
             return -TC_HTTP_ERR_LENGTH_AND_CHUNKED;
         }
-        if (!seen->chunked || head->minor == 0) {
+        if (!seen->chunked || (head->minor == 0 && !chunked_in_1_0)) {
             return -TC_HTTP_ERR_TRANSFER_ENCODING;
         }
         head->flags |= TC_HTTP_CHUNKED;
@@ -387,15 +418,15 @@ name_error(const char *line, const char *end)
 }
 
 /* Parses the head that starts at data + start. An error where [start, size) holds no complete head means
- * nothing: the caller looks for the end then. */
-static int
-parse_lines(const char *data, size_t start, size_t size, tc_http_head *head)
+ * nothing: the caller looks for the end then. `answer`, a constant, tells the two kinds of head apart. */
+static inline __attribute__((always_inline)) int
+parse_lines(const char *data, size_t start, size_t size, bool answer, bool chunked_in_1_0, tc_http_head *head)
 {
     const char *p = data + start;
     const char *end = data + size;
     framing seen = {0};
     memset(head, 0, sizeof(*head));
-    int st = parse_start_line(data, &p, end, head);
+    int st = answer ? parse_status_line(data, &p, end, head) : parse_start_line(data, &p, end, head);
     if (TC_UNLIKELY(st != TC_OK)) {
         return st;
     }
@@ -410,7 +441,7 @@ parse_lines(const char *data, size_t start, size_t size, tc_http_head *head)
             }
             head->headers.len = (uint32_t)(p - data) - head->headers.off;
             head->size = (uint32_t)(next - data);
-            return check_framing(&seen, data, head);
+            return answer ? TC_OK : check_framing(&seen, data, chunked_in_1_0, head);
         }
         size_t name_size = (size_t)(p - name);
         const char *value = p + 1;
@@ -419,13 +450,16 @@ parse_lines(const char *data, size_t start, size_t size, tc_http_head *head)
         if (TC_UNLIKELY(p == NULL)) {
             return -TC_HTTP_ERR_HEADER;
         }
-        take_header(&seen, data, name, name_size, value, value_end, head);
+        if (!answer) {
+            take_header(&seen, data, name, name_size, value, value_end, head);
+        }
     }
     return TC_AGAIN;
 }
 
-int
-tc_http_parse_head(tc_http_parser *parser, const char *data, size_t size, size_t limit, tc_http_head *head)
+static inline __attribute__((always_inline)) int
+parse_head(tc_http_parser *parser, const char *data, size_t size, size_t limit, bool answer,
+           tc_http_head *head)
 {
     size_t window = tc_min_size(size, tc_min_size(limit, UINT32_MAX));
     size_t start = 0;
@@ -440,7 +474,7 @@ tc_http_parse_head(tc_http_parser *parser, const char *data, size_t size, size_t
         st = TC_AGAIN;
     }
     else if (TC_LIKELY(parser->scanned == 0)) {
-        st = parse_lines(data, start, window, head);
+        st = parse_lines(data, start, window, answer, parser->chunked_in_1_0, head);
         if (TC_LIKELY(st == TC_OK)) {
             return TC_OK;
         }
@@ -451,16 +485,30 @@ tc_http_parse_head(tc_http_parser *parser, const char *data, size_t size, size_t
     else {
         size_t head_end = find_head_end(data, start, parser->scanned, window);
         if (head_end != 0) {
-            st = parse_lines(data, start, head_end, head);
+            st = parse_lines(data, start, head_end, answer, parser->chunked_in_1_0, head);
             assert(st != TC_AGAIN);
             return st;
         }
     }
     if (size > window) {
-        return -TC_HTTP_ERR_HEAD_TOO_LONG;
+        bool in_first_line = !answer && memchr(data + start, '\n', window - start) == NULL;
+        return in_first_line ? -TC_HTTP_ERR_LINE_TOO_LONG : -TC_HTTP_ERR_HEAD_TOO_LONG;
     }
     parser->scanned = (uint32_t)window;
     return TC_AGAIN;
+}
+
+int
+tc_http_parse_head(tc_http_parser *parser, const char *data, size_t size, size_t limit, tc_http_head *head)
+{
+    return parse_head(parser, data, size, limit, false, head);
+}
+
+int
+tc_http_parse_answer_head(tc_http_parser *parser, const char *data, size_t size, size_t limit,
+                          tc_http_head *head)
+{
+    return parse_head(parser, data, size, limit, true, head);
 }
 
 bool

@@ -34,14 +34,16 @@ enum tc_http_error {
     TC_HTTP_ERR_HOST_MULTIPLE,      /* several Hosts, or a comma in it */
     TC_HTTP_ERR_LENGTHS_DIFFER,     /* Content-Length: 5, 6 */
     TC_HTTP_ERR_LENGTH_AND_CHUNKED, /* Content-Length beside Transfer-Encoding */
+    TC_HTTP_ERR_STATUS_LINE,        /* the first line of an answer is malformed */
+    TC_HTTP_ERR_LINE_TOO_LONG,      /* the limit of the head was reached within the request line */
 };
 
 /* What Tornado logs after "Malformed HTTP message from ...: ", without the offending value. Static storage.
  * `error` is one of the above, or its negation. */
 const char *tc_http_error_text(int error);
 
-/* The same with the offending value where Tornado's message has it, cut to `room` and closed with NUL;
- * `data` is what was given to the parser. Returns the length. For cold paths: walks the head again. */
+/* The same with the offending value where Tornado's message has it, cut to `room` and closed with NUL, in
+ * UTF-8; `data` is what was given to the parser. Returns the length. For cold paths: walks the head again. */
 size_t tc_http_error_message(int error, const char *data, size_t size, char *out, size_t room);
 
 /* Bits of tc_http_head.flags. */
@@ -74,10 +76,11 @@ enum tc_http_method {
 typedef struct {
     uint32_t size; /* bytes of the head, leading empty lines and the empty line at its end included */
     uint32_t flags;
-    uint8_t minor;     /* 0 or 1 */
+    uint16_t status;   /* of an answer */
+    uint8_t minor;     /* 0 or 1; 0 to 9 in an answer */
     uint8_t method_id; /* enum tc_http_method */
     tc_span method;
-    tc_span target;          /* the request target, query included */
+    tc_span target;          /* the request target, query included; of an answer the reason, perhaps empty */
     tc_span host;            /* the Host value, perhaps empty; off 0 where absent */
     tc_span headers;         /* from the first header line to the CRLF before the empty line, that included */
     uint64_t content_length; /* 0 unless TC_HTTP_HAS_LENGTH; fits an int64_t */
@@ -85,13 +88,20 @@ typedef struct {
 
 /* Progress over one head, kept between calls; zero it before each request. */
 typedef struct {
-    uint32_t scanned; /* bytes already searched for the end of the head */
+    uint32_t scanned;    /* bytes already searched for the end of the head */
+    bool chunked_in_1_0; /* setting: take Transfer-Encoding in HTTP/1.0, as Tornado does */
 } tc_http_parser;
 
 /* `limit` is the largest head accepted, in bytes, leading empty lines (at most 8) included. What is malformed
  * is reported once the head is complete, so that the verdict does not depend on how the input was cut. */
 int tc_http_parse_head(tc_http_parser *parser, const char *data, size_t size, size_t limit,
                        tc_http_head *head);
+
+/* The same for the head of an answer, as a client reads it: any HTTP/1.x. Nothing is concluded from its
+ * headers (flags, content_length and host stay 0): which of them count depends on the status and on the
+ * request. */
+int tc_http_parse_answer_head(tc_http_parser *parser, const char *data, size_t size, size_t limit,
+                              tc_http_head *head);
 
 /* The next header of a block that tc_http_parse_head has accepted (so it cannot fail): fills name and value
  * and moves *pos behind the line. False at the end. Start with *pos = 0; spans count from `block`. */

@@ -2,7 +2,9 @@
  * Tornado's HTTP1Connection. May run Python: headers of a subclass, and whatever closing a stream runs. */
 #include "http/http_conn_parts.h"
 #include "http/http_headers.h"
+#include "http/http_reader.h"
 
+#include "base/args.h"
 #include "base/raise.h"
 
 static bool
@@ -70,7 +72,7 @@ static int
 conn_frame(HttpConnObject *self, int status, PyObject *headers)
 {
     tc_state *state = self->state;
-    bool http11 = self->head.minor == 1, is_head = self->head.method_id == TC_HTTP_HEAD;
+    bool http11 = self->minor == 1, is_head = self->method_id == TC_HTTP_HEAD;
     PyObject *length = tc_headers_get(headers, state->str_Content_Length);
     if (length == NULL && PyErr_Occurred()) {
         return -1;
@@ -91,8 +93,7 @@ conn_frame(HttpConnObject *self, int status, PyObject *headers)
     if (!failed && http11 && self->disconnect) {
         failed = tc_headers_set(headers, state->str_Connection, state->str_close);
     }
-    else if (!failed && !http11 && (length != NULL || !has_body) &&
-             (self->head.flags & TC_HTTP_CONN_KEEP_ALIVE)) {
+    else if (!failed && !http11 && (length != NULL || !has_body) && (self->flags & TC_HTTP_CONN_KEEP_ALIVE)) {
         failed = tc_headers_set(headers, state->str_Connection, state->keep_alive_value);
     }
     if (!failed && self->chunking_output) {
@@ -246,6 +247,9 @@ tc_http_conn_write_chunk(HttpConnObject *self, PyObject *chunk)
     if (answering <= 0) {
         return answering;
     }
+    if (TC_UNLIKELY(self->cut_short)) {
+        return 0;
+    }
     if (conn_count_body(self, (size_t)PyBytes_GET_SIZE(chunk)) < 0) {
         return -1;
     }
@@ -267,7 +271,7 @@ tc_http_conn_write_raw(HttpConnObject *self, PyObject *chunk, PyObject *callback
         return -1;
     }
     int st = 0;
-    if (conn_writable(self)) {
+    if (conn_writable(self) && !self->cut_short) {
         st = conn_count_body(self, (size_t)PyBytes_GET_SIZE(bytes));
         if (st == 0 && conn_writable(self)) {
             st = conn_send(self, NULL, 0, bytes);
@@ -344,4 +348,34 @@ tc_http_conn_written(HttpConnObject *self, bool none_if_done)
         Py_RETURN_NONE;
     }
     return tc_stream_wait_written(self->stream, NULL);
+}
+
+/* ---- heads for HTTP1Connection, which writes them itself ---- */
+
+PyObject *
+tc_http_format_head(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
+{
+    if (tc_args_check("format_head", nargs, 2, 2) < 0) {
+        return NULL;
+    }
+    Py_ssize_t size;
+    const char *line = PyUnicode_AsUTF8AndSize(args[0], &size);
+    if (line == NULL) {
+        return NULL;
+    }
+    tc_bytes_buf buf = {0};
+    PyObject *head = NULL;
+    if (tc_buf_append(&buf, line, (size_t)size) != TC_OK || tc_buf_append(&buf, "\r\n", 2) != TC_OK) {
+        PyErr_NoMemory();
+    }
+    else if (tc_headers_check_line(line, (size_t)size) == 0 && tc_headers_serialize(args[1], &buf) == 0) {
+        if (tc_buf_append(&buf, "\r\n", 2) != TC_OK) {
+            PyErr_NoMemory();
+        }
+        else {
+            head = PyBytes_FromStringAndSize(buf.data, (Py_ssize_t)buf.size);
+        }
+    }
+    tc_buf_free(&buf);
+    return head;
 }

@@ -62,7 +62,6 @@ acceptor_event(tc_watcher *watcher, unsigned events)
         socklen_t size = sizeof(peer);
         int fd = accept_one(watcher->fd, (struct sockaddr *)&peer, &size);
         if (fd >= 0) {
-            acceptor->starved = false;
             if (acceptor->family == AF_INET || acceptor->family == AF_INET6) {
                 int on = 1;
                 setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
@@ -80,8 +79,12 @@ acceptor_event(tc_watcher *watcher, unsigned events)
             tc_core_unwatch(acceptor->core, watcher);
             break;
         }
+        else if (fd == -EAGAIN) {
+            acceptor->starved = false; /* nobody waits any more */
+            break;
+        }
         else if (fd != -ECONNABORTED && fd != -EINTR) {
-            break; /* EAGAIN: no more; anything else will be told again */
+            break; /* it will be told again */
         }
     }
     if (st == TC_RAISED) {

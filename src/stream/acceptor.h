@@ -1,5 +1,6 @@
 /* Accepts connections on a listening socket, a bounded number for each wake, and hands the descriptors up.
- * EMFILE, ENFILE, ENOBUFS and ENOMEM pause it for a second with one log line for the whole episode. */
+ * EMFILE, ENFILE, ENOBUFS and ENOMEM pause it for a second; one log line tells of it until all who wait were
+ * accepted. */
 #ifndef TC_ACCEPTOR_H
 #define TC_ACCEPTOR_H
 
@@ -17,7 +18,7 @@ struct tc_acceptor {
     LoopCore *core; /* borrowed from the owner */
     tc_state *state;
     int family;
-    bool starved; /* in an episode without descriptors or memory */
+    bool starved; /* short of descriptors or memory, and some wait since */
     /* Takes over a connected, non-blocking descriptor. TC_OK or TC_RAISED. */
     int (*accepted)(tc_acceptor *acceptor, int fd, const struct sockaddr *peer, socklen_t size);
 };

@@ -129,6 +129,7 @@ struct StreamObject {
     bool sending;        /* writes_send is on the stack */
     bool owns_fd;        /* the descriptor is ours to close, there is no socket object */
     bool nested;         /* an event came from a nested turn meanwhile: reading is masked till then */
+    bool mask;           /* the last event found nobody who wanted to read */
     bool drained_socket; /* the last read emptied the descriptor: no use trying before an event */
     bool hung_up;      /* the kernel reports a hang-up, which it does unasked: no registration for nothing */
     bool nodelay;      /* TCP_NODELAY as we last set it */

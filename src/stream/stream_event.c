@@ -31,7 +31,10 @@ wanted_events(const StreamObject *self)
     if (self->connecting || self->nested) {
         return events;
     }
-    if (wants_to_read(self)) {
+    /* Where nobody wants bytes now, reading stays registered until an event says that there are some: most of
+     * the time somebody wants them before that, and the kernel need not be told twice. */
+    if (wants_to_read(self) ||
+        ((self->watcher.events & TC_READ) && self->watcher.registered && !self->mask)) {
         events |= TC_READ;
     }
     if (TC_UNLIKELY(self->tls != NULL)) {
@@ -120,7 +123,7 @@ static int
 event_hangup(StreamObject *self)
 {
     if (self->consumer == NULL && self->buf_len > 0 && !tc_stream_wants_more(self)) {
-        self->hung_up = true;
+        self->hung_up = self->mask = true;
         return TC_OK; /* the update after this event acts on it */
     }
     PyObject *exc = descriptor_error(self);
@@ -181,13 +184,17 @@ event_handle(StreamObject *self, unsigned events)
                   (write_blocked && (events & TC_READ) ? TC_WRITE : 0);
     }
     bool reader = tc_stream_wants_more(self);
-    if ((events & TC_READ) || ((reader || self->buf_len == 0) && (events & (TC_ERROR | TC_HUP)))) {
+    self->mask = !wants_to_read(self);
+    if (events & (TC_READ | TC_ERROR | TC_HUP)) {
         self->drained_socket = false;
+    }
+    if (((events & TC_READ) && !self->mask) ||
+        ((reader || self->buf_len == 0) && (events & (TC_ERROR | TC_HUP)))) {
         if (event_read(self) == TC_RAISED) {
             return TC_RAISED;
         }
         if (self->nested && (events & (TC_ERROR | TC_HUP))) {
-            self->hung_up = true; /* cannot be masked: not watched until the delivery ends */
+            self->hung_up = self->mask = true; /* cannot be masked: not watched until the delivery ends */
             return TC_OK;
         }
     }

@@ -51,6 +51,7 @@ static const struct {
     {"ENOMEM", ENOMEM},         {"EPIPE", EPIPE},
     {"short", FAULT_SHORT},     {"EIO", EIO},
     {"EINVAL", EINVAL},         {"ECONNREFUSED", ECONNREFUSED},
+    {"EMFILE", EMFILE},         {"ENFILE", ENFILE},
 };
 
 static struct {

@@ -26,6 +26,8 @@ static const char *const error_names[] = {
     [TC_HTTP_ERR_HOST_MULTIPLE] = "HOST_MULTIPLE",
     [TC_HTTP_ERR_LENGTHS_DIFFER] = "LENGTHS_DIFFER",
     [TC_HTTP_ERR_LENGTH_AND_CHUNKED] = "LENGTH_AND_CHUNKED",
+    [TC_HTTP_ERR_STATUS_LINE] = "STATUS_LINE",
+    [TC_HTTP_ERR_LINE_TOO_LONG] = "LINE_TOO_LONG",
 };
 
 static const char *const flag_names[] = {

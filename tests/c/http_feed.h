@@ -7,12 +7,16 @@
 #include "http/http_chunked.h"
 #include "http/http_parser.h"
 
+/* Whether the heads are those of answers. */
+static bool feed_answers;
+
 /* One call with the first `size` bytes. */
 static inline int
 feed_head_once(tc_http_parser *parser, const char *data, size_t size, size_t limit, tc_http_head *head)
 {
     char *copy = exact_copy(data, size);
-    int st = tc_http_parse_head(parser, copy, size, limit, head);
+    int st = feed_answers ? tc_http_parse_answer_head(parser, copy, size, limit, head)
+                          : tc_http_parse_head(parser, copy, size, limit, head);
     free(copy);
     return st;
 }
@@ -58,7 +62,7 @@ head_equal(int st_a, const tc_http_head *a, int st_b, const tc_http_head *b)
     if (st_a != st_b || st_a != TC_OK) {
         return st_a == st_b;
     }
-    return a->size == b->size && a->flags == b->flags && a->minor == b->minor &&
+    return a->size == b->size && a->flags == b->flags && a->minor == b->minor && a->status == b->status &&
            a->method_id == b->method_id && a->content_length == b->content_length &&
            span_equal(a->method, b->method) && span_equal(a->target, b->target) &&
            span_equal(a->host, b->host) && span_equal(a->headers, b->headers);

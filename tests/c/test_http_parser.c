@@ -359,10 +359,12 @@ test_limits(void)
         tc_http_head head;
         int st = feed_head_every_way(data, sizeof(data) - 1, limit, &head, &same);
         CHECK(same);
-        CHECK_INT(st, limit < head_size ? -TC_HTTP_ERR_HEAD_TOO_LONG : TC_OK);
+        int too_long = limit < sizeof("GET / HTTP/1.1\r\n") - 1 ? -TC_HTTP_ERR_LINE_TOO_LONG
+                                                                : -TC_HTTP_ERR_HEAD_TOO_LONG;
+        CHECK_INT(st, limit < head_size ? too_long : TC_OK);
         st = feed_head_every_way(data, head_size - 1, limit, &head, &same);
         CHECK(same);
-        CHECK_INT(st, limit < head_size - 1 ? -TC_HTTP_ERR_HEAD_TOO_LONG : TC_AGAIN);
+        CHECK_INT(st, limit < head_size - 1 ? too_long : TC_AGAIN);
     }
 }
 
@@ -440,19 +442,78 @@ test_messages(void)
     MESSAGE(GET11 "Host: b\n\n", -TC_HTTP_ERR_HOST_MULTIPLE, "Multiple host headers not allowed: 'a,b'");
     MESSAGE(GET11 "Content-Length: 5, 6\n\n", -TC_HTTP_ERR_LENGTHS_DIFFER,
             "Multiple unequal Content-Lengths: '5, 6'");
+    MESSAGE("GET / HTTP/2.0\r\n\r\n", -TC_HTTP_ERR_VERSION, "Unexpected HTTP version 'HTTP/2.0'");
+    MESSAGE("\nHTTP/2.0 200 OK\n\n", -TC_HTTP_ERR_VERSION, "Unexpected HTTP version 'HTTP/2.0'");
+    MESSAGE(GET11 "X : y\r\n\r\n", -TC_HTTP_ERR_HEADER, "Invalid header name 'X '");
+    MESSAGE(GET11 "X'\xe4: y\r\n\r\n", -TC_HTTP_ERR_HEADER, "Invalid header name \"X'\xc3\xa4\"");
+    MESSAGE(GET11 ": y\r\n\r\n", -TC_HTTP_ERR_HEADER, "Invalid header name ''");
+    MESSAGE(GET11 "X: \x7f\t\\'\"y \r\n\r\n", -TC_HTTP_ERR_HEADER,
+            "Invalid header value '\\x7f\\t\\\\\\'\"y'");
     char tiny[8];
     CHECK_INT(tc_http_error_message(-TC_HTTP_ERR_HOST, GET11, sizeof(GET11) - 1, tiny, sizeof(tiny)), 7);
     CHECK(strcmp(tiny, "Invalid") == 0);
     CHECK_INT(tc_http_error_message(-TC_HTTP_ERR_HOST, GET11, sizeof(GET11) - 1, tiny, 0), 0);
-    for (int error = 1; error <= TC_HTTP_ERR_LENGTH_AND_CHUNKED; error++) {
+    for (int error = 1; error <= TC_HTTP_ERR_LINE_TOO_LONG; error++) {
         CHECK(strcmp(tc_http_error_text(error), tc_http_error_text(0)) != 0);
         CHECK(tc_http_error_text(error) == tc_http_error_text(-error));
     }
 }
 
+static void
+test_answers(void)
+{
+    feed_answers = true;
+    tc_http_head head;
+    static const char data[] = "HTTP/1.1 404 Not \xe4 found\r\nContent-Length: x\r\nA: b\r\n\r\nrest";
+    CHECK_INT(PARSE(data, &head), TC_OK);
+    CHECK_INT(head.status, 404);
+    CHECK_INT(head.minor, 1);
+    CHECK_INT(head.flags, 0);
+    CHECK_INT(head.size, sizeof(data) - 1 - 4);
+    CHECK(span_is(data, head.target, "Not \xe4 found"));
+    CHECK(span_is(data, head.headers, "Content-Length: x\r\nA: b\r\n"));
+    CHECK_INT(PARSE("\r\nHTTP/1.7 099 \n\n", &head), TC_OK);
+    CHECK_INT(head.status, 99);
+    CHECK_INT(head.minor, 7);
+    CHECK_INT(head.target.len, 0);
+    REFUSED("HTTP/1.1 200\r\n\r\n", TC_HTTP_ERR_STATUS_LINE);
+    REFUSED("HTTP/1.1 20 OK\r\n\r\n", TC_HTTP_ERR_STATUS_LINE);
+    REFUSED("HTTP/1.1  200 OK\r\n\r\n", TC_HTTP_ERR_STATUS_LINE);
+    REFUSED("HTTP/1.1 2000 OK\r\n\r\n", TC_HTTP_ERR_STATUS_LINE);
+    REFUSED("http/1.1 200 OK\r\n\r\n", TC_HTTP_ERR_STATUS_LINE);
+    REFUSED("HTTP/11 200 OK\r\n\r\n", TC_HTTP_ERR_STATUS_LINE);
+    REFUSED("HTTP/1.1 200 O\x01K\r\n\r\n", TC_HTTP_ERR_STATUS_LINE);
+    REFUSED("HTTP/1.1 200 O\rK\r\n\r\n", TC_HTTP_ERR_STATUS_LINE);
+    REFUSED("x\r\n\r\n", TC_HTTP_ERR_STATUS_LINE);
+    REFUSED("HTTP/2.0 200 OK\r\n\r\n", TC_HTTP_ERR_VERSION);
+    REFUSED("HTTP/1.1 200 OK\r\nX : y\r\n\r\n", TC_HTTP_ERR_HEADER);
+    REFUSED("HTTP/1.1 200 OK\r\n X: y\r\n\r\n", TC_HTTP_ERR_FOLDING);
+    REFUSED("HTTP/1.1 200 OK\r\nX\r\n\r\n", TC_HTTP_ERR_NO_COLON);
+    for (size_t limit = 0; limit < sizeof(data) + 5; limit++) {
+        bool same;
+        int st = feed_head_every_way(data, sizeof(data) - 1, limit, &head, &same);
+        CHECK(same);
+        CHECK_INT(st, limit < sizeof(data) - 1 - 4 ? -TC_HTTP_ERR_HEAD_TOO_LONG : TC_OK);
+    }
+    feed_answers = false;
+}
+
+static void
+test_chunked_in_1_0(void)
+{
+    static const char data[] = "POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n";
+    tc_http_head head;
+    REFUSED("POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n", TC_HTTP_ERR_TRANSFER_ENCODING);
+    tc_http_parser parser = {.chunked_in_1_0 = true};
+    CHECK_INT(tc_http_parse_head(&parser, data, sizeof(data) - 1, LIMIT, &head), TC_OK);
+    CHECK_INT(head.flags, TC_HTTP_CHUNKED);
+}
+
 int
 main(void)
 {
+    RUN(test_answers);
+    RUN(test_chunked_in_1_0);
     RUN(test_spans);
     RUN(test_no_headers);
     RUN(test_methods);

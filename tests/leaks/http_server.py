@@ -1,8 +1,10 @@
 """What HTTP servers leave behind: requests of all kinds, connections that end badly, servers that end."""
 
 import asyncio
+import gzip
 import logging
 import socket
+from functools import partial
 
 from harness import check, main
 
@@ -56,18 +58,27 @@ async def handle(request):
         raw(request, request.body)
 
 
-sockets = bind_sockets(0, "127.0.0.1")
-ADDRESS = sockets[0].getsockname()
-server = HTTPServer(handle, xheaders=True, max_body_size=1000)
-server.add_sockets(sockets)
+class Delegating(HTTPServer):
+    """Not native: its requests pass through HTTP1ServerConnection and delegates."""
+
+    def start_request(self, server_conn, request_conn):
+        return super().start_request(server_conn, request_conn)
 
 
-def talk(*pieces, read=True):
+SERVERS = {}
+for cls in (HTTPServer, Delegating):
+    sockets = bind_sockets(0, "127.0.0.1")
+    server = cls(handle, xheaders=True, max_body_size=1000, decompress_request=True)
+    server.add_sockets(sockets)
+    SERVERS[server] = sockets[0].getsockname()
+
+
+def talk(server, *pieces, read=True):
     async def run():
         running = asyncio.get_running_loop()
         with socket.socket() as client:
             client.setblocking(False)
-            await running.sock_connect(client, ADDRESS)
+            await running.sock_connect(client, SERVERS[server])
             for piece in pieces:
                 await running.sock_sendall(client, piece)
                 await asyncio.sleep(0)
@@ -86,6 +97,8 @@ CLOSE = b"Connection: close\r\n\r\n"
 FORM = b"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 7\r\n"
 PARTS = b'--x\r\nContent-Disposition: form-data; name="f"; filename="g"\r\n\r\nhi\r\n--x--\r\n'
 MULTIPART = b"Content-Type: multipart/form-data; boundary=x\r\nContent-Length: %d\r\n" % len(PARTS)
+ZIPPED = gzip.compress(b"hello")
+ZIPPED_LENGTH = b"Content-Length: %d\r\n" % len(ZIPPED)
 SCENARIOS = {
     "plain": [b"GET /" + HOST + b"\r\n", b"GET /" + HOST + CLOSE],
     "pipelined": [(b"GET /wait" + HOST + b"\r\n") * 5 + b"GET /" + HOST + CLOSE],
@@ -104,6 +117,8 @@ SCENARIOS = {
     "bad chunk": [b"POST /" + HOST + b"Transfer-Encoding: chunked\r\n" + CLOSE, b"5\r\nhel", b"looo\r\n"],
     "too long": [b"POST /" + HOST + b"Content-Length: 1001\r\n" + CLOSE],
     "malformed": [b"nonsense\r\n\r\n"],
+    "gzip": [b"POST /" + HOST + b"Content-Encoding: gzip\r\n" + ZIPPED_LENGTH + CLOSE + ZIPPED],
+    "bad gzip": [b"POST /" + HOST + b"Content-Encoding: gzip\r\nContent-Length: 2\r\n" + CLOSE + b"hi"],
     "expect": [b"POST /" + HOST + b"Expect: 100-continue\r\nContent-Length: 2\r\n" + CLOSE, b"hi"],
     **{
         kind: [f"GET /{kind}".encode() + HOST + CLOSE]
@@ -136,10 +151,13 @@ def come_and_go():
 
 
 if __name__ == "__main__":
-    for name, pieces in SCENARIOS.items():
-        check(f"http: {name}", lambda pieces=pieces: talk(*pieces), repeats=10)
-    for name, pieces in VANISHING.items():
-        check(f"http: {name}", lambda pieces=pieces: talk(*pieces, read=False), repeats=10)
+    for server in SERVERS:
+        way = "delegates" if isinstance(server, Delegating) else "native"
+        for name, pieces in SCENARIOS.items():
+            check(f"http, {way}: {name}", partial(talk, server, *pieces), repeats=10)
+        for name, pieces in VANISHING.items():
+            check(f"http, {way}: {name}", partial(talk, server, *pieces, read=False), repeats=10)
     check("http: servers that come and go", come_and_go, repeats=10)
-    server.stop()
+    for server in SERVERS:
+        server.stop()
     main()

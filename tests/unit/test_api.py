@@ -16,13 +16,33 @@ from tornado_c import _core
 SNAPSHOT = Path(tornado.test.__file__).parent / "api.txt"
 
 #: Modules that replace one of Tornado's.
-MODULES = ("httpserver", "httputil", "ioloop", "iostream", "log", "netutil", "options", "process", "routing")
-MODULES += ("tcpserver", "web")
+MODULES = (
+    "http1connection",
+    "httpserver",
+    "httputil",
+    "ioloop",
+    "iostream",
+    "log",
+    "netutil",
+    "options",
+    "process",
+    "routing",
+)
+MODULES += ("tcpclient", "tcpserver", "web")
 
 #: Where our signature is another on purpose: additions, nearly all of them from Tornado before 6.0.
 ACCEPTED = {
     "tornado.httpserver.HTTPServer.initialize": (
-        "(self, request_callback, no_keep_alive=False, xheaders=False, *args, **kwargs)"
+        "(self, request_callback, no_keep_alive=False, xheaders=False, ssl_options=None, protocol=None, "
+        "decompress_request=False, chunk_size=None, max_header_size=None, idle_connection_timeout=None, "
+        "body_timeout=None, max_body_size=None, max_buffer_size=None, trusted_downstream=None, *, "
+        "linger_timeout=2.0, linger_size=16777216, proxy_protocol=False, trusted_proxies=None, "
+        "proxy_protocol_timeout=5.0, io_loop=None)"
+    ),
+    "tornado.http1connection.HTTP1ConnectionParameters.__init__": (
+        "(self, no_keep_alive=False, chunk_size=None, max_header_size=None, header_timeout=None, "
+        "max_body_size=None, body_timeout=None, decompress=False, *, linger_timeout=2.0, "
+        "linger_size=16777216)"
     ),
     "tornado.ioloop.IOLoop.initialize": "(self, make_current=None, asyncio_loop=None)",
     "tornado.ioloop.PeriodicCallback.__init__": "(self, callback, callback_time, jitter=0, io_loop=None)",
@@ -40,8 +60,10 @@ ACCEPTED = {
     "tornado.netutil.add_accept_handler": "(sock, callback, io_loop=None)",
     "tornado.process.Subprocess.__init__": "(self, *args, io_loop=None, **kwargs)",
     "tornado.process.Subprocess.initialize": "(io_loop=None)",
+    "tornado.tcpclient.TCPClient.__init__": "(self, resolver=None, io_loop=None)",
     "tornado.tcpserver.TCPServer.__init__": (
-        "(self, ssl_options=None, max_buffer_size=None, read_chunk_size=None, *, io_loop=None)"
+        "(self, ssl_options=None, max_buffer_size=None, read_chunk_size=None, *, io_loop=None, "
+        "proxy_protocol=False, trusted_proxies=None, proxy_protocol_timeout=5.0)"
     ),
     "tornado.web.Application.__init__": (
         "(self, handlers=None, default_host=None, transforms=None, wsgi=False, **settings)"

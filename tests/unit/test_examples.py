@@ -16,6 +16,7 @@ from live_http import CHILD_ENVIRONMENT, PATIENCE, Client
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 WITH_WEB = ["hello_handler", "startup_listen", "startup_bind_start", "startup_add_sockets"]
+WITH_WEB += ["startup_reuse_port"]
 CORES = os.cpu_count() or 1
 
 
@@ -131,6 +132,29 @@ def test_startup_add_sockets():
     needs_web()
     with running("startup_add_sockets", processes=True) as port:
         assert several_answers(port, r"worker (\d+)") <= {str(i) for i in range(CORES)}
+
+
+@pytest.mark.skipif(not hasattr(socket, "SO_REUSEPORT"), reason="no SO_REUSEPORT")
+def test_startup_reuse_port():
+    """A worker dies with connections in its own queue: they are served all the same."""
+    needs_web()
+    with running("startup_reuse_port", processes=True) as port:
+        pids = {int(pid) for pid in several_answers(port, r"worker \d+, process (\d+)")}
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        victim = pids.pop()
+        with contextlib.ExitStack() as stack:
+            clients = [stack.enter_context(Client(("127.0.0.1", port))) for _ in range(40)]
+            for client in clients:
+                client.send(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+            os.kill(victim, signal.SIGKILL)
+            for pid in pids:
+                os.kill(pid, signal.SIGCONT)
+            answers = [client.rest().decode() for client in clients]
+    assert all(answer.startswith("HTTP/1.1 200 OK\r\n") for answer in answers)
+    by = {int(re.search(r"process (\d+)", answer)[1]) for answer in answers}
+    assert victim not in by
+    assert by - pids  # some by the worker that replaced it
 
 
 WITH_CALLBACK = """

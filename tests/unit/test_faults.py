@@ -3,6 +3,7 @@
 tests/c/faults.c, preloaded into the server, makes the calls fail. Nothing fails in this process, the client.
 """
 
+import errno
 import json
 import os
 import random
@@ -208,3 +209,25 @@ def test_faults_at_random(fault_shim, seed):
     rng = random.Random(seed)
     faults = plan(rng, [call for call in FAULTS if call != "epoll_ctl"], 12)
     assert check(fault_shim, faults, rng) > 0
+
+
+def test_accept_without_resources(fault_shim):
+    """The listener rests, tells of it once, and then takes the connection that waited."""
+    errors = ["EMFILE", "ENFILE", "ENOBUFS", "ENOMEM"]
+    # The native acceptor meets the first fault, later accepts one and finds no more; the fourth is Python's.
+    servers = [Server(fault_shim, [f"accept4:1:{name}", f"accept4:4:{name}"]) for name in errors]
+    try:
+        for port, message in (("http", http_exchange(b"x")), ("lines", (b"x\n",) * 2)):
+            clients = [Client(getattr(server, port)) for server in servers]
+            for client in clients:
+                client.exchange(*message)
+                client.sock.close()
+        struck = [json.loads(ask(server.http)) for server in servers]
+    finally:
+        ends = [server.stop() for server in servers]
+    assert struck == [2] * len(errors)
+    for name, (alive, said) in zip(errors, ends, strict=True):
+        assert alive
+        lines = said.splitlines()
+        assert len(lines) == 2, said
+        assert all(os.strerror(getattr(errno, name)) in line for line in lines), said

@@ -336,7 +336,7 @@ class TestAcceptor:
         def full():
             return OSError(getattr(errno, name), "mock")
 
-        self.add(loop, accepted, 1, full(), full(), full(), 2, full())
+        listener, _ = self.add(loop, accepted, 1, full(), full(), 2, full())
         loop.wake()
         # The listener rests: a level-triggered loop would spin otherwise.
         assert loop.handlers == {}
@@ -346,12 +346,17 @@ class TestAcceptor:
             loop.pass_time()
             loop.wake()
             assert loop.handlers == {}
-        (record,) = caplog.records  # one line, however long it lasts
+        assert [connection for connection, _ in accepted] == [1, 2]
+        (record,) = caplog.records  # one line, as long as some wait
         assert (record.name, record.levelname) == ("tornado.general", "ERROR")
         loop.pass_time()
         loop.wake()
-        # 2 was accepted; the shortage after it is a new one.
-        assert [connection for connection, _ in accepted] == [1, 2]
+        # The queue is empty now; the next shortage is a new one.
+        assert list(loop.handlers) == [listener]
+        listener.script = [full(), full()]
+        loop.wake()
+        loop.pass_time()
+        loop.wake()
         assert len(caplog.records) == 2
 
     def test_remove_while_resting(self, loop, accepted):
@@ -409,6 +414,15 @@ class TestResolvers:
                 await getattr(netutil, name)().resolve("bad host", 80)
 
         asyncio.run(run())
+
+    @pytest.mark.parametrize("name", ["Resolver", *RESOLVERS])
+    def test_io_loop_argument(self, name):
+        """Tornado before 5.0: Resolver(io_loop=...)."""
+
+        async def run():
+            return await getattr(netutil, name)(io_loop=object()).resolve("127.0.0.1", 80)
+
+        assert asyncio.run(run()) == [(socket.AF_INET, ("127.0.0.1", 80))]
 
     def test_default_executor(self):
         pytest.importorskip("tornado_c.ioloop")

@@ -13,6 +13,7 @@ import pytest
 import tornado.process
 
 from tornado_c import process
+from tornado_c.ioloop import IOLoop
 
 ROOT = os.path.dirname(os.path.dirname(process.__file__))
 PACKAGES = pytest.mark.parametrize("package", ["tornado_c", "tornado"], ids=["ours", "stock"])
@@ -151,10 +152,7 @@ def test_strangers_are_ignored(package, tmp_path):
     """The end of a process that was not forked by the call is not a worker's end."""
     code, lines, err = run(
         package,
-        "stranger = os.fork()\n"
-        "if stranger == 0:\n"
-        "    os._exit(9)\n"
-        "say(f'worker {fork_processes(1)}')\n",
+        "stranger = os.fork()\nif stranger == 0:\n    os._exit(9)\nsay(f'worker {fork_processes(1)}')\n",
         tmp_path,
     )
     assert (code, err) == (0, "")
@@ -165,10 +163,7 @@ def test_strangers_are_ignored(package, tmp_path):
 def test_each_worker_has_its_own_random_numbers(package, tmp_path):
     _, lines, _ = run(
         package,
-        "import random\n"
-        "random.seed(1)\n"
-        "fork_processes(2)\n"
-        "say(f'random {random.random()}')\n",
+        "import random\nrandom.seed(1)\nfork_processes(2)\nsay(f'random {random.random()}')\n",
         tmp_path,
     )
     assert len({line for line in lines if line.startswith("random")}) == 2
@@ -178,8 +173,7 @@ def test_each_worker_has_its_own_random_numbers(package, tmp_path):
 def test_a_worker_cannot_fork_workers(package, tmp_path):
     _, lines, err = run(
         package,
-        "fork_processes(1)\n"
-        "try:\n    fork_processes(1)\nexcept AssertionError:\n    say('refused')\n",
+        "fork_processes(1)\ntry:\n    fork_processes(1)\nexcept AssertionError:\n    say('refused')\n",
         tmp_path,
     )
     assert "refused" in lines
@@ -215,9 +209,7 @@ b.close()
 loop.close()
 os.write(1, b"served\\n")
 """
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, timeout=60
-    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, timeout=60)
     assert (done.stdout, done.stderr, done.returncode) == ("served\n" * 2, "", 0)
 
 
@@ -325,34 +317,30 @@ class TestSubprocess:
 
         self.in_loop(scenario)
 
-    def test_streams_need_the_class(self, monkeypatch):
-        monkeypatch.delattr(process.iostream, "PipeIOStream", raising=False)
-
-        async def scenario(io_loop):
-            with pytest.raises(NotImplementedError, match="PipeIOStream"):
-                process.Subprocess(["true"], stdout=process.Subprocess.STREAM, io_loop=io_loop)
-
-        self.in_loop(scenario)
-
-    def test_streams_get_the_parents_ends(self, monkeypatch):
-        monkeypatch.setattr(process.iostream, "PipeIOStream", PipeEnd, raising=False)
-
-        async def scenario(io_loop):
+    @pytest.mark.parametrize("given", [True, False], ids=["io_loop", "current loop"])
+    def test_streams(self, given):
+        async def main():
+            loop = IOLoop.current()
             stream = process.Subprocess.STREAM
             child = process.Subprocess(
                 [sys.executable, "-c", "import sys; sys.stderr.write(sys.stdin.read()); print('out')"],
                 stdin=stream,
                 stdout=stream,
                 stderr=stream,
-                io_loop=io_loop,
+                **({"io_loop": loop} if given else {}),
             )
-            os.write(child.stdin.fd, b"in")
-            os.close(child.stdin.fd)
+            assert {child.stdin.io_loop, child.stdout.io_loop, child.stderr.io_loop} == {loop}
+            await child.stdin.write(b"in")
+            child.stdin.close()
             # The ends come when the child does: no copy of them is left open here.
-            assert (child.stdout.read(), child.stderr.read()) == (b"out\n", b"in")
-            assert await child.wait_for_exit() == 0
+            assert await child.stdout.read_until_close() == b"out\n"
+            assert await child.stderr.read_until_close() == b"in"
+            try:
+                return await asyncio.wait_for(child.wait_for_exit(), 30)
+            finally:
+                process.Subprocess.uninitialize()
 
-        self.in_loop(scenario)
+        assert asyncio.run(main()) == 0
 
     def test_initialize_again_after_a_loop_was_closed(self):
         async def main():
@@ -366,14 +354,3 @@ class TestSubprocess:
             assert asyncio.run(main()) == 0
         finally:
             process.Subprocess.uninitialize()
-
-
-class PipeEnd:
-    """Stands in for a stream."""
-
-    def __init__(self, fd):
-        self.fd = fd
-
-    def read(self):
-        with os.fdopen(self.fd, "rb") as file:
-            return file.read()

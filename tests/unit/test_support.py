@@ -25,7 +25,7 @@ def outcome(function, *args, **kwargs):
         return type(e), str(e)
 
 
-MODULES = ["_support", "log", "options", "netutil", "process", "tcpserver"]
+MODULES = ["_support", "log", "options", "netutil", "process", "tcpclient", "tcpserver"]
 
 
 @pytest.mark.parametrize("module", MODULES)

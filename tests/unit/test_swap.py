@@ -38,6 +38,19 @@ def test_modules_are_ours_under_both_names():
     """) == ["True", "tornado_c.ioloop", "tornado_c.platform.asyncio"]
 
 
+def test_every_module_of_the_list():
+    assert run("""
+        import importlib, tornado_c, tornado_c._swap
+        tornado_c.install()
+        for name in tornado_c._swap.SWAPPED:
+            module = importlib.import_module(f"tornado.{name}")
+            assert module is importlib.import_module(f"tornado_c.{name}"), name
+        from tornado.netutil import Resolver, ThreadedResolver
+        Resolver.configure("tornado.netutil.ThreadedResolver")
+        print(type(Resolver()) is ThreadedResolver, ThreadedResolver.__module__)
+    """) == ["True", "tornado_c.netutil"]
+
+
 def test_stock_upper_layers_run_on_our_loop():
     assert (
         run("""

@@ -12,15 +12,12 @@ import sys
 
 import pytest
 import tornado.tcpserver
+from live_tcp import TLS, LineServer, listening, run, talk
 
-from tornado_c import iostream
 from tornado_c.ioloop import IOLoop
-from tornado_c.netutil import bind_sockets
 from tornado_c.tcpserver import TCPServer
 
 ROOT = os.path.dirname(os.path.dirname(inspect.getfile(TCPServer)))
-TLS_FOLDER = os.path.join(os.path.dirname(tornado.tcpserver.__file__), "test")
-TLS = {"certfile": os.path.join(TLS_FOLDER, "test.crt"), "keyfile": os.path.join(TLS_FOLDER, "test.key")}
 
 
 class FakeLoop:
@@ -97,7 +94,8 @@ class TestArguments:
             [(p.name, p.default) for p in inspect.signature(cls).parameters.values()]
             for cls in (TCPServer, tornado.tcpserver.TCPServer)
         )
-        assert ours == [*stock, ("io_loop", None)]
+        added = [("proxy_protocol", False), ("trusted_proxies", None), ("proxy_protocol_timeout", 5.0)]
+        assert ours == [*stock, ("io_loop", None), *added]
 
     def test_subclass_whose_init_does_not_call_ours(self):
         class Bare(TCPServer):
@@ -118,51 +116,8 @@ def test_handle_stream_is_to_be_overridden():
 # --------------------------------------------------------------------------- with a loop
 
 
-@pytest.fixture
-def run():
-    """Run a coroutine function on a fresh loop, with a limit far beyond what it takes."""
-
-    def run(main):
-        async def limited():
-            async with asyncio.timeout(30):
-                return await main()
-
-        return asyncio.run(limited())
-
-    return run
-
-
-async def talk(port, data, **kwargs):
-    """Send data, then return all that comes back."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port, **kwargs)
-    try:
-        writer.write(data)
-        if not kwargs:
-            writer.write_eof()
-        return await reader.read()
-    finally:
-        writer.close()
-        await writer.wait_closed()
-
-
-def listening(server, **kwargs):
-    """Listen on a free port of one address, and return the port."""
-    (sock,) = bind_sockets(0, "127.0.0.1", **kwargs)
-    server.add_socket(sock)
-    return sock.getsockname()[1]
-
-
-class LineServer(TCPServer):
-    """Answers one line with its address' kind and the line in capitals."""
-
-    async def handle_stream(self, stream, address):
-        line = await stream.read_until(b"\n")
-        await stream.write(address[0].encode() + b" " + line.upper())
-        stream.close()
-
-
 @pytest.mark.guest
-def test_coroutine(run):
+def test_coroutine():
     async def main():
         server = LineServer()
         port = listening(server)
@@ -178,7 +133,7 @@ def test_coroutine(run):
 
 @pytest.mark.guest
 @pytest.mark.parametrize("result", [None, 5, "text", [], {}], ids=repr)
-def test_assigned_function_and_ignored_result(run, caplog, result):
+def test_assigned_function_and_ignored_result(caplog, result):
     async def main():
         def handle_stream(stream, address):
             stream.write(b"hello")
@@ -196,7 +151,7 @@ def test_assigned_function_and_ignored_result(run, caplog, result):
 
 
 @pytest.mark.guest
-def test_future_result(run, caplog):
+def test_future_result(caplog):
     """A Future that fails later is reported by the loop."""
 
     async def main():
@@ -222,7 +177,34 @@ def test_future_result(run, caplog):
 
 
 @pytest.mark.guest
-def test_exception_is_logged(run, caplog):
+def test_result_that_tornado_can_yield(caplog):
+    """Where tornado.gen is in use a list of Futures is one too, as `convert_yielded` has it."""
+    pytest.importorskip("tornado.gen")
+
+    async def main():
+        futures = [asyncio.get_running_loop().create_future() for _ in range(2)]
+
+        def handle_stream(stream, address):
+            stream.close()
+            return futures
+
+        server = TCPServer()
+        server.handle_stream = handle_stream
+        port = listening(server)
+        await talk(port, b"")
+        futures[0].set_result(None)
+        futures[1].set_exception(KeyError("told"))
+        while not caplog.records:
+            await asyncio.sleep(0)
+        server.stop()
+
+    run(main)
+    (record,) = caplog.records
+    assert "told" in str(record.exc_info[1])
+
+
+@pytest.mark.guest
+def test_exception_is_logged(caplog):
     async def main():
         def handle_stream(stream, address):
             stream.close()
@@ -243,7 +225,7 @@ def test_exception_is_logged(run, caplog):
 
 
 @pytest.mark.guest
-def test_exception_of_a_coroutine_is_logged(run, caplog):
+def test_exception_of_a_coroutine_is_logged(caplog):
     async def main():
         class Server(TCPServer):
             async def handle_stream(self, stream, address):
@@ -264,7 +246,7 @@ def test_exception_of_a_coroutine_is_logged(run, caplog):
 
 
 @pytest.mark.guest
-def test_handle_connection_can_be_overridden(run):
+def test_handle_connection_can_be_overridden():
     async def main():
         class Server(TCPServer):
             def _handle_connection(self, connection, address):
@@ -280,7 +262,7 @@ def test_handle_connection_can_be_overridden(run):
 
 
 @pytest.mark.guest
-def test_io_loop(run):
+def test_io_loop():
     async def main():
         server = LineServer()
         assert server.io_loop is None
@@ -297,7 +279,7 @@ def test_io_loop(run):
 
 
 @pytest.mark.guest
-def test_listen_and_stop(run):
+def test_listen_and_stop():
     async def main():
         server = LineServer()
         server.listen(0, "127.0.0.1")
@@ -324,7 +306,7 @@ def test_listen_and_stop(run):
 
 
 @pytest.mark.guest
-def test_bind_and_start(run):
+def test_bind_and_start():
     async def main():
         server = LineServer()
         server.bind(0, "127.0.0.1")
@@ -346,7 +328,7 @@ def test_bind_and_start(run):
 
 
 @pytest.mark.guest
-def test_unix_socket(run, tmp_path):
+def test_unix_socket(tmp_path):
     from tornado_c.netutil import bind_unix_socket
 
     async def main():
@@ -368,68 +350,8 @@ def test_unix_socket(run, tmp_path):
     run(main)
 
 
-@pytest.mark.parametrize("kind", ["dictionary", "context"])
-def test_tls(run, kind):
-    if not hasattr(iostream, "SSLIOStream"):
-        pytest.skip("there is no SSLIOStream yet")
-
-    async def main():
-        options = TLS
-        if kind == "context":
-            options = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            options.load_cert_chain(TLS["certfile"], TLS["keyfile"])
-        server = LineServer(ssl_options=options)
-        port = listening(server)
-        client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        client.check_hostname = False
-        client.verify_mode = ssl.CERT_NONE
-        assert await talk(port, b"hello\n", ssl=client) == b"127.0.0.1 HELLO\n"
-        server.stop()
-
-    run(main)
-
-
-def test_tls_without_its_stream(run, monkeypatch):
-    monkeypatch.delattr(iostream, "SSLIOStream", raising=False)
-
-    async def main():
-        (sock,) = bind_sockets(0, "127.0.0.1")
-        with sock, pytest.raises(NotImplementedError, match="SSLIOStream"):
-            LineServer(ssl_options=TLS).add_socket(sock)
-
-    run(main)
-
-
-def test_tls_peer_that_is_gone_already(run, monkeypatch, caplog):
-    async def main():
-        server = LineServer(ssl_options=TLS)
-        module = sys.modules["tornado_c.tcpserver"]
-        quiet = [
-            ConnectionAbortedError(103, "mock"),
-            OSError(22, "mock"),
-            ssl.SSLError(ssl.SSL_ERROR_EOF, "mock"),
-        ]
-        for error in [*quiet, OSError(5, "mock"), ssl.SSLError(1, "mock")]:
-
-            def fail(*args, error=error, **kwargs):
-                raise error
-
-            monkeypatch.setattr(module, "ssl_wrap_socket", fail)
-            left, right = socket.socketpair()
-            with right:
-                if error in quiet:
-                    server._handle_connection(left, "address")
-                else:
-                    with pytest.raises(OSError, match="mock"):
-                        server._handle_connection(left, "address")
-                assert left.fileno() == -1
-
-    run(main)
-    assert not caplog.records
-
-
 @pytest.mark.guest
-def test_context_of_the_listener(run):
+def test_context_of_the_listener():
     """A handler sees the context variables that were set when the sockets were added."""
     variable = contextvars.ContextVar("variable", default="unset")
 
@@ -450,7 +372,7 @@ def test_context_of_the_listener(run):
 
 
 @pytest.mark.guest
-def test_same_server_on_a_second_loop(run):
+def test_same_server_on_a_second_loop():
     server = LineServer()
     for _ in range(2):
 

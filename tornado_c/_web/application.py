@@ -81,7 +81,10 @@ class Application(_core.ApplicationBase, ReversibleRouter):
         ``default_handler_args``, ``login_url``, ``cookie_secret`` and whatever the handlers want to know.
     """
 
-    _parses_forms = True  # for the HTTP server, which then leaves malformed ones to us
+    # For the HTTP server: it leaves malformed forms to us, and while start_request() is not overridden, it
+    # calls the application with whole requests.
+    _parses_forms = True
+    _native_start_request = ReversibleRouter.start_request
 
     def __init__(
         self,

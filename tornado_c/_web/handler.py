@@ -169,14 +169,17 @@ class RequestHandler(_core.HandlerBase):
     def send_error(self, status_code: int = 500, **kwargs: Any) -> None:
         """Answer with an error page, in place of what was written and not flushed.
 
-        Once the headers are sent there is no error page any more: the answer is ended as it is. *kwargs* go
-        to
-        :meth:`write_error`.
+        Once the headers are sent there is no error page any more: the answer ends where it is. If it is
+        chunked, it ends without its last chunk and the connection is closed, so that nobody takes it for
+        complete. *kwargs* go to :meth:`write_error`.
         """
         if self._headers_written:
             gen_log.error("Cannot send error response after headers written")
             if not self._finished:
                 # The Content-Length will hardly fit, but the attempt gives the socket free.
+                cut_short = getattr(self.request.connection, "_cut_short", None)
+                if cut_short is not None:
+                    cut_short()
                 try:
                     self.finish()
                 except Exception:

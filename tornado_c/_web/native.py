@@ -128,7 +128,6 @@ def _make_ui(handler: RequestHandler) -> ObjectDict:
 
 _core.register("HTTPError", HTTPError)
 _core.register("MissingArgumentError", MissingArgumentError)
-_core.register("ResponseStartLine", httputil.ResponseStartLine)
 _core.register("access_log", access_log)
 _core.register("add_cookie_headers", _add_cookie_headers)
 _core.register("check_etag", _check_etag)

@@ -1,0 +1,44 @@
+/* HTTPReader: the reading half of one HTTP1Connection. Files: http_reader_type.c (waits on the stream,
+ * Python's methods), http_reader_take.c (takes heads and pieces of bodies out of bytes). */
+#ifndef TC_HTTP_READER_H
+#define TC_HTTP_READER_H
+
+#include "http/http_chunked.h"
+#include "http/http_parser.h"
+#include "stream/stream.h"
+
+#include "base/buf.h"
+
+enum tc_reader_want { TC_WANT_NOTHING, TC_WANT_HEAD, TC_WANT_BODY };
+enum tc_reader_coding { TC_CODING_LENGTH, TC_CODING_CHUNKED, TC_CODING_CLOSE };
+
+typedef struct {
+    PyObject_HEAD tc_state *state; /* borrowed */
+    StreamObject *stream;
+    PyObject *future;          /* of who waits, or NULL */
+    PyObject *ready, *failure; /* what came while the call that asked is still on the stack */
+    tc_timer timer;
+    tc_task gathered_task; /* gives what is gathered, if nothing came after it */
+    tc_http_parser parser;
+    tc_http_chunked chunked;
+    tc_bytes_buf gathered; /* contents of chunks, less than a piece */
+    size_t max_header_size, piece_size;
+    uint64_t left;  /* bytes of the body still to come, by its length */
+    uint64_t limit; /* of a chunked body */
+    uint8_t want, coding;
+    bool client;   /* reads answers */
+    bool starting; /* the call that asked is on the stack */
+    bool chunked_done;
+} HttpReaderObject;
+
+/* Takes what is wanted from unread bytes. TC_OK: *result is it (a new reference) and *used bytes went.
+ * TC_AGAIN: more must come; *used bytes of it went. TC_RAISED. */
+int tc_reader_take(HttpReaderObject *self, const char *data, size_t size, size_t *used, PyObject **result);
+
+/* What was gathered of chunks, as bytes. TC_OK or TC_RAISED. */
+int tc_reader_take_gathered(HttpReaderObject *self, PyObject **result);
+
+/* http_response.c: the module's function format_head(first_line, headers). */
+PyObject *tc_http_format_head(PyObject *module, PyObject *const *args, Py_ssize_t nargs);
+
+#endif

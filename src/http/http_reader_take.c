@@ -1,0 +1,188 @@
+/* How a reader takes heads and pieces of bodies out of bytes that its stream offers. Nothing here waits; the
+ * only Python that may run is the allocator's. */
+#include "http/http_reader.h"
+
+#include "http/http_headers.h"
+
+/* So many chunks are decoded in a row; then the loop has its turn. */
+#define READER_CHUNKS_AT_ONCE 256
+
+/* Raises HTTPInputError with Tornado's text; returns TC_RAISED. */
+static int
+reader_refuse(HttpReaderObject *self, int error, const char *data, size_t size)
+{
+    char text[300];
+    PyObject *cls = tc_face(self->state, HTTPInputError, "tornado_c.httputil");
+    if (cls != NULL) {
+        tc_http_error_message(error, data, size, text, sizeof(text));
+        PyErr_SetString(cls, text);
+    }
+    return TC_RAISED;
+}
+
+/* ---- heads ---- */
+
+static PyObject *
+span_text(const char *data, tc_span span)
+{
+    return PyUnicode_DecodeLatin1(data + span.off, (Py_ssize_t)span.len, NULL);
+}
+
+/* A named tuple of three, without a call of its Python constructor; steals the items. */
+static PyObject *
+start_line_new(PyObject *cls, PyObject *first, PyObject *second, PyObject *third)
+{
+    PyObject *line = NULL;
+    if (cls != NULL && first != NULL && second != NULL && third != NULL) {
+        line = ((PyTypeObject *)cls)->tp_alloc((PyTypeObject *)cls, 3);
+    }
+    if (line == NULL) {
+        Py_XDECREF(first);
+        Py_XDECREF(second);
+        Py_XDECREF(third);
+        return NULL;
+    }
+    PyTuple_SET_ITEM(line, 0, first);
+    PyTuple_SET_ITEM(line, 1, second);
+    PyTuple_SET_ITEM(line, 2, third);
+    return line;
+}
+
+static PyObject *
+reader_version(HttpReaderObject *self, int minor)
+{
+    if (minor <= 1) {
+        return Py_NewRef(minor == 1 ? self->state->http_1_1 : self->state->http_1_0);
+    }
+    return PyUnicode_FromFormat("HTTP/1.%d", minor);
+}
+
+static PyObject *
+reader_start_line(HttpReaderObject *self, const char *data, const tc_http_head *head)
+{
+    PyObject *version = reader_version(self, head->minor);
+    if (self->client) {
+        PyObject *cls = tc_face(self->state, ResponseStartLine, "tornado_c.httputil");
+        PyObject *reason = head->target.len > 0 ? span_text(data, head->target) : Py_NewRef(Py_None);
+        return start_line_new(cls, version, PyLong_FromLong(head->status), reason);
+    }
+    PyObject *cls = tc_face(self->state, RequestStartLine, "tornado_c.httputil");
+    PyObject *method = head->method_id == TC_HTTP_GET    ? Py_NewRef(self->state->str_GET)
+                       : head->method_id == TC_HTTP_POST ? Py_NewRef(self->state->str_POST)
+                                                         : span_text(data, head->method);
+    return start_line_new(cls, method, span_text(data, head->target), version);
+}
+
+/* *result is (start line, HTTPHeaders), or an int where the head is over the limit: the status that says so.
+ */
+static int
+reader_take_head(HttpReaderObject *self, const char *data, size_t size, size_t *used, PyObject **result)
+{
+    tc_http_head head;
+    int st = self->client ? tc_http_parse_answer_head(&self->parser, data, size, self->max_header_size, &head)
+                          : tc_http_parse_head(&self->parser, data, size, self->max_header_size, &head);
+    if (st == TC_AGAIN) {
+        return TC_AGAIN;
+    }
+    self->parser.scanned = 0;
+    if (st == -TC_HTTP_ERR_HEAD_TOO_LONG || st == -TC_HTTP_ERR_LINE_TOO_LONG) {
+        *result = PyLong_FromLong(st == -TC_HTTP_ERR_LINE_TOO_LONG ? 414 : 431);
+        return *result != NULL ? TC_OK : TC_RAISED;
+    }
+    if (st < 0) {
+        return reader_refuse(self, st, data, size);
+    }
+    *used = head.size;
+    PyObject *line = reader_start_line(self, data, &head);
+    PyObject *headers =
+        line != NULL ? tc_headers_from_block(self->state, data + head.headers.off, head.headers.len) : NULL;
+    *result = headers != NULL ? PyTuple_New(2) : NULL;
+    if (*result == NULL) {
+        Py_XDECREF(line);
+        Py_XDECREF(headers);
+        return TC_RAISED;
+    }
+    PyTuple_SET_ITEM(*result, 0, line);
+    PyTuple_SET_ITEM(*result, 1, headers);
+    return TC_OK;
+}
+
+/* ---- bodies ---- */
+
+int
+tc_reader_take_gathered(HttpReaderObject *self, PyObject **result)
+{
+    *result = PyBytes_FromStringAndSize(self->gathered.data, (Py_ssize_t)self->gathered.size);
+    self->gathered.size = 0;
+    return *result != NULL ? TC_OK : TC_RAISED;
+}
+
+/* The contents of chunks are joined to pieces of piece_size as far as bytes are at hand: where the sender cut
+ * them means nothing. An empty piece is for the loop's sake. */
+static int
+reader_take_chunked(HttpReaderObject *self, const char *data, size_t size, size_t *used, PyObject **result)
+{
+    for (int budget = READER_CHUNKS_AT_ONCE;;) {
+        const char *piece;
+        size_t piece_size, start = *used;
+        size_t window = tc_min_size(size, start + (self->piece_size - self->gathered.size));
+        int st = tc_http_chunked_next(&self->chunked, data, window, used, self->limit, &piece, &piece_size);
+        if (st == TC_OK) {
+            if (piece_size == self->piece_size) { /* nothing was gathered before it */
+                *result = PyBytes_FromStringAndSize(piece, (Py_ssize_t)piece_size);
+                return *result != NULL ? TC_OK : TC_RAISED;
+            }
+            if (tc_buf_append(&self->gathered, piece, piece_size) != TC_OK) {
+                PyErr_NoMemory();
+                return TC_RAISED;
+            }
+            if (self->gathered.size == self->piece_size) {
+                return tc_reader_take_gathered(self, result);
+            }
+            if (--budget == 0) {
+                *result = PyBytes_FromStringAndSize(NULL, 0);
+                return *result != NULL ? TC_OK : TC_RAISED;
+            }
+        }
+        else if (st == TC_EOF) {
+            self->chunked_done = true;
+            if (self->gathered.size > 0) {
+                return tc_reader_take_gathered(self, result);
+            }
+            *result = Py_NewRef(Py_None);
+            return TC_OK;
+        }
+        else if (st != TC_AGAIN) {
+            return reader_refuse(self, st, data + start, size - start);
+        }
+        else if (*used == size) {
+            /* What the socket still has belongs to the piece as well. */
+            bool last = self->stream->drained_socket || self->stream->closed;
+            return last && self->gathered.size > 0 ? tc_reader_take_gathered(self, result) : TC_AGAIN;
+        }
+    }
+}
+
+static int
+reader_take_body(HttpReaderObject *self, const char *data, size_t size, size_t *used, PyObject **result)
+{
+    if (self->coding == TC_CODING_CHUNKED) {
+        return reader_take_chunked(self, data, size, used, result);
+    }
+    size_t n = tc_min_size(size, self->piece_size);
+    if (self->coding == TC_CODING_LENGTH) {
+        n = self->left < n ? (size_t)self->left : n;
+        self->left -= n;
+    }
+    *used = n;
+    *result = PyBytes_FromStringAndSize(data, (Py_ssize_t)n);
+    return *result != NULL ? TC_OK : TC_RAISED;
+}
+
+int
+tc_reader_take(HttpReaderObject *self, const char *data, size_t size, size_t *used, PyObject **result)
+{
+    *used = 0;
+    return self->want == TC_WANT_HEAD ? reader_take_head(self, data, size, used, result)
+                                      : reader_take_body(self, data, size, used, result);
+}

@@ -1,0 +1,1 @@
+"""The parts of :mod:`tornado_c.netutil`, which is where they are imported from."""

@@ -1,0 +1,163 @@
+"""The master of prefork workers under `python -m tornado_c`: it replaces workers that end, stops them on
+SIGTERM, and on SIGHUP executes itself anew, with the listening sockets open, and replaces the workers one by
+one."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from typing import NoReturn
+
+from tornado_c._netutil import handover
+from tornado_c.log import gen_log
+
+_SIGNALS = (signal.SIGCHLD, signal.SIGHUP, signal.SIGTERM)
+
+_command: list[str] = []  # empty: this process does not execute itself anew
+_folder = ""
+_reload_wanted = False
+
+
+def enable() -> None:
+    """Have `fork_processes` obey SIGHUP. To be called by what runs the application, before it does."""
+    global _folder
+    _command[:] = [sys.executable, *sys.orig_argv[1:]]
+    _folder = os.getcwd()
+    signal.signal(signal.SIGHUP, _note_reload)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)  # a predecessor left them blocked
+
+
+def enabled() -> bool:
+    return bool(_command)
+
+
+def _note_reload(number: int, frame: object) -> None:
+    global _reload_wanted
+    _reload_wanted = True
+
+
+def stop_predecessors() -> None:
+    """Have the workers that a predecessor left end well."""
+    for pid in handover.workers().values():
+        _send(pid, signal.SIGTERM)
+
+
+def keep_predecessors() -> None:
+    """The new program failed before it had workers: watch over the old ones, until SIGHUP tries again."""
+    if handover.workers():
+        gen_log.error("The program failed to start; its old workers go on, SIGHUP tries again", exc_info=True)
+        Master(0, 0, lambda number, children: False, keep=True).run()
+
+
+class Master:
+    """Watches over workers.
+
+    :param count: how many there are to be.
+    :param restarts: how many that ended badly are replaced, all together.
+    :param fork: called with a number and the dict of children: forks, and returns True in the child.
+    :param keep: whether a predecessor's workers stay.
+    """
+
+    def __init__(
+        self, count: int, restarts: int, fork: Callable[[int, dict[int, int]], bool], keep: bool = False
+    ) -> None:
+        self.to_start = list(range(count))
+        self.restarts = restarts
+        self.fork = fork
+        self.keep = keep
+        self.children: dict[int, int] = {}  # process id: number
+        self.old = {pid: number for number, pid in handover.workers().items()}
+        self.retiring = 0  # an old worker that was told to end
+        self.stopping = False
+
+    def run(self) -> int:
+        """Returns the number in a child; in the parent raises SystemExit when no worker is left."""
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+        while True:
+            number = self._start_workers()
+            if number is not None:
+                signal.signal(signal.SIGHUP, signal.SIG_IGN)  # meant for the master, also from a terminal
+                signal.pthread_sigmask(signal.SIG_SETMASK, before)
+                return number
+            if not self.children and not self.old:
+                signal.pthread_sigmask(signal.SIG_SETMASK, before)
+                sys.exit(0)
+            if _reload_wanted and not self.stopping and (self.keep or not self.old):
+                self._execute()
+            self._obey(signal.sigwait(_SIGNALS))
+
+    def _start_workers(self) -> int | None:
+        """Start what is to be started now; the number, in a child."""
+        while self.to_start and not self.retiring and not self.stopping:
+            number = self.to_start.pop(0)
+            if self.fork(number, self.children):
+                return number
+            self._retire(number)
+        if not self.to_start and not self.keep:
+            for number in list(self.old.values()):  # there are fewer workers than before
+                if not self.retiring:
+                    self._retire(number)
+            if not self.old:
+                handover.forget()
+        return None
+
+    def _retire(self, number: int) -> None:
+        for pid, old_number in self.old.items():
+            if old_number == number:
+                self.retiring = pid
+                _send(pid, signal.SIGTERM)
+
+    def _obey(self, number: int) -> None:
+        global _reload_wanted
+        if number == signal.SIGHUP:
+            _reload_wanted = True
+        elif number == signal.SIGTERM:
+            self.stopping = True
+            for pid in (*self.children, *self.old):
+                _send(pid, signal.SIGTERM)
+        else:
+            self._reap()
+
+    def _reap(self) -> None:
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                self.old.clear()
+                pid = 0
+            if pid == 0:
+                return
+            if self.old.pop(pid, None) is not None:
+                if pid == self.retiring:
+                    self.retiring = 0
+            elif pid in self.children:
+                self._ended(self.children.pop(pid), pid, status)
+
+    def _ended(self, number: int, pid: int, status: int) -> None:
+        from tornado_c.process import _report_end
+
+        if not _report_end(number, pid, status) or self.stopping:
+            return
+        if self.restarts <= 0:
+            raise RuntimeError("Too many child restarts, giving up")
+        self.restarts -= 1
+        self.to_start.append(number)
+
+    def _execute(self) -> NoReturn:
+        """Become the program anew. The signals stay blocked until it can obey them."""
+        gen_log.info("Starting anew for SIGHUP")
+        pids = {number: pid for pid, number in (*self.old.items(), *self.children.items())}
+        handover.prepare(pids)
+        os.chdir(_folder)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os.execv(_command[0], _command)
+
+
+def _send(pid: int, number: int) -> None:
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        pass  # ended, and not yet noticed
