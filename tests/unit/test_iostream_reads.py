@@ -358,7 +358,7 @@ class TestClosed:
         both.run(main)
 
     def test_error_with_bytes_left(self, both):
-        """The peer has left without reading all that we wrote, which is an error: what it said is read first."""
+        """The peer has left without reading all that we wrote, an error: what it said is read first."""
 
         async def main():
             stream, peer = both.pair()
