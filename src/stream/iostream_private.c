@@ -216,8 +216,9 @@ tc_iostream_detach(StreamObject *self, PyObject *unused)
 PyObject *
 tc_iostream_set_socket(StreamObject *self, PyObject *socket)
 {
-    if (PyObject_AsFileDescriptor(socket) != self->watcher.fd) {
-        if (!PyErr_Occurred()) {
+    int fd = PyObject_AsFileDescriptor(socket);
+    if (fd < 0 || fd != self->watcher.fd) {
+        if (fd >= 0) {
             PyErr_SetString(PyExc_ValueError, "the socket has another descriptor than the stream");
         }
         return NULL;

@@ -4,12 +4,12 @@
  *
  * Files: stream.c (life and close), stream_event.c, stream_io.c (bytes to and from the descriptor: socket,
  * pipe, TLS or an application's hooks), stream_tls.c, stream_read.c (receiving), stream_match.c (pending
- * reads), stream_write.c, stream_socket.c (its socket, connecting); Python's methods: iostream_type.c,
- * iostream_reads.c, iostream_writes.c, iostream_private.c. Whatever calls up may run Python, which may close
- * the stream or drop the last other reference: callers hold one of their own and look at `closed` again.
- * From the first interest on (a pending read, write, connect or handshake, a close callback, a consumer)
- * until the close the watcher owns a reference, as Tornado's registration does; before that an unreferenced
- * stream is collected and its peer sees the end. */
+ * reads), stream_write.c, stream_cork.c, stream_socket.c (its socket, connecting); Python's methods:
+ * iostream_type.c, iostream_reads.c, iostream_writes.c, iostream_private.c. Whatever calls up may run Python,
+ * which may close the stream or drop the last other reference: callers hold one of their own and look at
+ * `closed` again. From the first interest on (a pending read, write, connect or handshake, a close callback,
+ * a consumer) until the close the watcher owns a reference, as Tornado's registration does; before that an
+ * unreferenced stream is collected and its peer sees the end. */
 #ifndef TC_STREAM_H
 #define TC_STREAM_H
 
@@ -95,7 +95,8 @@ typedef struct {
     bool accepting;     /* the handshake is not done */
     bool read_blocked;  /* a read waits for the socket to be writable */
     bool write_blocked; /* a write waits for the socket to be readable */
-    PyObject *failure;  /* of a read that had brought bytes before: the next one raises it */
+    bool busy; /* OpenSSL is on the stack, which must not be entered again: its callbacks are Python's */
+    PyObject *failure; /* of a read that had brought bytes before: the next one raises it */
 } tc_tls;
 
 /* Who waits for the connection. */
@@ -270,6 +271,9 @@ int tc_read_try(StreamObject *self, const char *data, size_t size, size_t *used)
 /* The pending read gets these bytes, as they are. TC_OK or TC_RAISED. */
 int tc_read_finish(StreamObject *self, const char *data, size_t size);
 
+/* The pending read gets an exception. */
+void tc_read_fail(StreamObject *self, PyObject *exc);
+
 /* Whether a read into the caller's memory has what it wants. */
 static inline bool
 tc_read_into_done(const tc_read *read)
@@ -308,12 +312,7 @@ int tc_stream_offer_buffered(StreamObject *self);
 bool tc_stream_wants_more(const StreamObject *self);
 void tc_stream_read_closed(StreamObject *self, PyObject *exc);
 
-/* ---- stream_write.c ---- */
-
-/* Sends now what can be sent, keeps the rest. With `owner` (exact bytes, or a memoryview of bytes) a large
- * rest is kept by reference, else copied. TC_OK, TC_RAISED. A failing socket closes the stream and is no
- * error here. */
-int tc_stream_write(StreamObject *self, const char *data, size_t size, PyObject *owner);
+/* ---- stream_cork.c ---- */
 
 /* Begins to join output in `cork`, unless that is going on already; end it with tc_stream_uncork, which
  * sends. */
@@ -337,6 +336,25 @@ tc_stream_claim(StreamObject *self, size_t size)
 
 /* Sends the corked bytes now; the cork stays. */
 int tc_stream_flush(StreamObject *self);
+
+/* A turn's second write of `size` bytes begins to join what is written till its end; false where this one is
+ * to be sent now. */
+bool tc_stream_cork_turn(StreamObject *self, size_t size);
+
+/* ---- stream_write.c ---- */
+
+/* Sends now what can be sent, keeps the rest. With `owner` (exact bytes, or a memoryview of bytes) a large
+ * rest is kept by reference, else copied. TC_OK, TC_RAISED. A failing socket closes the stream and is no
+ * error here. */
+int tc_stream_write(StreamObject *self, const char *data, size_t size, PyObject *owner);
+
+/* Whether nothing is ahead of what is written now. */
+bool tc_stream_can_send(const StreamObject *self);
+
+/* Sends two runs of bytes (either may be empty) behind what is queued, and queues what is left; `owner` is
+ * that of `data`. */
+int tc_stream_send_or_queue(StreamObject *self, const char *head, size_t head_size, const char *data,
+                            size_t size, PyObject *owner);
 
 /* The descriptor is writable: send what waits. */
 int tc_stream_writable(StreamObject *self);

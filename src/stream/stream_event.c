@@ -120,9 +120,9 @@ descriptor_error(StreamObject *self)
  * at once. Python may come to read what the peer sent before it left, so while such bytes wait the descriptor
  * is only no longer watched. */
 static int
-event_hangup(StreamObject *self, bool reader)
+event_hangup(StreamObject *self)
 {
-    if (self->consumer == NULL && !reader && self->buf_len > 0) {
+    if (self->consumer == NULL && self->buf_len > 0 && !tc_stream_wants_more(self)) {
         self->hung_up = self->mask = true;
         return TC_OK; /* the update after this event acts on it */
     }
@@ -204,7 +204,7 @@ event_handle(StreamObject *self, unsigned events)
     /* A reader finds the end by itself, once it has read everything before it. */
     if ((events & (TC_ERROR | TC_HUP)) && !self->closed &&
         (!reader || ((events & TC_ERROR) && self->drained_socket))) {
-        return event_hangup(self, reader);
+        return event_hangup(self);
     }
     return TC_OK;
 }

@@ -225,7 +225,7 @@ send_file(StreamObject *self, const tc_piece *piece, bool *load)
             return sent;
         }
         if (sent == 0) {
-            PyErr_SetString(PyExc_EOFError, "the file ended before what was to be sent");
+            PyErr_SetString(PyExc_OSError, "the file ended before what was to be sent");
             return TC_IO_FAILED;
         }
         if (is_would_block(errno)) {
@@ -293,7 +293,7 @@ tc_stream_send_front(StreamObject *self)
         Py_ssize_t n = tc_stream_buffer_load(buffer, LOAD_MOST);
         if (n <= 0) {
             if (n == 0) {
-                PyErr_SetString(PyExc_EOFError, "the file ended before what was to be sent");
+                PyErr_SetString(PyExc_OSError, "the file ended before what was to be sent");
             }
             return TC_IO_FAILED;
         }

@@ -143,6 +143,17 @@ tc_read_finish(StreamObject *self, const char *data, size_t size)
     return st;
 }
 
+void
+tc_read_fail(StreamObject *self, PyObject *exc)
+{
+    tc_read gone = *self->read;
+    memset(self->read, 0, sizeof(*self->read));
+    if (gone.future != NULL) {
+        tc_future_fail_quietly(self->state, gone.future, exc);
+    }
+    tc_read_clear(&gone);
+}
+
 /* Hands what there is to streaming_callback; returns how many bytes went, or -1. */
 static Py_ssize_t
 read_stream_out(StreamObject *self, const char *data, size_t size)
@@ -179,6 +190,11 @@ read_unsatisfiable(StreamObject *self)
     if (exc != NULL) {
         tc_log(self->state, "general", "info", "Unsatisfiable read, closing connection: %S", exc);
         st = tc_stream_close(self, exc);
+        PyObject *closed = tc_stream_is_reading(self) ? tc_stream_closed_error(self) : NULL;
+        if (closed != NULL) { /* it was closed before, and this is a read of what it left */
+            tc_read_fail(self, closed);
+            Py_DECREF(closed);
+        }
     }
     Py_XDECREF(text);
     Py_XDECREF(exc);

@@ -555,10 +555,5 @@ tc_stream_read_closed(StreamObject *self, PyObject *exc)
             return;
         }
     }
-    tc_read gone = *read;
-    memset(read, 0, sizeof(*read));
-    if (gone.future != NULL) {
-        tc_future_fail_quietly(self->state, gone.future, exc);
-    }
-    tc_read_clear(&gone);
+    tc_read_fail(self, exc);
 }

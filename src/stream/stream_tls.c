@@ -32,7 +32,12 @@ tc_tls_free(tc_tls *tls)
 int
 tc_tls_handshake(StreamObject *self)
 {
+    if (self->tls->busy) {
+        return TC_OK;
+    }
+    self->tls->busy = true;
     PyObject *result = PyObject_CallMethodNoArgs((PyObject *)self, self->state->str__do_ssl_handshake);
+    self->tls->busy = false;
     if (result == NULL) {
         return TC_RAISED;
     }
@@ -115,7 +120,7 @@ Py_ssize_t
 tc_tls_recv(StreamObject *self, char *buf, size_t size)
 {
     tc_tls *tls = self->tls;
-    if (tls->accepting) {
+    if (tls->accepting || tls->busy) {
         self->drained_socket = true;
         return TC_IO_AGAIN;
     }
@@ -129,7 +134,9 @@ tc_tls_recv(StreamObject *self, char *buf, size_t size)
     self->drained_socket = false;
     tls->read_blocked = false;
     while (total < size && !self->closed) {
+        tls->busy = true;
         Py_ssize_t n = tls_read_record(self, buf + total, size - total);
+        tls->busy = false;
         if (n <= 0) {
             if (n == TC_IO_AGAIN) {
                 self->drained_socket = true;
@@ -159,7 +166,7 @@ Py_ssize_t
 tc_tls_send(StreamObject *self, const tc_piece *piece)
 {
     tc_tls *tls = self->tls;
-    if (tls->accepting) {
+    if (tls->accepting || tls->busy) {
         return TC_IO_AGAIN;
     }
     size_t size = tc_min_size(piece->size, TLS_WRITE_MOST);
@@ -177,7 +184,9 @@ tc_tls_send(StreamObject *self, const tc_piece *piece)
     }
     PyObject *sslobj = Py_NewRef(tls->sslobj), *owner = Py_NewRef(piece->owner);
     tls->write_blocked = false;
+    tls->busy = true;
     PyObject *result = data != NULL ? PyObject_CallMethodOneArg(sslobj, self->state->str_write, data) : NULL;
+    tls->busy = false;
     Py_ssize_t n;
     if (result != NULL) {
         n = PyLong_AsSsize_t(result);

@@ -1,11 +1,7 @@
-/* The sending half of a stream: corked output, the write queue, and those who wait for it.
- *
- * Output of one event of ours is joined in the loop's scratch buffer and leaves with one send when the
- * event's handling ends; a large piece goes out at once behind what is corked, by reference. What the socket
- * does not take is queued. Runs Python only through Futures, callbacks and close. */
+/* The sending half of a stream: the write queue, those who wait for it, and what leaves at once. What the
+ * descriptor does not take is queued. Runs Python: hooks, Futures, callbacks, close. */
 #include "stream/stream.h"
 
-#define CORK_SIZE 65536
 #define IOV_MAX_USED 64
 #define SEND_MOST (16 * 1048576) /* bytes: other descriptors have their turn then */
 
@@ -219,7 +215,7 @@ tc_stream_write_closed(StreamObject *self, PyObject *exc)
 static int
 write_failed(StreamObject *self)
 {
-    if (!PyErr_ExceptionMatches(PyExc_OSError) && !PyErr_ExceptionMatches(PyExc_EOFError)) {
+    if (!PyErr_ExceptionMatches(PyExc_OSError)) {
         return TC_RAISED;
     }
     PyObject *exc = PyErr_GetRaisedException();
@@ -292,8 +288,8 @@ tc_stream_writable(StreamObject *self)
     return TC_OK;
 }
 
-static bool
-can_send_now(const StreamObject *self)
+bool
+tc_stream_can_send(const StreamObject *self)
 {
     return !self->connecting && !tc_stream_handshaking(self) && tc_stream_queued(self) == 0;
 }
@@ -326,12 +322,12 @@ writes_go_on(StreamObject *self)
 }
 
 /* Sends two runs of bytes (either may be empty) ahead of an empty queue and queues what is left. */
-static int
-send_or_queue(StreamObject *self, const char *head, size_t head_size, const char *data, size_t size,
-              PyObject *owner)
+int
+tc_stream_send_or_queue(StreamObject *self, const char *head, size_t head_size, const char *data, size_t size,
+                        PyObject *owner)
 {
     size_t total = head_size + size, sent = 0;
-    bool now = can_send_now(self), direct = now && tc_stream_sends_vectors(self);
+    bool now = tc_stream_can_send(self), direct = now && tc_stream_sends_vectors(self);
     if (TC_LIKELY(direct)) {
         Py_ssize_t n = send_runs(self, head, head_size, data, size);
         if (n < 0) {
@@ -376,7 +372,7 @@ tc_stream_write_file(StreamObject *self, PyObject *file, int fd, size_t offset, 
     if (w == NULL) {
         return TC_RAISED;
     }
-    bool now = can_send_now(self);
+    bool now = tc_stream_can_send(self);
     if (tc_stream_buffer_file(w->buffer, file, fd, offset, size) < 0) {
         return TC_RAISED;
     }
@@ -385,174 +381,6 @@ tc_stream_write_file(StreamObject *self, PyObject *file, int fd, size_t offset, 
         return writes_go_on(self);
     }
     return tc_stream_update(self) < 0 ? TC_RAISED : TC_OK;
-}
-
-int
-tc_stream_flush(StreamObject *self)
-{
-    tc_cork *cork = self->cork;
-    if (cork == NULL || cork->size == 0) {
-        return TC_OK;
-    }
-    size_t size = cork->size;
-    cork->size = 0;
-    if (self->closed) {
-        return TC_OK;
-    }
-    return send_or_queue(self, cork->data, size, NULL, 0, NULL);
-}
-
-bool
-tc_stream_cork(StreamObject *self, tc_cork *cork)
-{
-    if (self->cork != NULL) {
-        return false;
-    }
-    memset(cork, 0, sizeof(*cork));
-    self->cork = cork;
-    return true;
-}
-
-int
-tc_stream_uncork(StreamObject *self)
-{
-    tc_cork *cork = self->cork;
-    size_t size = cork->size;
-    self->cork = NULL; /* what a hook writes meanwhile goes behind this */
-    int st = size > 0 && !self->closed ? send_or_queue(self, cork->data, size, NULL, 0, NULL) : TC_OK;
-    if (cork->data != NULL) {
-        tc_scratch_return(&self->core->output, cork->data, cork->own);
-    }
-    return st;
-}
-
-char *
-tc_stream_room(StreamObject *self, size_t size)
-{
-    tc_cork *cork = self->cork;
-    if (TC_LIKELY(cork->data != NULL && cork->cap - cork->size >= size)) {
-        return cork->data + cork->size;
-    }
-    if (cork->data == NULL) {
-        size_t cap = size > CORK_SIZE ? size : CORK_SIZE;
-        cork->data = tc_scratch_take(&self->core->output, cap, &cork->own);
-        if (cork->data == NULL) {
-            return NULL;
-        }
-        cork->cap = cork->own ? cap : self->core->output.size;
-        return cork->data;
-    }
-    /* Full: send what there is rather than grow. That may close the stream, which ends a turn's cork. */
-    int st = tc_stream_flush(self);
-    if (st == TC_RAISED || self->cork != cork) {
-        if (st == TC_OK) {
-            tc_stream_raise_closed(self);
-        }
-        return NULL;
-    }
-    if (cork->cap - cork->size < size) {
-        char *data = PyMem_RawRealloc(cork->data, size);
-        if (data == NULL) {
-            PyErr_NoMemory();
-            return NULL;
-        }
-        cork->data = data;
-        cork->cap = size;
-        if (!cork->own) {
-            self->core->output.data = data;
-            self->core->output.size = size;
-        }
-    }
-    return cork->data;
-}
-
-/* ---- several writes in one turn ---- */
-
-/* A cork from a turn's second write to the turn's end. */
-typedef struct {
-    tc_cork cork;
-    tc_task task;
-    StreamObject *stream; /* kept alive by the task */
-} turn_cork;
-
-static turn_cork *
-turn_cork_of(StreamObject *self)
-{
-    return tc_container_of(self->cork, turn_cork, cork);
-}
-
-static int
-turn_cork_end(StreamObject *self)
-{
-    turn_cork *joined = turn_cork_of(self);
-    self->turn_corked = false;
-    int st = tc_stream_uncork(self);
-    PyMem_Free(joined);
-    return st;
-}
-
-static int
-turn_cork_run(tc_task *task)
-{
-    turn_cork *joined = tc_container_of(task, turn_cork, task);
-    StreamObject *self = joined->stream;
-    if (turn_cork_end(self) == TC_RAISED) {
-        return tc_core_report(self->core, "Exception in writing to", (PyObject *)self);
-    }
-    return TC_OK;
-}
-
-int
-tc_stream_end_turn_cork(StreamObject *self)
-{
-    if (!self->turn_corked) {
-        return TC_OK;
-    }
-    PyObject *owner = Py_NewRef((PyObject *)self);
-    tc_core_cancel_task(&turn_cork_of(self)->task);
-    int st = turn_cork_end(self);
-    Py_DECREF(owner);
-    return st;
-}
-
-void
-tc_stream_drop_cork(StreamObject *self)
-{
-    if (self->turn_corked) {
-        self->cork->size = 0;
-        turn_cork_end(self);
-    }
-}
-
-/* The first write of a turn goes out at once; later ones join and leave when the turn ends. In a guest the
- * turns are the host's, which we do not see. */
-static bool
-turn_cork_begin(StreamObject *self, size_t size)
-{
-    LoopCore *core = self->core;
-    if (!core->running || core->host != NULL || size >= TC_STREAM_BY_REFERENCE) {
-        return false;
-    }
-    tc_stream_resolve(self);
-    if (self->write_way == TC_IO_HOOK) { /* called, and its errors raised, in the write itself */
-        return false;
-    }
-    if (self->write_turn != core->turn) {
-        self->write_turn = core->turn;
-        return false;
-    }
-    turn_cork *joined = can_send_now(self) ? PyMem_Calloc(1, sizeof(turn_cork)) : NULL;
-    if (joined == NULL) {
-        return false;
-    }
-    tc_list_init(&joined->task.link);
-    joined->task.run = turn_cork_run;
-    joined->task.owner = Py_NewRef((PyObject *)self);
-    joined->stream = self;
-    tc_core_defer(core, &joined->task);
-    tc_stream_cork(self, &joined->cork);
-    self->turn_corked = true;
-    return true;
 }
 
 int
@@ -565,8 +393,8 @@ tc_stream_write(StreamObject *self, const char *data, size_t size, PyObject *own
         bool waiting = tc_stream_queued(self) > 0 && !self->connecting && !tc_stream_handshaking(self);
         return waiting ? writes_go_on(self) : TC_OK;
     }
-    if (self->cork == NULL && !turn_cork_begin(self, size)) {
-        return send_or_queue(self, NULL, 0, data, size, owner);
+    if (self->cork == NULL && !tc_stream_cork_turn(self, size)) {
+        return tc_stream_send_or_queue(self, NULL, 0, data, size, owner);
     }
     if (size < TC_STREAM_BY_REFERENCE) {
         char *room = tc_stream_room(self, size);
@@ -583,5 +411,5 @@ tc_stream_write(StreamObject *self, const char *data, size_t size, PyObject *own
     }
     size_t corked = self->cork->size;
     self->cork->size = 0;
-    return send_or_queue(self, self->cork->data, corked, data, size, owner);
+    return tc_stream_send_or_queue(self, self->cork->data, corked, data, size, owner);
 }

@@ -786,6 +786,8 @@ class TestError:
 def test_uninitialized_stream_refuses_everything(ours):
     """Every method, on an object whose __init__ was skipped: exceptions, nothing worse."""
     module = ours.module
+    gc.collect()
+    before = sum(isinstance(thing, module.BaseIOStream) for thing in gc.get_objects())
     for cls in (module.IOStream, module.SSLIOStream, module.PipeIOStream, module.BaseIOStream):
         stream = cls.__new__(cls)
         for name in dir(stream):
@@ -803,3 +805,6 @@ def test_uninitialized_stream_refuses_everything(ours):
                         raise
                     except Exception:
                         pass
+    del stream, method
+    gc.collect()
+    assert sum(isinstance(thing, module.BaseIOStream) for thing in gc.get_objects()) == before

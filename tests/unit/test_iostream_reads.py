@@ -356,3 +356,23 @@ class TestClosed:
             assert got[2:] == [b"b", b"a"]
 
         both.run(main)
+
+    def test_error_with_bytes_left(self, both):
+        """The peer has left without reading all that we wrote, an error: what it said is read first."""
+
+        async def main():
+            stream, peer = both.pair()
+            called = []
+            stream.set_close_callback(lambda: called.append(1))
+            await stream.write(b"never read")
+            reading = stream.read_until(b"\n")
+            peer.sendall(b"line\nand more")
+            peer.close()
+            assert await reading == b"line\n"
+            await turns(12)
+            assert await stream.read_bytes(8) == b"and more"
+            await until(lambda: called)
+            with pytest.raises(both.module.StreamClosedError):
+                await stream.read_bytes(1)
+
+        both.run(main)

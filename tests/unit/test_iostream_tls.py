@@ -196,7 +196,8 @@ class TestServerAndSClient:
                 await closed.wait()
             assert stream.closed()
             # Killed with bytes unread, the client resets the connection.
-            assert stream.error is None or (how == "ragged" and isinstance(stream.error, ConnectionResetError))
+            reset = how == "ragged" and isinstance(stream.error, ConnectionResetError)
+            assert stream.error is None or reset
 
         tls.run(main)
         assert messages(caplog) == []
@@ -787,6 +788,43 @@ class TestCallbacksOfTheSslModule:
             assert await reads[0] == b"line\n"
 
         tls.run(main)
+
+    @pytest.mark.parametrize("when", ["handshake", "renegotiation"])
+    def test_comes_back_into_the_stream(self, our_tls, when):
+        """OpenSSL is on the stack and is not entered again; what was written goes out afterwards."""
+        tls = our_tls
+        count = []
+
+        async def main():
+            context = server_context(tls.folder, maximum_version=TLS12)
+            context.options |= ALLOW_CLIENT_RENEGOTIATION
+            streams = []
+
+            def choose(sock, name, ctx):
+                count.append(name)
+                stream = streams[0]
+                if len(count) == (1 if when == "handshake" else 2):
+                    stream.write(b"from inside\n")
+                    for act in (stream._handle_read, stream._handle_write, stream._try_inline_read):
+                        act()
+                    stream._handle_events(stream.fileno(), IOLoop.READ | IOLoop.WRITE)
+
+            context.sni_callback = choose
+            client = tls.s_client("-servername", "some.test", "-tls1_2")
+            streams.append(await tls.accepted(context))
+            stream = streams[0]
+            await stream.wait_for_handshake()
+            echo = asyncio.ensure_future(echo_lines(stream))
+            await echoed(client, b"before\n")
+            if when == "renegotiation":
+                client.tell(b"R\n")
+            await client.said(b"from inside")
+            await echoed(client, b"after\n")
+            client.tell(b"Q\n")
+            await echo
+
+        tls.run(main)
+        assert len(count) == (1 if when == "handshake" else 2)
 
 
 def test_guest_mode(certificates):

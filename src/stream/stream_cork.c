@@ -1,0 +1,175 @@
+/* Output that is joined before it is sent: that of one event of ours in the loop's scratch buffer, to leave
+ * with one send when the event's handling ends; and that of a turn's second and later writes, to leave at its
+ * end. A large piece goes out at once behind what is corked, by reference. Runs Python where sending does. */
+#include "stream/stream.h"
+
+#define CORK_SIZE 65536
+
+int
+tc_stream_flush(StreamObject *self)
+{
+    tc_cork *cork = self->cork;
+    if (cork == NULL || cork->size == 0) {
+        return TC_OK;
+    }
+    size_t size = cork->size;
+    cork->size = 0;
+    if (self->closed) {
+        return TC_OK;
+    }
+    return tc_stream_send_or_queue(self, cork->data, size, NULL, 0, NULL);
+}
+
+bool
+tc_stream_cork(StreamObject *self, tc_cork *cork)
+{
+    if (self->cork != NULL) {
+        return false;
+    }
+    memset(cork, 0, sizeof(*cork));
+    self->cork = cork;
+    return true;
+}
+
+int
+tc_stream_uncork(StreamObject *self)
+{
+    tc_cork *cork = self->cork;
+    size_t size = cork->size;
+    self->cork = NULL; /* what a hook writes meanwhile goes behind this */
+    int st =
+        size > 0 && !self->closed ? tc_stream_send_or_queue(self, cork->data, size, NULL, 0, NULL) : TC_OK;
+    if (cork->data != NULL) {
+        tc_scratch_return(&self->core->output, cork->data, cork->own);
+    }
+    return st;
+}
+
+char *
+tc_stream_room(StreamObject *self, size_t size)
+{
+    tc_cork *cork = self->cork;
+    if (TC_LIKELY(cork->data != NULL && cork->cap - cork->size >= size)) {
+        return cork->data + cork->size;
+    }
+    if (cork->data == NULL) {
+        size_t cap = size > CORK_SIZE ? size : CORK_SIZE;
+        cork->data = tc_scratch_take(&self->core->output, cap, &cork->own);
+        if (cork->data == NULL) {
+            return NULL;
+        }
+        cork->cap = cork->own ? cap : self->core->output.size;
+        return cork->data;
+    }
+    /* Full: send what there is rather than grow. That may close the stream, which ends a turn's cork. */
+    int st = tc_stream_flush(self);
+    if (st == TC_RAISED || self->cork != cork) {
+        if (st == TC_OK) {
+            tc_stream_raise_closed(self);
+        }
+        return NULL;
+    }
+    if (cork->cap - cork->size < size) {
+        char *data = PyMem_RawRealloc(cork->data, size);
+        if (data == NULL) {
+            PyErr_NoMemory();
+            return NULL;
+        }
+        cork->data = data;
+        cork->cap = size;
+        if (!cork->own) {
+            self->core->output.data = data;
+            self->core->output.size = size;
+        }
+    }
+    return cork->data;
+}
+
+/* ---- several writes in one turn ---- */
+
+/* A cork from a turn's second write to the turn's end. */
+typedef struct {
+    tc_cork cork;
+    tc_task task;
+    StreamObject *stream; /* kept alive by the task */
+} turn_cork;
+
+static turn_cork *
+turn_cork_of(StreamObject *self)
+{
+    return tc_container_of(self->cork, turn_cork, cork);
+}
+
+static int
+turn_cork_end(StreamObject *self)
+{
+    turn_cork *joined = turn_cork_of(self);
+    self->turn_corked = false;
+    int st = tc_stream_uncork(self);
+    PyMem_Free(joined);
+    return st;
+}
+
+static int
+turn_cork_run(tc_task *task)
+{
+    turn_cork *joined = tc_container_of(task, turn_cork, task);
+    StreamObject *self = joined->stream;
+    if (turn_cork_end(self) == TC_RAISED) {
+        return tc_core_report(self->core, "Exception in writing to", (PyObject *)self);
+    }
+    return TC_OK;
+}
+
+int
+tc_stream_end_turn_cork(StreamObject *self)
+{
+    if (!self->turn_corked) {
+        return TC_OK;
+    }
+    PyObject *owner = Py_NewRef((PyObject *)self);
+    tc_core_cancel_task(&turn_cork_of(self)->task);
+    int st = turn_cork_end(self);
+    Py_DECREF(owner);
+    return st;
+}
+
+void
+tc_stream_drop_cork(StreamObject *self)
+{
+    if (self->turn_corked) {
+        self->cork->size = 0;
+        turn_cork_end(self);
+    }
+}
+
+/* The first write of a turn goes out at once; later ones join and leave when the turn ends. In a guest the
+ * turns are the host's, which we do not see. */
+bool
+tc_stream_cork_turn(StreamObject *self, size_t size)
+{
+    LoopCore *core = self->core;
+    if (!core->running || core->host != NULL || size >= TC_STREAM_BY_REFERENCE) {
+        return false;
+    }
+    tc_stream_resolve(self);
+    if (self->write_way == TC_IO_HOOK) { /* called, and its errors raised, in the write itself */
+        return false;
+    }
+    if (self->write_turn != core->turn) {
+        self->write_turn = core->turn;
+        return false;
+    }
+    turn_cork *joined = tc_stream_can_send(self) ? PyMem_Calloc(1, sizeof(turn_cork)) : NULL;
+    if (joined == NULL) {
+        return false;
+    }
+    tc_list_init(&joined->task.link);
+    joined->task.run = turn_cork_run;
+    joined->task.owner = Py_NewRef((PyObject *)self);
+    joined->stream = self;
+    tc_core_defer(core, &joined->task);
+    tc_stream_cork(self, &joined->cork);
+    self->turn_corked = true;
+    return true;
+}
