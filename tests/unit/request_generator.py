@@ -25,6 +25,8 @@ from request_words import (
     EXTENSIONS,
     FORM,
     FORMS,
+    GZIP,
+    GZIPPED,
     HEADERS,
     HOSTS,
     LENGTHS,
@@ -148,26 +150,27 @@ class Writer:
 
     # ---- bodies ----
 
-    def content(self) -> tuple[bytes, bytes | None]:
-        """A body and perhaps its Content-Type."""
+    def content(self) -> tuple[bytes, list[bytes]]:
+        """A body and what the head says of it."""
         rng = self.rng
-        kind = rng.randrange(8)
+        kind = rng.randrange(9)
         if kind == 0:
-            return rng.choice(FORMS), FORM
+            return rng.choice(FORMS), [FORM]
         if kind == 1:
-            return rng.choice(PARTS), MULTIPART
+            return rng.choice(PARTS), [MULTIPART]
+        if kind == 2:
+            return rng.choice(GZIPPED), [rng.choice(GZIP), *rng.choice([[], [], [FORM]])]
         size = rng.choice([0, 1, 5, 5, 17, 200, 1000, MAX_BODY, MAX_BODY + 1 if self.often(20) else 3])
         alphabet = rng.choice([b"ab", b"\r\n", bytes(range(256)), b"GET / HTTP/1.1\r\n\r\n"])
-        return bytes(rng.choices(alphabet, k=size)), None
+        return bytes(rng.choices(alphabet, k=size)), []
 
     def body(self, lines: list[tuple[bytes, bytes | None]]) -> tuple[bytes, bytes]:
         rng = self.rng
         way = rng.choices(["none", "length", "chunked", "both", "coding"], [40, 30, 27, 1.5, 1.5])[0]
         if way == "none":
             return b"", b""
-        content, content_type = self.content()
-        if content_type is not None:
-            lines.append((content_type, content_type))
+        content, said = self.content()
+        lines += [(line, line) for line in said]
         if way in ("length", "both"):
             form, good = rng.choice(LENGTHS)
             if not good and self.often(70):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+
 METHODS = [
     b"GET",
     b"POST",
@@ -224,3 +226,26 @@ PARTS = [
     PART.replace(b"name", b"nome") + b"--zz--",
 ]
 PARTS += [b"--zz\r\nX\r\n\r\n--zz--", PART[:-2] + b"--zz--", PART.replace(b"\r\n\r\n", b"\r\n") + b"--zz--"]
+
+GZIP = [b"Content-Encoding: gzip"] * 4 + [
+    b"content-encoding:GZIP",
+    b"Content-Encoding: gzip, gzip",
+    b"Content-Encoding: br",
+]
+GZIPPED = [
+    gzip.compress(data, mtime=0) for data in (b"", b"hello", b"a=1&b=2", b"x" * 3000, bytes(range(256)) * 11)
+]
+GZIPPED += [
+    gzip.compress(b"x" * 3001, mtime=0),
+    gzip.compress(bytes(1 << 20), mtime=0),
+    b"not gzip",
+    b"\x1f\x8b",
+]
+GZIPPED += [
+    GZIPPED[1] + GZIPPED[2],
+    GZIPPED[1] + b"more",
+    GZIPPED[3][:-1],
+    GZIPPED[1][:12],
+    GZIPPED[1] + bytes(8),
+]
+GZIPPED += [GZIPPED[1][:-6] + bytes(6), GZIPPED[1][:10] + b"\xff" + GZIPPED[1][11:]]

@@ -13,7 +13,12 @@ from departures import REFUSED, TOO_LONG, departure
 from request_generator import LIMITS, conversation, damaged
 from test_httpserver_wire import damage
 
-SETTINGS = dict(LIMITS, xheaders=True, trusted_downstream=["5.5.5.5"])
+SETTINGS = [
+    {"xheaders": True, "trusted_downstream": ["5.5.5.5"]},
+    {"decompress_request": True},
+    {"decompress_request": True, "chunk_size": 50},
+    {"no_keep_alive": True, "protocol": "https"},
+]
 
 
 @pytest.fixture(autouse=True)
@@ -38,10 +43,11 @@ def rule(talk, answer, wanted):
     return "same" if answer == wanted else ""
 
 
-def compare(kind, talks, folder):
+def compare(kind, talks, folder, **settings):
     """By which rules the answers are the same; one that is not is an error."""
-    ours = converse_all(True, kind, [talk.pieces(talk.data) for talk in talks], folder, **SETTINGS)
-    stock = converse_all(False, kind, [talk.pieces(talk.twin) for talk in talks], folder, **SETTINGS)
+    settings |= LIMITS
+    ours = converse_all(True, kind, [talk.pieces(talk.data) for talk in talks], folder, **settings)
+    stock = converse_all(False, kind, [talk.pieces(talk.twin) for talk in talks], folder, **settings)
     rules = collections.Counter()
     for talk, answer, wanted in zip(talks, ours, stock, strict=True):
         name = rule(talk, answer, wanted)
@@ -53,17 +59,22 @@ def compare(kind, talks, folder):
 @pytest.mark.parametrize("kind", KINDS)
 def test_conversations(kind, tmp_path):
     rng = random.Random(kind)
-    talks = [conversation(rng, kind) for _ in range(200)]
-    _, answers = compare(kind, talks, tmp_path)
-    assert sum(talk.data == talk.twin for talk in talks) > 100
-    assert sum(answer.startswith(b"HTTP/1.1 2") for answer in answers) > 25
-    assert sum(answer.endswith(REFUSED) for answer in answers) > 50
+    same = served = refused = 0
+    for settings in SETTINGS:
+        talks = [conversation(rng, kind) for _ in range(80)]
+        _, answers = compare(kind, talks, tmp_path, **settings)
+        same += sum(talk.data == talk.twin for talk in talks)
+        served += sum(answer.startswith(b"HTTP/1.1 2") for answer in answers)
+        refused += sum(answer.endswith(REFUSED) for answer in answers)
+    assert same > 160 and served > 40 and refused > 80
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_damaged_conversations(kind, tmp_path):
     rng = random.Random(kind)
-    rules, _ = compare(kind, [damaged(rng, kind, damage) for _ in range(200)], tmp_path)
+    rules = collections.Counter()
+    for settings in SETTINGS:
+        rules += compare(kind, [damaged(rng, kind, damage) for _ in range(50)], tmp_path, **settings)[0]
     assert rules["same"] > 180
 
 
@@ -72,5 +83,6 @@ def test_damaged_conversations(kind, tmp_path):
 @pytest.mark.parametrize("seed", range(10))
 def test_thousands_of_conversations(kind, seed, tmp_path):
     rng = random.Random(f"{kind} {seed}")
-    compare(kind, [conversation(rng, kind) for _ in range(500)], tmp_path)
-    compare(kind, [damaged(rng, kind, damage) for _ in range(500)], tmp_path)
+    for settings in SETTINGS:
+        compare(kind, [conversation(rng, kind) for _ in range(150)], tmp_path, **settings)
+        compare(kind, [damaged(rng, kind, damage) for _ in range(150)], tmp_path, **settings)
