@@ -198,35 +198,55 @@ def test_httpx_over_a_unix_socket(unix_server):
         assert client.get(f"http://a/chunked?n={len(BODY)}").content == BODY
 
 
-@pytest.mark.parametrize("secure", [False, True], ids=["plain", "tls"])
-def test_aiohttp(server, tls_server, certificate, secure):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        aiohttp = pytest.importorskip("aiohttp")
-    peer, scheme = (tls_server, "https") if secure else (server, "http")
-
+async def exchanges_of_aiohttp(aiohttp, connector, base):
     async def body():
         for piece in pieces():
             yield piece
 
+    async with aiohttp.ClientSession(connector=connector) as session:
+
+        async def one(number):
+            data = large(number * 999)
+            async with session.post(f"{base}/echo?{number}", data=data) as answer:
+                heard = await answer.json(content_type=None)
+                assert (heard["uri"], heard["size"]) == (f"/echo?{number}", len(data))
+
+        await asyncio.gather(*map(one, range(100)))
+        async with session.put(f"{base}/echo", data=body()) as answer:
+            assert whole(await answer.json(content_type=None))
+        async with session.get(f"{base}/chunked?n={len(BODY)}") as answer:
+            assert await answer.read() == BODY
+        async with session.head(f"{base}/large?n=5") as answer:
+            assert answer.headers["Content-Length"] == "5"
+
+
+@pytest.fixture
+def aiohttp():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return pytest.importorskip("aiohttp")
+
+
+def test_aiohttp(server, aiohttp):
+    async def run():
+        await exchanges_of_aiohttp(aiohttp, aiohttp.TCPConnector(limit=20), url(server, ""))
+
+    asyncio.run(run())
+
+
+def test_aiohttp_tls(tls_server, certificate, aiohttp):
     async def run():
         context = ssl.create_default_context(cafile=certificate["certfile"])
         connector = aiohttp.TCPConnector(ssl=context, limit=20)
-        async with aiohttp.ClientSession(connector=connector) as session:
+        await exchanges_of_aiohttp(aiohttp, connector, url(tls_server, "", "https"))
 
-            async def one(number):
-                data = large(number * 999)
-                async with session.post(url(peer, f"/echo?{number}", scheme), data=data) as answer:
-                    heard = await answer.json(content_type=None)
-                    assert (heard["uri"], heard["size"]) == (f"/echo?{number}", len(data))
+    asyncio.run(run())
 
-            await asyncio.gather(*map(one, range(100)))
-            async with session.put(url(peer, "/echo", scheme), data=body()) as answer:
-                assert whole(await answer.json(content_type=None))
-            async with session.get(url(peer, f"/chunked?n={len(BODY)}", scheme)) as answer:
-                assert await answer.read() == BODY
-            async with session.head(url(peer, "/large?n=5", scheme)) as answer:
-                assert answer.headers["Content-Length"] == "5"
+
+def test_aiohttp_over_a_unix_socket(unix_server, aiohttp):
+    async def run():
+        connector = aiohttp.UnixConnector(path=unix_server.address, limit=20)
+        await exchanges_of_aiohttp(aiohttp, connector, "http://a")
 
     asyncio.run(run())
 
