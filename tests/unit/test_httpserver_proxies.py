@@ -19,9 +19,9 @@ LINKS = ["tcp", "unix", "tls"]
 class Peer:
     """A server and the proxy in front of it."""
 
-    def __init__(self, name, link, form, folder):
-        self.name, self.events = name, []
-        settings = {"xheaders": True, "trusted_downstream": ["127.0.0.1", "5.5.5.5"]}
+    def __init__(self, name, link, form, folder, **settings):
+        self.events = []
+        settings |= {"xheaders": True, "trusted_downstream": ["127.0.0.1", "5.5.5.5"]}
         if link == "tls":
             settings["ssl_options"] = make_certificate(folder)
         sockets = [netutil.bind_unix_socket(str(folder / "socket"))] if link == "unix" else None
@@ -193,3 +193,29 @@ def test_server_gives_up(peer, folder):
     with pytest.raises((http.client.IncompleteRead, ConnectionError)):
         peer.ask("GET", f"{folder}/cut?n=100000")
     assert none_left(peer)
+
+
+# ---- refusals ----
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
+        (name, link, form) for name in ("nginx", "haproxy") for link in ("tcp", "unix") for form in FORMS
+    ],
+    ids="-".join,
+)
+def strict_peer(request, tmp_path_factory):
+    made = Peer(*request.param, tmp_path_factory.mktemp("proxy"), max_body_size=1000)
+    yield made
+    made.stop()
+
+
+@pytest.mark.parametrize("folder", ["", "/direct"])
+@pytest.mark.parametrize("chunked", [False, True], ids=["length", "chunked"])
+def test_the_refusal_of_a_long_body_comes_through(strict_peer, folder, chunked):
+    """The proxy still sends when it is refused: it must not take that for a server that is broken."""
+    for size in (1001, 100_000, 5_000_000):
+        data = iter([large(size)]) if chunked else large(size)
+        assert strict_peer.ask("POST", f"{folder}/echo", data, encode_chunked=chunked)[0] == 400
+        assert strict_peer.echo("POST", f"{folder}/echo", b"x" * 1000)["size"] == 1000
