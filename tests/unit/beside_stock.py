@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from tornado_c import httpserver, httputil
 #: Turns of the loop in which a server must have answered what it was sent.
 TURNS = 60
 
-KINDS = ["callback", "delegate", "application"]
+KINDS = ["callback", "delegate", "application", "hasty delegate", "patient delegate", "patient callback"]
 
 #: Not echoed: the twins of conversations differ there.
 UNSAID = {"Expect", "Connection"}
@@ -76,21 +76,54 @@ def callback(util: Any) -> Any:
     return answer
 
 
-def delegate(util: Any) -> Any:
+def patient_callback(util: Any) -> Any:
+    answer = callback(util)
+
+    async def later(request: Any) -> None:
+        for _ in range(len(request.uri) % 5):
+            await asyncio.sleep(0)
+        answer(request)
+
+    if util is httputil:
+        return later
+    return lambda request: asyncio.ensure_future(later(request))  # stock does not run coroutines
+
+
+def delegate(util: Any, manner: str = "") -> Any:
+    """A delegate that answers at the end of each request.
+
+    A hasty one answers some with the head or the first piece of the body; a patient one lets the connection
+    wait with awaitables, and answers later.
+    """
+
     class Message(util.HTTPMessageDelegate):
         def __init__(self, connection: Any) -> None:
             self.connection, self.body = connection, b""
+            self.answered = False
 
-        def headers_received(self, start_line: Any, headers: Any) -> None:
+        def headers_received(self, start_line: Any, headers: Any) -> Any:
             self.start_line, self.headers = tuple(start_line), headers
             if util is tornado.httputil:
                 # Our server wants a valid Host whoever serves; for stock an application says so.
                 util.HTTPServerRequest(start_line=start_line, headers=headers)
+            if manner == "hasty" and len(start_line.path) % 3 == 0:
+                self.answer()
+            return asyncio.sleep(0) if manner == "patient" else None
 
-        def data_received(self, chunk: bytes) -> None:
+        def data_received(self, chunk: bytes) -> Any:
+            if manner == "hasty" and not self.answered and len(self.start_line[1]) % 3 == 1:
+                self.answer()
             self.body += chunk
+            return asyncio.sleep(0) if manner == "patient" else None
 
         def finish(self) -> None:
+            if manner == "patient":
+                asyncio.get_running_loop().call_soon(self.answer)
+            elif not self.answered:
+                self.answer()
+
+        def answer(self) -> None:
+            self.answered = True
             method, uri, _ = self.start_line
             heard = (self.start_line, _said(self.headers), self.body)
             _answer(util, self.connection, method, uri, repr(heard).encode())
@@ -119,11 +152,15 @@ def application(web: Any) -> Any:
 def make_server(ours: bool, kind: str, **settings: Any) -> Any:
     util: Any = httputil if ours else tornado.httputil
     server: Any = httpserver if ours else tornado.httpserver
-    if kind == "application":
-        app = application(tornado_c.web if ours else tornado.web)
-    else:
-        app = (callback if kind == "callback" else delegate)(util)
-    return server.HTTPServer(app, **settings)
+    makers: dict[str, Callable[[], Any]] = {
+        "callback": lambda: callback(util),
+        "patient callback": lambda: patient_callback(util),
+        "application": lambda: application(tornado_c.web if ours else tornado.web),
+        "delegate": lambda: delegate(util),
+        "hasty delegate": lambda: delegate(util, "hasty"),
+        "patient delegate": lambda: delegate(util, "patient"),
+    }
+    return server.HTTPServer(makers[kind](), **settings)
 
 
 async def converse(path: str, pieces: Sequence[bytes]) -> bytes:

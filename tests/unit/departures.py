@@ -22,6 +22,8 @@ STRICTER = {
     "a chunk size of more than 16 digits": re.compile(rb"\n[0-9a-f]{17}", re.I),
     "a chunk size that cannot become one": re.compile(rb"transfer-encoding", re.I),
 }
+#: We refuse it before a delegate hears of the request; stock lets that answer first.
+BODY_ANNOUNCED = re.compile(rb"\n(?:content-length|transfer-encoding):", re.I)
 #: We go on; stock refuses it.
 LAXER = {
     "empty lines": re.compile(rb"\n\r?\n|\A\r?\n"),
@@ -38,8 +40,11 @@ CLOSING = {
 HOW_IT_CLOSES = re.compile(rb"Connection: (?:close|Keep-Alive)\r\n")
 
 
-def departure(data: bytes, ours: bytes, stock: bytes) -> str:
-    """The name of the rule by which these answers may differ, or nothing. Equal ones are "same"."""
+def departure(data: bytes, ours: bytes, stock: bytes, hasty: bool = False) -> str:
+    """The name of the rule by which these answers may differ, or nothing. Equal ones are "same".
+
+    hasty: it is a delegate's, which may answer with the head of a request.
+    """
     if ours == stock:
         return "same"
     for refusal in TOO_LONG:
@@ -54,6 +59,8 @@ def departure(data: bytes, ours: bytes, stock: bytes) -> str:
         for name, pattern in STRICTER.items():
             if pattern.search(data):
                 return name
+        if hasty and BODY_ANNOUNCED.search(data):
+            return "a body announced in a wrong way"
     head = stock.removesuffix(REFUSED)
     if head != stock and ours.startswith(head):
         for name, pattern in LAXER.items():

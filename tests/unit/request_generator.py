@@ -61,7 +61,7 @@ class Writer:
     def __init__(self, rng: random.Random, kind: str) -> None:
         self.rng = rng
         self.kind = kind
-        self.delegates = kind == "delegate"
+        self.delegates = kind.endswith("delegate")
         self.data, self.twin = bytearray(), bytearray()
         self.departures: set[str] = set()
         self.refused = False  # by both: what follows in the request is of no consequence

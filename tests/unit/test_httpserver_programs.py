@@ -261,7 +261,7 @@ def test_wrk_gets_thousands_of_answers_without_an_error(form):
         pytest.skip("wrk is not installed")
     counted = LiveServer(FORMS[form]([]))
     try:
-        command = [wrk, "-t1", "-c50", "-d2s", f"http://127.0.0.1:{counted.port}/large?n=1000"]
+        command = [wrk, "-t1", "-c50", "-d1s", f"http://127.0.0.1:{counted.port}/large?n=1000"]
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=FOREIGN_ENVIRONMENT)
     finally:
         counted.stop()
