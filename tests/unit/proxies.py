@@ -114,6 +114,8 @@ class Proxy:
                 )
                 command = [program, "-db", "-q", "-f", str(config)]
             config.write_text(text)
+            if program := shutil.which("setpriv"):  # so that it does not outlive a test run that is killed
+                command = [program, "--pdeathsig", "TERM", *command]
             with self.log.open("ab") as log:
                 self.process = subprocess.Popen(
                     command,
