@@ -62,16 +62,19 @@ PyObject *
 tc_http_peer_address(const struct sockaddr *peer, size_t size)
 {
     char text[INET6_ADDRSTRLEN] = "";
-    if (size > 0 && peer->sa_family == AF_INET) {
-        const struct sockaddr_in *in = (const struct sockaddr_in *)peer;
-        inet_ntop(AF_INET, &in->sin_addr, text, sizeof(text));
-        return Py_BuildValue("(si)", text, (int)ntohs(in->sin_port));
+    /* Copied, since a connection keeps its peer where a sockaddr may lie but not what it stands for. */
+    if (size >= sizeof(struct sockaddr_in) && peer->sa_family == AF_INET) {
+        struct sockaddr_in in;
+        memcpy(&in, peer, sizeof(in));
+        inet_ntop(AF_INET, &in.sin_addr, text, sizeof(text));
+        return Py_BuildValue("(si)", text, (int)ntohs(in.sin_port));
     }
-    if (size > 0 && peer->sa_family == AF_INET6) {
-        const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)peer;
-        inet_ntop(AF_INET6, &in6->sin6_addr, text, sizeof(text));
-        return Py_BuildValue("(siII)", text, (int)ntohs(in6->sin6_port), (unsigned)ntohl(in6->sin6_flowinfo),
-                             (unsigned)in6->sin6_scope_id);
+    if (size >= sizeof(struct sockaddr_in6) && peer->sa_family == AF_INET6) {
+        struct sockaddr_in6 in6;
+        memcpy(&in6, peer, sizeof(in6));
+        inet_ntop(AF_INET6, &in6.sin6_addr, text, sizeof(text));
+        return Py_BuildValue("(siII)", text, (int)ntohs(in6.sin6_port), (unsigned)ntohl(in6.sin6_flowinfo),
+                             (unsigned)in6.sin6_scope_id);
     }
     return PyUnicode_FromString("");
 }

@@ -200,6 +200,13 @@ def test_settings_hold_on_both_ways(way, caplog):
     assert caplog.messages[-1] == "Timeout reading body from 127.0.0.1"
 
 
+@pytest.mark.parametrize("length", [b"0", b"000", b"0, 0", b"00,\t00"])
+def test_no_leave_is_given_to_send_an_empty_body(way, length):
+    head = LAST[:-2] + b"Expect: 100-continue\r\nContent-Length: " + length + b"\r\n\r\n"
+    with way(lambda request: headers_ok(request, b"ok")) as server:
+        assert talk(server.address, head).startswith(b"HTTP/1.1 200 OK\r\n")
+
+
 # ---- gzip ----
 
 

@@ -71,7 +71,7 @@ def wants_continue(start_line: RequestStartLine, headers: HTTPHeaders) -> bool:
     return (
         headers.get("Expect", "").lower() == "100-continue"
         and start_line.version != "HTTP/1.0"
-        and headers.get("Content-Length") != "0"
+        and headers.get("Content-Length", "chunked").strip("0") != ""
     )
 
 
