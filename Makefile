@@ -12,7 +12,7 @@ PYTEST := $(abspath $(VENV))/bin/pytest
 LIBASAN = $(shell $(CC) -print-file-name=libasan.so) $(shell $(CC) -print-file-name=libubsan.so)
 
 .DEFAULT_GOAL := help
-.PHONY: help dev test test-debug ctest asan asan-run leaks leaks-run fuzz lint stubs bench bench-loop conformance clean
+.PHONY: help dev test test-debug ctest asan asan-run leaks leaks-run fuzz lint stubs bench bench-loop bench-streams conformance clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -87,6 +87,11 @@ bench-loop: $(VENV)/.ready ## asyncio, uvloop and our loop, operation by operati
 	$(PY) -m pip install --quiet .
 	-$(PY) -m pip install --quiet uvloop==0.22.1
 	$(PY) tests/bench/loop.py $(BENCH)
+
+bench-streams: $(VENV)/.ready ## streams: a C server, asyncio, uvloop, Tornado and ours (BENCH="--rows ...")
+	$(PY) -m pip install --quiet '.[tornado]'
+	-$(PY) -m pip install --quiet uvloop==0.22.1
+	$(PY) tests/bench/streams.py $(BENCH)
 
 clean: ## remove what was built
 	rm -rf build dist *.egg-info tornado_c/_core*.so

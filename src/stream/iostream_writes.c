@@ -83,35 +83,47 @@ written(StreamObject *self, PyObject *callback)
     return future;
 }
 
+/* Whether max_write_buffer_size allows for the data: 0, or -1 with an exception. */
+static int
+check_room(StreamObject *self, PyObject *data)
+{
+    Py_ssize_t size = data_size(data);
+    if (size < 0) {
+        return -1;
+    }
+    size_t most = (size_t)self->max_write_buffer_size;
+    if ((size_t)size + bytes_held(self) > most && tc_stream_flush(self) == TC_RAISED) {
+        return -1;
+    }
+    if ((size_t)size + bytes_held(self) > most) {
+        PyObject *cls = tc_face(self->state, StreamBufferFullError, "tornado_c.iostream");
+        if (cls != NULL) {
+            PyErr_SetString(cls, "Reached maximum write buffer size");
+        }
+        return -1;
+    }
+    return 0;
+}
+
 PyObject *
 tc_iostream_write(StreamObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
     tc_state *state = self->state;
     PyObject *const names[] = {state->str_data, state->str_callback};
-    PyObject *v[2];
-    if (tc_stream_check_ready(self) < 0 || tc_args_parse("write", args, nargs, kwnames, names, 2, 1, v) < 0) {
+    PyObject *v[2] = {nargs > 0 ? args[0] : NULL, NULL};
+    if (tc_stream_check_ready(self) < 0) {
+        return NULL;
+    }
+    if (!(nargs == 1 && kwnames == NULL) &&
+        tc_args_parse("write", args, nargs, kwnames, names, 2, 1, v) < 0) {
         return NULL;
     }
     if (self->closed) {
         tc_stream_raise_closed(self);
         return NULL;
     }
-    if (self->max_write_buffer_size >= 0) {
-        Py_ssize_t size = data_size(v[0]);
-        if (size < 0) {
-            return NULL;
-        }
-        if ((size_t)size + bytes_held(self) > (size_t)self->max_write_buffer_size &&
-            tc_stream_flush(self) == TC_RAISED) {
-            return NULL;
-        }
-        if ((size_t)size + bytes_held(self) > (size_t)self->max_write_buffer_size) {
-            PyObject *cls = tc_face(state, StreamBufferFullError, "tornado_c.iostream");
-            if (cls != NULL) {
-                PyErr_SetString(cls, "Reached maximum write buffer size");
-            }
-            return NULL;
-        }
+    if (self->max_write_buffer_size >= 0 && check_room(self, v[0]) < 0) {
+        return NULL;
     }
     if (write_object(self, v[0]) == TC_RAISED) {
         return NULL;

@@ -262,7 +262,12 @@ int tc_stream_connected(StreamObject *self);
 
 /* ---- stream_match.c ---- */
 
-bool tc_stream_is_reading(const StreamObject *self);
+static inline bool
+tc_stream_is_reading(const StreamObject *self)
+{
+    return self->read != NULL && self->read->kind != TC_READ_NONE;
+}
+
 void tc_read_clear(tc_read *read);
 
 /* Tries the pending read against unread bytes; *used is how many it took. TC_OK or TC_RAISED. */

@@ -3,12 +3,6 @@
 #define _GNU_SOURCE
 #include "stream/stream.h"
 
-bool
-tc_stream_is_reading(const StreamObject *self)
-{
-    return self->read != NULL && self->read->kind != TC_READ_NONE;
-}
-
 void
 tc_read_clear(tc_read *read)
 {
