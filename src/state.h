@@ -370,6 +370,7 @@ typedef struct tc_state {
     /* A C type that asyncio takes for a coroutine; borrowed, set by its layer. */
     PyTypeObject *native_coroutine_type;
     tc_handle_freelist handles, timer_handles;
+    bool future_loop_known, future_loop_first; /* whether a Future is known to begin with its loop */
     tc_hook_entry hooks[64];
 } tc_state;
 

@@ -149,12 +149,20 @@ tc_core_report(LoopCore *core, const char *message, PyObject *source)
     return TC_OK;
 }
 
-PyObject *
-tc_core_future(LoopCore *core)
+/* CPython's Futures begin with their loop. */
+static inline PyObject *
+future_loop(PyObject *future)
 {
-    /* As Future(loop=...) does it, with one dict of arguments for all of them. */
+    PyObject *loop;
+    memcpy(&loop, (char *)future + sizeof(PyObject), sizeof(loop));
+    return loop;
+}
+
+/* As Future(loop=loop) does it, with one dict of arguments for all of them. */
+static PyObject *
+future_of(LoopCore *core, PyObject *loop, PyObject *none)
+{
     PyTypeObject *type = (PyTypeObject *)core->state->asyncio_future;
-    PyObject *loop = tc_core_asyncio(core);
     if (TC_UNLIKELY(core->future_kwargs == NULL || core->future_loop != loop)) {
         PyObject *kwargs = PyDict_New();
         if (kwargs == NULL || PyDict_SetItem(kwargs, core->state->str_loop, loop) < 0) {
@@ -164,12 +172,44 @@ tc_core_future(LoopCore *core)
         Py_XSETREF(core->future_kwargs, kwargs);
         core->future_loop = loop;
     }
-    PyObject *none = PyTuple_New(0);
-    PyObject *future = none != NULL ? type->tp_new(type, none, NULL) : NULL;
+    PyObject *future = type->tp_new(type, none, NULL);
     if (future != NULL && type->tp_init(future, none, core->future_kwargs) < 0) {
         Py_CLEAR(future);
     }
-    Py_XDECREF(none);
+    if (future != NULL && !core->state->future_loop_known) {
+        size_t size = (size_t)type->tp_basicsize;
+        core->state->future_loop_known = true;
+        core->state->future_loop_first =
+            size >= sizeof(PyObject) + sizeof(PyObject *) && future_loop(future) == loop;
+    }
+    return future;
+}
+
+PyObject *
+tc_core_future(LoopCore *core)
+{
+    PyTypeObject *type = (PyTypeObject *)core->state->asyncio_future;
+    PyObject *loop = tc_core_asyncio(core), *none = PyTuple_New(0), *future = NULL;
+    if (none == NULL) {
+        return NULL;
+    }
+    /* While we run a Future without arguments is nearly always ours: finding the running loop costs less than
+     * the argument. */
+    if (TC_LIKELY(core->running && core->host == NULL && core->state->future_loop_first &&
+                  core->thread_id == PyThread_get_thread_ident())) {
+        future = type->tp_new(type, none, NULL);
+        if (future != NULL && type->tp_init(future, none, NULL) < 0) {
+            Py_CLEAR(future);
+        }
+        if (future != NULL && TC_UNLIKELY(future_loop(future) != loop)) {
+            Py_CLEAR(future); /* another loop runs inside a callback of ours */
+        }
+        PyErr_Clear();
+    }
+    if (future == NULL) {
+        future = future_of(core, loop, none);
+    }
+    Py_DECREF(none);
     return future;
 }
 

@@ -433,3 +433,35 @@ def test_names_are_looked_up(run):
         assert await loop.getnameinfo(("127.0.0.1", 80), socket.NI_NUMERICHOST | socket.NI_NUMERICSERV)
 
     run(main)
+
+
+def test_futures_belong_to_the_loop_that_is_asked():
+    """Also from another thread, and while another loop runs inside a callback of this one."""
+    loop = tornado_c.new_event_loop()
+    outer = []
+
+    def nested():
+        inner = asyncio.SelectorEventLoop()
+        asyncio._set_running_loop(None)
+        try:
+
+            async def ask():
+                outer.append(loop.create_future())
+                return asyncio.get_running_loop().create_future()
+
+            assert inner.run_until_complete(ask()).get_loop() is inner
+        finally:
+            asyncio._set_running_loop(loop)
+            inner.close()
+
+    async def main():
+        outer.append(loop.create_future())
+        outer.append(await loop.run_in_executor(None, loop.create_future))
+        loop.call_soon(nested)
+        await asyncio.sleep(0)
+        outer.append(loop.create_future())
+
+    outer.append(loop.create_future())
+    loop.run_until_complete(main())
+    loop.close()
+    assert [future.get_loop() is loop for future in outer] == [True] * 5
