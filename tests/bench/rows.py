@@ -25,6 +25,7 @@ ROWS = (
     Row("handler", "hello, RequestHandler", "handler", to_limit=1.6, to_stock=12, instructions=16000),
     Row("async", "hello, async RequestHandler", "handler", path="/async", to_stock=14),
     Row("pipeline", "pipelined x16, callback", "callback", pipeline=16, to_stock=60),
+    Row("pipeline_raw", "pipelined x16, callback with request.write", "raw", pipeline=16),
     Row("pipeline_handler", "pipelined x16, RequestHandler", "handler", pipeline=16, to_stock=45),
     Row("close", "Connection: close, callback", "callback", close=True, to_limit=1.25),
     Row("post", "POST 10 KB echo, callback", "callback", "post", post=True, to_limit=1.25),
