@@ -9,12 +9,6 @@
 
 #include "base/raise.h"
 
-#include <strings.h>
-
-#define FORM_ARGUMENTS_LIMIT                                                                                 \
-    1000 /* more "&" than this in a query are looked at before the application is                            \
-          */
-
 /* ---- beginning and end ---- */
 
 static void
@@ -94,199 +88,6 @@ conn_drained(PyObject *consumer)
     return TC_OK;
 }
 
-/* ---- the application ---- */
-
-static uint64_t
-conn_body_limit(const HttpConnObject *self)
-{
-    return (uint64_t)(self->config->max_body_size > 0 ? self->config->max_body_size
-                                                      : self->stream->max_buffer_size);
-}
-
-/* A form in the body is parsed before the application is called, so that a malformed one never reaches it. */
-static bool
-conn_has_form(const tc_http_head *parsed, const char *head)
-{
-    if (!(parsed->flags & TC_HTTP_HAS_CONTENT_TYPE)) {
-        return false;
-    }
-    const char *block = head + parsed->headers.off;
-    size_t pos = 0;
-    tc_span name, value;
-    while (tc_http_next_header(block, parsed->headers.len, &pos, &name, &value)) {
-        if (name.len == 12 && strncasecmp(block + name.off, "content-type", 12) == 0) {
-            const char *type = block + value.off;
-            return (value.len >= 33 && memcmp(type, "application/x-www-form-urlencoded", 33) == 0) ||
-                   (value.len >= 19 && memcmp(type, "multipart/form-data", 19) == 0);
-        }
-    }
-    return false;
-}
-
-static bool
-conn_has_long_query(const tc_http_head *parsed, const char *head)
-{
-    const char *p = head + parsed->target.off, *end = p + parsed->target.len;
-    if (parsed->target.len <= FORM_ARGUMENTS_LIMIT) {
-        return false;
-    }
-    size_t count = 0;
-    while ((p = memchr(p, '&', (size_t)(end - p))) != NULL) {
-        count++;
-        p++;
-    }
-    return count >= FORM_ARGUMENTS_LIMIT;
-}
-
-/* Whatever must fail before the application is called. An Application sees to forms itself, and answers a
- * malformed one with its own error page. 0, or -1 with an exception. */
-static int
-conn_check_request(HttpConnObject *self, PyObject *request, const tc_http_head *parsed, const char *head)
-{
-    PyObject *result;
-    if (TC_UNLIKELY(!self->config->callback_parses_forms && conn_has_form(parsed, head))) {
-        result = PyObject_CallMethodNoArgs(request, self->state->str__parse_body);
-        if (result == NULL) {
-            return -1;
-        }
-        Py_DECREF(result);
-    }
-    if (TC_UNLIKELY(conn_has_long_query(parsed, head))) {
-        result = PyObject_GetAttr(request, self->state->str_query_arguments);
-        if (result == NULL) {
-            return -1;
-        }
-        Py_DECREF(result);
-    }
-    return 0;
-}
-
-/* A body in gzip, where the server decodes those: httpserver.py does the work. */
-static int
-conn_decompress(HttpConnObject *self, PyObject *request)
-{
-    PyObject *decompress = tc_face(self->state, decompress_request, "tornado_c.httpserver");
-    PyObject *result =
-        decompress != NULL
-            ? PyObject_CallFunction(decompress, "Onn", request, (Py_ssize_t)TC_STREAM_CHUNK,
-                                    (Py_ssize_t)tc_min_size(conn_body_limit(self), PY_SSIZE_T_MAX))
-            : NULL;
-    Py_XDECREF(result);
-    return result != NULL ? 0 : -1;
-}
-
-/* X-Forwarded-For and its like, where the server trusts them: httpserver.py does the work. */
-static int
-conn_apply_xheaders(HttpConnObject *self, RequestObject *request)
-{
-    PyObject *context = tc_http_conn_context_object(self);
-    PyObject *headers = context != NULL ? tc_request_headers(request) : NULL;
-    PyObject *result = headers != NULL
-                           ? PyObject_CallMethodOneArg(context, self->state->str__apply_xheaders, headers)
-                           : NULL;
-    if (result == NULL) {
-        return -1;
-    }
-    Py_DECREF(result);
-    PyObject *remote_ip = PyObject_GetAttr(context, self->state->str_remote_ip);
-    PyObject *protocol = remote_ip != NULL ? PyObject_GetAttr(context, self->state->str_protocol) : NULL;
-    if (protocol == NULL) {
-        Py_XDECREF(remote_ip);
-        return -1;
-    }
-    Py_XSETREF(request->remote_ip, remote_ip);
-    Py_XSETREF(request->protocol, protocol);
-    result = PyObject_CallMethodNoArgs(context, self->state->str__unapply_xheaders);
-    Py_XDECREF(result);
-    return result != NULL ? 0 : -1;
-}
-
-/* A coroutine that a callback returned runs as a Task whose exception is logged. */
-static int
-conn_run_coroutine(HttpConnObject *self, PyObject *coroutine)
-{
-    PyObject *task = tc_task_start(self->stream->core, coroutine);
-    if (task == NULL) {
-        return -1;
-    }
-    PyObject *watch = tc_face(self->state, watch_request_task, "tornado_c.httpserver");
-    PyObject *args[3] = {NULL, task, (PyObject *)self};
-    PyObject *result =
-        watch != NULL ? PyObject_Vectorcall(watch, args + 1, 2 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL) : NULL;
-    Py_DECREF(task);
-    Py_XDECREF(result);
-    return result != NULL ? 0 : -1;
-}
-
-/* Calls the application. 0, or -1 with the exception that left it. */
-static int
-conn_call_application(HttpConnObject *self, PyObject *request)
-{
-    PyObject *callback = Py_XNewRef(self->config->request_callback);
-    if (callback == NULL) {
-        PyErr_SetString(PyExc_TypeError, "the server has no request_callback");
-        return -1;
-    }
-    PyObject *base = self->config->context;
-    PyObject *context = base != NULL ? PyContext_Copy(base) : PyContext_CopyCurrent();
-    PyObject *result = NULL;
-    int status = -1;
-    if (context != NULL && PyContext_Enter(context) == 0) {
-        Py_XSETREF(self->context, Py_NewRef(context));
-        self->dispatching = true;
-        result = PyObject_CallOneArg(callback, request);
-        if (result != NULL) {
-            status = TC_UNLIKELY(PyCoro_CheckExact(result)) ? conn_run_coroutine(self, result) : 0;
-        }
-        self->dispatching = false;
-        PyObject *exc = status < 0 ? PyErr_GetRaisedException() : NULL;
-        if (PyContext_Exit(context) < 0) {
-            PyErr_WriteUnraisable(callback);
-        }
-        if (exc != NULL) {
-            PyErr_SetRaisedException(exc);
-        }
-    }
-    Py_XDECREF(result);
-    Py_XDECREF(context);
-    Py_DECREF(callback);
-    return status;
-}
-
-/* The request is whole: hand it to the application, and go on if it was answered. 0 or -1. */
-static int
-conn_dispatch(HttpConnObject *self, const tc_http_head *parsed, const char *head, PyObject *body)
-{
-    tc_timeout_end(&self->timeout);
-    self->phase = CONN_HANDLING;
-    self->read_finished = true;
-    self->request = tc_request_new(self->state, (PyObject *)self, head, parsed, body);
-    if (self->request == NULL) {
-        return -1;
-    }
-    PyObject *request = Py_NewRef(self->request);
-    if ((TC_UNLIKELY(self->config->decompress) && conn_decompress(self, request) < 0) ||
-        conn_check_request(self, request, parsed, head) < 0 ||
-        (self->config->xheaders && conn_apply_xheaders(self, (RequestObject *)request) < 0)) {
-        Py_DECREF(request);
-        return tc_http_conn_refuse_exception(self);
-    }
-    /* Looking at it may have run Python, which may have closed the connection. */
-    int status = TC_LIKELY(self->phase == CONN_HANDLING) ? conn_call_application(self, request) : 0;
-    Py_DECREF(request);
-    if (TC_UNLIKELY(status < 0)) {
-        status = tc_http_conn_refuse_exception(self);
-    }
-    if (TC_UNLIKELY(self->phase == CONN_CLOSED)) {
-        tc_http_conn_drop_request(self);
-        return status;
-    }
-    if (status == 0 && self->write_finished) {
-        return tc_http_conn_answered(self);
-    }
-    return status;
-}
-
 int
 tc_http_conn_answered(HttpConnObject *self)
 {
@@ -308,6 +109,13 @@ tc_http_conn_answered(HttpConnObject *self)
 }
 
 /* ---- reading ---- */
+
+uint64_t
+tc_http_conn_body_limit(const HttpConnObject *self)
+{
+    return (uint64_t)(self->config->max_body_size > 0 ? self->config->max_body_size
+                                                      : self->stream->max_buffer_size);
+}
 
 /* A head is whole. Statuses as conn_data's steps: bytes used, or negative to stop. */
 static bool
@@ -376,7 +184,7 @@ conn_end_body(HttpConnObject *self)
         return -1;
     }
     self->incoming = NULL;
-    int status = conn_dispatch(self, &in->head, in->bytes, in->body);
+    int status = tc_http_conn_dispatch(self, &in->head, in->bytes, in->body);
     Py_DECREF(in->body);
     PyMem_Free(in);
     return status;
@@ -416,8 +224,8 @@ conn_read_chunked_body(HttpConnObject *self, const char *data, size_t size, size
         const char *piece;
         size_t piece_size;
         size_t start = *used;
-        int st = tc_http_chunked_next(&self->incoming->chunked, data, size, used, conn_body_limit(self),
-                                      &piece, &piece_size);
+        int st = tc_http_chunked_next(&self->incoming->chunked, data, size, used,
+                                      tc_http_conn_body_limit(self), &piece, &piece_size);
         if (st == TC_OK) {
             if (conn_append_body(self->incoming, piece, piece_size) < 0) {
                 return STEP_RAISED;
@@ -442,7 +250,7 @@ conn_start_body(HttpConnObject *self, const tc_http_head *parsed, const char *he
                 size_t size, size_t *used)
 {
     static const char go_on[] = "HTTP/1.1 100 (Continue)\r\n\r\n";
-    if (parsed->content_length > conn_body_limit(self)) {
+    if (parsed->content_length > tc_http_conn_body_limit(self)) {
         *used = size;
         return tc_http_conn_refuse_text(self, "Content-Length too long") < 0 ? STEP_RAISED : STEP_STOP;
     }
@@ -463,7 +271,7 @@ conn_start_body(HttpConnObject *self, const tc_http_head *parsed, const char *he
             return STEP_RAISED;
         }
         *used += length;
-        int status = conn_dispatch(self, parsed, head, body);
+        int status = tc_http_conn_dispatch(self, parsed, head, body);
         Py_DECREF(body);
         return step_after(self, status);
     }
@@ -498,7 +306,7 @@ conn_read_head(HttpConnObject *self, const char *data, size_t size, size_t *used
     self->method_id = parsed.method_id;
     self->disconnect = !conn_can_keep_alive(self);
     if (TC_LIKELY(!(parsed.flags & (TC_HTTP_CHUNKED | TC_HTTP_HAS_LENGTH | TC_HTTP_EXPECT_CONTINUE)))) {
-        return step_after(self, conn_dispatch(self, &parsed, head, NULL));
+        return step_after(self, tc_http_conn_dispatch(self, &parsed, head, NULL));
     }
     return conn_start_body(self, &parsed, head, data, size, used);
 }

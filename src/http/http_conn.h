@@ -1,8 +1,8 @@
 /* HttpConnObject, the C base of tornado_c.httpserver.HTTPConnection: one client's connection, from its first
  * byte to its close, and what request.connection is. It is its stream's native consumer.
  *
- * Files: http_conn.c (reads, dispatches, keeps alive, closes), http_response.c (writes), http_conn_type.c
- * (Python's methods). */
+ * Files: http_conn.c (reads, keeps alive, closes), http_dispatch.c (calls), http_response.c (writes),
+ * http_conn_type.c (Python's methods). */
 #ifndef TC_HTTP_CONN_H
 #define TC_HTTP_CONN_H
 

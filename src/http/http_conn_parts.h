@@ -76,6 +76,13 @@ void tc_http_conn_expired(tc_timeout *entry); /* its time is up */
 /* The answer is complete and we are not inside dispatch: go on. 0 or -1. */
 int tc_http_conn_answered(HttpConnObject *self);
 
+/* Bytes that a body may have. */
+uint64_t tc_http_conn_body_limit(const HttpConnObject *self);
+
+/* http_dispatch.c: the request is whole: hand it to the application, and go on if it was answered. 0 or -1.
+ */
+int tc_http_conn_dispatch(HttpConnObject *self, const tc_http_head *parsed, const char *head, PyObject *body);
+
 /* http_refuse.c: Tornado's answer to a malformed request, and its log line. What is left of the input is not
  * looked at. 0 or -1. */
 int tc_http_conn_refuse(HttpConnObject *self, int error, const char *data, size_t size);
