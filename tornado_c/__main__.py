@@ -1,13 +1,15 @@
 """python -m tornado_c: a small server to look at in a browser.
 
 python -m tornado_c [--drain-timeout SECONDS] SCRIPT [ARGUMENTS]: a program written for Tornado, run with the
-core of tornado_c in the place of Tornado's. On SIGTERM it answers what is in flight, then ends; with several
-processes, SIGHUP replaces them one by one by the program as it is then.
+core of tornado_c in the place of Tornado's, and with its event loop under asyncio.run. On SIGTERM it answers
+what is in flight, then ends; with several processes, SIGHUP replaces them one by one by the program as it is
+then.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import html
 import json
 import os
@@ -17,9 +19,10 @@ import runpy
 import signal
 import sys
 import time
+import warnings
 from typing import cast
 
-from . import __version__, _core, install, version
+from . import EventLoopPolicy, __version__, _core, install, version
 from .httpserver import HTTPServer
 from .httputil import HTTPHeaders, HTTPServerRequest, ResponseStartLine
 from .ioloop import IOLoop
@@ -131,6 +134,9 @@ def run_script(path: str, arguments: list[str], drain_timeout: float) -> None:
     install()
     from . import _prefork, _shutdown, process
 
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # from 3.14 on; nothing else reaches asyncio.run
+        asyncio.set_event_loop_policy(EventLoopPolicy())
     _shutdown.enable(drain_timeout)
     _prefork.enable()
     sys.argv[:] = [path, *arguments]

@@ -187,6 +187,15 @@ def test_term_answers_what_is_in_flight(start, body):
     assert "not reached" not in said and "Traceback" not in said
 
 
+def test_asyncio_run_is_native(start):
+    program = start(
+        ASYNC.replace("async def main():", "async def main():\n    print(repr(asyncio.get_running_loop()))")
+    )
+    program.signal(signal.SIGTERM)
+    assert program.process.wait(30) == 0
+    assert "EventLoop" in program.output() and "_UnixSelectorEventLoop" not in program.output()
+
+
 def test_term_aborts_at_the_deadline(start):
     program = start(ONE, "--drain-timeout", "0.2")
     slow = InFlight(program, 60)
