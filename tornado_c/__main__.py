@@ -144,6 +144,8 @@ def run_script(path: str, arguments: list[str], drain_timeout: float) -> None:
         sys.path[0] = os.path.dirname(os.path.abspath(path))
     try:
         runpy.run_path(path, run_name="__main__")
+    except KeyboardInterrupt:
+        raise
     except BaseException:
         if process.task_id() is None:
             _prefork.keep_predecessors()

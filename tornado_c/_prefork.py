@@ -25,7 +25,8 @@ def enable() -> None:
     global _folder
     _command[:] = [sys.executable, *sys.orig_argv[1:]]
     _folder = os.getcwd()
-    signal.signal(signal.SIGHUP, _note_reload)
+    if signal.getsignal(signal.SIGHUP) == signal.SIG_DFL:
+        signal.signal(signal.SIGHUP, _on_hangup)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)  # a predecessor left them blocked
 
 
@@ -33,9 +34,26 @@ def enabled() -> bool:
     return bool(_command)
 
 
-def _note_reload(number: int, frame: object) -> None:
+def _on_hangup(number: int, frame: object) -> None:
+    """SIGHUP outside of Master.run(): a successor that still starts obeys it later, any other process ends."""
     global _reload_wanted
-    _reload_wanted = True
+    if handover.workers():
+        _reload_wanted = True
+    else:
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+
+
+def _signals() -> list[signal.Signals]:
+    """What the master waits for: not what the application handles itself."""
+    defaults = (signal.SIG_DFL, signal.SIG_IGN)
+    return [number for number in _SIGNALS if signal.getsignal(number) in defaults or _is_ours(number)]
+
+
+def _is_ours(number: int) -> bool:
+    """Whether the handler of a signal is one of this package's."""
+    module = getattr(signal.getsignal(number), "__module__", None) or ""
+    return module.startswith("tornado_c.")
 
 
 def stop_predecessors() -> None:
@@ -74,11 +92,13 @@ class Master:
 
     def run(self) -> int:
         """Returns the number in a child; in the parent raises SystemExit when no worker is left."""
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+        awaited = _signals()
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, awaited)
         while True:
             number = self._start_workers()
             if number is not None:
-                signal.signal(signal.SIGHUP, signal.SIG_IGN)  # meant for the master, also from a terminal
+                if signal.SIGHUP in awaited:
+                    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # meant for the master, also from a terminal
                 signal.pthread_sigmask(signal.SIG_SETMASK, before)
                 return number
             if not self.children and not self.old:
@@ -86,7 +106,7 @@ class Master:
                 sys.exit(0)
             if _reload_wanted and not self.stopping and (self.keep or not self.old):
                 self._execute()
-            self._obey(signal.sigwait(_SIGNALS))
+            self._obey(signal.sigwaitinfo(awaited).si_signo)  # other signals' handlers run meanwhile
 
     def _start_workers(self) -> int | None:
         """Start what is to be started now; the number, in a child."""

@@ -223,6 +223,34 @@ def test_handler_of_the_application_stays(start):
     assert program.process.wait(30) == 7
 
 
+def test_hangup_ends_a_single_process(start):
+    program = start(ONE)
+    program.signal(signal.SIGHUP)
+    assert program.process.wait(30) == -signal.SIGHUP
+
+
+def test_handlers_of_the_parent_stay(start):
+    body = """
+def told(number, frame):
+    print("told", signal.Signals(number).name, flush=True)
+for number in (signal.SIGHUP, signal.SIGUSR1):
+    signal.signal(number, told)
+"""
+    program = start(body + WORKERS)
+    for number in (signal.SIGHUP, signal.SIGUSR1):
+        program.signal(number)
+        program.until(lambda n=number: f"told {n.name}" in program.output())
+    program.signal(signal.SIGTERM)
+    assert program.process.wait(30) == 0
+
+
+def test_interrupt_ends_the_parent(start):
+    program = start(WORKERS)
+    program.signal(signal.SIGINT)
+    assert program.process.wait(30) != 0
+    assert "KeyboardInterrupt" in program.output()
+
+
 def test_term_of_the_master_ends_its_workers(start):
     program = start(WORKERS)
     slow = InFlight(program, 1)
