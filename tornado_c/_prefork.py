@@ -35,7 +35,7 @@ def enabled() -> bool:
 
 
 def _on_hangup(number: int, frame: object) -> None:
-    """SIGHUP outside of Master.run(): a successor that still starts obeys it later, any other process ends."""
+    """SIGHUP outside of Master.run(): a successor that starts obeys it later, any other process ends."""
     global _reload_wanted
     if handover.workers():
         _reload_wanted = True

@@ -37,6 +37,7 @@ typedef struct LoopCore {
     tc_wakeup wakeup;
     tc_heap timers;
     tc_link tasks;
+    tc_link flushes; /* tasks that run at a turn's end even where an exception ends it */
     tc_ready ready;
     double now;          /* the clock when this turn began to dispatch */
     double gil_released; /* the clock when other threads last had a chance to run */
@@ -104,16 +105,29 @@ PyObject *tc_guest_call_soon(LoopCore *core, bool threadsafe, PyObject *callback
                              Py_ssize_t nargs, PyObject *context);
 int tc_core_turn_now(LoopCore *core); /* turn.c: one turn that does not wait */
 
-/* Puts native work off to the end of this turn (or the next, when called from outside one). Idempotent. */
 static inline void
-tc_core_defer(LoopCore *core, tc_task *task)
+tc_core_defer_to(LoopCore *core, tc_link *list, tc_task *task)
 {
     if (!tc_list_linked(&task->link)) {
-        tc_list_append(&core->tasks, &task->link);
+        tc_list_append(list, &task->link);
         if (TC_UNLIKELY(core->host != NULL)) {
             tc_guest_wake(core);
         }
     }
+}
+
+/* Puts native work off to the end of this turn (or the next, when called from outside one). Idempotent. */
+static inline void
+tc_core_defer(LoopCore *core, tc_task *task)
+{
+    tc_core_defer_to(core, &core->tasks, task);
+}
+
+/* The same for output that was joined: it leaves at the turn's end, whatever ends the turn. */
+static inline void
+tc_core_defer_flush(LoopCore *core, tc_task *task)
+{
+    tc_core_defer_to(core, &core->flushes, task);
 }
 
 static inline void

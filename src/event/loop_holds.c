@@ -20,8 +20,11 @@ tc_core_traverse(LoopCore *core, visitproc visit, void *arg)
             Py_VISIT((PyObject *)watcher->owner);
         }
     }
-    for (tc_link *link = core->tasks.next; link != NULL && link != &core->tasks; link = link->next) {
-        Py_VISIT(tc_container_of(link, tc_task, link)->owner);
+    tc_link *lists[] = {&core->tasks, &core->flushes};
+    for (size_t i = 0; i < TC_ARRAY_LEN(lists); i++) {
+        for (tc_link *link = lists[i]->next; link != NULL && link != lists[i]; link = link->next) {
+            Py_VISIT(tc_container_of(link, tc_task, link)->owner);
+        }
     }
     Py_VISIT(core->future_kwargs);
     Py_VISIT(core->done_future);
@@ -46,8 +49,11 @@ drop_timers(LoopCore *core)
 static void
 drop_tasks(LoopCore *core)
 {
-    while (!tc_list_empty(&core->tasks)) {
-        tc_core_cancel_task(tc_container_of(core->tasks.next, tc_task, link));
+    tc_link *lists[] = {&core->tasks, &core->flushes};
+    for (size_t i = 0; i < TC_ARRAY_LEN(lists); i++) {
+        while (!tc_list_empty(lists[i])) {
+            tc_core_cancel_task(tc_container_of(lists[i]->next, tc_task, link));
+        }
     }
 }
 

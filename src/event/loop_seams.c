@@ -128,7 +128,8 @@ tc_loop_guest_turn(LoopCore *core, PyObject *unused)
     }
     /* KeyboardInterrupt or SystemExit: the host may be run again, and what is left must go on then. */
     PyObject *exc = tc_core_turn_now(core) < 0 ? PyErr_GetRaisedException() : NULL;
-    if (!core->closed && (core->ready.size > 0 || !tc_list_empty(&core->tasks))) {
+    if (!core->closed &&
+        (core->ready.size > 0 || !tc_list_empty(&core->tasks) || !tc_list_empty(&core->flushes))) {
         tc_guest_wake(core);
     }
     tc_guest_timer_changed(core);

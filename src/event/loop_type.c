@@ -56,6 +56,7 @@ core_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     tc_poller_init(&core->poller);
     tc_wakeup_init(&core->wakeup);
     tc_list_init(&core->tasks);
+    tc_list_init(&core->flushes);
     core->clock_resolution = tc_clock_resolution();
     core->state = tc_state_of(type);
     if (core->state == NULL || core_find_time(core) < 0) {

@@ -13,7 +13,8 @@
 static double
 turn_timeout(LoopCore *core)
 {
-    if (core->ready.size > 0 || core->stopping || !tc_list_empty(&core->tasks)) {
+    if (core->ready.size > 0 || core->stopping || !tc_list_empty(&core->tasks) ||
+        !tc_list_empty(&core->flushes)) {
         return 0.0;
     }
     const tc_timer *first = tc_heap_first(&core->timers);
@@ -142,11 +143,11 @@ turn_run_ready(LoopCore *core)
 }
 
 static int
-turn_run_tasks(LoopCore *core)
+turn_run_list(tc_link *list)
 {
     tc_link tasks;
     tc_list_init(&tasks);
-    tc_list_splice(&tasks, &core->tasks);
+    tc_list_splice(&tasks, list);
     int status = 0;
     while (!tc_list_empty(&tasks)) {
         tc_task *task = tc_container_of(tasks.next, tc_task, link);
@@ -160,9 +161,32 @@ turn_run_tasks(LoopCore *core)
             break;
         }
     }
-    tc_list_splice(&tasks, &core->tasks);
-    tc_list_splice(&core->tasks, &tasks);
+    tc_list_splice(&tasks, list);
+    tc_list_splice(list, &tasks);
     return status;
+}
+
+static inline int
+turn_run_tasks(LoopCore *core)
+{
+    if (TC_UNLIKELY(!tc_list_empty(&core->flushes)) && turn_run_list(&core->flushes) < 0) {
+        return -1;
+    }
+    return tc_list_empty(&core->tasks) ? 0 : turn_run_list(&core->tasks);
+}
+
+/* An exception leaves the loop: what the application has written before goes out all the same. */
+static int
+turn_failed(LoopCore *core)
+{
+    if (!tc_list_empty(&core->flushes)) {
+        PyObject *exc = PyErr_GetRaisedException();
+        if (turn_run_list(&core->flushes) < 0) {
+            PyErr_WriteUnraisable((PyObject *)core);
+        }
+        PyErr_SetRaisedException(exc);
+    }
+    return -1;
 }
 
 /* What the wait has brought, then what is due, ready and put off. */
@@ -171,13 +195,10 @@ turn_work(LoopCore *core)
 {
     core->turn++;
     if (turn_dispatch(core) < 0) {
-        return -1;
+        return turn_failed(core);
     }
     turn_fire_timers(core);
-    if (turn_run_ready(core) < 0) {
-        return -1;
-    }
-    return tc_list_empty(&core->tasks) ? 0 : turn_run_tasks(core);
+    return turn_run_ready(core) < 0 ? turn_failed(core) : turn_run_tasks(core);
 }
 
 int
@@ -190,11 +211,12 @@ tc_core_turn(LoopCore *core)
 int
 tc_core_select(LoopCore *core, double limit)
 {
+    core->turn++;
     if (turn_wait(core, limit) < 0 || turn_dispatch(core) < 0) {
-        return -1;
+        return turn_failed(core);
     }
     turn_fire_timers(core);
-    return tc_list_empty(&core->tasks) ? 0 : turn_run_tasks(core);
+    return turn_run_tasks(core);
 }
 
 int

@@ -168,7 +168,7 @@ tc_stream_cork_turn(StreamObject *self, size_t size)
     joined->task.run = turn_cork_run;
     joined->task.owner = Py_NewRef((PyObject *)self);
     joined->stream = self;
-    tc_core_defer(core, &joined->task);
+    tc_core_defer_flush(core, &joined->task);
     tc_stream_cork(self, &joined->cork);
     self->turn_corked = true;
     return true;

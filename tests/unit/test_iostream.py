@@ -455,6 +455,21 @@ class TestWrite:
 
         both.run(main)
 
+    def test_writes_before_an_exit_go_out(self, both):
+        """An exception that leaves the loop does not take what was written before it along."""
+        peers = []
+
+        async def main():
+            stream, peer = both.pair()
+            peers.append(peer)
+            for data in (b"one", b"two", b"three"):
+                stream.write(data)
+            raise SystemExit(3)
+
+        with pytest.raises(SystemExit):
+            both.run(main)
+        assert peers[0].recv(100) == b"onetwothree"
+
     def test_close_while_writing(self, both):
         async def main():
             stream, peer = both.pair()
