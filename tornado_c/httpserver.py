@@ -7,6 +7,7 @@ import inspect
 import itertools
 import socket
 import ssl
+import sys
 from collections.abc import Callable, Iterable, Iterator, MutableSet
 from typing import Any
 
@@ -46,6 +47,11 @@ def _is_native(callback: Any) -> bool:
     return own is not None and type(callback).start_request is own and "start_request" not in vars(callback)
 
 
+def _whole(size: float | None) -> int:
+    """A number of bytes; applications that compute theirs give a float. None: 0."""
+    return int(min(size or 0, sys.maxsize))
+
+
 def _make_config(
     request_callback: Any,
     no_keep_alive: bool = False,
@@ -74,12 +80,12 @@ def _make_config(
     config.no_keep_alive = bool(no_keep_alive)
     config.xheaders = bool(xheaders)
     config.protocol = protocol
-    config.chunk_size = chunk_size or 0
-    config.max_header_size = max_header_size or _DEFAULT_MAX_HEADER_SIZE
+    config.chunk_size = _whole(chunk_size)
+    config.max_header_size = _whole(max_header_size) or _DEFAULT_MAX_HEADER_SIZE
     config.idle_timeout = idle_connection_timeout or _DEFAULT_IDLE_TIMEOUT
     config.body_timeout = body_timeout or 0.0
-    config.max_body_size = max_body_size or 0
-    config.max_buffer_size = max_buffer_size or 0
+    config.max_body_size = _whole(max_body_size)
+    config.max_buffer_size = _whole(max_buffer_size)
     config.trusted_downstream = trusted_downstream
     config.decompress = bool(decompress_request)
     config.linger_timeout = linger_timeout

@@ -124,12 +124,28 @@ stream_dealloc(StreamObject *self)
 
 /* ---- set-up ---- */
 
+/* A number of bytes. Applications compute theirs, as a fraction of the memory, and give a float; one that is
+ * too large for the machine is no limit. -1 with an exception. */
+static Py_ssize_t
+stream_size(PyObject *value)
+{
+    if (!PyFloat_Check(value)) {
+        return PyNumber_AsSsize_t(value, NULL);
+    }
+    double size = PyFloat_AS_DOUBLE(value);
+    if (size != size) {
+        PyErr_SetString(PyExc_ValueError, "a buffer's size must not be NaN");
+        return -1;
+    }
+    return size >= (double)PY_SSIZE_T_MAX ? PY_SSIZE_T_MAX : size <= 0 ? 0 : (Py_ssize_t)size;
+}
+
 static int
 stream_size_option(PyObject *value, Py_ssize_t absent, Py_ssize_t *out)
 {
     *out = absent;
     if (value != Py_None) {
-        Py_ssize_t size = PyNumber_AsSsize_t(value, PyExc_OverflowError);
+        Py_ssize_t size = stream_size(value);
         if (size == -1 && PyErr_Occurred()) {
             return -1;
         }
@@ -382,7 +398,30 @@ stream_get_buffer_size(StreamObject *self, void *unused)
     return PyLong_FromSize_t(self->buf_len);
 }
 
+static PyObject *
+stream_get_max_buffer(StreamObject *self, void *unused)
+{
+    return PyLong_FromSsize_t(self->max_buffer_size);
+}
+
+static int
+stream_set_max_buffer(StreamObject *self, PyObject *value, void *unused)
+{
+    if (value == NULL) {
+        PyErr_SetString(PyExc_AttributeError, "can't delete max_buffer_size");
+        return -1;
+    }
+    Py_ssize_t size = stream_size(value);
+    if (size == -1 && PyErr_Occurred()) {
+        return -1;
+    }
+    self->max_buffer_size = size;
+    return 0;
+}
+
 static PyGetSetDef stream_getset[] = {
+    {"max_buffer_size", (getter)stream_get_max_buffer, (setter)stream_set_max_buffer,
+     "The most unread bytes.", NULL},
     {"socket", (getter)stream_get_socket, NULL, "The socket object; None once closed.", NULL},
     {"io_loop", (getter)stream_get_io_loop, NULL, "The IOLoop of the stream.", NULL},
     {"max_write_buffer_size", (getter)stream_get_max_write, (setter)stream_set_max_write,
@@ -404,7 +443,6 @@ static PyGetSetDef stream_getset[] = {
 
 static PyMemberDef stream_members[] = {
     {"error", T_OBJECT, offsetof(StreamObject, error), 0, "What closed the stream, or None."},
-    {"max_buffer_size", T_PYSSIZET, offsetof(StreamObject, max_buffer_size), 0, "The most unread bytes."},
     {"read_chunk_size", T_INT, offsetof(StreamObject, read_chunk_size), 0, "Bytes asked of one recv."},
     {"_closed", T_BOOL, offsetof(StreamObject, closed), READONLY, NULL},
     {"_connecting", T_BOOL, offsetof(StreamObject, connecting), READONLY, NULL},

@@ -376,3 +376,16 @@ class TestClosed:
                 await stream.read_bytes(1)
 
         both.run(main)
+
+    def test_sizes_that_were_computed(self, both):
+        """A fraction of the machine's memory is a float."""
+
+        async def main():
+            stream, peer = both.pair(max_buffer_size=2e9 / 2, max_write_buffer_size=float("inf"))
+            peer.sendall(b"x" * 10)
+            assert await stream.read_bytes(10) == b"x" * 10
+            stream.max_buffer_size = 1e6
+            await stream.write(b"y")
+            assert peer.recv(1) == b"y"
+
+        both.run(main)
