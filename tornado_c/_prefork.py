@@ -106,7 +106,10 @@ class Master:
                 sys.exit(0)
             if _reload_wanted and not self.stopping and (self.keep or not self.old):
                 self._execute()
-            self._obey(signal.sigwaitinfo(awaited).si_signo)  # other signals' handlers run meanwhile
+            # Other signals' handlers run meanwhile; one that came just before the call runs when it ends.
+            told = signal.sigtimedwait(awaited, 1.0)
+            if told is not None:
+                self._obey(told.si_signo)
 
     def _start_workers(self) -> int | None:
         """Start what is to be started now; the number, in a child."""
