@@ -44,6 +44,17 @@ def _on_hangup(number: int, frame: object) -> None:
         os.kill(os.getpid(), number)
 
 
+def _wait_for(awaited: list[signal.Signals]) -> int:
+    """The next of these signals. Handlers of others run meanwhile, where the system can do that (not macOS)."""
+    if not hasattr(signal, "sigtimedwait"):
+        return signal.sigwait(awaited)
+    while True:
+        # With an end, so that the handler of a signal that came just before the call runs, too.
+        told = signal.sigtimedwait(awaited, 1.0)
+        if told is not None:
+            return told.si_signo
+
+
 def _signals() -> list[signal.Signals]:
     """What the master waits for: not what the application handles itself."""
     defaults = (signal.SIG_DFL, signal.SIG_IGN)
@@ -106,10 +117,7 @@ class Master:
                 sys.exit(0)
             if _reload_wanted and not self.stopping and (self.keep or not self.old):
                 self._execute()
-            # Other signals' handlers run meanwhile; one that came just before the call runs when it ends.
-            told = signal.sigtimedwait(awaited, 1.0)
-            if told is not None:
-                self._obey(told.si_signo)
+            self._obey(_wait_for(awaited))
 
     def _start_workers(self) -> int | None:
         """Start what is to be started now; the number, in a child."""
