@@ -45,7 +45,7 @@ def _on_hangup(number: int, frame: object) -> None:
 
 
 def _wait_for(awaited: list[signal.Signals]) -> int:
-    """The next of these signals. Handlers of others run meanwhile, where the system can do that (not macOS)."""
+    """The next of these signals. Handlers of others run meanwhile, where the system allows it (not macOS)."""
     if not hasattr(signal, "sigtimedwait"):
         return signal.sigwait(awaited)
     while True:

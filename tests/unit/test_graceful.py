@@ -94,6 +94,8 @@ class Program:
             start_new_session=True,
         )
         self.until(self.serves)
+        if body.endswith(WORKERS):
+            self.until(lambda: len(self.workers()) == workers)
 
     def write(self, name, text):
         (self.folder / name).write_text(text)
