@@ -77,7 +77,7 @@ def test_arguments_of_4_x(io_loop):
         ((answer_x, False, False, None, None), {"ssl_options": None}),
         ((answer_x, *[None] * 20), {}),
         ((answer_x,), {"max_header_size": "x"}),
-        ((answer_x,), {"max_body_size": 1.5}),
+        ((answer_x,), {"max_body_size": "1"}),
         ((answer_x,), {"idle_connection_timeout": "soon"}),
         ((answer_x,), {"chunk_size": b"1"}),
     ],
