@@ -39,16 +39,12 @@ stream_traverse(StreamObject *self, visitproc visit, void *arg)
     Py_VISIT(self->close_context);
     Py_VISIT(self->consumer);
     if (self->connect != NULL) {
-        Py_VISIT(self->connect->future);
-        Py_VISIT(self->connect->callback);
-        Py_VISIT(self->connect->context);
+        TC_VISIT_WAITER(self->connect);
     }
     if (self->read != NULL) {
         Py_VISIT(self->read->pattern);
-        Py_VISIT(self->read->future);
-        Py_VISIT(self->read->callback);
         Py_VISIT(self->read->streaming);
-        Py_VISIT(self->read->context);
+        TC_VISIT_WAITER(&self->read->waiter);
         if (self->read->view != NULL) {
             Py_VISIT(self->read->view->obj);
         }
@@ -61,9 +57,7 @@ stream_traverse(StreamObject *self, visitproc visit, void *arg)
     if (self->writes != NULL) {
         Py_VISIT(self->writes->buffer);
         for (size_t i = self->writes->first_waiter; i < self->writes->nwaiters; i++) {
-            Py_VISIT(self->writes->waiters[i].future);
-            Py_VISIT(self->writes->waiters[i].callback);
-            Py_VISIT(self->writes->waiters[i].context);
+            TC_VISIT_WAITER(&self->writes->waiters[i].who);
         }
     }
     return 0;

@@ -55,13 +55,7 @@ run_user_callback(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
     self->pending_callbacks--;
     PyObject *result = PyObject_Vectorcall(args[1], args + 2, (size_t)(nargs - 2), NULL);
     if (result == NULL && PyErr_ExceptionMatches(PyExc_Exception)) {
-        PyObject *exc = PyErr_GetRaisedException();
-        PyErr_SetRaisedException(Py_NewRef(exc));
-        tc_log_exception(self->state, "application", "Uncaught exception, closing connection.");
-        if (tc_stream_close(self, exc) == TC_RAISED) {
-            PyErr_WriteUnraisable((PyObject *)self);
-        }
-        PyErr_SetRaisedException(exc);
+        tc_stream_close_uncaught(self, "application");
     }
     if (result != NULL && result != Py_None && PyCoro_CheckExact(result)) {
         Py_SETREF(result, tc_task_start(self->core, result));
@@ -94,6 +88,36 @@ tc_stream_call(StreamObject *self, PyObject *callback, PyObject *arg, PyObject *
     Py_DECREF(handle);
     self->pending_callbacks++;
     return 0;
+}
+
+/* ---- those who wait ---- */
+
+int
+tc_waiter_tell(StreamObject *self, const tc_waiter *waiter, PyObject *result, PyObject *arg)
+{
+    if (waiter->future != NULL) {
+        tc_future_resolve(self->state, waiter->future, result);
+    }
+    else if (waiter->callback != NULL && tc_stream_call(self, waiter->callback, arg, waiter->context) < 0) {
+        return TC_RAISED;
+    }
+    return TC_OK;
+}
+
+void
+tc_waiter_fail(StreamObject *self, const tc_waiter *waiter, PyObject *exc)
+{
+    if (waiter->future != NULL) {
+        tc_future_fail_quietly(self->state, waiter->future, exc);
+    }
+}
+
+void
+tc_waiter_clear(tc_waiter *waiter)
+{
+    Py_CLEAR(waiter->future);
+    Py_CLEAR(waiter->callback);
+    Py_CLEAR(waiter->context);
 }
 
 /* ---- closing ---- */
@@ -183,8 +207,8 @@ close_tell(StreamObject *self)
         }
         tc_stream_read_closed(self, exc);
         tc_stream_write_closed(self, exc);
-        if (self->connect != NULL && self->connect->future != NULL) {
-            tc_future_fail_quietly(self->state, self->connect->future, exc);
+        if (self->connect != NULL) {
+            tc_waiter_fail(self, self->connect, exc);
         }
         Py_DECREF(exc);
     }
@@ -244,6 +268,18 @@ tc_stream_close(StreamObject *self, PyObject *exc)
     Py_XDECREF(owner);
     Py_DECREF(self);
     return st;
+}
+
+void
+tc_stream_close_uncaught(StreamObject *self, const char *logger)
+{
+    PyObject *exc = PyErr_GetRaisedException();
+    PyErr_SetRaisedException(Py_NewRef(exc));
+    tc_log_exception(self->state, logger, "Uncaught exception, closing connection.");
+    if (tc_stream_close(self, exc) == TC_RAISED) {
+        PyErr_WriteUnraisable((PyObject *)self);
+    }
+    PyErr_SetRaisedException(exc);
 }
 
 int

@@ -40,6 +40,11 @@ typedef struct {
 
 enum tc_read_kind { TC_READ_NONE, TC_READ_UNTIL, TC_READ_REGEX, TC_READ_BYTES, TC_READ_INTO, TC_READ_CLOSE };
 
+/* Who waits for something: a Future (6.x interface), or a callback with its context (2.x-4.x). */
+typedef struct {
+    PyObject *future, *callback, *context;
+} tc_waiter;
+
 /* A pending read of Python's. */
 typedef struct {
     enum tc_read_kind kind;
@@ -51,18 +56,14 @@ typedef struct {
     Py_buffer *view;      /* READ_INTO: the caller's memory; allocated */
     Py_ssize_t max_bytes; /* -1: no limit */
     size_t scanned;       /* bytes that the delimiter's search need not look at again */
-    PyObject *future;     /* 6.x interface; else NULL */
-    PyObject *callback;   /* 2.x-4.x interface; else NULL */
-    PyObject *streaming;  /* streaming_callback, or NULL */
-    PyObject *context;    /* of the callbacks */
+    PyObject *streaming;  /* streaming_callback, or NULL; its context is the waiter's */
+    tc_waiter waiter;
 } tc_read;
 
 /* Somebody who waits for the queue to pass an index. */
 typedef struct {
     uint64_t index;
-    PyObject *future;   /* or */
-    PyObject *callback; /* with */
-    PyObject *context;
+    tc_waiter who;
 } tc_write_waiter;
 
 typedef struct {
@@ -99,12 +100,6 @@ typedef struct {
     PyObject *failure; /* of a read that had brought bytes before: the next one raises it */
 } tc_tls;
 
-/* Who waits for the connection. */
-typedef struct {
-    PyObject *future;
-    PyObject *callback, *context;
-} tc_connect;
-
 struct StreamObject {
     PyObject_HEAD tc_state *state; /* borrowed */
     LoopCore *core;
@@ -122,7 +117,7 @@ struct StreamObject {
     uint64_t sent;       /* bytes that left before there was a `writes` */
     tc_cork *cork;       /* inside an event of ours, and from a turn's second write to its end */
     tc_tls *tls;         /* NULL: plain */
-    tc_connect *connect; /* while connecting */
+    tc_waiter *connect;  /* while connecting */
     tc_task resume_task; /* offer what is buffered to the consumer again */
     Py_ssize_t max_buffer_size, max_write_buffer_size; /* the last -1: unlimited */
     int read_chunk_size;
@@ -156,6 +151,10 @@ StreamObject *tc_stream_from_fd(PyTypeObject *type, LoopCore *core, int fd, int 
 /* Closes; `exc` (or NULL) becomes stream.error. TC_OK or TC_RAISED. */
 int tc_stream_close(StreamObject *self, PyObject *exc);
 
+/* The same for the Exception that is set and stays so, which a logger ("application", "general") is told of.
+ */
+void tc_stream_close_uncaught(StreamObject *self, const char *logger);
+
 /* The same with an OSError made of an errno. */
 int tc_stream_close_errno(StreamObject *self, int err);
 
@@ -177,6 +176,21 @@ void tc_stream_resume_later(StreamObject *self);
 /* The consumer wants no data now; or wants it again, from the end of this turn on. */
 void tc_stream_pause(StreamObject *self);
 void tc_stream_resume(StreamObject *self);
+
+/* The Future's result, or a call of the callback with arg (or without one where that is NULL). TC_OK or
+ * TC_RAISED. */
+int tc_waiter_tell(StreamObject *self, const tc_waiter *waiter, PyObject *result, PyObject *arg);
+
+/* The Future fails quietly; a callback is never called. */
+void tc_waiter_fail(StreamObject *self, const tc_waiter *waiter, PyObject *exc);
+void tc_waiter_clear(tc_waiter *waiter);
+
+#define TC_VISIT_WAITER(waiter)                                                                              \
+    do {                                                                                                     \
+        Py_VISIT((waiter)->future);                                                                          \
+        Py_VISIT((waiter)->callback);                                                                        \
+        Py_VISIT((waiter)->context);                                                                         \
+    } while (0)
 
 /* Queues callback(*args) as a user callback of the stream; the close callback comes after it. */
 int tc_stream_call(StreamObject *self, PyObject *callback, PyObject *arg, PyObject *context);
@@ -250,6 +264,9 @@ PyObject *tc_stream_socket(StreamObject *self);
 void tc_stream_note_socket(StreamObject *self);
 
 void tc_stream_drop_connect(StreamObject *self);
+
+/* The error that the kernel keeps for the socket: an errno, or 0. */
+int tc_stream_socket_error(const StreamObject *self);
 
 int tc_stream_set_nodelay(StreamObject *self, bool on);
 

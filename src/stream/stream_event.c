@@ -2,8 +2,6 @@
  * Python: whatever reading, writing and closing run. */
 #include "stream/stream.h"
 
-#include <sys/socket.h>
-
 /* ---- interest ---- */
 
 static bool
@@ -108,11 +106,7 @@ descriptor_error(StreamObject *self)
     if (!self->plain_error) {
         return PyObject_CallMethodNoArgs((PyObject *)self, self->state->str_get_fd_error);
     }
-    int err = 0;
-    socklen_t size = sizeof(err);
-    if (getsockopt(self->watcher.fd, SOL_SOCKET, SO_ERROR, &err, &size) < 0) {
-        err = errno;
-    }
+    int err = tc_stream_socket_error(self);
     return err != 0 ? tc_oserror_new(err) : Py_NewRef(Py_None);
 }
 
@@ -215,14 +209,7 @@ static int
 event_failed(StreamObject *self)
 {
     if (PyErr_ExceptionMatches(PyExc_Exception)) {
-        PyObject *exc = PyErr_GetRaisedException();
-        PyErr_SetRaisedException(Py_NewRef(exc));
-        tc_log_exception(self->state, "general", "Uncaught exception, closing connection.");
-        int st = tc_stream_close(self, exc);
-        if (st == TC_RAISED) {
-            PyErr_WriteUnraisable((PyObject *)self);
-        }
-        PyErr_SetRaisedException(exc);
+        tc_stream_close_uncaught(self, "general");
     }
     int st = tc_core_report(self->core, "Exception in stream event of", (PyObject *)self);
     return st == TC_OK ? tc_stream_close(self, NULL) : st;

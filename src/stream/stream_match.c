@@ -8,10 +8,8 @@ tc_read_clear(tc_read *read)
 {
     read->kind = TC_READ_NONE;
     Py_CLEAR(read->pattern);
-    Py_CLEAR(read->future);
-    Py_CLEAR(read->callback);
     Py_CLEAR(read->streaming);
-    Py_CLEAR(read->context);
+    tc_waiter_clear(&read->waiter);
     if (TC_UNLIKELY(read->view != NULL)) {
         PyBuffer_Release(read->view);
         PyMem_Free(read->view);
@@ -103,8 +101,8 @@ read_finish_unseen(StreamObject *self, const char *data, size_t size)
         return TC_RAISED;
     }
     self->read->kind = TC_READ_NONE;
-    tc_future_resolve_new(self->state, self->read->future, bytes);
-    Py_CLEAR(self->read->future);
+    tc_future_resolve_new(self->state, self->read->waiter.future, bytes);
+    Py_CLEAR(self->read->waiter.future);
     Py_CLEAR(self->read->pattern);
     Py_DECREF(bytes);
     return TC_OK;
@@ -113,7 +111,7 @@ read_finish_unseen(StreamObject *self, const char *data, size_t size)
 int
 tc_read_finish(StreamObject *self, const char *data, size_t size)
 {
-    if (self->read->unseen && self->read->future != NULL && self->read->view == NULL &&
+    if (self->read->unseen && self->read->waiter.future != NULL && self->read->view == NULL &&
         self->read->streaming == NULL) {
         return read_finish_unseen(self, data, size);
     }
@@ -121,17 +119,8 @@ tc_read_finish(StreamObject *self, const char *data, size_t size)
     memset(self->read, 0, sizeof(*self->read));
     PyObject *bytes = done.kind == TC_READ_INTO ? PyLong_FromSsize_t(done.filled)
                                                 : PyBytes_FromStringAndSize(data, (Py_ssize_t)size);
-    int st = TC_OK;
-    if (bytes == NULL) {
-        st = TC_RAISED;
-    }
-    else if (done.future != NULL) {
-        tc_future_resolve(self->state, done.future,
-                          bytes); /* cancelled: the bytes are lost, as Tornado loses them */
-    }
-    else if (done.callback != NULL && tc_stream_call(self, done.callback, bytes, done.context) < 0) {
-        st = TC_RAISED;
-    }
+    /* Where the Future was cancelled the bytes are lost, as Tornado loses them. */
+    int st = bytes != NULL ? tc_waiter_tell(self, &done.waiter, bytes, bytes) : TC_RAISED;
     Py_XDECREF(bytes);
     tc_read_clear(&done);
     return st;
@@ -142,9 +131,7 @@ tc_read_fail(StreamObject *self, PyObject *exc)
 {
     tc_read gone = *self->read;
     memset(self->read, 0, sizeof(*self->read));
-    if (gone.future != NULL) {
-        tc_future_fail_quietly(self->state, gone.future, exc);
-    }
+    tc_waiter_fail(self, &gone.waiter, exc);
     tc_read_clear(&gone);
 }
 
@@ -158,7 +145,7 @@ read_stream_out(StreamObject *self, const char *data, size_t size)
         return 0;
     }
     PyObject *bytes = PyBytes_FromStringAndSize(data, (Py_ssize_t)n);
-    int st = bytes != NULL ? tc_stream_call(self, read->streaming, bytes, read->context) : -1;
+    int st = bytes != NULL ? tc_stream_call(self, read->streaming, bytes, read->waiter.context) : -1;
     Py_XDECREF(bytes);
     if (st < 0) {
         return -1;

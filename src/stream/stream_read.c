@@ -436,10 +436,10 @@ read_begin(StreamObject *self, const tc_read *request, PyObject *callback, PyObj
     *read = *request;
     Py_XINCREF(read->pattern);
     read->unseen = true;
-    read->callback = Py_XNewRef(callback);
     read->streaming = Py_XNewRef(streaming);
-    read->future = callback == NULL ? tc_core_future(self->core) : NULL;
-    read->context = callback != NULL || streaming != NULL ? PyContext_CopyCurrent() : NULL;
+    read->waiter.callback = Py_XNewRef(callback);
+    read->waiter.future = callback == NULL ? tc_core_future(self->core) : NULL;
+    read->waiter.context = callback != NULL || streaming != NULL ? PyContext_CopyCurrent() : NULL;
     if (PyErr_Occurred()) {
         tc_read_clear(read);
         return -1;
@@ -497,7 +497,7 @@ tc_stream_start_read(StreamObject *self, const tc_read *request, PyObject *callb
     if (read_begin(self, request, callback, streaming) < 0) {
         return NULL;
     }
-    PyObject *answer = Py_NewRef(self->read->future != NULL ? self->read->future : Py_None);
+    PyObject *answer = Py_NewRef(self->read->waiter.future != NULL ? self->read->waiter.future : Py_None);
     int st;
     tc_stream_resolve(self);
     if (TC_LIKELY(self->plain_inline)) {

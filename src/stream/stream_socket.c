@@ -119,14 +119,20 @@ tc_stream_check_ready(StreamObject *self)
 void
 tc_stream_drop_connect(StreamObject *self)
 {
-    tc_connect *waiter = self->connect;
+    tc_waiter *waiter = self->connect;
     self->connect = NULL;
     if (waiter != NULL) {
-        Py_XDECREF(waiter->future);
-        Py_XDECREF(waiter->callback);
-        Py_XDECREF(waiter->context);
+        tc_waiter_clear(waiter);
         PyMem_Free(waiter);
     }
+}
+
+int
+tc_stream_socket_error(const StreamObject *self)
+{
+    int err = 0;
+    socklen_t size = sizeof(err);
+    return getsockopt(self->watcher.fd, SOL_SOCKET, SO_ERROR, &err, &size) < 0 ? errno : err;
 }
 
 /* As Tornado words it, with the error's name: ECONNREFUSED. */
@@ -149,11 +155,7 @@ log_connect_error(StreamObject *self, int err)
 int
 tc_stream_connected(StreamObject *self)
 {
-    int err = 0;
-    socklen_t size = sizeof(err);
-    if (getsockopt(self->watcher.fd, SOL_SOCKET, SO_ERROR, &err, &size) < 0) {
-        err = errno;
-    }
+    int err = tc_stream_socket_error(self);
     if (err != 0) {
         if (self->connect == NULL || self->connect->future == NULL) {
             log_connect_error(self, err);
@@ -168,14 +170,7 @@ tc_stream_connected(StreamObject *self)
         }
         Py_DECREF(result);
     }
-    tc_connect *waiter = self->connect;
-    int st = TC_OK;
-    if (waiter != NULL && waiter->future != NULL) {
-        tc_future_resolve(self->state, waiter->future, (PyObject *)self);
-    }
-    else if (waiter != NULL && tc_stream_call(self, waiter->callback, NULL, waiter->context) < 0) {
-        st = TC_RAISED;
-    }
+    int st = self->connect != NULL ? tc_waiter_tell(self, self->connect, (PyObject *)self, NULL) : TC_OK;
     tc_stream_drop_connect(self);
     return st == TC_OK && !tc_stream_handshaking(self) ? tc_stream_writable(self) : st;
 }
@@ -199,7 +194,7 @@ tc_iostream_connect(StreamObject *self, PyObject *const *args, Py_ssize_t nargs,
         return NULL;
     }
     tc_stream_drop_connect(self);
-    tc_connect *waiter = self->connect = PyMem_Calloc(1, sizeof(tc_connect));
+    tc_waiter *waiter = self->connect = PyMem_Calloc(1, sizeof(tc_waiter));
     if (waiter == NULL) {
         return PyErr_NoMemory();
     }

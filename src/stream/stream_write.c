@@ -59,20 +59,12 @@ waiters_take(tc_writes *w, uint64_t index, tc_write_waiter *waiter)
     return true;
 }
 
-static void
-waiter_free(tc_write_waiter *waiter)
-{
-    Py_XDECREF(waiter->future);
-    Py_XDECREF(waiter->callback);
-    Py_XDECREF(waiter->context);
-}
-
 void
 tc_writes_forget(tc_writes *w)
 {
     tc_stream_buffer_clear(w->buffer);
     for (tc_write_waiter waiter; waiters_take(w, UINT64_MAX, &waiter);) {
-        waiter_free(&waiter);
+        tc_waiter_clear(&waiter.who);
     }
 }
 
@@ -96,20 +88,6 @@ tc_stream_unsent(const StreamObject *self)
 
 /* ---- those who wait ---- */
 
-static int
-waiter_tell(StreamObject *self, tc_write_waiter waiter) /* steals what it holds */
-{
-    int st = TC_OK;
-    if (waiter.future != NULL) {
-        tc_future_resolve(self->state, waiter.future, Py_None);
-    }
-    else if (tc_stream_call(self, waiter.callback, NULL, waiter.context) < 0) {
-        st = TC_RAISED;
-    }
-    waiter_free(&waiter);
-    return st;
-}
-
 /* Tells those whose bytes have gone. */
 static int
 waiters_wake(StreamObject *self)
@@ -117,8 +95,10 @@ waiters_wake(StreamObject *self)
     tc_writes *w = self->writes;
     tc_write_waiter waiter;
     while (w != NULL && waiters_take(w, w->done, &waiter)) {
-        if (waiter_tell(self, waiter) == TC_RAISED) {
-            return TC_RAISED;
+        int st = tc_waiter_tell(self, &waiter.who, Py_None, NULL);
+        tc_waiter_clear(&waiter.who);
+        if (st == TC_RAISED) {
+            return st;
         }
     }
     return TC_OK;
@@ -146,8 +126,8 @@ PyObject *
 tc_stream_wait_written(StreamObject *self, PyObject *callback)
 {
     /* Corked bytes count as sent: they leave before the loop waits again, or join the queue. */
-    bool done = tc_stream_queued(self) == 0 && !self->connecting && !tc_stream_handshaking(self) &&
-                (self->writes == NULL || self->writes->done >= self->writes->index);
+    bool done =
+        tc_stream_can_send(self) && (self->writes == NULL || self->writes->done >= self->writes->index);
     if (done && callback == NULL) {
         return done_future(self);
     }
@@ -184,9 +164,7 @@ tc_stream_wait_written(StreamObject *self, PyObject *callback)
     }
     w->waiters[w->nwaiters++] = (tc_write_waiter){
         .index = w->index + (self->cork != NULL ? self->cork->size : 0),
-        .future = Py_XNewRef(future),
-        .callback = Py_XNewRef(callback),
-        .context = context,
+        .who = {.future = Py_XNewRef(future), .callback = Py_XNewRef(callback), .context = context},
     };
     return future != NULL ? future : Py_NewRef(Py_None);
 }
@@ -201,10 +179,8 @@ tc_stream_write_closed(StreamObject *self, PyObject *exc)
     }
     tc_stream_buffer_clear(w->buffer);
     for (tc_write_waiter waiter; waiters_take(w, UINT64_MAX, &waiter);) {
-        if (waiter.future != NULL) {
-            tc_future_fail_quietly(self->state, waiter.future, exc);
-        }
-        waiter_free(&waiter);
+        tc_waiter_fail(self, &waiter.who, exc);
+        tc_waiter_clear(&waiter.who);
     }
 }
 
