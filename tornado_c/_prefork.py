@@ -1,6 +1,6 @@
-"""The master of prefork workers under `python -m tornado_c`: it replaces workers that end, stops them on
-SIGTERM, and on SIGHUP executes itself anew, with the listening sockets open, and replaces the workers one by
-one."""
+"""The parent of prefork workers. `Watch` replaces those that end badly. `Master`, under `python -m
+tornado_c`, ends them on SIGTERM, too; on SIGHUP it executes itself anew, the listening sockets open, and
+replaces them one by one."""
 
 from __future__ import annotations
 
@@ -80,61 +80,126 @@ def keep_predecessors() -> None:
         Master(0, 0, lambda number, children: False, keep=True).run()
 
 
-class Master:
-    """Watches over workers.
+class Watch:
+    """Watches over workers and replaces those that end badly.
 
     :param count: how many there are to be.
     :param restarts: how many that ended badly are replaced, all together.
     :param fork: called with a number and the dict of children: forks, and returns True in the child.
+    """
+
+    def __init__(self, count: int, restarts: int, fork: Callable[[int, dict[int, int]], bool]) -> None:
+        self.to_start = list(range(count))
+        self.restarts = restarts
+        self.fork = fork
+        self.children: dict[int, int] = {}  # process id: number
+        self.stopping = False  # nobody is replaced any more
+
+    def run(self) -> int:
+        """Returns the number in a child; in the parent raises SystemExit when no worker is left."""
+        while True:
+            number = self._start_workers()
+            if number is not None:
+                return number
+            if not self._any_left():
+                sys.exit(0)  # returning would make the parent a server like its children were
+            self._wait()
+
+    def _start_workers(self) -> int | None:
+        """Start what is to be started now; the number, in a child."""
+        while self.to_start and self._may_start():
+            number = self.to_start.pop(0)
+            if self.fork(number, self.children):
+                return number
+            self._started(number)
+        return None
+
+    def _may_start(self) -> bool:
+        return True
+
+    def _started(self, number: int) -> None:
+        """The worker of this number has been forked; called in the parent."""
+
+    def _any_left(self) -> bool:
+        return bool(self.children)
+
+    def _wait(self) -> None:
+        """Wait until something has happened, and see to it."""
+        self._ended(*os.wait())
+
+    def _ended(self, pid: int, status: int) -> None:
+        """A process has ended: a worker, or one that the application started itself."""
+        number = self.children.pop(pid, None)
+        if number is None or not _report_end(number, pid, status) or self.stopping:
+            return
+        if self.restarts <= 0:
+            raise RuntimeError("Too many child restarts, giving up")
+        self.restarts -= 1
+        self.to_start.append(number)
+
+
+def _report_end(number: int, pid: int, status: int) -> bool:
+    """Log how a child ended and tell whether it has to be replaced."""
+    if os.WIFSIGNALED(status):
+        gen_log.warning("child %d (pid %d) killed by signal %d, restarting", number, pid, os.WTERMSIG(status))
+        return True
+    code = os.WEXITSTATUS(status)
+    if code != 0:
+        gen_log.warning("child %d (pid %d) exited with status %d, restarting", number, pid, code)
+        return True
+    gen_log.info("child %d (pid %d) exited normally", number, pid)
+    return False
+
+
+class Master(Watch):
+    """Obeys signals as well: SIGTERM ends all workers, SIGHUP executes the program anew.
+
     :param keep: whether a predecessor's workers stay.
     """
 
     def __init__(
         self, count: int, restarts: int, fork: Callable[[int, dict[int, int]], bool], keep: bool = False
     ) -> None:
-        self.to_start = list(range(count))
-        self.restarts = restarts
-        self.fork = fork
+        super().__init__(count, restarts, fork)
         self.keep = keep
-        self.children: dict[int, int] = {}  # process id: number
         self.old = {pid: number for number, pid in handover.workers().items()}
         self.retiring = 0  # an old worker that was told to end
-        self.stopping = False
+        self.awaited = _signals()
 
     def run(self) -> int:
-        """Returns the number in a child; in the parent raises SystemExit when no worker is left."""
-        awaited = _signals()
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, awaited)
-        while True:
-            number = self._start_workers()
-            if number is not None:
-                if signal.SIGHUP in awaited:
-                    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # meant for the master, also from a terminal
-                signal.pthread_sigmask(signal.SIG_SETMASK, before)
-                return number
-            if not self.children and not self.old:
-                signal.pthread_sigmask(signal.SIG_SETMASK, before)
-                sys.exit(0)
-            if _reload_wanted and not self.stopping and (self.keep or not self.old):
-                self._execute()
-            self._obey(_wait_for(awaited))
+        """As Watch.run, with the signals blocked in the parent."""
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, self.awaited)
+        try:
+            number = super().run()
+            if signal.SIGHUP in self.awaited:
+                signal.signal(signal.SIGHUP, signal.SIG_IGN)  # meant for the master, also from a terminal
+            return number
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def _start_workers(self) -> int | None:
-        """Start what is to be started now; the number, in a child."""
-        while self.to_start and not self.retiring and not self.stopping:
-            number = self.to_start.pop(0)
-            if self.fork(number, self.children):
-                return number
-            self._retire(number)
-        if not self.to_start and not self.keep:
-            for number in list(self.old.values()):  # there are fewer workers than before
+        number = super()._start_workers()
+        if number is None and not self.to_start and not self.keep:
+            for old in list(self.old.values()):  # there are fewer workers than before
                 if not self.retiring:
-                    self._retire(number)
+                    self._started(old)
             if not self.old:
                 handover.forget()
-        return None
+        return number
 
-    def _retire(self, number: int) -> None:
+    def _may_start(self) -> bool:
+        return not self.retiring and not self.stopping
+
+    def _any_left(self) -> bool:
+        return bool(self.children or self.old)
+
+    def _wait(self) -> None:
+        if _reload_wanted and not self.stopping and (self.keep or not self.old):
+            self._execute()
+        self._obey(_wait_for(self.awaited))
+
+    def _started(self, number: int) -> None:
+        """The old worker of this number is not needed any more."""
         for pid, old_number in self.old.items():
             if old_number == number:
                 self.retiring = pid
@@ -160,21 +225,13 @@ class Master:
                 pid = 0
             if pid == 0:
                 return
-            if self.old.pop(pid, None) is not None:
-                if pid == self.retiring:
-                    self.retiring = 0
-            elif pid in self.children:
-                self._ended(self.children.pop(pid), pid, status)
+            self._ended(pid, status)
 
-    def _ended(self, number: int, pid: int, status: int) -> None:
-        from tornado_c.process import _report_end
-
-        if not _report_end(number, pid, status) or self.stopping:
-            return
-        if self.restarts <= 0:
-            raise RuntimeError("Too many child restarts, giving up")
-        self.restarts -= 1
-        self.to_start.append(number)
+    def _ended(self, pid: int, status: int) -> None:
+        if self.old.pop(pid, None) is None:
+            super()._ended(pid, status)
+        elif pid == self.retiring:
+            self.retiring = 0
 
     def _execute(self) -> NoReturn:
         """Become the program anew. The signals stay blocked until it can obey them."""

@@ -81,26 +81,8 @@ def fork_processes(num_processes: int | None, max_restarts: int | None = None) -
     _refuse_running_loop()
     restarts_left = _DEFAULT_MAX_RESTARTS if max_restarts is None else max_restarts
     gen_log.info("Starting %d processes", num_processes)
-    if _prefork.enabled():
-        return _prefork.Master(num_processes, restarts_left, _fork_child).run()
-    children: dict[int, int] = {}
-    for number in range(num_processes):
-        if _fork_child(number, children):
-            return number
-    while children:
-        pid, status = os.wait()
-        if pid not in children:
-            continue  # a process that the application started itself
-        number = children.pop(pid)
-        if not _report_end(number, pid, status):
-            continue
-        if restarts_left <= 0:
-            raise RuntimeError("Too many child restarts, giving up")
-        restarts_left -= 1
-        if _fork_child(number, children):
-            return number
-    # Returning would make the parent a server like its children were.
-    sys.exit(0)
+    watch = _prefork.Master if _prefork.enabled() else _prefork.Watch
+    return watch(num_processes, restarts_left, _fork_child).run()
 
 
 def _refuse_running_loop() -> None:
@@ -121,19 +103,6 @@ def _fork_child(number: int, children: dict[int, int]) -> bool:
     _reseed_random()
     _task_id = number
     return True
-
-
-def _report_end(number: int, pid: int, status: int) -> bool:
-    """Log how a child ended and tell whether it has to be replaced."""
-    if os.WIFSIGNALED(status):
-        gen_log.warning("child %d (pid %d) killed by signal %d, restarting", number, pid, os.WTERMSIG(status))
-        return True
-    code = os.WEXITSTATUS(status)
-    if code != 0:
-        gen_log.warning("child %d (pid %d) exited with status %d, restarting", number, pid, code)
-        return True
-    gen_log.info("child %d (pid %d) exited normally", number, pid)
-    return False
 
 
 class Subprocess:
