@@ -17,6 +17,7 @@
     X(ioloop, tc_ioloop_init_type)                                                                           \
     X(transport, tc_transport_init_type)                                                                     \
     X(stream_buffer, tc_stream_buffer_init_type)                                                             \
+    X(tls_memory, tc_tls_memory_init_type)                                                                   \
     X(stream, tc_stream_init_type)                                                                           \
     X(header_names, tc_header_names_init_type)                                                               \
     X(header_pairs, tc_header_pairs_init_type)                                                               \
@@ -170,6 +171,7 @@
     X(parse_line)                                                                                            \
     X(partial)                                                                                               \
     X(path)                                                                                                  \
+    X(pending)                                                                                               \
     X(post)                                                                                                  \
     X(prepare)                                                                                               \
     X(protocol)                                                                                              \
@@ -211,6 +213,7 @@
     X(value)                                                                                                 \
     X(when)                                                                                                  \
     X(write)                                                                                                 \
+    X(write_eof)                                                                                             \
     X(write_headers)                                                                                         \
     X(write_to_fd)
 

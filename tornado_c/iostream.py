@@ -12,7 +12,7 @@ import ssl
 from collections.abc import Callable
 from typing import Any, cast
 
-from . import _core
+from . import _core, _tls
 from .ioloop import IOLoop
 from .log import gen_log
 from .netutil import _client_ssl_defaults, _server_ssl_defaults, ssl_wrap_socket
@@ -163,6 +163,7 @@ class IOStream(BaseIOStream):
                 server_side=server_side,
                 do_handshake_on_connect=False,
             )
+            _tls.move_into_memory(wrapped)
         except BaseException:
             plain.close()
             raise
@@ -271,15 +272,15 @@ class SSLIOStream(IOStream):
 
     def _start_tls(self) -> None:
         """The socket is connected: wrap it. Called by the stream itself."""
-        self._set_socket(
-            ssl_wrap_socket(
-                self.socket,
-                self._ssl_options,
-                server_hostname=self._server_hostname,
-                do_handshake_on_connect=False,
-                server_side=False,
-            )
+        wrapped = ssl_wrap_socket(
+            self.socket,
+            self._ssl_options,
+            server_hostname=self._server_hostname,
+            do_handshake_on_connect=False,
+            server_side=False,
         )
+        _tls.move_into_memory(wrapped)
+        self._set_socket(wrapped)
         self._tls_wants(IOLoop.WRITE)
 
     def _do_ssl_handshake(self) -> None:
@@ -301,7 +302,7 @@ class SSLIOStream(IOStream):
             # The connection was reset before it was wrapped: the ssl module made no TLS object.
             self.close(exc_info=e)
         else:
-            self._tls_done(_native_object(self.socket))
+            self._tls_done(*_tls.native_parts(self.socket))
             future = self._ssl_connect_future
             self._ssl_connect_future = None
             if future is not None and not future.done():
@@ -379,11 +380,6 @@ def _sort_arguments(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[IOLo
     if unknown:
         raise TypeError(f"IOStream got an unexpected keyword argument '{sorted(unknown)[0]}'")
     return io_loop, sizes
-
-
-def _native_object(tls_socket: Any) -> Any:
-    """The ssl module's own object below a TLS socket, or None where that is another kind of socket."""
-    return getattr(tls_socket, "_sslobj", None) if isinstance(tls_socket, ssl.SSLSocket) else None
 
 
 def _look_at(future: asyncio.Future[Any]) -> None:

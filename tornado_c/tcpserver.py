@@ -13,7 +13,7 @@ import weakref
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, overload
 
-from tornado_c import process
+from tornado_c import _tls, process
 from tornado_c._proxy_protocol import HeadReader, TrustedProxies, log_refusal
 from tornado_c._support import errno_from_exception, is_future
 from tornado_c.ioloop import IOLoop
@@ -237,6 +237,7 @@ class TCPServer:
                 connection = ssl_wrap_socket(
                     connection, self.ssl_options, server_side=True, do_handshake_on_connect=False
                 )
+                _tls.move_into_memory(connection)
             except OSError as e:
                 connection.close()
                 if not _peer_left(e):

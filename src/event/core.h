@@ -63,6 +63,7 @@ typedef struct LoopCore {
     bool guest_polled;       /* guest mode: the host watches our poller */
     tc_scratch input;        /* bytes just received */
     tc_scratch output;       /* corked answers */
+    tc_scratch records;      /* TLS records just received */
     time_t date_second;      /* what date_text says */
     PyObject *date_text;     /* the Date header of this second, str */
 } LoopCore;

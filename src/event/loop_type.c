@@ -89,6 +89,7 @@ core_dealloc(LoopCore *core)
     tc_poller_close(&core->poller);
     PyMem_RawFree(core->input.data);
     PyMem_RawFree(core->output.data);
+    PyMem_RawFree(core->records.data);
     type->tp_free(core);
     Py_DECREF(type);
 }

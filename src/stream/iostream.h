@@ -38,7 +38,7 @@ PyObject *tc_iostream_set_socket(StreamObject *self, PyObject *socket);
 PyObject *tc_iostream_call_later(StreamObject *self, PyObject *callback);
 PyObject *tc_iostream_tls_begin(StreamObject *self, PyObject *connected);
 PyObject *tc_iostream_tls_wants(StreamObject *self, PyObject *events);
-PyObject *tc_iostream_tls_done(StreamObject *self, PyObject *sslobj);
+PyObject *tc_iostream_tls_done(StreamObject *self, PyObject *const *args, Py_ssize_t nargs);
 
 PyObject *tc_iostream_get_write_buffer(StreamObject *self, void *unused);
 PyObject *tc_iostream_get_write_index(StreamObject *self, void *which);

@@ -264,14 +264,27 @@ tc_iostream_tls_wants(StreamObject *self, PyObject *arg)
 }
 
 PyObject *
-tc_iostream_tls_done(StreamObject *self, PyObject *sslobj)
+tc_iostream_tls_done(StreamObject *self, PyObject *const *args, Py_ssize_t nargs)
 {
-    if (self->tls == NULL || self->closed) {
+    if (tc_args_check("_tls_done", nargs, 2, 2) < 0) {
+        return NULL;
+    }
+    tc_tls *tls = self->tls;
+    PyObject *memory = tc_arg_or_null(args[1]);
+    if (memory != NULL && !Py_IS_TYPE(memory, self->state->tls_memory_type)) {
+        PyErr_SetString(PyExc_TypeError, "memory must be a TLSMemory or None");
+        return NULL;
+    }
+    if (tls == NULL || self->closed) {
         Py_RETURN_NONE;
     }
-    self->tls->accepting = false;
-    self->tls->want = 0;
-    Py_XSETREF(self->tls->sslobj, Py_XNewRef(tc_arg_or_null(sslobj)));
+    tls->accepting = false;
+    tls->want = 0;
+    Py_XSETREF(tls->sslobj, Py_XNewRef(tc_arg_or_null(args[0])));
+    Py_XSETREF(tls->memory, (TLSMemoryObject *)Py_XNewRef(memory));
+    if (tls->memory != NULL) {
+        tls->memory->maybe_more = true; /* bytes may have come behind the handshake's last ones */
+    }
     Py_RETURN_NONE;
 }
 

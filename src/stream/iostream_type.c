@@ -552,8 +552,8 @@ static PyMethodDef stream_methods[] = {
      "_tls_begin($self, connected, /)\n--\n\nShake hands before anything else, now or once connected."},
     {"_tls_wants", (PyCFunction)tc_iostream_tls_wants, METH_O,
      "_tls_wants($self, events, /)\n--\n\nSay what the handshake waits for."},
-    {"_tls_done", (PyCFunction)tc_iostream_tls_done, METH_O,
-     "_tls_done($self, sslobj, /)\n--\n\nThe handshake is done."},
+    {"_tls_done", (PyCFunction)(void (*)(void))tc_iostream_tls_done, METH_FASTCALL,
+     "_tls_done($self, sslobj, memory, /)\n--\n\nThe handshake is done."},
     {NULL, NULL, 0, NULL},
 };
 

@@ -3,8 +3,8 @@
  * connection).
  *
  * Files: stream.c (life and close), stream_event.c, stream_io.c (bytes to and from the descriptor: socket,
- * pipe, TLS or an application's hooks), stream_tls.c, stream_read.c (receiving), stream_match.c (pending
- * reads), stream_write.c, stream_cork.c, stream_socket.c (its socket, connecting); Python's methods:
+ * pipe, TLS or an application's hooks), stream_tls.c, tls_memory.c, stream_read.c (receiving), stream_match.c
+ * (pending reads), stream_write.c, stream_cork.c, stream_socket.c (its socket, connecting); Python's methods:
  * iostream_type.c, iostream_reads.c, iostream_writes.c, iostream_private.c. Whatever calls up may run Python,
  * which may close the stream or drop the last other reference: callers hold one of their own and look at
  * `closed` again. From the first interest on (a pending read, write, connect or handshake, a close callback,
@@ -16,6 +16,7 @@
 #include "base/raise.h"
 #include "event/core.h"
 #include "stream/stream_buffer.h"
+#include "stream/tls_memory.h"
 
 #define TC_STREAM_CHUNK 65536          /* bytes asked of one recv */
 #define TC_STREAM_MAX_BUFFER 104857600 /* Tornado's default max_buffer_size */
@@ -97,7 +98,9 @@ typedef struct {
     bool read_blocked;  /* a read waits for the socket to be writable */
     bool write_blocked; /* a write waits for the socket to be readable */
     bool busy; /* OpenSSL is on the stack, which must not be entered again: its callbacks are Python's */
-    PyObject *failure; /* of a read that had brought bytes before: the next one raises it */
+    PyObject *failure;       /* of a read that had brought bytes before: the next one raises it */
+    TLSMemoryObject *memory; /* between OpenSSL and the descriptor; NULL: nothing is */
+    size_t encrypted;        /* bytes at the queue's front whose records are on their way */
 } tc_tls;
 
 struct StreamObject {
@@ -251,9 +254,12 @@ int tc_tls_handshake(StreamObject *self);
 /* The stream is closed: fails the handshake's Future. */
 void tc_tls_closed(StreamObject *self);
 
-/* As tc_stream_recv; and the first piece of the write queue is sent. */
+/* As tc_stream_recv and tc_stream_send_front; the first piece of the queue must not be in a file. */
 Py_ssize_t tc_tls_recv(StreamObject *self, char *buf, size_t size);
-Py_ssize_t tc_tls_send(StreamObject *self, const tc_piece *piece);
+Py_ssize_t tc_tls_send(StreamObject *self);
+
+/* Sends records of nobody's bytes that had to wait. As tc_tls_memory_flush. */
+int tc_tls_flush(StreamObject *self);
 
 /* ---- stream_socket.c ---- */
 

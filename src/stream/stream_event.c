@@ -39,7 +39,8 @@ wanted_events(const StreamObject *self)
         if (self->tls->write_blocked && (events & TC_WRITE)) {
             events = (events & ~TC_WRITE) | TC_READ;
         }
-        if (self->tls->read_blocked) {
+        bool unsent = self->tls->memory != NULL && self->tls->memory->unsent != NULL;
+        if (self->tls->read_blocked || unsent) {
             events |= TC_WRITE;
         }
     }

@@ -302,9 +302,11 @@ tc_stream_send_front(StreamObject *self)
         }
         piece = tc_stream_buffer_front(buffer);
     }
-    switch (way_now(self, self->write_way)) {
+    /* What is encrypted already is not for a hook that has come since. */
+    bool encrypted = self->tls != NULL && self->tls->encrypted > 0;
+    switch (encrypted ? TC_IO_TLS : way_now(self, self->write_way)) {
     case TC_IO_TLS:
-        return tc_tls_send(self, piece);
+        return tc_tls_send(self);
     case TC_IO_HOOK:
         return hook_send(self);
     default: {

@@ -1,11 +1,15 @@
 /* The TLS side of a stream: records through the ssl module's own object, without a Python frame for each. The
- * handshake is SSLIOStream's, in Python. OpenSSL reads no more of the socket than the record it needs, so
- * that the kernel tells of what is left there; what it holds decrypted is read before the stream waits. Runs
+ * handshake is SSLIOStream's, in Python.
+ *
+ * There are two ways. A socket that the stream wrapped itself is a TLSSocket: OpenSSL works in memory, and
+ * the records are received and sent here. With one that came wrapped OpenSSL reads and writes the descriptor,
+ * a system call for each record and for each record's head. It reads no more there than the record it needs,
+ * so that the kernel tells of what is left. Either way, what it holds is read before the stream waits. Runs
  * Python: the ssl module, the handshake. */
 #include "stream/stream.h"
 
-#define TLS_RECORD 16384      /* bytes: the most that one record carries (RFC 8446, section 5.1) */
-#define TLS_WRITE_MOST 262144 /* bytes given to OpenSSL at once */
+#define TLS_WRITE_MOST 262144            /* bytes given to OpenSSL at once where it sends them itself */
+#define TLS_BURST (34 * TC_TLS_ARRIVING) /* room for 32 records to be sent at once, and two more */
 
 int
 tc_tls_begin(StreamObject *self)
@@ -25,6 +29,7 @@ tc_tls_free(tc_tls *tls)
         Py_XDECREF(tls->sslobj);
         Py_XDECREF(tls->future);
         Py_XDECREF(tls->failure);
+        Py_XDECREF(tls->memory);
         PyMem_Free(tls);
     }
 }
@@ -97,7 +102,8 @@ tls_read_record(StreamObject *self, char *buf, size_t size)
 {
     PyObject *view = PyMemoryView_FromMemory(buf, (Py_ssize_t)size, PyBUF_WRITE);
     PyObject *length = view != NULL ? PyLong_FromSize_t(size) : NULL;
-    PyObject *args[3] = {self->tls->sslobj, length, view};
+    /* The stream may be closed meanwhile. */
+    PyObject *args[3] = {Py_NewRef(self->tls->sslobj), length, view};
     PyObject *result = length != NULL ? PyObject_VectorcallMethod(self->state->str_read, args,
                                                                   3 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL)
                                       : NULL;
@@ -111,9 +117,98 @@ tls_read_record(StreamObject *self, char *buf, size_t size)
         n = tls_error(self, self->state->face_SSLWantReadError, self->state->face_SSLWantWriteError,
                       &self->tls->read_blocked);
     }
+    Py_DECREF(args[0]);
     Py_XDECREF(length);
     Py_XDECREF(view);
     return n;
+}
+
+/* Receives records into OpenSSL's memory: TC_OK also for the end, which OpenSSL tells of in its own words;
+ * TC_AGAIN; TC_RAISED. */
+static int
+tls_fill(StreamObject *self, TLSMemoryObject *memory, bool *emptied)
+{
+    bool own;
+    char *room = tc_scratch_take(&self->core->records, TC_TLS_ARRIVING, &own);
+    if (room == NULL) {
+        return TC_RAISED;
+    }
+    int st = tc_tls_memory_fill(memory, self->watcher.fd, room, emptied);
+    tc_scratch_return(&self->core->records, room, own);
+    return st == TC_EOF ? TC_OK : st;
+}
+
+/* Sends what OpenSSL has put out while it read: answers to key updates, alerts. With an exception set that
+ * one stays. */
+static int
+tls_flush_answers(StreamObject *self)
+{
+    PyObject *raised = PyErr_GetRaisedException();
+    int st = self->closed ? TC_OK : tc_tls_memory_flush(self->tls->memory, self->watcher.fd);
+    if (raised != NULL) {
+        PyErr_SetRaisedException(raised);
+        return TC_OK;
+    }
+    return st;
+}
+
+/* Reads records until `size` bytes are there or nothing more is to be had now: as tc_tls_recv, but for bytes
+ * that an end or an exception follow, *total is not 0. */
+static Py_ssize_t
+tls_read_memory(StreamObject *self, TLSMemoryObject *memory, char *buf, size_t size, size_t *total)
+{
+    bool emptied = false;
+    while (*total < size && !self->closed) {
+        if (!memory->maybe_more) {
+            int st = emptied ? TC_AGAIN : tls_fill(self, memory, &emptied);
+            if (st != TC_OK) {
+                self->drained_socket = true;
+                return st == TC_AGAIN ? TC_IO_AGAIN : TC_IO_FAILED;
+            }
+        }
+        size_t room = size - *total;
+        Py_ssize_t n = tls_read_record(self, buf + *total, room);
+        if (n == TC_IO_AGAIN) {
+            memory->maybe_more = false;
+        }
+        else if (n <= 0) {
+            return n;
+        }
+        else {
+            *total += (size_t)n;
+            if ((size_t)n < room) {
+                /* All of this record; asking in vain would cost an exception. */
+                Py_ssize_t arrived = tc_tls_memory_arrived(memory);
+                if (arrived < 0) {
+                    return TC_IO_FAILED;
+                }
+                memory->maybe_more = arrived > 0;
+            }
+        }
+    }
+    return TC_IO_AGAIN;
+}
+
+/* The same from the descriptor. */
+static Py_ssize_t
+tls_read_descriptor(StreamObject *self, char *buf, size_t size, size_t *total)
+{
+    while (*total < size && !self->closed) {
+        size_t room = size - *total;
+        Py_ssize_t n = tls_read_record(self, buf + *total, room);
+        if (n <= 0) {
+            self->drained_socket = n == TC_IO_AGAIN;
+            return n;
+        }
+        *total += (size_t)n;
+        if (n < TC_TLS_RECORD && (size_t)n < room) {
+            /* Asking again would cost an exception, most of the time for nothing: the kernel tells of more.
+             */
+            self->drained_socket = true;
+            return TC_IO_AGAIN;
+        }
+    }
+    return TC_IO_AGAIN;
 }
 
 Py_ssize_t
@@ -130,52 +225,44 @@ tc_tls_recv(StreamObject *self, char *buf, size_t size)
         return TC_IO_FAILED;
     }
     size_t total = 0;
-    PyObject *sslobj = Py_NewRef(tls->sslobj); /* the stream may be closed meanwhile */
+    TLSMemoryObject *memory = tls->memory;
     self->drained_socket = false;
     tls->read_blocked = false;
-    while (total < size && !self->closed) {
-        tls->busy = true;
-        Py_ssize_t n = tls_read_record(self, buf + total, size - total);
-        tls->busy = false;
-        if (n <= 0) {
-            if (n == TC_IO_AGAIN) {
-                self->drained_socket = true;
-            }
-            Py_DECREF(sslobj);
-            if (n == TC_IO_FAILED && total > 0) {
-                Py_XSETREF(tls->failure, PyErr_GetRaisedException());
-            }
-            return total > 0 ? (Py_ssize_t)total : n;
-        }
-        size_t room = size - total;
-        total += (size_t)n;
-        if (n < TLS_RECORD && (size_t)n < room) {
-            /* Asking again would cost an exception, most of the time for nothing: the kernel tells of more.
-             */
-            self->drained_socket = true;
-            break;
-        }
+    tls->busy = true;
+    Py_ssize_t n = memory != NULL ? tls_read_memory(self, memory, buf, size, &total)
+                                  : tls_read_descriptor(self, buf, size, &total);
+    tls->busy = false;
+    if (memory != NULL && tls_flush_answers(self) == TC_RAISED) {
+        n = TC_IO_FAILED;
     }
-    Py_DECREF(sslobj);
+    if (total == 0) {
+        return n;
+    }
+    if (n == TC_IO_FAILED) {
+        self->drained_socket = false;
+        Py_XSETREF(tls->failure, PyErr_GetRaisedException());
+    }
     return (Py_ssize_t)total;
 }
 
-/* After a "want" error OpenSSL must be given the same bytes again, perhaps with more behind them: pieces of
+/* ---- sending ---- */
+
+/* Gives OpenSSL a piece of the queue, from an offset on: how many bytes it took, `most` at most; or as
+ * tc_tls_send.
+ *
+ * After a "want" error OpenSSL must be given the same bytes again, perhaps with more behind them: pieces of
  * the queue only grow at their end, and the length below depends on where the piece begins. */
-Py_ssize_t
-tc_tls_send(StreamObject *self, const tc_piece *piece)
+static Py_ssize_t
+tls_encrypt(StreamObject *self, const tc_piece *piece, size_t offset, size_t most)
 {
     tc_tls *tls = self->tls;
-    if (tls->accepting || tls->busy) {
-        return TC_IO_AGAIN;
-    }
-    size_t size = tc_min_size(piece->size, TLS_WRITE_MOST);
+    size_t size = tc_min_size(piece->size - offset, most);
     PyObject *data;
-    if (piece->kind == TC_PIECE_BYTES && piece->offset == 0 && piece->size == size) {
+    if (piece->kind == TC_PIECE_BYTES && piece->offset + offset == 0 && piece->size == size) {
         data = Py_NewRef(piece->owner);
     }
     else {
-        data = PyMemoryView_FromMemory((char *)tc_piece_data(piece), (Py_ssize_t)size, PyBUF_READ);
+        data = PyMemoryView_FromMemory((char *)tc_piece_data(piece) + offset, (Py_ssize_t)size, PyBUF_READ);
     }
     /* Without the GIL, or in a callback of the ssl module, more may be appended: not to these bytes. */
     Py_buffer pinned = {.obj = NULL};
@@ -184,9 +271,7 @@ tc_tls_send(StreamObject *self, const tc_piece *piece)
     }
     PyObject *sslobj = Py_NewRef(tls->sslobj), *owner = Py_NewRef(piece->owner);
     tls->write_blocked = false;
-    tls->busy = true;
     PyObject *result = data != NULL ? PyObject_CallMethodOneArg(sslobj, self->state->str_write, data) : NULL;
-    tls->busy = false;
     Py_ssize_t n;
     if (result != NULL) {
         n = PyLong_AsSsize_t(result);
@@ -207,4 +292,136 @@ tc_tls_send(StreamObject *self, const tc_piece *piece)
     Py_DECREF(owner);
     Py_DECREF(sslobj);
     return n;
+}
+
+/* Records to be sent at once, in the loop's scratch memory. */
+typedef struct {
+    char *data;
+    size_t size;
+    bool own;
+} tls_burst;
+
+/* Moves a record from OpenSSL's memory to the burst. */
+static int
+burst_add(StreamObject *self, tls_burst *burst)
+{
+    if (burst->data == NULL) {
+        burst->data = tc_scratch_take(&self->core->records, TLS_BURST, &burst->own);
+    }
+    Py_ssize_t n = burst->data != NULL ? tc_tls_memory_copy(self->tls->memory, burst->data + burst->size,
+                                                            TLS_BURST - burst->size)
+                                       : -1;
+    burst->size += n > 0 ? (size_t)n : 0;
+    return n < 0 ? -1 : 0;
+}
+
+/* Encrypts from the front of the queue what can be sent at once; the queue may change meanwhile, at its end
+ * or by being cleared. A single record stays in OpenSSL's memory, several join the burst. How many bytes of
+ * the queue; or as tc_tls_send. */
+static Py_ssize_t
+tls_encrypt_front(StreamObject *self, tls_burst *burst)
+{
+    StreamBufferObject *buffer = self->writes->buffer;
+    size_t index = 0, offset = 0, total = 0, produced = 0;
+    while (total < 32 * TC_TLS_RECORD && burst->size + 2 * TC_TLS_ARRIVING < TLS_BURST && !self->closed &&
+           buffer->first + index < buffer->count) {
+        const tc_piece *piece = &buffer->pieces[buffer->first + index];
+        if (piece->kind == TC_PIECE_FILE) {
+            break; /* to be read into memory when it is the first */
+        }
+        if (offset >= piece->size) {
+            index++;
+            offset = 0;
+            continue;
+        }
+        if (produced >= TC_TLS_RECORD) {
+            produced = 0;
+            if (burst_add(self, burst) < 0) {
+                return TC_IO_FAILED;
+            }
+        }
+        Py_ssize_t n = tls_encrypt(self, piece, offset, TC_TLS_RECORD);
+        if (n < 0) {
+            return n == TC_IO_AGAIN && total > 0 ? (Py_ssize_t)total : n;
+        }
+        total += (size_t)n;
+        offset += (size_t)n;
+        produced += (size_t)n;
+    }
+    if (burst->size > 0 && !self->closed && burst_add(self, burst) < 0) {
+        return TC_IO_FAILED;
+    }
+    return (Py_ssize_t)total;
+}
+
+/* The same, and sends it: TC_OK where all of it has left, with tls->encrypted set; TC_AGAIN; TC_RAISED. */
+static int
+tls_send_front(StreamObject *self)
+{
+    TLSMemoryObject *memory = self->tls->memory;
+    tls_burst burst = {.size = 0};
+    Py_ssize_t n = tls_encrypt_front(self, &burst);
+    int st = n == TC_IO_FAILED ? TC_RAISED : TC_OK;
+    if (!self->closed && st == TC_OK) {
+        self->tls->encrypted = n > 0 ? (size_t)n : 0;
+        if (burst.size > 0) {
+            st = tc_tls_memory_send(memory, self->watcher.fd, burst.data, burst.size);
+        }
+        if (st == TC_OK) {
+            st = tc_tls_memory_flush(memory, self->watcher.fd);
+        }
+    }
+    if (burst.data != NULL) {
+        tc_scratch_return(&self->core->records, burst.data, burst.own);
+    }
+    return st;
+}
+
+/* Bytes stay in the queue until their records have left. */
+static Py_ssize_t
+tls_send_memory(StreamObject *self)
+{
+    tc_tls *tls = self->tls;
+    int st = tc_tls_memory_flush(tls->memory, self->watcher.fd);
+    if (st == TC_OK && tls->encrypted == 0) {
+        bool emptied;
+        st = tls_send_front(self);
+        while (st == TC_OK && tls->encrypted == 0 && tls->write_blocked && !self->closed &&
+               (st = tls_fill(self, tls->memory, &emptied)) == TC_OK) {
+            st = tls_send_front(self); /* a new handshake: what OpenSSL wanted to read was there */
+        }
+    }
+    if (st == TC_RAISED) {
+        tls_flush_answers(self);
+        return TC_IO_FAILED;
+    }
+    size_t sent = st == TC_OK && !self->closed ? tls->encrypted : 0;
+    if (sent == 0) {
+        return TC_IO_AGAIN;
+    }
+    tls->encrypted = 0;
+    return (Py_ssize_t)sent;
+}
+
+Py_ssize_t
+tc_tls_send(StreamObject *self)
+{
+    tc_tls *tls = self->tls;
+    if (tls->accepting || tls->busy) {
+        return TC_IO_AGAIN;
+    }
+    tls->busy = true;
+    Py_ssize_t n = tls->memory != NULL
+                       ? tls_send_memory(self)
+                       : tls_encrypt(self, tc_stream_buffer_front(self->writes->buffer), 0, TLS_WRITE_MOST);
+    tls->busy = false;
+    return n;
+}
+
+int
+tc_tls_flush(StreamObject *self)
+{
+    tc_tls *tls = self->tls;
+    bool unsent = tls->memory != NULL && tls->memory->unsent != NULL && !tls->busy;
+    return unsent ? tc_tls_memory_flush(tls->memory, self->watcher.fd) : TC_OK;
 }

@@ -254,6 +254,9 @@ tc_stream_writable(StreamObject *self)
     if (pending && writes_send(self) == TC_RAISED) {
         return TC_RAISED;
     }
+    if (TC_UNLIKELY(self->tls != NULL) && tc_tls_flush(self) == TC_RAISED) {
+        return write_failed(self);
+    }
     /* Somebody may wait for nothing: an empty write while connecting. */
     if (self->closed || waiters_wake(self) == TC_RAISED) {
         return self->closed ? TC_OK : TC_RAISED;

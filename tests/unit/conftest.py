@@ -31,14 +31,16 @@ def certificates(tmp_path_factory):
     return make_certificates(tmp_path_factory.mktemp("certificates"))
 
 
-@pytest.fixture
-def tls(both, certificates):
-    return TlsWorld(both, certificates)
+@pytest.fixture(params=["ours", "ours-by-server", "stock"])
+def tls(request, certificates):
+    world = World(Stock if request.param == "stock" else Ours)
+    yield TlsWorld(world, certificates, by_server=request.param == "ours-by-server")
+    world.close()
 
 
-@pytest.fixture
-def our_tls(ours, certificates):
-    return TlsWorld(ours, certificates)
+@pytest.fixture(params=["wrapped", "by-server"])
+def our_tls(request, ours, certificates):
+    return TlsWorld(ours, certificates, by_server=request.param == "by-server")
 
 
 @pytest.fixture(scope="session")

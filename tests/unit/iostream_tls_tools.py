@@ -10,6 +10,8 @@ import threading
 
 from iostream_world import until
 
+from tornado_c.tcpserver import TCPServer
+
 EXTENSIONS = "subjectAltName=DNS:localhost,IP:127.0.0.1"
 
 
@@ -100,11 +102,24 @@ class Program:
         self.process.wait()
 
 
-class TlsWorld:
-    """TLS streams of a world, and programs to talk with."""
+def stream_of_server(sock, context, **sizes):
+    """The TLS stream that one of our servers makes of an accepted socket."""
+    streams = []
+    server = TCPServer(ssl_options=context)
+    server.handle_stream = lambda stream, address: streams.append(stream)
+    server._handle_connection(sock, None)
+    for name, size in sizes.items():
+        setattr(streams[0], name, size)
+    return streams[0]
 
-    def __init__(self, world, folder):
+
+class TlsWorld:
+    """TLS streams of a world, and programs to talk with. by_server: a server's streams are made by TCPServer,
+    which wraps their sockets; else of sockets that come wrapped."""
+
+    def __init__(self, world, folder, by_server=False):
         self.world = world
+        self.by_server = by_server
         self.module = world.module
         self.folder = folder
         self.open = world.open
@@ -118,8 +133,11 @@ class TlsWorld:
         return sock
 
     def server_stream(self, sock, context, **kwargs):
-        wrapped = context.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
-        stream = self.module.SSLIOStream(wrapped, **kwargs)
+        if self.by_server:
+            stream = stream_of_server(sock, context, **kwargs)
+        else:
+            wrapped = context.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
+            stream = self.module.SSLIOStream(wrapped, **kwargs)
         self.open.append(stream)
         return stream
 

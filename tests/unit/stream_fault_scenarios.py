@@ -209,7 +209,11 @@ async def start_tls():
     left, right = await asyncio.gather(*both)
     keep(left)
     keep(right)
-    await talk(left, right, 5_000)
+    await talk(left, right, 50_000)
+    with open(folder / "file", "rb") as file:
+        sent = left.sendfile(file)
+        assert await right.read_bytes(200_000) == file.read()
+        await sent
     return await ending(left, right)
 
 

@@ -26,7 +26,7 @@ SCENARIOS = {
     "pipes": {"read", "writev", "pread"},
     "hooks": {"recv", "send"},
     "tls": {"read", "write", "pread"},
-    "start_tls": {"read", "write"},
+    "start_tls": {"recv", "send", "pread"},
 }
 
 
