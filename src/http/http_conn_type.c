@@ -209,7 +209,8 @@ conn_write_headers(HttpConnObject *self, PyObject *const *args, Py_ssize_t nargs
     if (chunk == NULL && PyErr_Occurred()) {
         return NULL;
     }
-    PyObject *reason = PyObject_Str(PyTuple_GET_ITEM(v[0], 2));
+    PyObject *reason = PyTuple_GET_ITEM(v[0], 2);
+    reason = PyUnicode_CheckExact(reason) ? Py_NewRef(reason) : PyObject_Str(reason);
     int st = reason != NULL ? tc_http_conn_write_head(self, (int)status, reason, v[1], chunk) : -1;
     Py_XDECREF(reason);
     Py_XDECREF(chunk);

@@ -53,7 +53,7 @@ int tc_headers_check(tc_state *state, PyObject *obj);
  * UnicodeEncodeError for what Latin-1 has not; the latter, in any line, goes first. */
 int tc_headers_serialize(PyObject *headers, tc_bytes_buf *out);
 
-/* Raises the ValueError of tc_headers_serialize if the line (without its CRLF) has CR, LF or NUL: 0 or -1. */
-int tc_headers_check_line(const char *line, size_t size);
+/* Ends the line that begins at `start` with CRLF: 0, or -1 with the ValueError of tc_headers_serialize. */
+int tc_headers_end_line(tc_bytes_buf *out, size_t start);
 
 #endif

@@ -3,6 +3,10 @@
  * (see http_headers.h) and for names or values that are not str. */
 #include "http/http_headers_parts.h"
 
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
 /* -- the iterator --------------------------------------------------------------------------------------- */
 
 typedef struct {
@@ -252,15 +256,29 @@ typedef struct {
     size_t bad_size;
 } headers_writer;
 
-/* No early exit, so that compilers make it wide. */
+#define LINE_SLACK 16 /* bytes that may be read, whatever is there, behind a line */
+
 static inline bool
 headers_line_is_legal(const char *line, size_t size)
 {
-    unsigned char bad = 0;
+#ifdef __SSE2__
+    const __m128i cr = _mm_set1_epi8('\r'), lf = _mm_set1_epi8('\n'), nul = _mm_setzero_si128();
+    for (size_t i = 0; i < size; i += 16) {
+        __m128i b = _mm_loadu_si128((const __m128i *)(const void *)(line + i));
+        __m128i bad = _mm_or_si128(_mm_cmpeq_epi8(b, cr), _mm_cmpeq_epi8(b, lf));
+        unsigned found = (unsigned)_mm_movemask_epi8(_mm_or_si128(bad, _mm_cmpeq_epi8(b, nul)));
+        if (TC_UNLIKELY(found != 0) && (size - i >= 16 || (found & ((1U << (size - i)) - 1)) != 0)) {
+            return false;
+        }
+    }
+    return true;
+#else
+    unsigned char bad = 0; /* no early exit, so that compilers make it wide */
     for (size_t i = 0; i < size; i++) {
         bad |= (unsigned char)((line[i] == '\r') | (line[i] == '\n') | (line[i] == '\0'));
     }
     return bad == 0;
+#endif
 }
 
 static void
@@ -274,13 +292,19 @@ headers_raise_line(const char *line, size_t size)
 }
 
 int
-tc_headers_check_line(const char *line, size_t size)
+tc_headers_end_line(tc_bytes_buf *out, size_t start)
 {
-    if (TC_LIKELY(headers_line_is_legal(line, size))) {
-        return 0;
+    if (TC_UNLIKELY(tc_buf_reserve(out, 2 + LINE_SLACK) != TC_OK)) {
+        PyErr_NoMemory();
+        return -1;
     }
-    headers_raise_line(line, size);
-    return -1;
+    if (TC_UNLIKELY(!headers_line_is_legal(out->data + start, out->size - start))) {
+        headers_raise_line(out->data + start, out->size - start);
+        return -1;
+    }
+    memcpy(out->data + out->size, "\r\n", 2);
+    out->size += 2;
+    return 0;
 }
 
 /* The str that Tornado's native_str makes of an object: bytes are UTF-8, None stays; a new reference. */
@@ -348,15 +372,17 @@ headers_write_visit(void *arg, PyObject *name, PyObject *value)
         extra = 0;
     }
     size_t size = head_size + extra + tail_size;
-    if (TC_UNLIKELY(tc_buf_reserve(out, size + 2) != TC_OK)) {
+    if (TC_UNLIKELY(tc_buf_reserve(out, size + 2 + LINE_SLACK) != TC_OK)) {
         Py_XDECREF(bytes);
         PyErr_NoMemory();
         return -1;
     }
     char *line = out->data + out->size;
     memcpy(line, head, head_size);
-    memcpy(line + head_size, ": ", extra);
-    memcpy(line + head_size + extra, tail, tail_size);
+    if (extra > 0) {
+        memcpy(line + head_size, ": ", 2);
+        memcpy(line + head_size + 2, tail, tail_size);
+    }
     memcpy(line + size, "\r\n", 2);
     Py_XDECREF(bytes);
     if (TC_UNLIKELY(!headers_line_is_legal(line, size)) && writer->bad_size == 0) {

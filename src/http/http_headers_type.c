@@ -104,21 +104,49 @@ headers_set_all(HeadersObject *self, PyObject *dict)
     return 0;
 }
 
-/* May headers_set_all take the items of this dict? */
-static bool
-headers_may_set_all(HeadersObject *self, PyObject *dict)
+/* What a dict's items need to become fields. */
+enum headers_way {
+    HEADERS_AS_THEY_ARE,
+    HEADERS_SET,    /* headers_set_all takes them */
+    HEADERS_UPDATE, /* only the method update() does */
+};
+
+static enum headers_way
+headers_way_of(HeadersObject *self, PyObject *dict)
 {
     PyObject *name, *value;
     if (!PyDict_CheckExact(dict) || !tc_headers_own_setitem((PyObject *)self) ||
         tc_names_replaced(self->state)) {
-        return false;
+        return HEADERS_UPDATE;
     }
+    enum headers_way way = HEADERS_AS_THEY_ARE;
     for (Py_ssize_t pos = 0; PyDict_Next(dict, &pos, &name, &value);) {
         if (!PyUnicode_CheckExact(name) || !PyUnicode_IS_ASCII(name)) {
-            return false;
+            return HEADERS_UPDATE;
+        }
+        if (!PyUnicode_CheckExact(value) || !tc_names_is_normal(self->state, name)) {
+            way = HEADERS_SET;
         }
     }
-    return true;
+    return way;
+}
+
+static int
+headers_take_dict(HeadersObject *self, PyObject *dict)
+{
+    switch (headers_way_of(self, dict)) {
+    case HEADERS_AS_THEY_ARE:
+        self->fields = PyDict_Copy(dict);
+        return self->fields != NULL ? 0 : -1;
+    case HEADERS_SET:
+        return headers_set_all(self, dict);
+    default: {
+        PyObject *args = PyTuple_Pack(1, dict);
+        int result = args != NULL ? headers_call_update(self, args, NULL) : -1;
+        Py_XDECREF(args);
+        return result;
+    }
+    }
 }
 
 static int
@@ -136,10 +164,10 @@ headers_init(HeadersObject *self, PyObject *args, PyObject *kwargs)
         if (nargs == 0 && !has_kwargs) {
             return 0;
         }
-        if (nargs == 1 && !has_kwargs && headers_may_set_all(self, PyTuple_GET_ITEM(args, 0))) {
-            return headers_set_all(self, PyTuple_GET_ITEM(args, 0));
+        if (nargs == 1 && !has_kwargs) {
+            return headers_take_dict(self, PyTuple_GET_ITEM(args, 0));
         }
-        if (nargs == 0 && headers_may_set_all(self, kwargs)) {
+        if (nargs == 0 && headers_way_of(self, kwargs) != HEADERS_UPDATE) {
             return headers_set_all(self, kwargs);
         }
     }

@@ -10,6 +10,7 @@
 
 #define NAMES_SLOTS 1024
 #define NAMES_MAX_SIZE 64 /* longer names are normalised each time */
+#define NAMES_NORMAL 256
 
 typedef struct {
     uint32_t hash;
@@ -20,6 +21,7 @@ typedef struct {
 
 typedef struct {
     PyObject_HEAD names_slot slots[NAMES_SLOTS];
+    PyObject *normal[NAMES_NORMAL]; /* names in normalised form that were seen last, found by their address */
 } HeaderNamesObject;
 
 static inline uint64_t
@@ -107,6 +109,30 @@ names_find(tc_state *state, const char *raw, size_t size, PyObject *raw_str)
     return name;
 }
 
+bool
+tc_names_is_normal(tc_state *state, PyObject *name)
+{
+    assert(PyUnicode_IS_COMPACT_ASCII(name));
+    HeaderNamesObject *names = (HeaderNamesObject *)state->face_header_names;
+    PyObject **known = names != NULL ? &names->normal[((uintptr_t)name >> 5) % NAMES_NORMAL] : NULL;
+    if (TC_LIKELY(known != NULL && *known == name)) {
+        return true;
+    }
+    size_t size = (size_t)PyUnicode_GET_LENGTH(name);
+    const char *raw = (const char *)PyUnicode_1BYTE_DATA(name);
+    PyObject *found = names_find(state, raw, size, name);
+    if (found == NULL) {
+        PyErr_Clear();
+        return false;
+    }
+    bool normal = memcmp(PyUnicode_1BYTE_DATA(found), raw, size) == 0;
+    if (normal && known != NULL && size <= NAMES_MAX_SIZE) {
+        Py_XSETREF(*known, Py_NewRef(name));
+    }
+    Py_DECREF(found);
+    return normal;
+}
+
 /* What httputil's dictionary holds under _normalize_header, borrowed; NULL if it is the registered function
  * or if the module has not registered yet. */
 static inline PyObject *
@@ -187,6 +213,9 @@ header_names_dealloc(HeaderNamesObject *self)
     for (size_t i = 0; i < NAMES_SLOTS; i++) {
         Py_XDECREF(self->slots[i].raw);
         Py_XDECREF(self->slots[i].name);
+    }
+    for (size_t i = 0; i < NAMES_NORMAL; i++) {
+        Py_XDECREF(self->normal[i]);
     }
     PyTypeObject *type = Py_TYPE(self);
     type->tp_free(self);

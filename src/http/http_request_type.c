@@ -119,15 +119,6 @@ tc_request_headers(RequestObject *self)
 }
 
 static PyObject *
-request_body(RequestObject *self)
-{
-    if (self->body == NULL) {
-        self->body = PyBytes_FromStringAndSize(NULL, 0);
-    }
-    return self->body;
-}
-
-static PyObject *
 request_host(RequestObject *self)
 {
     if (self->host == NULL && self->head != NULL) {
@@ -301,8 +292,11 @@ request_parse_body(RequestObject *self, PyObject *unused)
         Py_RETURN_NONE;
     }
     PyObject *parse = tc_face(self->state, parse_body, "tornado_c.httputil");
-    PyObject *headers = tc_request_headers(self), *body = request_body(self);
+    PyObject *headers = tc_request_headers(self), *body = self->body;
     PyObject *arguments = request_body_arguments(self), *files = request_files(self);
+    if (body == NULL) {
+        PyErr_SetString(PyExc_AttributeError, "the request has no body");
+    }
     if (parse == NULL || headers == NULL || body == NULL || arguments == NULL || files == NULL) {
         return NULL;
     }
@@ -441,7 +435,7 @@ request_supports_http_1_1(RequestObject *self, PyObject *unused)
 typedef PyObject *(*request_getter)(RequestObject *self);
 
 typedef struct {
-    request_getter make; /* borrowed result */
+    request_getter make; /* borrowed result; NULL: a member, listed here for the collector */
     size_t offset;
     const char *name;
 } RequestField;
@@ -458,7 +452,7 @@ static const RequestField request_fields[] = {
     FIELD(query, request_query),
     FIELD(version, tc_request_version),
     FIELD(headers, tc_request_headers),
-    FIELD(body, request_body),
+    FIELD(body, NULL),
     FIELD(arguments, request_arguments),
     FIELD(query_arguments, request_query_arguments),
     FIELD(body_arguments, request_body_arguments),
@@ -550,7 +544,7 @@ tc_request_new(tc_state *state, PyObject *connection, const char *head, const tc
     memcpy(self->head, head, info->size);
     self->info = *info;
     self->connection = Py_NewRef(connection);
-    self->body = Py_XNewRef(body);
+    self->body = body != NULL ? Py_NewRef(body) : PyBytes_FromStringAndSize(NULL, 0);
     return (PyObject *)self;
 }
 
@@ -591,7 +585,9 @@ request_dealloc(RequestObject *self)
 }
 
 static PyMemberDef request_members[] = {
-    {"connection", T_OBJECT, offsetof(RequestObject, connection), 0, "The HTTPConnection of the request."},
+    /* What every callback uses: members of this kind the interpreter reads without a call. */
+    {"connection", T_OBJECT_EX, offsetof(RequestObject, connection), 0, "The HTTPConnection of the request."},
+    {"body", T_OBJECT_EX, offsetof(RequestObject, body), 0, "The body, bytes."},
     {"server_connection", T_OBJECT, offsetof(RequestObject, server_connection), 0, NULL},
     {"_start_time", T_DOUBLE, offsetof(RequestObject, start_time), 0, NULL},
     {NULL},
@@ -609,7 +605,6 @@ static PyGetSetDef request_getset[] = {
     GETSET(3, "query", "The target after \"?\"."),
     GETSET(4, "version", "\"HTTP/1.0\" or \"HTTP/1.1\"."),
     GETSET(5, "headers", "The HTTPHeaders."),
-    GETSET(6, "body", "The body, bytes."),
     GETSET(7, "arguments", "Arguments of query and body: name to list of bytes."),
     GETSET(8, "query_arguments", "Arguments of the query."),
     GETSET(9, "body_arguments", "Arguments of the body."),

@@ -121,33 +121,27 @@ buffer_text(tc_bytes_buf *buf, const char *text, size_t size)
     return 0;
 }
 
-static size_t
-format_decimal(char *end, unsigned long value)
-{
-    char *p = end;
-    do {
-        *--p = (char)('0' + value % 10);
-        value /= 10;
-    } while (value != 0);
-    return (size_t)(end - p);
-}
-
 static int
-buffer_status_line(HttpConnObject *self, tc_bytes_buf *buf, int status, PyObject *reason)
+buffer_status_line(tc_bytes_buf *buf, int status, PyObject *reason)
 {
-    char digits[24];
-    size_t n = format_decimal(digits + sizeof(digits), (unsigned long)status);
     Py_ssize_t size;
     const char *text = PyUnicode_AsUTF8AndSize(reason, &size);
-    if (text == NULL || buffer_text(buf, "HTTP/1.1 ", 9) < 0 ||
-        buffer_text(buf, digits + sizeof(digits) - n, n) < 0 || buffer_text(buf, " ", 1) < 0 ||
-        buffer_text(buf, text, (size_t)size) < 0) {
+    if (text == NULL) {
         return -1;
     }
-    if (tc_headers_check_line(buf->data, buf->size) < 0) {
-        return -1;
+    if (TC_LIKELY(status == 200 && size == 2 && memcmp(text, "OK", 2) == 0)) {
+        return buffer_text(buf, "HTTP/1.1 200 OK\r\n", 17);
     }
-    return buffer_text(buf, "\r\n", 2);
+    char start[16] = "HTTP/1.1 ";
+    size_t n = 9;
+    for (int digit = status >= 100 ? 100 : status >= 10 ? 10 : 1; digit > 0; digit /= 10) {
+        start[n++] = (char)('0' + status / digit % 10);
+    }
+    start[n++] = ' ';
+    size_t line = buf->size;
+    return buffer_text(buf, start, n) < 0 || buffer_text(buf, text, (size_t)size) < 0
+               ? -1
+               : tc_headers_end_line(buf, line);
 }
 
 /* ---- bodies ---- */
@@ -220,7 +214,7 @@ tc_http_conn_write_head(HttpConnObject *self, int status, PyObject *reason, PyOb
     memset(&self->config->head_buffer, 0, sizeof(buf));
     buf.size = 0;
     int st = -1;
-    if (buffer_status_line(self, &buf, status, reason) == 0 && tc_headers_serialize(headers, &buf) == 0 &&
+    if (buffer_status_line(&buf, status, reason) == 0 && tc_headers_serialize(headers, &buf) == 0 &&
         buffer_text(&buf, "\r\n", 2) == 0) {
         st = 0;
     }
@@ -365,16 +359,9 @@ tc_http_format_head(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
     }
     tc_bytes_buf buf = {0};
     PyObject *head = NULL;
-    if (tc_buf_append(&buf, line, (size_t)size) != TC_OK || tc_buf_append(&buf, "\r\n", 2) != TC_OK) {
-        PyErr_NoMemory();
-    }
-    else if (tc_headers_check_line(line, (size_t)size) == 0 && tc_headers_serialize(args[1], &buf) == 0) {
-        if (tc_buf_append(&buf, "\r\n", 2) != TC_OK) {
-            PyErr_NoMemory();
-        }
-        else {
-            head = PyBytes_FromStringAndSize(buf.data, (Py_ssize_t)buf.size);
-        }
+    if (buffer_text(&buf, line, (size_t)size) == 0 && tc_headers_end_line(&buf, 0) == 0 &&
+        tc_headers_serialize(args[1], &buf) == 0 && buffer_text(&buf, "\r\n", 2) == 0) {
+        head = PyBytes_FromStringAndSize(buf.data, (Py_ssize_t)buf.size);
     }
     tc_buf_free(&buf);
     return head;
