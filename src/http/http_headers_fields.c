@@ -2,26 +2,94 @@
  * touched. Names are normalised already. Called by the http_headers_*.c files, on any thread that holds the
  * interpreter's lock.
  *
- * Most fields have one value, so one dict serves for them: name -> value. A list in it holds the values of a
- * repeated field (a value that is itself a list goes into a list of one), and `combined` caches their
- * comma-separated form. The two dicts that Tornado has, _as_list and _combined_cache, come into being when
- * Python asks for them; from then on the instance works on them alone ("exposed"). */
+ * Most answers have few headers with one value each, which are kept as pairs until somebody wants more than
+ * to set, get or write them out. Most fields have one value, so one dict serves for them: name -> value. A
+ * list in it holds the values of a repeated field (a value that is itself a list goes into a list of one),
+ * and `combined` caches their comma-separated form. The two dicts that Tornado has, _as_list and
+ * _combined_cache, come into being when Python asks for them; from then on the instance works on them alone
+ * ("exposed"). */
 #include "http/http_headers_parts.h"
 
 #include "http/http_names.h"
 
 static int headers_parse_block(HeadersObject *self);
 
+/* -- few fields ----------------------------------------------------------------------------------------- */
+
+static void
+pairs_drop(HeadersObject *self)
+{
+    while (self->npairs > 0) {
+        self->npairs--;
+        Py_DECREF(self->pairs[2 * self->npairs]);
+        Py_DECREF(self->pairs[2 * self->npairs + 1]);
+    }
+}
+
+static PyObject *
+pairs_to_dict(HeadersObject *self)
+{
+    PyObject *fields = PyDict_New();
+    for (size_t i = 0; fields != NULL && i < self->npairs; i++) {
+        if (PyDict_SetItem(fields, self->pairs[2 * i], self->pairs[2 * i + 1]) < 0) {
+            Py_CLEAR(fields);
+        }
+    }
+    if (fields != NULL) {
+        pairs_drop(self);
+    }
+    return fields;
+}
+
+/* Where the value of a name is, or NULL. */
+static PyObject **
+pairs_find(HeadersObject *self, PyObject *name)
+{
+    if (!PyUnicode_IS_COMPACT_ASCII(name)) {
+        return NULL;
+    }
+    size_t size = (size_t)PyUnicode_GET_LENGTH(name);
+    for (size_t i = 0; i < self->npairs; i++) {
+        PyObject *known = self->pairs[2 * i];
+        if (known == name || ((size_t)PyUnicode_GET_LENGTH(known) == size &&
+                              memcmp(PyUnicode_1BYTE_DATA(known), PyUnicode_1BYTE_DATA(name), size) == 0)) {
+            return &self->pairs[2 * i + 1];
+        }
+    }
+    return NULL;
+}
+
+/* Whether a field could be stored among the pairs, and was. */
+static bool
+pairs_store(HeadersObject *self, PyObject *name, PyObject *value)
+{
+    if (!tc_headers_in_pairs(self) || !PyUnicode_CheckExact(value) || !PyUnicode_CheckExact(name) ||
+        !PyUnicode_IS_COMPACT_ASCII(name)) {
+        return false;
+    }
+    PyObject **place = pairs_find(self, name);
+    if (place != NULL) {
+        Py_SETREF(*place, Py_NewRef(value));
+        return true;
+    }
+    if (self->npairs == TC_HEADERS_PAIRS) {
+        return false;
+    }
+    self->pairs[2 * self->npairs] = Py_NewRef(name);
+    self->pairs[2 * self->npairs + 1] = Py_NewRef(value);
+    self->npairs++;
+    return true;
+}
+
+/* -- fields in dicts ------------------------------------------------------------------------------------ */
+
 PyObject *
 tc_headers_load(HeadersObject *self)
 {
-    if (self->block != NULL && headers_parse_block(self) < 0) {
+    if (self->fields == NULL && (self->fields = pairs_to_dict(self)) == NULL) {
         return NULL;
     }
-    if (self->fields == NULL) {
-        self->fields = PyDict_New();
-    }
-    return self->fields;
+    return self->block != NULL && headers_parse_block(self) < 0 ? NULL : self->fields;
 }
 
 static inline PyObject *
@@ -82,6 +150,9 @@ tc_headers_store_list(HeadersObject *self, PyObject *name, PyObject *value)
 int
 tc_headers_store(HeadersObject *self, PyObject *name, PyObject *value)
 {
+    if (pairs_store(self, name, value)) {
+        return 0;
+    }
     PyObject *fields = tc_headers_fields(self);
     if (fields == NULL) {
         return -1;
@@ -125,6 +196,9 @@ tc_headers_append(HeadersObject *self, PyObject *name, PyObject *slot, PyObject 
 int
 tc_headers_put(HeadersObject *self, PyObject *name, PyObject *value)
 {
+    if (tc_headers_in_pairs(self) && pairs_find(self, name) == NULL) {
+        return tc_headers_store(self, name, value);
+    }
     PyObject *fields = tc_headers_fields(self), *slot;
     if (fields == NULL) {
         return -1;
@@ -142,6 +216,10 @@ tc_headers_put(HeadersObject *self, PyObject *name, PyObject *value)
 PyObject *
 tc_headers_lookup(HeadersObject *self, PyObject *name)
 {
+    if (tc_headers_in_pairs(self)) {
+        PyObject **place = pairs_find(self, name);
+        return place != NULL ? Py_NewRef(*place) : NULL;
+    }
     PyObject *fields = tc_headers_fields(self), *slot, *value = NULL;
     if (fields == NULL) {
         return NULL;
@@ -202,6 +280,7 @@ tc_headers_expose(HeadersObject *self)
 void
 tc_headers_reset(HeadersObject *self)
 {
+    pairs_drop(self);
     Py_CLEAR(self->fields);
     Py_CLEAR(self->combined);
     PyMem_Free(self->block);

@@ -18,6 +18,13 @@ tc_headers_fields(HeadersObject *self)
     return TC_LIKELY(self->fields != NULL && self->block == NULL) ? self->fields : tc_headers_load(self);
 }
 
+/* Whether the fields are still in `pairs`. */
+static inline bool
+tc_headers_in_pairs(const HeadersObject *self)
+{
+    return self->fields == NULL && self->block == NULL;
+}
+
 /* Removes a key that may be absent from a dict that may be NULL: 1, 0 or -1. */
 int tc_headers_dict_discard(PyObject *dict, PyObject *key);
 

@@ -48,9 +48,7 @@ headers_traverse(HeadersObject *self, visitproc visit, void *arg)
 static int
 headers_clear(HeadersObject *self)
 {
-    Py_CLEAR(self->fields);
-    Py_CLEAR(self->combined);
-    self->exposed = false;
+    tc_headers_reset(self);
     return 0;
 }
 
@@ -104,49 +102,47 @@ headers_set_all(HeadersObject *self, PyObject *dict)
     return 0;
 }
 
-/* What a dict's items need to become fields. */
-enum headers_way {
-    HEADERS_AS_THEY_ARE,
-    HEADERS_SET,    /* headers_set_all takes them */
-    HEADERS_UPDATE, /* only the method update() does */
-};
-
-static enum headers_way
-headers_way_of(HeadersObject *self, PyObject *dict)
+/* May headers_set_all take the items of this dict? */
+static bool
+headers_may_set_all(HeadersObject *self, PyObject *dict)
 {
     PyObject *name, *value;
     if (!PyDict_CheckExact(dict) || !tc_headers_own_setitem((PyObject *)self) ||
         tc_names_replaced(self->state)) {
-        return HEADERS_UPDATE;
+        return false;
     }
-    enum headers_way way = HEADERS_AS_THEY_ARE;
     for (Py_ssize_t pos = 0; PyDict_Next(dict, &pos, &name, &value);) {
         if (!PyUnicode_CheckExact(name) || !PyUnicode_IS_ASCII(name)) {
-            return HEADERS_UPDATE;
-        }
-        if (!PyUnicode_CheckExact(value) || !tc_names_is_normal(self->state, name)) {
-            way = HEADERS_SET;
+            return false;
         }
     }
-    return way;
+    return true;
 }
 
-static int
-headers_take_dict(HeadersObject *self, PyObject *dict)
+/* Takes the items of a dict as they are, if they are as we keep them and few; into an instance without any
+ * fields. */
+static bool
+headers_take_pairs(HeadersObject *self, PyObject *dict)
 {
-    switch (headers_way_of(self, dict)) {
-    case HEADERS_AS_THEY_ARE:
-        self->fields = PyDict_Copy(dict);
-        return self->fields != NULL ? 0 : -1;
-    case HEADERS_SET:
-        return headers_set_all(self, dict);
-    default: {
-        PyObject *args = PyTuple_Pack(1, dict);
-        int result = args != NULL ? headers_call_update(self, args, NULL) : -1;
-        Py_XDECREF(args);
-        return result;
+    PyObject *name, *value;
+    size_t n = 0;
+    if (!PyDict_CheckExact(dict) || PyDict_GET_SIZE(dict) > TC_HEADERS_PAIRS ||
+        !tc_headers_own_setitem((PyObject *)self) || tc_names_replaced(self->state)) {
+        return false;
     }
+    for (Py_ssize_t pos = 0; PyDict_Next(dict, &pos, &name, &value); n++) {
+        if (!PyUnicode_CheckExact(name) || !PyUnicode_IS_COMPACT_ASCII(name) ||
+            !PyUnicode_CheckExact(value) || !tc_names_is_normal(self->state, name)) {
+            return false;
+        }
+        self->pairs[2 * n] = name;
+        self->pairs[2 * n + 1] = value;
     }
+    for (size_t i = 0; i < 2 * n; i++) {
+        Py_INCREF(self->pairs[i]);
+    }
+    self->npairs = (uint8_t)n;
+    return true;
 }
 
 static int
@@ -164,11 +160,12 @@ headers_init(HeadersObject *self, PyObject *args, PyObject *kwargs)
         if (nargs == 0 && !has_kwargs) {
             return 0;
         }
-        if (nargs == 1 && !has_kwargs) {
-            return headers_take_dict(self, PyTuple_GET_ITEM(args, 0));
+        PyObject *items = nargs == 0 ? kwargs : nargs == 1 && !has_kwargs ? PyTuple_GET_ITEM(args, 0) : NULL;
+        if (items != NULL && headers_take_pairs(self, items)) {
+            return 0;
         }
-        if (nargs == 0 && headers_way_of(self, kwargs) != HEADERS_UPDATE) {
-            return headers_set_all(self, kwargs);
+        if (items != NULL && headers_may_set_all(self, items)) {
+            return headers_set_all(self, items);
         }
     }
     return headers_call_update(self, args, kwargs);

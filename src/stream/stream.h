@@ -20,7 +20,7 @@
 
 #define TC_STREAM_CHUNK 65536          /* bytes asked of one recv */
 #define TC_STREAM_MAX_BUFFER 104857600 /* Tornado's default max_buffer_size */
-#define TC_STREAM_BY_REFERENCE 8192    /* a larger piece is never copied to be sent */
+#define TC_STREAM_BY_REFERENCE 16384   /* a larger piece is never copied to be sent */
 
 typedef struct StreamObject StreamObject;
 

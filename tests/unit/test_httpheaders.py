@@ -263,6 +263,36 @@ def test_random_operations():
         same(walk, seed, seed % 2)
 
 
+def test_random_small_instances():
+    """Walks that look at nothing but single values until the end: few fields are kept in another way."""
+    names = ["Content-Type", "content-type", "Content-Length", "A", "b", "X-Y", "x-y", "C", "d", "E", "é"]
+    values = ["1", "", "a b", "\xe9", b"by", ["l"], None, type("Text", (str,), {})("sub")]
+
+    def walk(cls, seed):
+        rng = random.Random(seed)
+        plain = values[: rng.choice([1, 3, 4, len(values)])]
+        start = {rng.choice(names): rng.choice(plain) for _ in range(rng.randrange(9))}
+        headers, log = rng.choice([cls(start), cls(**{n: v for n, v in start.items() if n.isalpha()})]), []
+        start["A"] = "changed"
+        for _ in range(rng.randrange(8)):
+            name, value = rng.choice(names), rng.choice(plain)
+            op = rng.choice(["add", "set", "get", "item", "get", "set"])
+            if op == "add":
+                log.append(outcome(headers.add, name, value))
+            elif op == "set":
+                headers[name] = value
+            elif op == "get":
+                log.append(outcome(headers.get, name))
+            else:
+                log.append(outcome(headers.__getitem__, name))
+        if rng.random() < 0.5:
+            headers = rng.choice([copy.copy, copy.deepcopy, lambda h: pickle.loads(pickle.dumps(h))])(headers)
+        return log, contents(headers)
+
+    for seed in range(3000):
+        same(walk, seed)
+
+
 CONSTRUCTIONS = [
     ((), {}),
     (({"a": "1", "A": "2", "b": "3"},), {}),
