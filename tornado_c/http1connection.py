@@ -11,6 +11,7 @@ import re
 import socket
 import ssl
 from collections.abc import Awaitable
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from . import _core, httputil, iostream
@@ -357,10 +358,12 @@ class HTTP1Connection(MessageWriter):
     def _start_lingering(self) -> bool:
         """End our side of the connection, where the other side is to be heard out."""
         sock = self.stream.socket if self.stream is not None else None
-        if sock is None or self.params.linger_timeout <= 0 or isinstance(sock, ssl.SSLSocket):
+        if sock is None or self.params.linger_timeout <= 0:
             return False
+        # An SSLSocket's own shutdown would end TLS in both directions.
+        shutdown = partial(socket.socket.shutdown, sock) if isinstance(sock, ssl.SSLSocket) else sock.shutdown
         try:
-            sock.shutdown(socket.SHUT_WR)
+            shutdown(socket.SHUT_WR)
         except OSError:
             return False
         self._lingering = True

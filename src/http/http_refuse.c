@@ -8,11 +8,12 @@
 
 /* ---- the end of a connection ---- */
 
-/* Whether our side can be ended alone. Under TLS there is more to it than a shutdown of the socket. */
+/* Whether our side is to be ended alone. Under TLS, too, it is TCP that ends, as it does with a close:
+ * OpenSSL reads no further once it has said goodbye. */
 static bool
 conn_can_linger(const HttpConnObject *self)
 {
-    return self->linger && self->config->linger_timeout > 0 && self->stream->tls == NULL;
+    return self->linger && self->config->linger_timeout > 0;
 }
 
 int

@@ -294,12 +294,14 @@ def test_unix_socket(way, tmp_path):
 # ---- lingering ----
 
 
-def test_a_refusal_reaches_a_client_that_goes_on_sending(way):
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
+def test_a_refusal_reaches_a_client_that_goes_on_sending(way, tls):
     """Without lingering the answer would be lost to a reset in most cases."""
     head = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 999999999\r\n\r\n"
-    with way(lambda request: None, max_body_size=1000) as server:
+    settings = {"ssl_options": CERTIFICATE} if tls else {}
+    with way(lambda request: None, max_body_size=1000, **settings) as server:
         for _ in range(5):
-            with server.connect() as client:
+            with tls_client(server.address) if tls else server.connect() as client:
                 client.send(head)
                 for _ in range(40):
                     client.send(b"x" * 50_000)
