@@ -45,14 +45,13 @@ def _on_hangup(number: int, frame: object) -> None:
 
 
 def _wait_for(awaited: list[signal.Signals]) -> int:
-    """The next of these signals. Handlers of others run meanwhile, where the system allows it (not macOS)."""
+    """The next of these signals; SIGCHLD also where a second has brought none, since an application may
+    handle that one itself. Handlers of others run meanwhile, where the system allows it (not macOS)."""
     if not hasattr(signal, "sigtimedwait"):
         return signal.sigwait(awaited)
-    while True:
-        # With an end, so that the handler of a signal that came just before the call runs, too.
-        told = signal.sigtimedwait(awaited, 1.0)
-        if told is not None:
-            return told.si_signo
+    # With an end, so that the handler of a signal that came just before the call runs, too.
+    told = signal.sigtimedwait(awaited, 1.0)
+    return signal.SIGCHLD if told is None else told.si_signo
 
 
 def _signals() -> list[signal.Signals]:

@@ -273,6 +273,16 @@ def test_killed_worker_is_replaced(start):
     program.until(lambda: len(program.workers() - {victim}) == 2)
 
 
+def test_killed_worker_is_replaced_where_the_application_handles_sigchld(start):
+    handler = "signal.signal(signal.SIGCHLD, lambda number, frame: print('a child', flush=True))"
+    program = start(handler + WORKERS)
+    _, pid, _ = program.get()
+    os.kill(pid, signal.SIGKILL)
+    program.until(lambda: pid not in program.workers() and len(program.workers()) == 2)
+    assert program.get()[0] == "v1"
+    assert "a child" in program.output()
+
+
 def test_hup_replaces_workers(start):
     program = start(WORKERS)
     before = program.workers()
