@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any, cast
 from . import _core, httputil, iostream
 from ._http1.gzip import _GzipMessageDelegate
 from ._http1.parts import (
+    DEFAULT_LINGER_SIZE,
+    DEFAULT_LINGER_TIMEOUT,
     HEAD_END,
     REFUSALS,
     Told,
@@ -66,7 +68,7 @@ class HTTP1ConnectionParameters:
     :param decompress: decode bodies with ``Content-Encoding: gzip``.
     :param linger_timeout: seconds for which a server, after an answer that ends the connection before the
         request was read, goes on reading so that the answer is not lost to a reset (RFC 9112, section 9.6);
-        0: close at once. Connections under TLS are always closed at once.
+        0: close at once.
     :param linger_size: the most bytes read and dropped meanwhile; 16 MB.
     """
 
@@ -80,8 +82,8 @@ class HTTP1ConnectionParameters:
         body_timeout: float | None = None,
         decompress: bool = False,
         *,
-        linger_timeout: float = 2.0,
-        linger_size: int = 16 * 1024 * 1024,
+        linger_timeout: float = DEFAULT_LINGER_TIMEOUT,
+        linger_size: int = DEFAULT_LINGER_SIZE,
     ) -> None:
         self.no_keep_alive = no_keep_alive
         self.chunk_size = chunk_size or 65536

@@ -17,6 +17,7 @@ from ._http1.adapters import _HTTPRequestContext as _HTTPRequestContext
 from ._http1.adapters import _ProxyAdapter as _ProxyAdapter
 from ._http1.adapters import watch_request_task
 from ._http1.gzip import decompress_request
+from ._http1.parts import DEFAULT_LINGER_SIZE, DEFAULT_LINGER_TIMEOUT
 from ._support import Configurable
 from .http1connection import HTTP1ConnectionParameters, HTTP1ServerConnection
 from .httputil import HTTPServerRequest
@@ -65,8 +66,8 @@ def _make_config(
     max_buffer_size: int | None = None,
     trusted_downstream: Iterable[str] | None = None,
     decompress_request: bool = False,
-    linger_timeout: float = 2.0,
-    linger_size: int = 16 * 1024 * 1024,
+    linger_timeout: float = DEFAULT_LINGER_TIMEOUT,
+    linger_size: int = DEFAULT_LINGER_SIZE,
 ) -> _core.HTTPConfig:
     if not callable(request_callback) and not isinstance(
         request_callback, httputil.HTTPServerConnectionDelegate
@@ -165,8 +166,7 @@ class HTTPServer(TCPServer, Configurable, httputil.HTTPServerConnectionDelegate)
     :param max_buffer_size: bytes that a connection may have in memory; 100 MB.
     :param trusted_downstream: addresses of proxies, passed over in X-Forwarded-For.
     :param linger_timeout: seconds for which a connection whose request was refused is still read, so that the
-        answer is not lost to a reset (RFC 9112, section 9.6); 2. 0: it is closed at once, as it always is
-        under TLS.
+        answer is not lost to a reset (RFC 9112, section 9.6); 2. 0: it is closed at once.
     :param linger_size: bytes that are read and dropped meanwhile; 16 MB.
     :param proxy_protocol: connections begin with a head of the PROXY protocol; this, `trusted_proxies` and
         `proxy_protocol_timeout` are those of `TCPServer`. remote_ip is the client's then.
@@ -427,20 +427,6 @@ class HTTPServer(TCPServer, Configurable, httputil.HTTPServerConnectionDelegate)
 _start_request = HTTPServer.start_request
 _on_close = HTTPServer.on_close
 
-#: The order of HTTPServer's further arguments.
-_ORDER = (
-    "ssl_options",
-    "protocol",
-    "decompress_request",
-    "chunk_size",
-    "max_header_size",
-    "idle_connection_timeout",
-    "body_timeout",
-    "max_body_size",
-    "max_buffer_size",
-    "trusted_downstream",
-)
-
 
 def _signature(
     self: HTTPServer,
@@ -458,8 +444,8 @@ def _signature(
     max_buffer_size: int | None = None,
     trusted_downstream: list[str] | None = None,
     *,
-    linger_timeout: float = 2.0,
-    linger_size: int = 16 * 1024 * 1024,
+    linger_timeout: float = DEFAULT_LINGER_TIMEOUT,
+    linger_size: int = DEFAULT_LINGER_SIZE,
     proxy_protocol: bool = False,
     trusted_proxies: Iterable[str] | None = None,
     proxy_protocol_timeout: float = 5.0,
@@ -469,6 +455,13 @@ def _signature(
 
 # What introspection shows in place of (*args, **kwargs).
 HTTPServer.initialize.__signature__ = inspect.signature(_signature)  # type: ignore[attr-defined]
+
+#: The order of the arguments behind xheaders.
+_ORDER = tuple(
+    parameter.name
+    for parameter in inspect.signature(_signature).parameters.values()
+    if parameter.kind is parameter.POSITIONAL_OR_KEYWORD
+)[4:]
 
 
 class _Connections(MutableSet[Any]):

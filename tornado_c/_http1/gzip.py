@@ -21,38 +21,67 @@ _MAGIC = b"\x1f\x8b"
 _WITH_HEADER = 16 + zlib.MAX_WBITS
 
 
-class Gunzip:
-    """Decodes a sequence of gzip members (RFC 1952, section 2.2).
+def _take_encoding(headers: HTTPHeaders) -> bool:
+    """Whether a body is in gzip; the headers then say that it was, and is not any more."""
+    if headers.get("Content-Encoding", "").lower() != "gzip":
+        return False
+    headers.add("X-Consumed-Content-Encoding", headers["Content-Encoding"])
+    del headers["Content-Encoding"]
+    return True
 
-    What follows the last member must be another one. All methods raise `zlib.error` for what is not gzip.
+
+class _Gunzip:
+    """Decodes a body: a sequence of gzip members (RFC 1952, section 2.2).
+
+    What follows the last member must be another one. All methods raise `HTTPInputError`, for what is not gzip
+    and for too much of it.
+
+    :param piece_size: the largest piece of decoded body, in bytes.
+    :param max_size: of the decoded body, in bytes.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, piece_size: int, max_size: int) -> None:
+        self._piece_size = piece_size
+        self._left = max_size
         # None where a member may begin: there the input may end as well.
         self._member: zlib._Decompress | None = None
 
-    def feed(self, data: bytes, piece_size: int) -> Iterator[bytes]:
-        """Decode `data`, giving pieces of at most piece_size bytes, none of them empty."""
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        """Decode `data`, giving pieces none of which is empty."""
         while data:
-            if self._member is None:
-                if not _MAGIC.startswith(data[:2]):
-                    raise zlib.error(f"expected a gzip member, got {data[:2]!r}")
-                self._member = zlib.decompressobj(_WITH_HEADER)
-            piece = self._member.decompress(data, piece_size)
-            if self._member.eof:
-                data, self._member = self._member.unused_data, None
-            else:
-                rest = self._member.unconsumed_tail
-                if not piece and len(rest) >= len(data):
-                    raise zlib.error("no progress")
-                data = rest
+            piece, data = self._next(data)
+            self._left -= len(piece)
+            if self._left < 0:
+                raise httputil.HTTPInputError("decompressed body too large")
             if piece:
                 yield piece
+
+    def _next(self, data: bytes) -> tuple[bytes, bytes]:
+        """A piece, maybe empty, and what is left of the data."""
+        if self._member is None:
+            if not _MAGIC.startswith(data[:2]):
+                raise _invalid(f"expected a gzip member, got {data[:2]!r}")
+            self._member = zlib.decompressobj(_WITH_HEADER)
+        try:
+            piece = self._member.decompress(data, self._piece_size)
+        except zlib.error as e:
+            raise _invalid(e) from e
+        if self._member.eof:
+            rest, self._member = self._member.unused_data, None
+            return piece, rest
+        rest = self._member.unconsumed_tail
+        if not piece and len(rest) >= len(data):
+            raise _invalid("no progress")
+        return piece, rest
 
     def finish(self) -> None:
         """Check that the input did not end within a member."""
         if self._member is not None:
-            raise zlib.error("incomplete or truncated gzip stream")
+            raise _invalid("incomplete or truncated gzip stream")
+
+
+def _invalid(what: object) -> httputil.HTTPInputError:
+    return httputil.HTTPInputError(f"invalid gzip data: {what}")
 
 
 class _GzipMessageDelegate(httputil.HTTPMessageDelegate):
@@ -66,45 +95,29 @@ class _GzipMessageDelegate(httputil.HTTPMessageDelegate):
         self._delegate = delegate
         self._chunk_size = chunk_size
         self._max_body_size = max_body_size
-        self._decompressed_body_size = 0
-        self._decompressor: Gunzip | None = None
+        self._decompressor: _Gunzip | None = None
 
     def headers_received(
         self, start_line: RequestStartLine | ResponseStartLine, headers: HTTPHeaders
     ) -> Awaitable[None] | None:
-        if headers.get("Content-Encoding", "").lower() == "gzip":
-            self._decompressor = Gunzip()
-            # The body that the delegate sees is not encoded any more.
-            headers.add("X-Consumed-Content-Encoding", headers["Content-Encoding"])
-            del headers["Content-Encoding"]
+        if _take_encoding(headers):
+            self._decompressor = _Gunzip(self._chunk_size, self._max_body_size)
         return self._delegate.headers_received(start_line, headers)
 
     async def data_received(self, chunk: bytes) -> None:
-        if self._decompressor is None:
-            await self._pass_on(chunk)
-            return
-        try:
-            for piece in self._decompressor.feed(chunk, self._chunk_size):
-                self._decompressed_body_size += len(piece)
-                if self._decompressed_body_size > self._max_body_size:
-                    raise httputil.HTTPInputError("decompressed body too large")
-                await self._pass_on(piece)
-        except zlib.error as e:
-            raise httputil.HTTPInputError(f"invalid gzip data: {e}") from e
-
-    async def _pass_on(self, piece: bytes) -> None:
-        result = self._delegate.data_received(piece)
-        if result is not None:
-            await result
+        for piece in (chunk,) if self._decompressor is None else self._decompressor.feed(chunk):
+            result = self._delegate.data_received(piece)
+            if result is not None:
+                await result
 
     def finish(self) -> None:
         if self._decompressor is not None:
             try:
                 self._decompressor.finish()
-            except zlib.error as e:
+            except httputil.HTTPInputError:
                 # Nobody else tells the delegate: for the connection this message is complete.
                 self._delegate.on_connection_close()
-                raise httputil.HTTPInputError(f"invalid gzip data: {e}") from e
+                raise
         self._delegate.finish()
 
     def on_connection_close(self) -> None:
@@ -113,20 +126,8 @@ class _GzipMessageDelegate(httputil.HTTPMessageDelegate):
 
 def decompress_request(request: HTTPServerRequest, chunk_size: int, max_body_size: int) -> None:
     """Decode a whole request's gzip body; raises `HTTPInputError` if it is malformed or too large."""
-    headers = request.headers
-    if headers.get("Content-Encoding", "").lower() != "gzip":
-        return
-    pieces, size = [], 0
-    decoder = Gunzip()
-    try:
-        for piece in decoder.feed(request.body, chunk_size):
-            size += len(piece)
-            if size > max_body_size:
-                raise httputil.HTTPInputError("decompressed body too large")
-            pieces.append(piece)
+    if _take_encoding(request.headers):
+        decoder = _Gunzip(chunk_size, max_body_size)
+        body = b"".join(decoder.feed(request.body))
         decoder.finish()
-    except zlib.error as e:
-        raise httputil.HTTPInputError(f"invalid gzip data: {e}") from e
-    headers.add("X-Consumed-Content-Encoding", headers["Content-Encoding"])
-    del headers["Content-Encoding"]
-    request.body = b"".join(pieces)
+        request.body = body

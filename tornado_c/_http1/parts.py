@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 HEAD_END = re.compile(b"\r?\n\r?\n")
 
+DEFAULT_LINGER_TIMEOUT = 2.0  # seconds
+DEFAULT_LINGER_SIZE = 16 * 1024 * 1024  # bytes
+
 #: The answers to requests that are refused.
 REFUSALS = {
     400: b"HTTP/1.1 400 Bad Request\r\n\r\n",
