@@ -107,7 +107,6 @@
     X(connect)                                                                                               \
     X(connection)                                                                                            \
     X(context)                                                                                               \
-    X(copy)                                                                                                  \
     X(count)                                                                                                 \
     X(create_task)                                                                                           \
     X(data)                                                                                                  \

@@ -22,7 +22,7 @@ import time
 import warnings
 from typing import cast
 
-from . import EventLoopPolicy, __version__, _core, install, version
+from . import EventLoopPolicy, __version__, _core, _prefork, _shutdown, install, process, version
 from .httpserver import HTTPServer
 from .httputil import HTTPHeaders, HTTPServerRequest, ResponseStartLine
 from .ioloop import IOLoop
@@ -132,8 +132,6 @@ class Demo:
 def run_script(path: str, arguments: list[str], drain_timeout: float) -> None:
     """Run a program as `python SCRIPT ARGUMENTS` would, swapped, with a graceful end on SIGTERM."""
     install()
-    from . import _prefork, _shutdown, process
-
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # from 3.14 on; nothing else reaches asyncio.run
         asyncio.set_event_loop_policy(EventLoopPolicy())

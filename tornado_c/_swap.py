@@ -22,8 +22,10 @@ SWAPPED: tuple[str, ...] = (
     "tcpclient",
     "netutil",
     "process",
+    "httputil",
+    "http1connection",
+    "httpserver",
 )
-SWAPPED += ("httputil", "http1connection", "httpserver")
 
 _CHILDREN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "_children")
 

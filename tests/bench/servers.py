@@ -32,24 +32,14 @@ def need(tool: str, hint: str) -> str:
 
 
 @functools.cache
-def build_limit() -> Path:
-    """Compiles limit.c where the result is older than the source."""
-    source, program = HERE / "limit.c", RESULTS / "limit"
+def build(name: str) -> Path:
+    """Compiles a C program of this folder where the result is older than the source."""
+    source, program = HERE / f"{name}.c", RESULTS / name
     if not program.exists() or program.stat().st_mtime < source.stat().st_mtime:
         RESULTS.mkdir(exist_ok=True)
         compiler = os.environ.get("CC") or need("cc", "install gcc")
-        command = [
-            *compiler.split(),
-            "-std=gnu11",
-            "-O3",
-            "-g",
-            "-Wall",
-            "-Wextra",
-            str(source),
-            "-o",
-            str(program),
-        ]
-        subprocess.run(command, check=True)
+        command = [*compiler.split(), "-std=gnu11", "-O3", "-g", "-Wall", "-Wextra"]
+        subprocess.run([*command, str(source), "-o", str(program)], check=True)
     return program
 
 
@@ -88,7 +78,7 @@ def missing_reason(server: str, app: str) -> str | None:
 
 def command_line(server: str, app: str, limit_mode: str, port: int) -> list[str]:
     if server == "limit":
-        return [str(build_limit()), str(port), limit_mode]
+        return [str(build("limit")), str(port), limit_mode]
     return [sys.executable, str(application(app, PACKAGES[server])), str(port)]
 
 

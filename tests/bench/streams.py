@@ -9,7 +9,6 @@ servers take turns). A table goes to standard output; a JSON file goes to tests/
 import argparse
 import importlib.util
 import json
-import os
 import socket
 import ssl
 import statistics
@@ -49,26 +48,6 @@ ROWS = [
 PACKAGES = {"uvloop": "uvloop", "stock": "tornado", "ours": "tornado"}
 
 
-def build(name: str) -> Path:
-    """Compiles a C program of this folder where the result is older than the source."""
-    source, program = servers.HERE / f"{name}.c", servers.RESULTS / name
-    if not program.exists() or program.stat().st_mtime < source.stat().st_mtime:
-        servers.RESULTS.mkdir(exist_ok=True)
-        compiler = os.environ.get("CC") or servers.need("cc", "install gcc")
-        command = [
-            *compiler.split(),
-            "-std=gnu11",
-            "-O3",
-            "-Wall",
-            "-Wextra",
-            str(source),
-            "-o",
-            str(program),
-        ]
-        subprocess.run(command, check=True)
-    return program
-
-
 def make_certificate() -> None:
     key, certificate = servers.RESULTS / "bench.key", servers.RESULTS / "bench.crt"
     if not certificate.exists():
@@ -92,7 +71,7 @@ def missing_reason(server: str, row: Row) -> str | None:
 def command_of(server: str, row: Row) -> list[str]:
     mode = ["send" if row.size else "echo", str(row.size)]
     if server == "limit":
-        return [str(build("stream_limit")), *mode]
+        return [str(servers.build("stream_limit")), *mode]
     program = str(servers.HERE / "stream_rows.py")
     return [sys.executable, program, server, *mode, "tls" if row.tls else "plain"]
 
