@@ -61,12 +61,30 @@ signal.signal(signal.SIGTERM, lambda number, frame: os._exit(7))
 HTTPServer(answer).listen(PORT, "127.0.0.1")
 IOLoop.current().start()
 """
+ACTIVATED = """
+from tornado_c.netutil import activated_sockets
+sockets = activated_sockets()
+assert len(sockets) == 1 and activated_sockets() == []
+fork_processes(2)
+server = HTTPServer(answer)
+server.add_sockets(sockets)
+IOLoop.current().start()
+"""
 WORKERS = """
 sockets = bind_sockets(PORT, "127.0.0.1") + [bind_unix_socket("socket")]
 fork_processes(int(open("workers").read()))
 server = HTTPServer(answer)
 server.add_sockets(sockets)
 IOLoop.current().start()
+"""
+
+
+#: Does as a service manager: its argument becomes descriptor 3, and the rest is the program.
+LAUNCH_ACTIVATED = """
+import os, sys
+os.dup2(int(sys.argv[1]), 3)
+os.environ["LISTEN_PID"], os.environ["LISTEN_FDS"] = str(os.getpid()), "1"
+os.execv(sys.argv[2], sys.argv[2:])
 """
 
 
@@ -79,15 +97,16 @@ def free_port():
 class Program:
     """A program under `python -m tornado_c`, in a folder of its own."""
 
-    def __init__(self, folder, body, *options, workers=2):
-        self.folder, self.port = folder, free_port()
+    def __init__(self, folder, body, *options, workers=2, launch=(), fds=(), port=None):
+        self.folder, self.port = folder, port or free_port()
         self.write("version", "v1")
         self.write("workers", str(workers))
         self.write("app.py", PROGRAM + body.replace("PORT", str(self.port)))
         self.log = open(folder / "log", "w+")
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "tornado_c", *options, "app.py"],
+            [*launch, sys.executable, "-m", "tornado_c", *options, "app.py"],
             cwd=folder,
+            pass_fds=fds,
             env={**os.environ, "PYTHONPATH": ROOT},
             stdout=self.log,
             stderr=subprocess.STDOUT,
@@ -300,6 +319,23 @@ def test_hup_replaces_workers(start):
         assert b"v2" in client.recv(1000)
     program.signal(signal.SIGTERM)
     assert program.process.wait(30) == 0
+
+
+def test_hup_keeps_sockets_of_a_service_manager(start, tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        os.set_inheritable(listener.fileno(), True)
+        launch = [sys.executable, "-c", LAUNCH_ACTIVATED, str(listener.fileno())]
+        program = start(ACTIVATED, launch=launch, fds=[listener.fileno()], port=listener.getsockname()[1])
+        program.until(lambda: len(program.workers()) == 2)
+        for version in ("v2", "broken", "v3"):
+            program.write("version", version)
+            program.signal(signal.SIGHUP)
+            if version == "broken":
+                program.until(lambda: "its old workers go on" in program.output())
+            else:
+                program.until(lambda v=version: {program.get()[0] for _ in range(20)} == {v})
+        program.signal(signal.SIGTERM)
+        assert program.process.wait(30) == 0
 
 
 def test_hup_with_other_numbers_of_workers(start):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import socket
 
+from tornado_c._netutil import handover
+
 #: The number of the first descriptor that the service manager hands over; the others follow it.
 _FIRST_FD = 3
 
@@ -16,7 +18,8 @@ def activated_sockets(unset_environment: bool = True) -> list[socket.socket]:
 
     They are what ``add_sockets`` of a server takes: non-blocking, and closed in programs that this process
     starts; forked workers inherit them. ``LISTEN_FDS`` counts only where ``LISTEN_PID`` is this process: what
-    a parent was given is not taken for our own.
+    a parent was given is not taken for our own. A program that ``python -m tornado_c`` executes anew for
+    SIGHUP gets them again.
 
     :param unset_environment: remove these variables, so that a second call returns nothing and children see
         none; default True. With False a second call makes other objects for the same descriptors.
@@ -29,6 +32,9 @@ def activated_sockets(unset_environment: bool = True) -> list[socket.socket]:
     if unset_environment:
         for name in _VARIABLES:
             os.environ.pop(name, None)
+    inherited = handover.take_activated()
+    if inherited:
+        return inherited
     pid, count = values["LISTEN_PID"], values["LISTEN_FDS"]
     if not pid or _number("LISTEN_PID", pid) != os.getpid():
         return []
@@ -45,6 +51,7 @@ def activated_sockets(unset_environment: bool = True) -> list[socket.socket]:
         for sock in sockets:
             sock.detach()
         raise
+    handover.note_activated(sockets)
     return sockets
 
 
