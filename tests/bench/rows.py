@@ -20,17 +20,18 @@ class Row:
 
 
 ROWS = (
-    Row("callback", "hello, callback", "callback", to_limit=1.3, to_stock=11, instructions=6000),
-    Row("raw", "hello, callback with request.write", "raw", to_limit=1.3, instructions=6000),
+    # Of its instructions about 4,000 are the callback's own: it makes HTTPHeaders, a dict and a str.
+    Row("callback", "hello, callback", "callback", to_limit=1.25, to_stock=11, instructions=9000),
+    Row("raw", "hello, callback with request.write", "raw", to_limit=1.25, instructions=5000),
     Row("handler", "hello, RequestHandler", "handler", to_limit=1.6, to_stock=12, instructions=16000),
     Row("async", "hello, async RequestHandler", "handler", path="/async", to_stock=14),
-    Row("pipeline", "pipelined x16, callback", "callback", pipeline=16, to_stock=60),
+    Row("pipeline", "pipelined x16, callback", "callback", pipeline=16, to_stock=65),
     Row("pipeline_raw", "pipelined x16, callback with request.write", "raw", pipeline=16),
     Row("pipeline_handler", "pipelined x16, RequestHandler", "handler", pipeline=16, to_stock=45),
-    Row("close", "Connection: close, callback", "callback", close=True, to_limit=1.25),
-    Row("post", "POST 10 KB echo, callback", "callback", "post", post=True, to_limit=1.25),
+    Row("close", "Connection: close, callback", "callback", close=True, to_limit=1.2),
+    Row("post", "POST 10 KB echo, callback", "callback", "post", post=True, to_limit=1.2),
     Row("post_handler", "POST 10 KB echo, RequestHandler", "handler", "post", post=True, to_stock=12),
-    Row("connections", "1000 connections, callback", "callback", connections=1000),
+    Row("connections", "1000 connections, callback", "callback", connections=1000, to_limit=1.25),
     Row("large", "1 MiB answer, callback", "large", "large", connections=16, to_limit=1.1),
 )
 BY_NAME = {row.name: row for row in ROWS}
