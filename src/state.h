@@ -323,6 +323,7 @@
     X(pipe_read_from_fd)                                                                                     \
     X(pipe_write_to_fd)                                                                                      \
     X(run_execute)                                                                                           \
+    X(small_sha1)                                                                                            \
     X(socket_close_fd)                                                                                       \
     X(socket_get_fd_error)                                                                                   \
     X(socket_read_from_fd)                                                                                   \

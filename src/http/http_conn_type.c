@@ -13,7 +13,9 @@
 HttpConnObject *
 tc_http_conn_of(tc_state *state, PyObject *obj)
 {
-    return obj != NULL && PyObject_TypeCheck(obj, state->http_conn_type) ? (HttpConnObject *)obj : NULL;
+    bool ours = obj != NULL && ((PyObject *)Py_TYPE(obj) == state->face_HTTPConnection ||
+                                PyObject_TypeCheck(obj, state->http_conn_type));
+    return ours ? (HttpConnObject *)obj : NULL;
 }
 
 bool

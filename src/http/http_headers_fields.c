@@ -81,6 +81,16 @@ pairs_store(HeadersObject *self, PyObject *name, PyObject *value)
     return true;
 }
 
+int
+tc_headers_has_field(HeadersObject *self, PyObject *name)
+{
+    if (tc_headers_in_pairs(self)) {
+        return pairs_find(self, name) != NULL;
+    }
+    PyObject *fields = tc_headers_fields(self);
+    return fields != NULL ? PyDict_Contains(fields, name) : -1;
+}
+
 /* -- fields in dicts ------------------------------------------------------------------------------------ */
 
 PyObject *

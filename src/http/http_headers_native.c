@@ -41,8 +41,7 @@ int
 tc_headers_contains(PyObject *headers, PyObject *normalized_name)
 {
     if (TC_LIKELY(tc_headers_own_contains(headers))) {
-        PyObject *fields = tc_headers_fields((HeadersObject *)headers);
-        return fields != NULL ? PyDict_Contains(fields, normalized_name) : -1;
+        return tc_headers_has_field((HeadersObject *)headers, normalized_name);
     }
     return PySequence_Contains(headers, normalized_name);
 }

@@ -40,6 +40,9 @@ int tc_headers_append(HeadersObject *self, PyObject *name, PyObject *slot, PyObj
 /* Adds a value, whether the field is there or not. */
 int tc_headers_put(HeadersObject *self, PyObject *name, PyObject *value);
 
+/* Whether there is such a field: 1, 0 or -1. */
+int tc_headers_has_field(HeadersObject *self, PyObject *name);
+
 /* The combined value; NULL without an exception if missing. */
 PyObject *tc_headers_lookup(HeadersObject *self, PyObject *name);
 

@@ -302,8 +302,7 @@ tc_headers_has(HeadersObject *self, PyObject *key)
         return 0;
     }
     PyObject *name = tc_names_normalize(self->state, key);
-    PyObject *fields = name != NULL ? tc_headers_fields(self) : NULL;
-    int found = fields != NULL ? PyDict_Contains(fields, name) : -1;
+    int found = name != NULL ? tc_headers_has_field(self, name) : -1;
     Py_XDECREF(name);
     return found;
 }

@@ -38,7 +38,8 @@ PyObject *tc_request_version(RequestObject *self);
 static inline bool
 tc_request_check(tc_state *state, PyObject *obj)
 {
-    return PyObject_TypeCheck(obj, state->request_type);
+    return (PyObject *)Py_TYPE(obj) == state->face_HTTPServerRequest ||
+           PyObject_TypeCheck(obj, state->request_type);
 }
 
 /* Marks the request as finished now, for request_time(). */

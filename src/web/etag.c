@@ -2,7 +2,34 @@
  * and by applications; runs Python for hashlib, for an overridden compute_etag() and for the comparison. */
 #include "web/handler.h"
 
-/* hashlib.sha1 over the pieces. */
+#define ETAG_SMALL 512 /* bytes: more are worth OpenSSL's start-up */
+
+/* The SHA-1 of a piece: hashlib's, or for little the interpreter's own implementation of it. */
+static PyObject *
+etag_hash(tc_state *state, PyObject *piece, bool alone)
+{
+    PyObject *small = state->face_small_sha1;
+    bool little = alone && PyBytes_CheckExact(piece) && PyBytes_GET_SIZE(piece) <= ETAG_SMALL;
+    return PyObject_CallOneArg(little && small != NULL ? small : state->hashlib_sha1, piece);
+}
+
+static PyObject *
+etag_quote(PyObject *hex)
+{
+    if (!PyUnicode_Check(hex) || !PyUnicode_IS_COMPACT_ASCII(hex)) {
+        return PyUnicode_FromFormat("\"%S\"", hex);
+    }
+    Py_ssize_t size = PyUnicode_GET_LENGTH(hex);
+    PyObject *etag = PyUnicode_New(size + 2, 127);
+    if (etag != NULL) {
+        char *text = (char *)PyUnicode_1BYTE_DATA(etag);
+        text[0] = text[size + 1] = '"';
+        memcpy(text + 1, PyUnicode_1BYTE_DATA(hex), (size_t)size);
+    }
+    return etag;
+}
+
+/* The SHA-1 of the pieces. */
 static PyObject *
 etag_compute(HandlerObject *self)
 {
@@ -12,7 +39,7 @@ etag_compute(HandlerObject *self)
         return NULL;
     }
     Py_ssize_t count = PyList_GET_SIZE(buffer);
-    PyObject *hash = count > 0 ? PyObject_CallOneArg(state->hashlib_sha1, PyList_GET_ITEM(buffer, 0))
+    PyObject *hash = count > 0 ? etag_hash(state, PyList_GET_ITEM(buffer, 0), count == 1)
                                : PyObject_CallNoArgs(state->hashlib_sha1);
     for (Py_ssize_t i = 1; hash != NULL && i < PyList_GET_SIZE(buffer); i++) {
         PyObject *done = PyObject_CallMethodOneArg(hash, state->str_update, PyList_GET_ITEM(buffer, i));
@@ -22,7 +49,7 @@ etag_compute(HandlerObject *self)
         Py_XDECREF(done);
     }
     PyObject *hex = hash != NULL ? PyObject_CallMethodNoArgs(hash, state->str_hexdigest) : NULL;
-    PyObject *etag = hex != NULL ? PyUnicode_FromFormat("\"%U\"", hex) : NULL;
+    PyObject *etag = hex != NULL ? etag_quote(hex) : NULL;
     Py_XDECREF(hash);
     Py_XDECREF(hex);
     return etag;

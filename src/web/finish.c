@@ -1,6 +1,7 @@
 /* The end of an answer: Etag and Content-Length where nothing was flushed, the last flush, the log line and
  * on_finish(). Everything that an application can override (set_etag_header, flush, _log, on_finish, ...) is
  * called as a method and runs Python where it was overridden. */
+#include "web/application.h"
 #include "web/handler.h"
 
 #include "base/args.h"
@@ -75,6 +76,17 @@ finish_is_bodiless(HandlerObject *self)
     return truth;
 }
 
+static PyObject *
+finish_decimal(size_t number)
+{
+    char digits[24], *end = digits + sizeof(digits), *start = end;
+    do {
+        *--start = (char)('0' + number % 10);
+        number /= 10;
+    } while (number != 0);
+    return PyUnicode_FromStringAndSize(start, end - start);
+}
+
 static int
 finish_content_length(HandlerObject *self)
 {
@@ -94,7 +106,7 @@ finish_content_length(HandlerObject *self)
         length += size;
     }
     bool own = tc_handler_owns(self, TC_HOOK_set_header | TC_HOOK__convert_header_value);
-    PyObject *number = own ? PyUnicode_FromFormat("%zd", length) : PyLong_FromSsize_t(length);
+    PyObject *number = own ? finish_decimal((size_t)length) : PyLong_FromSsize_t(length);
     st = -1;
     if (number != NULL) {
         st = own ? tc_handler_set_safe_header(self, state->text_content_length, number)
@@ -191,8 +203,8 @@ finish_log(HandlerObject *self)
     }
     if (PyObject_TypeCheck(application, state->application_type) &&
         tc_hooks_has(state, application, TC_HOOK_log_request, state->str_log_request)) {
-        PyObject *settings = PyObject_GetAttr(application, state->str_settings);
-        int custom = settings != NULL ? PySequence_Contains(settings, state->str_log_function) : -1;
+        PyObject *settings = Py_XNewRef(((ApplicationObject *)application)->settings);
+        int custom = settings != NULL ? PySequence_Contains(settings, state->str_log_function) : 0;
         Py_XDECREF(settings);
         if (custom == 0 && PyLong_Check(self->status_code)) {
             long status = PyLong_AsLong(self->status_code);

@@ -16,6 +16,11 @@ from tornado_c._support import ObjectDict, utf8
 from tornado_c._web.errors import HTTPError, MissingArgumentError
 from tornado_c.log import access_log, app_log
 
+try:
+    from _sha1 import sha1 as _small_sha1  # type: ignore[import-not-found]
+except ImportError:
+    from hashlib import sha1 as _small_sha1  # OpenSSL's, which takes longer to begin
+
 if TYPE_CHECKING:
     from tornado_c._web.handler import RequestHandler
 
@@ -137,6 +142,7 @@ _core.register("execute_failed", _execute_failed)
 _core.register("http_responses", httputil.responses)
 _core.register("json_encode", _json_encode)
 _core.register("make_ui", _make_ui)
+_core.register("small_sha1", _small_sha1)
 _core.register("run_execute", _run_execute)
 _core.register("spawn_task", _spawn_task)
 _core.register("unquote_to_bytes", urllib.parse.unquote_to_bytes)
