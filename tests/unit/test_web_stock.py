@@ -133,6 +133,7 @@ CASES = {
     ),
     "json body": request("/args", "POST", ["Content-Type: application/json"], b'{"name": 1}'),
     "cookies": request("/cookies/get", headers=["Cookie: a=1; b=2; c"]),
+    **{f"etag of {size}": request(f"/write/{size}") for size in (1, 511, 512, 513, 70_000)},
     "etag": request("/", headers=['If-None-Match: "e02aa1b106d5c7c6a98def2b13005d5b84fd8dc8"']),
     "weak etag": request("/", headers=['If-None-Match: "x", W/"e02aa1b106d5c7c6a98def2b13005d5b84fd8dc8"']),
     "other etag": request("/", headers=['If-None-Match: "x"']),

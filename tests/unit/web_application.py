@@ -37,6 +37,8 @@ def make_app(web):
             elif what == "pieces":
                 for i in range(10):
                     self.write(str(i))
+            elif what.isdigit():
+                self.write("x" * int(what))
             elif what == "after":
                 self.finish("done")
                 self.write("more")
