@@ -1,11 +1,11 @@
 /* The limit for streams: the least that one thread can do over epoll to echo lines or to send bytes on
  * demand.
  *
- *     stream_limit echo|send SIZE
+ *     stream_limit echo|send|take SIZE
  *
  * Prints its port, serves one connection until the peer leaves, and prints the CPU seconds that took, user
  * and system. echo sends back what was received as far as the last line end; send answers each byte received
- * with SIZE bytes. */
+ * with SIZE bytes, take SIZE bytes received with one. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -75,9 +75,9 @@ send_all(int ep, int fd, const char *data, size_t size)
 int
 main(int argc, char **argv)
 {
-    check(argc == 3, "usage: stream_limit echo|send SIZE");
-    int echo = strcmp(argv[1], "echo") == 0;
-    size_t size = strtoul(argv[2], NULL, 10), held = 0;
+    check(argc == 3, "usage: stream_limit echo|send|take SIZE");
+    int echo = strcmp(argv[1], "echo") == 0, take = strcmp(argv[1], "take") == 0;
+    size_t size = strtoul(argv[2], NULL, 10), held = 0, taken = 0;
     char *answer = malloc(size + 1), *input = malloc(1 << 18);
     memset(answer, 'a', size + 1);
     int fd = accept_one(), ep = epoll_create1(0);
@@ -89,6 +89,14 @@ main(int argc, char **argv)
         ssize_t n = recv(fd, input + held, (1 << 18) - held, 0);
         if (n <= 0) {
             break;
+        }
+        if (take) {
+            taken += (size_t)n;
+            if (taken == size) {
+                taken = 0;
+                send_all(ep, fd, answer, 1);
+            }
+            continue;
         }
         if (!echo) {
             for (ssize_t i = 0; i < n; i++) {

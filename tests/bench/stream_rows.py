@@ -1,9 +1,10 @@
 """The servers of streams.py, each run as a program:
 
-    python stream_rows.py SERVER echo|send SIZE plain|tls
+    python stream_rows.py SERVER echo|send|take SIZE plain|tls
 
 Prints its port, serves one connection until the peer leaves, and prints the CPU seconds (user and system)
-that took. echo answers each line with itself; send answers each byte received with SIZE bytes."""
+that took. echo answers each line with itself; send answers each byte received with SIZE bytes; take answers
+SIZE bytes received with one."""
 
 import asyncio
 import resource
@@ -28,9 +29,11 @@ def server_context() -> ssl.SSLContext:
 
 
 class Account:
-    """Says the port, and at the end what the connection cost."""
+    """Says the port, and at the end what the connection cost. Knows what is to be done, too."""
 
-    def __init__(self) -> None:
+    def __init__(self, mode: str, size: int) -> None:
+        self.mode, self.size = mode, size
+        self.answer = b"a" * size if mode == "send" else b"a"
         self.done: asyncio.Event = asyncio.Event()
 
     def listening(self, port: int) -> None:
@@ -47,8 +50,9 @@ class Account:
 class Echo(asyncio.Protocol):
     """What an asyncio program would write: lines are cut out of what has come in."""
 
-    def __init__(self, account: Account, answer: bytes) -> None:
-        self.account, self.answer, self.held = account, answer, b""
+    def __init__(self, account: Account) -> None:
+        self.account, self.mode, self.answer, self.size = account, account.mode, account.answer, account.size
+        self.held, self.taken = b"", 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport
@@ -58,8 +62,14 @@ class Echo(asyncio.Protocol):
         self.account.lost()
 
     def data_received(self, data: bytes) -> None:
-        if self.answer:
+        if self.mode == "send":
             for _ in data:
+                self.transport.write(self.answer)
+            return
+        if self.mode == "take":
+            self.taken += len(data)
+            if self.taken == self.size:
+                self.taken = 0
                 self.transport.write(self.answer)
             return
         data = self.held + data
@@ -71,29 +81,34 @@ class Echo(asyncio.Protocol):
         self.held = data[start:]
 
 
-async def serve_protocol(answer: bytes, context: ssl.SSLContext | None) -> None:
-    account = Account()
+async def serve_protocol(mode: str, size: int, context: ssl.SSLContext | None) -> None:
+    account = Account(mode, size)
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: Echo(account, answer), "127.0.0.1", 0, ssl=context)
+    server = await loop.create_server(lambda: Echo(account), "127.0.0.1", 0, ssl=context)
     account.listening(server.sockets[0].getsockname()[1])
     await account.done.wait()
 
 
-async def serve_stream(answer: bytes, context: ssl.SSLContext | None) -> None:
+async def serve_stream(mode: str, size: int, context: ssl.SSLContext | None) -> None:
     from tornado.iostream import StreamClosedError
     from tornado.netutil import bind_sockets
     from tornado.tcpserver import TCPServer
 
-    account = Account()
+    account = Account(mode, size)
 
     class Server(TCPServer):
         async def handle_stream(self, stream, address) -> None:  # type: ignore[no-untyped-def]
             stream.set_nodelay(True)
             account.connected()
             try:
-                while answer:
+                while mode == "send":
                     for _ in await stream.read_bytes(64, partial=True):
-                        await stream.write(answer)
+                        await stream.write(account.answer)
+                while mode == "take":
+                    left = size
+                    while left > 0:
+                        left -= len(await stream.read_bytes(left, partial=True))
+                    stream.write(account.answer)
                 while True:
                     stream.write(await stream.read_until(b"\n"))
             except StreamClosedError:
@@ -123,8 +138,7 @@ def runner(server: str) -> tuple[Callable[..., object], Callable[..., object]]:
 def main() -> None:
     server, mode, size, security = sys.argv[1:]
     serve, run = runner(server)
-    answer = b"a" * int(size) if mode == "send" else b""
-    run(serve(answer, server_context() if security == "tls" else None))
+    run(serve(mode, int(size), server_context() if security == "tls" else None))
 
 
 if __name__ == "__main__":

@@ -33,7 +33,8 @@ class Row:
     title: str
     count: int
     window: int = 1
-    size: int = 0  # bytes of an answer; 0: lines are echoed
+    size: int = 0  # bytes of an answer, or of a request where `take` is set; 0: lines are echoed
+    take: bool = False
     tls: bool = False
 
 
@@ -42,8 +43,10 @@ ROWS = [
     Row("echo16", "line echo, 16 in flight", 96_000, window=16),
     Row("send1m", "send 1 MB", 600, size=MEGABYTE),
     Row("send100m", "send 100 MB", 10, size=100 * MEGABYTE),
+    Row("take1m", "receive 1 MB", 600, size=MEGABYTE, take=True),
     Row("tls_echo", "line echo over TLS", 10_000, tls=True),
     Row("tls_send1m", "send 1 MB over TLS", 200, size=MEGABYTE, tls=True),
+    Row("tls_take1m", "receive 1 MB over TLS", 200, size=MEGABYTE, take=True, tls=True),
 ]
 PACKAGES = {"uvloop": "uvloop", "stock": "tornado", "ours": "tornado"}
 
@@ -69,7 +72,7 @@ def missing_reason(server: str, row: Row) -> str | None:
 
 
 def command_of(server: str, row: Row) -> list[str]:
-    mode = ["send" if row.size else "echo", str(row.size)]
+    mode = ["take" if row.take else "send" if row.size else "echo", str(row.size)]
     if server == "limit":
         return [str(servers.build("stream_limit")), *mode]
     program = str(servers.HERE / "stream_rows.py")
@@ -93,8 +96,8 @@ def exchange(port: int, row: Row) -> None:
             context = ssl.create_default_context()
             context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
             client = context.wrap_socket(client)
-        request = b"x" if row.size else LINE * row.window
-        answer = row.size or len(request)
+        request = bytes(row.size) if row.take else b"x" if row.size else LINE * row.window
+        answer = 1 if row.take else row.size or len(request)
         for _ in range(row.count // row.window):
             client.sendall(request)
             receive(client, answer, buffer)
