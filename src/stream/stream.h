@@ -101,6 +101,7 @@ typedef struct {
     PyObject *failure;       /* of a read that had brought bytes before: the next one raises it */
     TLSMemoryObject *memory; /* between OpenSSL and the descriptor; NULL: nothing is */
     size_t encrypted;        /* bytes at the queue's front whose records are on their way */
+    unsigned burst;          /* how many records are sent at once, at most */
 } tc_tls;
 
 struct StreamObject {

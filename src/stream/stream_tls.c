@@ -8,8 +8,9 @@
  * Python: the ssl module, the handshake. */
 #include "stream/stream.h"
 
-#define TLS_WRITE_MOST 262144            /* bytes given to OpenSSL at once where it sends them itself */
-#define TLS_BURST (34 * TC_TLS_ARRIVING) /* room for 32 records to be sent at once, and two more */
+#define TLS_WRITE_MOST 262144 /* bytes given to OpenSSL at once where it sends them itself */
+#define TLS_BURST 32          /* the most records sent at once */
+#define TLS_BURST_ROOM ((TLS_BURST + 2) * TC_TLS_ARRIVING)
 
 int
 tc_tls_begin(StreamObject *self)
@@ -19,6 +20,7 @@ tc_tls_begin(StreamObject *self)
         return -1;
     }
     self->tls->accepting = true;
+    self->tls->burst = 4;
     return 0;
 }
 
@@ -306,10 +308,10 @@ static int
 burst_add(StreamObject *self, tls_burst *burst)
 {
     if (burst->data == NULL) {
-        burst->data = tc_scratch_take(&self->core->records, TLS_BURST, &burst->own);
+        burst->data = tc_scratch_take(&self->core->records, TLS_BURST_ROOM, &burst->own);
     }
     Py_ssize_t n = burst->data != NULL ? tc_tls_memory_copy(self->tls->memory, burst->data + burst->size,
-                                                            TLS_BURST - burst->size)
+                                                            TLS_BURST_ROOM - burst->size)
                                        : -1;
     burst->size += n > 0 ? (size_t)n : 0;
     return n < 0 ? -1 : 0;
@@ -323,8 +325,8 @@ tls_encrypt_front(StreamObject *self, tls_burst *burst)
 {
     StreamBufferObject *buffer = self->writes->buffer;
     size_t index = 0, offset = 0, total = 0, produced = 0;
-    while (total < 32 * TC_TLS_RECORD && burst->size + 2 * TC_TLS_ARRIVING < TLS_BURST && !self->closed &&
-           buffer->first + index < buffer->count) {
+    while (total < self->tls->burst * TC_TLS_RECORD && burst->size + 2 * TC_TLS_ARRIVING < TLS_BURST_ROOM &&
+           !self->closed && buffer->first + index < buffer->count) {
         const tc_piece *piece = &buffer->pieces[buffer->first + index];
         if (piece->kind == TC_PIECE_FILE) {
             break; /* to be read into memory when it is the first */
@@ -346,7 +348,7 @@ tls_encrypt_front(StreamObject *self, tls_burst *burst)
         }
         total += (size_t)n;
         offset += (size_t)n;
-        produced += (size_t)n;
+        produced += (size_t)n + TC_TLS_ARRIVING - TC_TLS_RECORD;
     }
     if (burst->size > 0 && !self->closed && burst_add(self, burst) < 0) {
         return TC_IO_FAILED;
@@ -358,12 +360,13 @@ tls_encrypt_front(StreamObject *self, tls_burst *burst)
 static int
 tls_send_front(StreamObject *self)
 {
-    TLSMemoryObject *memory = self->tls->memory;
+    tc_tls *tls = self->tls;
+    TLSMemoryObject *memory = tls->memory;
     tls_burst burst = {.size = 0};
     Py_ssize_t n = tls_encrypt_front(self, &burst);
     int st = n == TC_IO_FAILED ? TC_RAISED : TC_OK;
     if (!self->closed && st == TC_OK) {
-        self->tls->encrypted = n > 0 ? (size_t)n : 0;
+        tls->encrypted = n > 0 ? (size_t)n : 0;
         if (burst.size > 0) {
             st = tc_tls_memory_send(memory, self->watcher.fd, burst.data, burst.size);
         }
@@ -374,6 +377,9 @@ tls_send_front(StreamObject *self)
     if (burst.data != NULL) {
         tc_scratch_return(&self->core->records, burst.data, burst.own);
     }
+    /* What a slow peer leaves unsent is kept in memory: little is tried where not all of it left before. */
+    unsigned more = tls->burst * 2 < TLS_BURST ? tls->burst * 2 : TLS_BURST;
+    tls->burst = st == TC_AGAIN ? 1 : tls->encrypted >= tls->burst * TC_TLS_RECORD ? more : tls->burst;
     return st;
 }
 
