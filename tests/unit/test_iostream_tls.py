@@ -438,8 +438,9 @@ class TestClientAndSServer:
             await stream.write(b"hello\n")
             await program.said(b"hello")
             reading = stream.read_until(b"\n")
+            finished = stream.socket.get_channel_binding()
             program.tell(b"r\n")
-            await program.said(b"SSL_do_handshake")
+            await until(lambda: stream.socket.get_channel_binding() != finished)
             program.tell(b"line\n")
             assert await reading == b"line\n"
             await stream.write(b"still here\n")
