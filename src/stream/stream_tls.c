@@ -102,6 +102,7 @@ tls_error(StreamObject *self, PyObject *same_direction, PyObject *other_directio
 static Py_ssize_t
 tls_read_record(StreamObject *self, char *buf, size_t size)
 {
+    size = tc_min_size(size, TC_TLS_RECORD); /* the ssl module knows int only */
     PyObject *view = PyMemoryView_FromMemory(buf, (Py_ssize_t)size, PyBUF_WRITE);
     PyObject *length = view != NULL ? PyLong_FromSize_t(size) : NULL;
     /* The stream may be closed meanwhile. */
