@@ -1,16 +1,6 @@
-/* The head machine: a whole input, the same cut at a point, and the same byte by byte give one verdict; every
- * span lies in the head; each header of an accepted block is read again.
- *
- * The first two bytes of the input choose the cut, the third the limit (255: none that matters). */
-#include "../c/http_feed.h"
-
-static void
-must(bool condition)
-{
-    if (!condition) {
-        abort();
-    }
-}
+/* Requests' heads, whole and cut: every span lies in the head; each header of an accepted block is read
+ * again. */
+#include "fuzz_head.h"
 
 static void
 must_lie_in(tc_span span, uint32_t low, uint32_t high)
@@ -50,28 +40,12 @@ check_head(const char *data, const tc_http_head *head, size_t size, size_t limit
 int
 LLVMFuzzerTestOneInput(const uint8_t *input, size_t input_size)
 {
-    if (input_size < 3) {
-        return 0;
-    }
-    size_t size = input_size - 3;
-    size_t cut = (input[0] | (size_t)input[1] << 8) % (size + 1);
-    size_t limit = input[2] == 255 ? 65536 : (size_t)input[2] * 4;
-    const char *data = (const char *)input + 3;
-    tc_http_head head, other;
-    int st = feed_head(data, size, limit, &head);
-    int other_st = feed_head_cut(data, size, cut, limit, &other);
-    must(head_equal(st, &head, other_st, &other));
-    other_st = feed_head_bytes(data, size, limit, &other);
-    must(head_equal(size > 0 ? st : TC_AGAIN, &head, other_st, &other));
-    if (st == TC_OK) {
-        check_head(data, &head, size, limit);
-        must(feed_head(data, head.size, limit, &other) == TC_OK);
-        must(feed_head(data, head.size - 1, limit, &other) == TC_AGAIN);
-    }
-    else if (st < 0) {
-        char text[64];
-        size_t length = tc_http_error_message(st, data, size, text, sizeof(text));
-        must(length < sizeof(text) && strlen(text) == length);
+    fuzz_head_input in;
+    if (fuzz_head_feed(&in, input, input_size) && in.status == TC_OK) {
+        tc_http_head other;
+        check_head(in.data, &in.head, in.size, in.limit);
+        must(feed_head(in.data, in.head.size, in.limit, &other) == TC_OK);
+        must(feed_head(in.data, in.head.size - 1, in.limit, &other) == TC_AGAIN);
     }
     return 0;
 }
