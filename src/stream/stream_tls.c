@@ -236,7 +236,12 @@ tc_tls_recv(StreamObject *self, char *buf, size_t size)
                                   : tls_read_descriptor(self, buf, size, &total);
     tls->busy = false;
     if (memory != NULL && tls_flush_answers(self) == TC_RAISED) {
-        n = TC_IO_FAILED;
+        if (n == 0) {
+            PyErr_Clear(); /* the peer has left, and does not care for alerts */
+        }
+        else {
+            n = TC_IO_FAILED;
+        }
     }
     if (total == 0) {
         return n;
