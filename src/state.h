@@ -49,7 +49,6 @@
     X(_args)                                                                                                 \
     X(_as_list)                                                                                              \
     X(_break_cycles)                                                                                         \
-    X(_cache)                                                                                                \
     X(_cancelled)                                                                                            \
     X(_chars_are_bytes)                                                                                      \
     X(_check_callback)                                                                                       \
@@ -299,6 +298,7 @@
     X(StreamClosedError)                                                                                     \
     X(UnsatisfiableReadError)                                                                                \
     X(access_log)                                                                                            \
+    X(access_log_cache)                                                                                      \
     X(add_cookie_headers)                                                                                    \
     X(arg_default)                                                                                           \
     X(check_etag)                                                                                            \

@@ -174,15 +174,12 @@ finish_connection(HandlerObject *self)
 static int
 log_is_enabled(tc_state *state, long level)
 {
-    PyObject *logger = tc_face(state, access_log, "tornado_c.web"), *cache, *number, *cached = NULL;
+    PyObject *logger = tc_face(state, access_log, "tornado_c.web"), *number, *cached = NULL;
     if (logger == NULL || (number = PyLong_FromLong(level)) == NULL) {
         return -1;
     }
-    int found = PyObject_GetOptionalAttr(logger, state->str__cache, &cache);
-    if (found > 0) {
-        found = PyDict_Check(cache) ? PyDict_GetItemRef(cache, number, &cached) : 0;
-        Py_DECREF(cache);
-    }
+    PyObject *cache = state->face_access_log_cache; /* a dict, or None */
+    int found = cache != NULL && PyDict_Check(cache) ? PyDict_GetItemRef(cache, number, &cached) : 0;
     if (found == 0) {
         cached = PyObject_CallMethodOneArg(logger, state->str_isEnabledFor, number);
     }

@@ -134,6 +134,8 @@ def _make_ui(handler: RequestHandler) -> ObjectDict:
 _core.register("HTTPError", HTTPError)
 _core.register("MissingArgumentError", MissingArgumentError)
 _core.register("access_log", access_log)
+# What isEnabledFor() of each level said last; the logging package empties it in place.
+_core.register("access_log_cache", getattr(access_log, "_cache", None))
 _core.register("add_cookie_headers", _add_cookie_headers)
 _core.register("check_etag", _check_etag)
 _core.register("convert_header_value", _convert_header_value)
