@@ -1,317 +1,10 @@
-/* RequestBase: the attributes and methods of HTTPServerRequest, made from the head when somebody asks. May
- * run Python: the parsing of arguments, cookies and forms is in httputil.py. */
+/* RequestBase: the native half of HTTPServerRequest: its methods, its life, the type. Its attributes are in
+ * http_request_fields.c. */
 #include "http/http_conn.h"
-#include "http/http_headers.h"
+#include "http/http_request_parts.h"
 
 #include "base/args.h"
 #include "base/clock.h"
-
-static PyObject *
-span_text(const RequestObject *self, tc_span span)
-{
-    return PyUnicode_DecodeLatin1(self->head + span.off, span.len, NULL);
-}
-
-/* ---- attributes made from the head ---- */
-
-PyObject *
-tc_request_method(RequestObject *self)
-{
-    if (self->method == NULL && self->head != NULL) {
-        PyObject *known = NULL;
-        switch (self->info.method_id) {
-        case TC_HTTP_GET:
-            known = self->state->str_GET;
-            break;
-        case TC_HTTP_HEAD:
-            known = self->state->str_HEAD;
-            break;
-        case TC_HTTP_POST:
-            known = self->state->str_POST;
-            break;
-        default:
-            break;
-        }
-        self->method = known != NULL ? Py_NewRef(known) : span_text(self, self->info.method);
-    }
-    return self->method;
-}
-
-static PyObject *
-request_uri(RequestObject *self)
-{
-    if (self->uri == NULL && self->head != NULL) {
-        self->uri = span_text(self, self->info.target);
-    }
-    return self->uri;
-}
-
-/* The offset of '?' in the target, or its length. */
-static uint32_t
-request_path_length(const RequestObject *self)
-{
-    const char *target = self->head + self->info.target.off;
-    const char *mark = memchr(target, '?', self->info.target.len);
-    return mark != NULL ? (uint32_t)(mark - target) : self->info.target.len;
-}
-
-PyObject *
-tc_request_path(RequestObject *self)
-{
-    if (self->path == NULL && self->head != NULL) {
-        tc_span span = {self->info.target.off, request_path_length(self)};
-        self->path = span_text(self, span);
-    }
-    return self->path;
-}
-
-static PyObject *
-request_query(RequestObject *self)
-{
-    if (self->query == NULL && self->head != NULL) {
-        uint32_t path = request_path_length(self);
-        tc_span span = {self->info.target.off, 0};
-        if (path < self->info.target.len) {
-            span.off += path + 1;
-            span.len = self->info.target.len - path - 1;
-        }
-        self->query = span_text(self, span);
-    }
-    return self->query;
-}
-
-PyObject *
-tc_request_version(RequestObject *self)
-{
-    if (self->version == NULL && self->head != NULL) {
-        self->version = Py_NewRef(self->info.minor == 1 ? self->state->http_1_1 : self->state->http_1_0);
-    }
-    return self->version;
-}
-
-/* Of several equal lengths one is kept, as Tornado does. On failure headers is NULL and an exception set. */
-static void
-request_join_length(RequestObject *self)
-{
-    PyObject *joined = tc_headers_get(self->headers, self->state->str_Content_Length), *first = NULL;
-    if (joined != NULL) {
-        Py_ssize_t comma = PyUnicode_FindChar(joined, ',', 0, PyUnicode_GET_LENGTH(joined), 1);
-        first = comma >= 0 ? PyUnicode_Substring(joined, 0, comma) : Py_NewRef(joined);
-    }
-    if (first == NULL || tc_headers_set(self->headers, self->state->str_Content_Length, first) < 0) {
-        Py_CLEAR(self->headers);
-    }
-    Py_XDECREF(joined);
-    Py_XDECREF(first);
-}
-
-PyObject *
-tc_request_headers(RequestObject *self)
-{
-    if (self->headers == NULL && self->head != NULL) {
-        tc_span block = self->info.headers;
-        self->headers = tc_headers_from_block(self->state, self->head + block.off, block.len);
-        if (TC_UNLIKELY(self->info.flags & TC_HTTP_LENGTH_LIST) && self->headers != NULL) {
-            request_join_length(self);
-        }
-    }
-    return self->headers;
-}
-
-static PyObject *
-request_host(RequestObject *self)
-{
-    if (self->host == NULL && self->head != NULL) {
-        self->host =
-            self->info.host.off != 0 ? span_text(self, self->info.host) : PyUnicode_FromString("127.0.0.1");
-    }
-    return self->host;
-}
-
-static PyObject *
-request_host_name(RequestObject *self)
-{
-    PyObject *split = tc_face(self->state, split_host_and_port, "tornado_c.httputil");
-    if (self->host_name == NULL && split != NULL && request_host(self) != NULL) {
-        PyObject *lower = PyObject_CallMethodNoArgs(self->host, self->state->str_lower);
-        PyObject *pair = lower != NULL ? PyObject_CallOneArg(split, lower) : NULL;
-        if (pair != NULL) {
-            self->host_name = PySequence_GetItem(pair, 0);
-        }
-        Py_XDECREF(pair);
-        Py_XDECREF(lower);
-    }
-    return self->host_name;
-}
-
-/* context.<name> of a connection that is not ours, else `fallback`. */
-static PyObject *
-request_from_context(RequestObject *self, PyObject *name, PyObject *fallback)
-{
-    PyObject *context = NULL, *value = NULL;
-    if (self->connection != NULL &&
-        PyObject_GetOptionalAttr(self->connection, self->state->str_context, &context) < 0) {
-        return NULL;
-    }
-    if (context != NULL && context != Py_None && PyObject_GetOptionalAttr(context, name, &value) < 0) {
-        Py_DECREF(context);
-        return NULL;
-    }
-    Py_XDECREF(context);
-    return value != NULL ? value : Py_NewRef(fallback);
-}
-
-static PyObject *
-request_remote_ip(RequestObject *self)
-{
-    if (self->remote_ip == NULL) {
-        HttpConnObject *conn = tc_http_conn_of(self->state, self->connection);
-        self->remote_ip = conn != NULL ? Py_XNewRef(tc_http_conn_remote_ip(conn))
-                                       : request_from_context(self, self->state->str_remote_ip, Py_None);
-    }
-    return self->remote_ip;
-}
-
-static PyObject *
-request_protocol(RequestObject *self)
-{
-    if (self->protocol == NULL) {
-        HttpConnObject *conn = tc_http_conn_of(self->state, self->connection);
-        self->protocol = conn != NULL
-                             ? Py_XNewRef(tc_http_conn_protocol(conn))
-                             : request_from_context(self, self->state->str_protocol, self->state->str_http);
-    }
-    return self->protocol;
-}
-
-/* ---- arguments and forms: parsed in httputil.py ---- */
-
-static PyObject *
-request_query_arguments(RequestObject *self)
-{
-    if (self->query_arguments == NULL && request_query(self) != NULL) {
-        if (PyUnicode_Check(self->query) && PyUnicode_GET_LENGTH(self->query) == 0) {
-            self->query_arguments = PyDict_New();
-        }
-        else {
-            PyObject *parse = tc_face(self->state, parse_query, "tornado_c.httputil");
-            self->query_arguments = parse != NULL ? PyObject_CallOneArg(parse, self->query) : NULL;
-        }
-    }
-    return self->query_arguments;
-}
-
-static PyObject *
-request_body_arguments(RequestObject *self)
-{
-    if (self->body_arguments == NULL) {
-        self->body_arguments = PyDict_New();
-    }
-    return self->body_arguments;
-}
-
-static PyObject *
-request_files(RequestObject *self)
-{
-    if (self->files == NULL) {
-        self->files = PyDict_New();
-    }
-    return self->files;
-}
-
-/* Adds the lists of `source`, which an application may have made of anything, to those of `merged`. */
-static int
-arguments_add(PyObject *merged, PyObject *source)
-{
-    PyObject *items = PyMapping_Items(source); /* a list of its own: what follows may run Python */
-    int st = items != NULL ? 0 : -1;
-    for (Py_ssize_t i = 0; st == 0 && i < PyList_GET_SIZE(items); i++) {
-        PyObject *pair = PyList_GET_ITEM(items, i);
-        if (!PyTuple_Check(pair) || PyTuple_GET_SIZE(pair) != 2) {
-            PyErr_SetString(PyExc_TypeError, "arguments must be a mapping of names to lists");
-            st = -1;
-            break;
-        }
-        PyObject *name = PyTuple_GET_ITEM(pair, 0), *values = PyTuple_GET_ITEM(pair, 1);
-        PyObject *old = PyDict_GetItemWithError(merged, name);
-        PyObject *list = PyErr_Occurred() ? NULL : PySequence_List(values);
-        if (list != NULL && old != NULL) {
-            Py_SETREF(list, PySequence_Concat(old, list));
-        }
-        st = list != NULL ? PyDict_SetItem(merged, name, list) : -1;
-        Py_XDECREF(list);
-    }
-    Py_XDECREF(items);
-    return st;
-}
-
-/* Query arguments with those of the body behind them; lists of its own, so that changing one does not change
- * the other. */
-static PyObject *
-request_arguments(RequestObject *self)
-{
-    if (self->arguments != NULL) {
-        return self->arguments;
-    }
-    PyObject *query = request_query_arguments(self),
-             *body = query != NULL ? request_body_arguments(self) : NULL;
-    if (body == NULL) {
-        return NULL;
-    }
-    PyObject *merged = PyDict_New();
-    Py_INCREF(query);
-    Py_INCREF(body);
-    if (merged != NULL && (arguments_add(merged, query) < 0 || arguments_add(merged, body) < 0)) {
-        Py_CLEAR(merged);
-    }
-    Py_DECREF(query);
-    Py_DECREF(body);
-    Py_XSETREF(self->arguments, merged);
-    return merged;
-}
-
-static PyObject *
-request_cookies(RequestObject *self)
-{
-    PyObject *load = tc_face(self->state, load_cookies, "tornado_c.httputil");
-    if (self->cookies == NULL && load != NULL && tc_request_headers(self) != NULL) {
-        self->cookies = PyObject_CallOneArg(load, self->headers);
-    }
-    return self->cookies;
-}
-
-PyDoc_STRVAR(request_parse_body_doc,
-             "_parse_body($self, /)\n--\n\n"
-             "Parse a form in the body into body_arguments, arguments and files. Raises HTTPInputError.\n\n"
-             "A request that came from a client is parsed once, however often this is called.");
-
-static PyObject *
-request_parse_body(RequestObject *self, PyObject *unused)
-{
-    if (self->body_parsed) {
-        Py_RETURN_NONE;
-    }
-    PyObject *parse = tc_face(self->state, parse_body, "tornado_c.httputil");
-    PyObject *headers = tc_request_headers(self), *body = self->body;
-    PyObject *arguments = request_body_arguments(self), *files = request_files(self);
-    if (body == NULL) {
-        PyErr_SetString(PyExc_AttributeError, "the request has no body");
-    }
-    if (parse == NULL || headers == NULL || body == NULL || arguments == NULL || files == NULL) {
-        return NULL;
-    }
-    PyObject *args[5] = {NULL, headers, body, arguments, files};
-    PyObject *result = PyObject_Vectorcall(parse, args + 1, 4 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
-    if (result == NULL) {
-        return NULL;
-    }
-    Py_DECREF(result);
-    self->body_parsed = self->head != NULL;
-    if (PyDict_Check(arguments) && PyDict_GET_SIZE(arguments) > 0) {
-        Py_CLEAR(self->arguments); /* merged anew when asked for */
-    }
-    Py_RETURN_NONE;
-}
 
 /* ---- methods ---- */
 
@@ -402,7 +95,8 @@ request_finish(RequestObject *self, PyObject *unused)
 static PyObject *
 request_full_url(RequestObject *self, PyObject *unused)
 {
-    PyObject *protocol = request_protocol(self), *host = request_host(self), *uri = request_uri(self);
+    PyObject *protocol = tc_request_protocol(self), *host = tc_request_host(self),
+             *uri = tc_request_uri(self);
     if (protocol == NULL || host == NULL || uri == NULL) {
         if (!PyErr_Occurred()) {
             PyErr_SetString(PyExc_AttributeError, "the request has no protocol, host or uri");
@@ -428,83 +122,6 @@ request_supports_http_1_1(RequestObject *self, PyObject *unused)
     }
     int equal = PyObject_RichCompareBool(version, self->state->http_1_1, Py_EQ);
     return equal < 0 ? NULL : PyBool_FromLong(equal);
-}
-
-/* ---- getset: a lazy getter and a field that assignment fills ---- */
-
-typedef PyObject *(*request_getter)(RequestObject *self);
-
-typedef struct {
-    request_getter make; /* borrowed result; NULL: a member, listed here for the collector */
-    size_t offset;
-    const char *name;
-} RequestField;
-
-#define FIELD(name, make)                                                                                    \
-    {                                                                                                        \
-        make, offsetof(RequestObject, name), #name                                                           \
-    }
-
-static const RequestField request_fields[] = {
-    FIELD(method, tc_request_method),
-    FIELD(uri, request_uri),
-    FIELD(path, tc_request_path),
-    FIELD(query, request_query),
-    FIELD(version, tc_request_version),
-    FIELD(headers, tc_request_headers),
-    FIELD(body, NULL),
-    FIELD(arguments, request_arguments),
-    FIELD(query_arguments, request_query_arguments),
-    FIELD(body_arguments, request_body_arguments),
-    FIELD(files, request_files),
-    FIELD(remote_ip, request_remote_ip),
-    FIELD(protocol, request_protocol),
-    FIELD(host, request_host),
-    FIELD(host_name, request_host_name),
-    FIELD(cookies, request_cookies),
-};
-
-static PyObject *
-request_get(RequestObject *self, void *closure)
-{
-    const RequestField *field = closure;
-    PyObject *value = *(PyObject **)((char *)self + field->offset);
-    if (value == NULL && (value = field->make(self)) == NULL) {
-        if (!PyErr_Occurred()) {
-            PyErr_Format(PyExc_AttributeError, "'%.100s' object has no attribute '%s'",
-                         Py_TYPE(self)->tp_name, field->name);
-        }
-        return NULL;
-    }
-    return Py_NewRef(value);
-}
-
-static int
-request_set(RequestObject *self, PyObject *value, void *closure)
-{
-    const RequestField *field = closure;
-    Py_XSETREF(*(PyObject **)((char *)self + field->offset), Py_XNewRef(value));
-    return 0;
-}
-
-static PyObject *
-request_get_finish_time(RequestObject *self, void *unused)
-{
-    if (self->finish_time == 0.0) {
-        Py_RETURN_NONE;
-    }
-    return PyFloat_FromDouble(self->finish_time);
-}
-
-static int
-request_set_finish_time(RequestObject *self, PyObject *value, void *unused)
-{
-    double when = value == NULL || value == Py_None ? 0.0 : PyFloat_AsDouble(value);
-    if (when == -1.0 && PyErr_Occurred()) {
-        return -1;
-    }
-    self->finish_time = when;
-    return 0;
 }
 
 /* ---- life cycle ---- */
@@ -554,10 +171,7 @@ request_traverse(RequestObject *self, visitproc visit, void *arg)
     Py_VISIT(Py_TYPE(self));
     Py_VISIT(self->connection);
     Py_VISIT(self->server_connection);
-    for (size_t i = 0; i < TC_ARRAY_LEN(request_fields); i++) {
-        Py_VISIT(*(PyObject **)((char *)self + request_fields[i].offset));
-    }
-    return 0;
+    return tc_request_fields_traverse(self, visit, arg);
 }
 
 static int
@@ -565,9 +179,7 @@ request_clear(RequestObject *self)
 {
     Py_CLEAR(self->connection);
     Py_CLEAR(self->server_connection);
-    for (size_t i = 0; i < TC_ARRAY_LEN(request_fields); i++) {
-        Py_CLEAR(*(PyObject **)((char *)self + request_fields[i].offset));
-    }
+    tc_request_fields_clear(self);
     return 0;
 }
 
@@ -593,31 +205,6 @@ static PyMemberDef request_members[] = {
     {NULL},
 };
 
-#define GETSET(i, name, doc)                                                                                 \
-    {                                                                                                        \
-        name, (getter)request_get, (setter)request_set, doc, (void *)&request_fields[i]                      \
-    }
-
-static PyGetSetDef request_getset[] = {
-    GETSET(0, "method", "The HTTP method, such as \"GET\"."),
-    GETSET(1, "uri", "The request target, query included."),
-    GETSET(2, "path", "The target before \"?\"."),
-    GETSET(3, "query", "The target after \"?\"."),
-    GETSET(4, "version", "\"HTTP/1.0\" or \"HTTP/1.1\"."),
-    GETSET(5, "headers", "The HTTPHeaders."),
-    GETSET(7, "arguments", "Arguments of query and body: name to list of bytes."),
-    GETSET(8, "query_arguments", "Arguments of the query."),
-    GETSET(9, "body_arguments", "Arguments of the body."),
-    GETSET(10, "files", "Uploaded files: name to list of HTTPFile."),
-    GETSET(11, "remote_ip", "The client's address."),
-    GETSET(12, "protocol", "\"http\" or \"https\"."),
-    GETSET(13, "host", "The Host header."),
-    GETSET(14, "host_name", "The host without its port, in lower case."),
-    GETSET(15, "cookies", "The cookies: name to http.cookies.Morsel."),
-    {"_finish_time", (getter)request_get_finish_time, (setter)request_set_finish_time, NULL, NULL},
-    {NULL},
-};
-
 #define FASTCALL(f) (PyCFunction)(void (*)(void))(f)
 
 static PyMethodDef request_methods[] = {
@@ -629,7 +216,7 @@ static PyMethodDef request_methods[] = {
      "request_time($self, /)\n--\n\nSeconds from the request's arrival to its end, or to now."},
     {"supports_http_1_1", (PyCFunction)request_supports_http_1_1, METH_NOARGS,
      "supports_http_1_1($self, /)\n--\n\nWhether the client speaks HTTP/1.1."},
-    {"_parse_body", (PyCFunction)request_parse_body, METH_NOARGS, request_parse_body_doc},
+    {"_parse_body", (PyCFunction)tc_request_parse_body, METH_NOARGS, tc_request_parse_body_doc},
     {NULL, NULL, 0, NULL},
 };
 
@@ -640,7 +227,7 @@ static PyType_Slot request_slots[] = {
     {Py_tp_traverse, request_traverse},
     {Py_tp_clear, request_clear},
     {Py_tp_methods, request_methods},
-    {Py_tp_getset, request_getset},
+    {Py_tp_getset, tc_request_getset},
     {Py_tp_members, request_members},
     {0, NULL},
 };

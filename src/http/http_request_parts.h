@@ -1,0 +1,21 @@
+/* What http_request_type.c and http_request_fields.c share. Getters return borrowed references, NULL with or
+ * without an exception where there is nothing. */
+#ifndef TC_HTTP_REQUEST_PARTS_H
+#define TC_HTTP_REQUEST_PARTS_H
+
+#include "http/http_request.h"
+
+PyObject *tc_request_uri(RequestObject *self);
+PyObject *tc_request_host(RequestObject *self);
+PyObject *tc_request_protocol(RequestObject *self);
+
+/* Python's attributes, and for the collector what they hold. */
+extern PyGetSetDef tc_request_getset[];
+int tc_request_fields_traverse(RequestObject *self, visitproc visit, void *arg);
+void tc_request_fields_clear(RequestObject *self);
+
+/* The method _parse_body(). */
+PyObject *tc_request_parse_body(RequestObject *self, PyObject *unused);
+extern const char tc_request_parse_body_doc[];
+
+#endif
