@@ -4,10 +4,11 @@ replaces them one by one."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NoReturn
 
 from tornado_c._netutil import handover
@@ -79,6 +80,16 @@ def keep_predecessors() -> None:
         Master(0, 0, lambda number, children: False, keep=True).run()
 
 
+@contextlib.contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Let a KeyboardInterrupt wait: within a fork the interpreter would report it and forget it."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 class Watch:
     """Watches over workers and replaces those that end badly.
 
@@ -108,7 +119,9 @@ class Watch:
         """Start what is to be started now; the number, in a child."""
         while self.to_start and self._may_start():
             number = self.to_start.pop(0)
-            if self.fork(number, self.children):
+            with _interrupts_held():
+                in_child = self.fork(number, self.children)
+            if in_child:
                 return number
             self._started(number)
         return None
