@@ -102,15 +102,19 @@ headers_set_all(HeadersObject *self, PyObject *dict)
     return 0;
 }
 
-/* May headers_set_all take the items of this dict? */
+/* May the items of this dict be kept without a call of Python's? */
 static bool
-headers_may_set_all(HeadersObject *self, PyObject *dict)
+headers_sets_itself(HeadersObject *self, PyObject *dict)
+{
+    return PyDict_CheckExact(dict) && tc_headers_own_setitem((PyObject *)self) &&
+           !tc_names_replaced(self->state);
+}
+
+/* May headers_set_all take the items of such a dict? */
+static bool
+headers_may_set_all(PyObject *dict)
 {
     PyObject *name, *value;
-    if (!PyDict_CheckExact(dict) || !tc_headers_own_setitem((PyObject *)self) ||
-        tc_names_replaced(self->state)) {
-        return false;
-    }
     for (Py_ssize_t pos = 0; PyDict_Next(dict, &pos, &name, &value);) {
         if (!PyUnicode_CheckExact(name) || !PyUnicode_IS_ASCII(name)) {
             return false;
@@ -119,15 +123,14 @@ headers_may_set_all(HeadersObject *self, PyObject *dict)
     return true;
 }
 
-/* Takes the items of a dict as they are, if they are as we keep them and few; into an instance without any
- * fields. */
+/* Takes the items of such a dict as they are, if they are as we keep them and few; into an instance without
+ * any fields. */
 static bool
 headers_take_pairs(HeadersObject *self, PyObject *dict)
 {
     PyObject *name, *value;
     size_t n = 0;
-    if (!PyDict_CheckExact(dict) || PyDict_GET_SIZE(dict) > TC_HEADERS_PAIRS ||
-        !tc_headers_own_setitem((PyObject *)self) || tc_names_replaced(self->state)) {
+    if (PyDict_GET_SIZE(dict) > TC_HEADERS_PAIRS) {
         return false;
     }
     for (Py_ssize_t pos = 0; PyDict_Next(dict, &pos, &name, &value); n++) {
@@ -161,11 +164,13 @@ headers_init(HeadersObject *self, PyObject *args, PyObject *kwargs)
             return 0;
         }
         PyObject *items = nargs == 0 ? kwargs : nargs == 1 && !has_kwargs ? PyTuple_GET_ITEM(args, 0) : NULL;
-        if (items != NULL && headers_take_pairs(self, items)) {
-            return 0;
-        }
-        if (items != NULL && headers_may_set_all(self, items)) {
-            return headers_set_all(self, items);
+        if (items != NULL && headers_sets_itself(self, items)) {
+            if (TC_LIKELY(headers_take_pairs(self, items))) {
+                return 0;
+            }
+            if (headers_may_set_all(items)) {
+                return headers_set_all(self, items);
+            }
         }
     }
     return headers_call_update(self, args, kwargs);
