@@ -17,24 +17,28 @@ static void
 timeouts_fire(tc_timer *timer)
 {
     tc_timeouts *list = tc_container_of(timer, tc_timeouts, timer);
-    double now = tc_core_time(list->core) + list->core->clock_resolution;
+    PyObject *owner = Py_NewRef(list->owner); /* the last entry's end may be the owner's */
+    double now = list->core->now + list->core->clock_resolution;
     while (!tc_list_empty(&list->entries)) {
         tc_timeout *oldest = tc_container_of(list->entries.next, tc_timeout, link);
-        if (oldest->deadline > now) {
+        if (oldest->deadline >= now) {
             break;
         }
         tc_list_unlink(&oldest->link);
         list->expired(oldest);
     }
     tc_timeouts_arm(list);
+    Py_DECREF(owner);
 }
 
 void
-tc_timeouts_init(tc_timeouts *list, LoopCore *core, double seconds, void (*expired)(tc_timeout *))
+tc_timeouts_init(tc_timeouts *list, PyObject *owner, LoopCore *core, double seconds,
+                 void (*expired)(tc_timeout *))
 {
     memset(list, 0, sizeof(*list));
     tc_list_init(&list->entries);
     list->timer.fire = timeouts_fire;
+    list->owner = owner;
     list->core = core;
     list->seconds = seconds;
     list->expired = expired;

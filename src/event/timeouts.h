@@ -12,13 +12,15 @@ typedef struct {
 
 typedef struct {
     tc_timer timer;
-    tc_link entries;                    /* oldest first */
-    LoopCore *core;                     /* borrowed from the owner, which outlives the list */
-    double seconds;                     /* 0: no limit, entries are never started */
+    tc_link entries; /* oldest first */
+    PyObject *owner; /* what the list lies in; borrowed, kept alive while the list is walked */
+    LoopCore *core;  /* borrowed from the owner */
+    double seconds;  /* 0: no limit, entries are never started */
     void (*expired)(tc_timeout *entry); /* may run Python; the entry has left the list */
 } tc_timeouts;
 
-void tc_timeouts_init(tc_timeouts *list, LoopCore *core, double seconds, void (*expired)(tc_timeout *));
+void tc_timeouts_init(tc_timeouts *list, PyObject *owner, LoopCore *core, double seconds,
+                      void (*expired)(tc_timeout *));
 
 /* Stops the timer and ends all entries. */
 void tc_timeouts_stop(tc_timeouts *list);

@@ -18,9 +18,10 @@ tc_http_config_bind(HttpConfigObject *self, LoopCore *core)
     tc_timeouts_stop(&self->linger_timeouts);
     Py_XSETREF(self->core, (LoopCore *)Py_NewRef((PyObject *)core));
     core->now = tc_core_time(core);
-    tc_timeouts_init(&self->head_timeouts, core, self->idle_timeout, tc_http_conn_expired);
-    tc_timeouts_init(&self->body_timeouts, core, self->body_timeout, tc_http_conn_expired);
-    tc_timeouts_init(&self->linger_timeouts, core, self->linger_timeout, tc_http_conn_expired);
+    PyObject *owner = (PyObject *)self;
+    tc_timeouts_init(&self->head_timeouts, owner, core, self->idle_timeout, tc_http_conn_expired);
+    tc_timeouts_init(&self->body_timeouts, owner, core, self->body_timeout, tc_http_conn_expired);
+    tc_timeouts_init(&self->linger_timeouts, owner, core, self->linger_timeout, tc_http_conn_expired);
     return 0;
 }
 

@@ -4,6 +4,7 @@ import asyncio
 import socket
 
 import pytest
+from alone import run_alone
 from live_http import OURS, STOCK, both, headers_ok, raw_ok, serving, talk, wait_for
 
 from tornado_c import netutil
@@ -74,6 +75,34 @@ def test_long_bodies_are_refused(size, chunked, caplog):
 
 
 # ---- time limits: the effect, however long it takes ----
+
+
+def test_the_last_connection_of_a_server_that_is_gone():
+    """Its limit ends the connection, and with it what the server has left."""
+    program = """if True:
+        import asyncio, gc, socket
+        from tornado_c.httpserver import HTTPServer
+        from tornado_c.ioloop import IOLoop
+        from tornado_c.netutil import bind_sockets
+
+        async def main():
+            loop = asyncio.get_running_loop()
+            server = HTTPServer(lambda request: None, idle_connection_timeout=0.1)
+            [listener] = bind_sockets(0, "127.0.0.1")
+            server.add_socket(listener)
+            client = socket.create_connection(listener.getsockname())
+            client.setblocking(False)
+            await asyncio.sleep(0.05)
+            server.stop()
+            del server
+            gc.collect()
+            print(await loop.sock_recv(client, 10))
+            await asyncio.sleep(0.01)
+
+        IOLoop.current().run_sync(main)
+    """
+    assert run_alone(program) == "b''\n"
+
 
 
 @pytest.mark.parametrize(
