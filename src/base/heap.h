@@ -7,7 +7,7 @@
 
 typedef struct tc_timer tc_timer;
 struct tc_timer {
-    double when;                   /* deadline on the loop's clock, seconds */
+    double when;                   /* deadline on the loop's clock, seconds; not NaN, which has no order */
     uint64_t seq;                  /* order of insertion, for equal deadlines */
     size_t place;                  /* index in the heap + 1; 0 while not scheduled */
     void (*fire)(tc_timer *timer); /* called by the loop after the timer left the heap */

@@ -2,6 +2,8 @@
  * buffers. */
 #include "event/core.h"
 
+#include <math.h>
+
 static int
 core_check_open(const LoopCore *core)
 {
@@ -84,7 +86,7 @@ int
 tc_core_timer_set(LoopCore *core, tc_timer *timer, double when)
 {
     tc_heap_remove(&core->timers, timer);
-    timer->when = when;
+    timer->when = isnan(when) ? -INFINITY : when;
     if (tc_heap_push(&core->timers, timer) != TC_OK) {
         PyErr_NoMemory();
         return -1;

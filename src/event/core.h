@@ -142,7 +142,7 @@ tc_core_cancel_task(tc_task *task)
     }
 }
 
-/* A native timer. 0 or -1 with an exception set. */
+/* A native timer. NaN, which no clock can reach or pass, is due at once. 0 or -1 with an exception set. */
 int tc_core_timer_set(LoopCore *core, tc_timer *timer, double when);
 
 /* Watches a descriptor; -1 with an exception (ValueError for a descriptor that is watched already, else

@@ -5,7 +5,10 @@
  * host itself. Runs Python: the host's methods. */
 #include "event/core.h"
 
-#define GUEST_SLACK 1e-4 /* a host timer this close to the wanted deadline is kept */
+#include <math.h>
+
+#define GUEST_SLACK 1e-4      /* a host timer this close to the wanted deadline is kept */
+#define GUEST_LONGEST 86400.0 /* hosts refuse what is longer than their clock; _guest_due asks anew */
 
 static PyObject *
 guest_turn_method(LoopCore *core)
@@ -51,8 +54,10 @@ tc_guest_timer_changed(LoopCore *core)
     const tc_timer *first = tc_heap_first(&core->timers);
     double now = tc_clock_now();
     if (core->guest_timer != NULL) {
-        double off = first != NULL ? first->when - core->guest_when : 1.0;
-        if (off >= 0.0 && off < GUEST_SLACK && core->guest_when > now) {
+        bool same = first != NULL &&
+                    (first->when == core->guest_when ||
+                     (first->when > core->guest_when && first->when - core->guest_when < GUEST_SLACK));
+        if (same && core->guest_when > now) {
             return;
         }
         guest_cancel_timer(core);
@@ -60,7 +65,7 @@ tc_guest_timer_changed(LoopCore *core)
     if (first == NULL || core->closed) {
         return;
     }
-    double delay = first->when > now ? first->when - now : 0.0;
+    double delay = first->when > now ? fmin(first->when - now, GUEST_LONGEST) : 0.0;
     PyObject *seconds = PyFloat_FromDouble(delay);
     PyObject *method =
         seconds != NULL ? PyObject_GetAttr((PyObject *)core, core->state->str__guest_due) : NULL;

@@ -3,6 +3,8 @@
  * threads. */
 #include "event/loop_parts.h"
 
+#include <math.h>
+
 /* Debug mode checks the callback and, but for the thread-safe call, the thread. */
 static int
 call_debug_checks(LoopCore *core, PyObject *callback, PyObject *name, bool check_thread)
@@ -80,38 +82,55 @@ tc_loop_call_soon_threadsafe(LoopCore *core, PyObject *const *args, Py_ssize_t n
     return tc_core_call_soon_threadsafe(core, args[0], args + 1, nargs - 1, context);
 }
 
+/* A time in seconds. asyncio's call_at compares whole numbers as they are: one that no float holds is never,
+ * or at once. */
+static int
+call_seconds(PyObject *seconds, bool later, double *result)
+{
+    if (seconds == Py_None) {
+        PyErr_SetString(PyExc_TypeError, later ? "delay must not be None" : "when cannot be None");
+        return -1;
+    }
+    *result = PyFloat_AsDouble(seconds);
+    if (*result != -1.0 || !PyErr_Occurred()) {
+        return 0;
+    }
+    if (later || !PyLong_Check(seconds) || !PyErr_ExceptionMatches(PyExc_OverflowError)) {
+        return -1;
+    }
+    PyErr_Clear();
+    *result = _PyLong_Sign(seconds) * INFINITY;
+    return 0;
+}
+
 static PyObject *
-call_at_time(LoopCore *core, const char *name, PyObject *str_name, double base, PyObject *const *args,
+call_at_time(LoopCore *core, const char *name, PyObject *str_name, bool later, PyObject *const *args,
              Py_ssize_t nargs, PyObject *kwnames)
 {
     PyObject *context;
+    double when;
     if (call_check_count(name, nargs, 2) < 0 ||
-        call_context_argument(name, core, args, nargs, kwnames, &context) < 0) {
-        return NULL;
-    }
-    if (args[0] == Py_None) {
-        PyErr_SetString(PyExc_TypeError, base != 0.0 ? "delay must not be None" : "when cannot be None");
-        return NULL;
-    }
-    double when = PyFloat_AsDouble(args[0]);
-    if (when == -1.0 && PyErr_Occurred()) {
+        call_context_argument(name, core, args, nargs, kwnames, &context) < 0 ||
+        call_seconds(args[0], later, &when) < 0) {
         return NULL;
     }
     if (TC_UNLIKELY(core->debug) && !core->closed && call_debug_checks(core, args[1], str_name, true) < 0) {
         return NULL;
     }
-    return tc_core_call_at(core, base + when, args[1], args + 2, nargs - 2, context);
+    if (later) {
+        when += tc_core_time(core);
+    }
+    return tc_core_call_at(core, when, args[1], args + 2, nargs - 2, context);
 }
 
 PyObject *
 tc_loop_call_later(LoopCore *core, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
-    return call_at_time(core, "call_later", core->state->str_call_later, tc_core_time(core), args, nargs,
-                        kwnames);
+    return call_at_time(core, "call_later", core->state->str_call_later, true, args, nargs, kwnames);
 }
 
 PyObject *
 tc_loop_call_at(LoopCore *core, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
-    return call_at_time(core, "call_at", core->state->str_call_at, 0.0, args, nargs, kwnames);
+    return call_at_time(core, "call_at", core->state->str_call_at, false, args, nargs, kwnames);
 }

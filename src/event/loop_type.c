@@ -209,7 +209,7 @@ core_select(LoopCore *core, PyObject *timeout)
     if (limit == -1.0 && PyErr_Occurred()) {
         return NULL;
     }
-    if (timeout != Py_None && limit < 0.0) {
+    if (timeout != Py_None && !(limit > 0.0)) {
         limit = 0.0;
     }
     if (tc_core_select(core, limit) < 0) {

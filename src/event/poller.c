@@ -83,7 +83,7 @@ tc_poller_milliseconds(double timeout)
     }
     /* Rounded up: waking a millisecond early would spin until the deadline. */
     double up = timeout * 1e3;
-    return up >= 86400e3 ? 86400000 : (int)up + ((double)(int)up < up);
+    return !(up < 86400e3) ? 86400000 : (int)up + ((double)(int)up < up);
 }
 
 tc_watcher *

@@ -22,7 +22,7 @@ turn_timeout(LoopCore *core)
         return -1.0;
     }
     double when = first->when, left = when - tc_core_time(core);
-    return left > 0.0 ? left : 0.0;
+    return left > 0.0 ? left : 0.0; /* NaN of a strange clock: 0, and all timers are due */
 }
 
 /* Waits for the next event, at most `limit` seconds if that is not negative. 0, or -1 with an exception (an
@@ -86,7 +86,7 @@ turn_fire_timers(LoopCore *core)
 {
     double limit = core->now + core->clock_resolution;
     tc_timer *timer;
-    while ((timer = tc_heap_first(&core->timers)) != NULL && timer->when < limit) {
+    while ((timer = tc_heap_first(&core->timers)) != NULL && !(timer->when >= limit)) {
         tc_heap_remove(&core->timers, timer);
         timer->fire(timer);
     }
