@@ -123,14 +123,14 @@ execution_continue(ExecutionObject *self, PySendResult how, PyObject *value, PyO
     return PYGEN_NEXT;
 }
 
-/* Guards against a second start while a step runs. */
+/* Guards against a second start while a step runs, and after the end. */
 static int
 execution_enter(ExecutionObject *self)
 {
     if (self->running || self->ended) {
-        PyErr_SetString(self->ended ? PyExc_RuntimeError : PyExc_ValueError,
-                        self->ended ? "cannot reuse already awaited coroutine"
-                                    : "coroutine already executing");
+        PyErr_SetString(self->running ? PyExc_ValueError : PyExc_RuntimeError,
+                        self->running ? "coroutine already executing"
+                                      : "cannot reuse already awaited coroutine");
         return -1;
     }
     self->running = true;
@@ -243,12 +243,15 @@ PyDoc_STRVAR(execution_close_doc, "close($self)\n--\n\nEnd what is awaited.");
 static PyObject *
 execution_close(ExecutionObject *self, PyObject *unused)
 {
+    if (self->ended && !self->running) {
+        Py_RETURN_NONE;
+    }
+    if (execution_enter(self) < 0) {
+        return NULL;
+    }
     PyObject *inner = self->inner, *close, *result = NULL;
     self->inner = NULL;
     self->ended = true;
-    if (inner == NULL) {
-        Py_RETURN_NONE;
-    }
     int found = PyObject_GetOptionalAttr(inner, self->handler->state->str_close, &close);
     if (found > 0) {
         result = PyObject_CallNoArgs(close);
@@ -258,6 +261,7 @@ execution_close(ExecutionObject *self, PyObject *unused)
         result = Py_NewRef(Py_None);
     }
     Py_DECREF(inner);
+    self->running = false;
     return result;
 }
 
