@@ -154,7 +154,7 @@ class IOStream(BaseIOStream):
         if ssl_options is None:
             ssl_options = _server_ssl_defaults() if server_side else _client_ssl_defaults()
         io_loop, sizes = self.io_loop, (self.max_buffer_size, self.read_chunk_size)
-        plain, close_callback = self._detach()
+        plain, close_callback, nodelay = self._detach()
         try:
             wrapped = ssl_wrap_socket(
                 plain,
@@ -169,6 +169,7 @@ class IOStream(BaseIOStream):
             raise
         stream = SSLIOStream(wrapped, io_loop, ssl_options=ssl_options)
         stream.set_close_callback(close_callback)
+        stream.set_nodelay(nodelay)  # as it was: the application may have turned it off
         stream.max_buffer_size, stream.read_chunk_size = sizes
         future = stream.wait_for_handshake()
         # Nobody else can see the stream before the handshake is done: who gives up must not leave it open.

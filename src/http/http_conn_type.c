@@ -386,7 +386,7 @@ conn_attach(HttpConnObject *self, PyObject *const *args, Py_ssize_t nargs)
         }
         Py_XSETREF(faces->address, Py_NewRef(args[2]));
     }
-    if (tc_stream_set_nodelay(stream, true) < 0 || tc_http_conn_start(self) < 0) {
+    if (tc_http_conn_start(self) < 0) {
         return NULL;
     }
     Py_RETURN_NONE;

@@ -74,7 +74,6 @@ listener_accepted(tc_acceptor *acceptor, int fd, const struct sockaddr *peer, so
         return TC_RAISED;
     }
     HttpConfigObject *config = self->config;
-    stream->nodelay = acceptor->family == AF_INET || acceptor->family == AF_INET6;
     if (config->max_buffer_size > 0) {
         stream->max_buffer_size = config->max_buffer_size;
     }

@@ -190,7 +190,8 @@ tc_iostream_detach(StreamObject *self, PyObject *unused)
         return NULL;
     }
     PyObject *callback = self->close_callback != NULL ? self->close_callback : Py_None;
-    PyObject *answer = PyTuple_Pack(2, socket, callback);
+    PyObject *nodelay = tc_stream_has_nodelay(self) ? Py_True : Py_False;
+    PyObject *answer = PyTuple_Pack(3, socket, callback, nodelay);
     Py_DECREF(socket);
     if (answer == NULL) {
         return NULL;

@@ -176,6 +176,7 @@ stream_open_source(StreamObject *self, PyObject *source)
     }
     self->watcher.fd = fd;
     tc_stream_note_socket(self);
+    tc_stream_begin_nodelay(self);
     return 0;
 }
 
@@ -543,7 +544,7 @@ static PyMethodDef stream_methods[] = {
     {"_is_idle", (PyCFunction)tc_iostream_is_idle, METH_NOARGS,
      "_is_idle($self, /)\n--\n\nWhether nothing is pending or buffered."},
     {"_detach", (PyCFunction)tc_iostream_detach, METH_NOARGS,
-     "_detach($self, /)\n--\n\nGive up the socket; returns it and the close callback."},
+     "_detach($self, /)\n--\n\nGive up the socket; returns it, the close callback and TCP_NODELAY."},
     {"_set_socket", (PyCFunction)tc_iostream_set_socket, METH_O,
      "_set_socket($self, socket, /)\n--\n\nWork on another object over the same descriptor."},
     {"_call_later", (PyCFunction)tc_iostream_call_later, METH_O,

@@ -139,7 +139,6 @@ struct StreamObject {
     bool mask;           /* the last event found nobody who wanted to read */
     bool drained_socket; /* the last read emptied the descriptor: no use trying before an event */
     bool hung_up;      /* the kernel reports a hang-up, which it does unasked: no registration for nothing */
-    bool nodelay;      /* TCP_NODELAY as we last set it */
     bool plain_socket; /* the socket object is laid out as CPython's */
     bool turn_corked;  /* `cork` lasts until the turn's end */
     bool plain_close, plain_error, plain_inline; /* close_fd, get_fd_error, _try_inline_read are ours */
@@ -275,7 +274,11 @@ void tc_stream_drop_connect(StreamObject *self);
 /* The error that the kernel keeps for the socket: an errno, or 0. */
 int tc_stream_socket_error(const StreamObject *self);
 
-int tc_stream_set_nodelay(StreamObject *self, bool on);
+/* TCP_NODELAY, which each stream over TCP gets once, as asyncio's transports do; what the application sets
+ * afterwards stays. Unix sockets have no such option. */
+void tc_stream_begin_nodelay(const StreamObject *self);
+int tc_stream_set_nodelay(StreamObject *self, bool on); /* 0, or -1 with an exception */
+bool tc_stream_has_nodelay(const StreamObject *self);
 
 /* For methods: 0, or -1 with an exception where __init__ was skipped or the socket was closed under the
  * stream (which is closed then). */

@@ -37,22 +37,39 @@ tc_stream_socket(StreamObject *self)
     return Py_NewRef(self->socket);
 }
 
+static int
+socket_option_nodelay(const StreamObject *self, int value)
+{
+    bool ip = self->family == AF_INET || self->family == AF_INET6;
+    return ip ? setsockopt(self->watcher.fd, IPPROTO_TCP, TCP_NODELAY, &value, sizeof(value)) : 0;
+}
+
+void
+tc_stream_begin_nodelay(const StreamObject *self)
+{
+    (void)socket_option_nodelay(self, 1);
+}
+
 int
 tc_stream_set_nodelay(StreamObject *self, bool on)
 {
-    if (self->closed || self->nodelay == on || (self->family != AF_INET && self->family != AF_INET6)) {
-        return 0;
-    }
-    int value = on;
-    if (setsockopt(self->watcher.fd, IPPROTO_TCP, TCP_NODELAY, &value, sizeof(value)) < 0) {
+    if (!self->closed && socket_option_nodelay(self, on) < 0) {
         if (errno == EINVAL || errno == ECONNRESET || errno == EPIPE) {
             return 0; /* the peer is gone, which the next read tells */
         }
         PyErr_SetFromErrno(PyExc_OSError);
         return -1;
     }
-    self->nodelay = on;
     return 0;
+}
+
+bool
+tc_stream_has_nodelay(const StreamObject *self)
+{
+    int value = 0;
+    socklen_t size = sizeof(value);
+    bool ip = self->family == AF_INET || self->family == AF_INET6;
+    return ip && getsockopt(self->watcher.fd, IPPROTO_TCP, TCP_NODELAY, &value, &size) == 0 && value != 0;
 }
 
 /* CPython's socket objects begin with the descriptor. Reading it there spares a call for each operation. */

@@ -1,10 +1,10 @@
 """The servers of streams.py, each run as a program:
 
-    python stream_rows.py SERVER echo|send|take SIZE plain|tls
+    python stream_rows.py SERVER echo|lines|send|take SIZE plain|tls
 
 Prints its port, serves one connection until the peer leaves, and prints the CPU seconds (user and system)
-that took. echo answers each line with itself; send answers each byte received with SIZE bytes; take answers
-SIZE bytes received with one."""
+that took. echo answers each line with itself, and so does lines, whose program sets no
+options; send answers each byte received with SIZE bytes; take answers SIZE bytes received with one."""
 
 import asyncio
 import resource
@@ -98,7 +98,8 @@ async def serve_stream(mode: str, size: int, context: ssl.SSLContext | None) -> 
 
     class Server(TCPServer):
         async def handle_stream(self, stream, address) -> None:  # type: ignore[no-untyped-def]
-            stream.set_nodelay(True)
+            if mode != "lines":
+                stream.set_nodelay(True)
             account.connected()
             try:
                 while mode == "send":

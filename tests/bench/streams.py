@@ -3,8 +3,9 @@ Tornado's IOStream and ours.
 
     python tests/bench/streams.py [--servers limit,uvloop,...] [--rows echo,...] [--rounds 5]
 
-The figure is the server's CPU time, user and system, for each operation (median of the rounds, in which the
-servers take turns). A table goes to standard output; a JSON file goes to tests/bench/results/."""
+The figure is the server's CPU time, user and system, for each operation; where the row says so it is the
+time that the client saw (median of the rounds, in which the servers take turns). A table goes to standard
+output; a JSON file goes to tests/bench/results/."""
 
 import argparse
 import importlib.util
@@ -36,11 +37,13 @@ class Row:
     size: int = 0  # bytes of an answer, or of a request where `take` is set; 0: lines are echoed
     take: bool = False
     tls: bool = False
+    default: bool = False  # the program sets no socket options; the figure is the client's time
 
 
 ROWS = [
     Row("echo", "line echo, one in flight", 20_000),
     Row("echo16", "line echo, 16 in flight", 96_000, window=16),
+    Row("lines16", "the same by default, time", 1_600, window=16, default=True),
     Row("send1m", "send 1 MB", 600, size=MEGABYTE),
     Row("send100m", "send 100 MB", 10, size=100 * MEGABYTE),
     Row("take1m", "receive 1 MB", 600, size=MEGABYTE, take=True),
@@ -72,7 +75,8 @@ def missing_reason(server: str, row: Row) -> str | None:
 
 
 def command_of(server: str, row: Row) -> list[str]:
-    mode = ["take" if row.take else "send" if row.size else "echo", str(row.size)]
+    echo = "lines" if row.default and server != "limit" else "echo"
+    mode = ["take" if row.take else "send" if row.size else echo, str(row.size)]
     if server == "limit":
         return [str(servers.build("stream_limit")), *mode]
     program = str(servers.HERE / "stream_rows.py")
@@ -87,8 +91,8 @@ def receive(client: socket.socket, size: int, buffer: bytearray) -> None:
         size -= n
 
 
-def exchange(port: int, row: Row) -> None:
-    """`row.count` operations over one connection."""
+def exchange(port: int, row: Row) -> float:
+    """`row.count` operations over one connection: the seconds that they took."""
     buffer = bytearray(1 << 18)
     with socket.create_connection(("127.0.0.1", port)) as client:
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -98,26 +102,30 @@ def exchange(port: int, row: Row) -> None:
             client = context.wrap_socket(client)
         request = bytes(row.size) if row.take else b"x" if row.size else LINE * row.window
         answer = 1 if row.take else row.size or len(request)
+        start = time.perf_counter()
         for _ in range(row.count // row.window):
             client.sendall(request)
             receive(client, answer, buffer)
+        seconds = time.perf_counter() - start
         client.close()
+    return seconds
 
 
 def run(server: str, row: Row) -> float:
-    """The server's CPU seconds for the row."""
+    """The server's CPU seconds for the row, or the client's time."""
     if row.tls:
         make_certificate()
     with subprocess.Popen(command_of(server, row), stdout=subprocess.PIPE, text=True) as process:
         try:
-            exchange(int(process.stdout.readline()), row)
-            return float(process.stdout.readline())
+            seconds = exchange(int(process.stdout.readline()), row)
+            cpu = float(process.stdout.readline())
+            return seconds if row.default else cpu
         finally:
             process.kill()
 
 
 def table(results: dict[str, dict[str, float]], names: list[str]) -> str:
-    lines = [f"{'CPU us an operation':28}" + "".join(f"{name:>10}" for name in names)]
+    lines = [f"{'us an operation':28}" + "".join(f"{name:>10}" for name in names)]
     for row in ROWS:
         if row.name in results:
             cells = (results[row.name].get(name) for name in names)

@@ -162,7 +162,6 @@ class MessageWriter(httputil.HTTPConnection):
         self._write_finished = True
         if not self._read_finished:
             self._disconnect_on_finish = True
-        self.stream.set_nodelay(True)
         if self._pending_write is None:
             self._finish_request(None)
         else:
