@@ -82,6 +82,7 @@
     X(_watch_result)                                                                                         \
     X(_watched_by_host)                                                                                      \
     X(add)                                                                                                   \
+    X(add_done_callback)                                                                                     \
     X(add_reader)                                                                                            \
     X(address)                                                                                               \
     X(append)                                                                                                \

@@ -250,7 +250,8 @@ class SSLIOStream(IOStream):
         Afterwards `socket` knows the peer's certificate and the protocol that was agreed on. May be called
         once at a time; RuntimeError otherwise.
         """
-        if self._ssl_connect_future is not None:
+        waiting = self._ssl_connect_future
+        if waiting is not None and not waiting.done():
             raise RuntimeError("Already waiting")
         future: asyncio.Future[SSLIOStream] = asyncio.Future(loop=self.io_loop.asyncio_loop)
         if self.closed():

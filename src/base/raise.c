@@ -99,8 +99,8 @@ is_exact(tc_state *state, PyObject *future)
     return (PyObject *)Py_TYPE(future) == state->asyncio_future;
 }
 
-static bool
-future_is_done(tc_state *state, PyObject *future)
+bool
+tc_future_is_done(tc_state *state, PyObject *future)
 {
     PyObject *done = is_exact(state, future) ? PyObject_CallOneArg(state->future_done, future)
                                              : PyObject_CallMethodNoArgs(future, state->str_done);
@@ -113,7 +113,7 @@ future_is_done(tc_state *state, PyObject *future)
 void
 tc_future_fail_quietly(tc_state *state, PyObject *future, PyObject *exc)
 {
-    if (future_is_done(state, future)) {
+    if (tc_future_is_done(state, future)) {
         return;
     }
     PyObject *result = PyObject_CallMethodOneArg(future, state->str_set_exception, exc);
@@ -130,7 +130,7 @@ tc_future_fail_quietly(tc_state *state, PyObject *future, PyObject *exc)
 void
 tc_future_resolve(tc_state *state, PyObject *future, PyObject *value)
 {
-    if (!future_is_done(state, future)) {
+    if (!tc_future_is_done(state, future)) {
         tc_future_resolve_new(state, future, value);
     }
 }

@@ -17,6 +17,9 @@ bool tc_error_is_connreset(tc_state *state, PyObject *exc);
 void tc_log(tc_state *state, const char *logger, const char *level, const char *format, ...);
 void tc_log_exception(tc_state *state, const char *logger, const char *format, ...);
 
+/* Also true where it cannot say. */
+bool tc_future_is_done(tc_state *state, PyObject *future);
+
 /* future.set_exception(exc) where it is not done, marked as retrieved so that nothing is logged about it. */
 void tc_future_fail_quietly(tc_state *state, PyObject *future, PyObject *exc);
 

@@ -373,6 +373,7 @@ conn_attach(HttpConnObject *self, PyObject *const *args, Py_ssize_t nargs)
         return NULL;
     }
     StreamObject *stream = (StreamObject *)args[1];
+    tc_stream_forget_cancelled(stream);
     if (stream->consumer != NULL || tc_stream_is_reading(stream)) {
         PyErr_SetString(PyExc_AssertionError, "Already reading");
         return NULL;

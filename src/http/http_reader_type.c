@@ -155,6 +155,7 @@ reader_attach(HttpReaderObject *self)
     if (stream->consumer == (PyObject *)self) {
         return 0;
     }
+    tc_stream_forget_cancelled(stream);
     if (stream->consumer != NULL || tc_stream_is_reading(stream)) {
         PyErr_SetString(PyExc_AssertionError, "Already reading");
         return -1;

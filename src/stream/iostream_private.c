@@ -170,6 +170,7 @@ tc_iostream_get_read_future(StreamObject *self, void *unused)
 PyObject *
 tc_iostream_is_idle(StreamObject *self, PyObject *unused)
 {
+    tc_stream_forget_cancelled(self);
     if (tc_stream_flush(self) == TC_RAISED) {
         return NULL;
     }

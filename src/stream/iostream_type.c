@@ -310,6 +310,7 @@ handshake_wants(const StreamObject *self, unsigned event)
 static PyObject *
 stream_reading(StreamObject *self, PyObject *unused)
 {
+    tc_stream_forget_cancelled(self);
     return PyBool_FromLong(tc_stream_is_reading(self) || handshake_wants(self, TC_READ));
 }
 

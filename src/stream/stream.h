@@ -300,7 +300,17 @@ void tc_read_clear(tc_read *read);
 /* Tries the pending read against unread bytes; *used is how many it took. TC_OK or TC_RAISED. */
 int tc_read_try(StreamObject *self, const char *data, size_t size, size_t *used);
 
-/* The pending read gets these bytes, as they are. TC_OK or TC_RAISED. */
+/* Whether somebody else has completed the pending read's Future: a cancelled read is over, and what it would
+ * have got stays for the next one. */
+bool tc_read_is_over(const StreamObject *self);
+
+/* Drops the pending read if it is over. To be called before a stream counts as being read. */
+void tc_stream_forget_cancelled(StreamObject *self);
+
+/* Has a pending read into the caller's memory give that back when it is cancelled. TC_OK or TC_RAISED. */
+int tc_read_watch_into(StreamObject *self);
+
+/* The pending read, which is not over, gets these bytes, as they are. TC_OK or TC_RAISED. */
 int tc_read_finish(StreamObject *self, const char *data, size_t size);
 
 /* The pending read gets an exception. */
@@ -339,6 +349,9 @@ void tc_stream_drop_buffer(StreamObject *self);
 
 /* Drops bytes from the front of the buffer. */
 void tc_stream_consume(StreamObject *self, size_t size);
+
+/* Puts bytes before those that are unread. TC_OK or TC_RAISED. */
+int tc_stream_unread(StreamObject *self, const char *data, size_t size);
 
 int tc_stream_offer_buffered(StreamObject *self);
 bool tc_stream_wants_more(const StreamObject *self);

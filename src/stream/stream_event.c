@@ -117,6 +117,7 @@ descriptor_error(StreamObject *self)
 static int
 event_hangup(StreamObject *self)
 {
+    tc_stream_forget_cancelled(self);
     if (self->consumer == NULL && self->buf_len > 0 && !tc_stream_wants_more(self)) {
         self->hung_up = self->mask = true;
         return TC_OK; /* the update after this event acts on it */

@@ -17,6 +17,62 @@ tc_read_clear(tc_read *read)
     }
 }
 
+/* ---- cancelled ones ---- */
+
+bool
+tc_read_is_over(const StreamObject *self)
+{
+    const tc_read *read = self->read;
+    return !read->unseen && read->waiter.future != NULL &&
+           tc_future_is_done(self->state, read->waiter.future);
+}
+
+void
+tc_stream_forget_cancelled(StreamObject *self)
+{
+    if (!tc_stream_is_reading(self) || !tc_read_is_over(self)) {
+        return;
+    }
+    tc_read *read = self->read;
+    /* Without its view it is being received into, and the receiver sees to these bytes. */
+    if (read->kind == TC_READ_INTO && read->filled > 0 && read->view != NULL) {
+        if (self->reading_event) {
+            return; /* somebody looks at the buffer; the next to come here does it */
+        }
+        if (tc_stream_unread(self, read->view->buf, (size_t)read->filled) == TC_RAISED) {
+            PyErr_WriteUnraisable((PyObject *)self);
+        }
+    }
+    tc_read gone = *read;
+    memset(read, 0, sizeof(*read));
+    tc_read_clear(&gone);
+}
+
+static PyObject *
+read_into_done(PyObject *stream, PyObject *future)
+{
+    StreamObject *self = (StreamObject *)stream;
+    if (tc_stream_is_reading(self) && self->read->waiter.future == future) {
+        tc_stream_forget_cancelled(self);
+    }
+    Py_RETURN_NONE;
+}
+
+static PyMethodDef read_into_done_def = {"read_into_done", read_into_done, METH_O, NULL};
+
+int
+tc_read_watch_into(StreamObject *self)
+{
+    PyObject *callback = PyCFunction_New(&read_into_done_def, (PyObject *)self);
+    PyObject *result = callback != NULL
+                           ? PyObject_CallMethodOneArg(self->read->waiter.future,
+                                                       self->state->str_add_done_callback, callback)
+                           : NULL;
+    Py_XDECREF(callback);
+    Py_XDECREF(result);
+    return result != NULL ? TC_OK : TC_RAISED;
+}
+
 /* ---- what satisfies it ---- */
 
 static Py_ssize_t
@@ -119,8 +175,13 @@ tc_read_finish(StreamObject *self, const char *data, size_t size)
     memset(self->read, 0, sizeof(*self->read));
     PyObject *bytes = done.kind == TC_READ_INTO ? PyLong_FromSsize_t(done.filled)
                                                 : PyBytes_FromStringAndSize(data, (Py_ssize_t)size);
-    /* Where the Future was cancelled the bytes are lost, as Tornado loses them. */
-    int st = bytes != NULL ? tc_waiter_tell(self, &done.waiter, bytes, bytes) : TC_RAISED;
+    int st = bytes != NULL ? TC_OK : TC_RAISED;
+    if (st == TC_OK && done.waiter.future != NULL) {
+        tc_future_resolve_new(self->state, done.waiter.future, bytes);
+    }
+    else if (st == TC_OK) {
+        st = tc_waiter_tell(self, &done.waiter, bytes, bytes);
+    }
     Py_XDECREF(bytes);
     tc_read_clear(&done);
     return st;
@@ -200,6 +261,10 @@ int
 tc_read_try(StreamObject *self, const char *data, size_t size, size_t *used)
 {
     *used = 0;
+    if (TC_UNLIKELY(tc_read_is_over(self))) {
+        tc_stream_forget_cancelled(self);
+        return TC_OK;
+    }
     if (self->read->kind == TC_READ_INTO) {
         return read_copy_into(self, data, size, used);
     }
@@ -223,8 +288,8 @@ tc_read_try(StreamObject *self, const char *data, size_t size, size_t *used)
     if (n == TC_FIND_UNSATISFIABLE) {
         return read_unsatisfiable(self);
     }
-    if (n == TC_FIND_MORE) {
-        return TC_OK;
+    if (n == TC_FIND_MORE || (self->read->kind == TC_READ_REGEX && tc_read_is_over(self))) {
+        return TC_OK; /* or given up during the search */
     }
     *used = (size_t)n;
     return tc_read_finish(self, data, (size_t)n);

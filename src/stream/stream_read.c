@@ -92,6 +92,21 @@ buffer_append(StreamObject *self, const char *data, size_t size)
     return TC_OK;
 }
 
+int
+tc_stream_unread(StreamObject *self, const char *data, size_t size)
+{
+    if (size == 0) {
+        return TC_OK;
+    }
+    if (buffer_room(self, size) == NULL) {
+        return TC_RAISED;
+    }
+    memmove(self->buf + self->buf_off + size, buffered(self), self->buf_len);
+    memcpy(self->buf + self->buf_off, data, size);
+    self->buf_len += size;
+    return TC_OK;
+}
+
 void
 tc_stream_consume(StreamObject *self, size_t size)
 {
@@ -296,28 +311,41 @@ receive_and_deliver(StreamObject *self)
 }
 
 /* Reads once into the memory that read_into() was given. That is ours meanwhile, even if a hook closes the
- * stream. */
+ * stream or has the read cancelled. */
 static Py_ssize_t
 receive_into(StreamObject *self)
 {
     tc_read *read = self->read;
     Py_buffer *view = read->view;
+    Py_ssize_t filled = read->filled;
     read->view = NULL;
-    Py_ssize_t n =
-        tc_stream_recv(self, (char *)view->buf + read->filled, (size_t)(read->target - read->filled));
-    bool gone = read->kind != TC_READ_INTO || read->view != NULL;
-    if (gone) {
+    Py_ssize_t n = tc_stream_recv(self, (char *)view->buf + filled, (size_t)(read->target - filled));
+    if (read->kind != TC_READ_INTO || read->view != NULL) { /* another read's by now, if any */
+        int st = tc_stream_unread(self, view->buf, (size_t)(n > 0 ? filled + n : filled));
         PyBuffer_Release(view);
         PyMem_Free(view);
-    }
-    else {
-        read->view = view;
-    }
-    if (n <= 0 || gone) {
+        if (st == TC_RAISED) {
+            return -1;
+        }
+        if (!self->closed && self->buf_len > 0) {
+            tc_stream_resume_later(self);
+        }
         return n <= 0 ? received_nothing(self, n) : 0;
     }
+    read->view = view;
+    if (n <= 0) {
+        return received_nothing(self, n);
+    }
     read->filled += n;
-    return tc_read_into_done(read) && tc_read_finish(self, NULL, 0) == TC_RAISED ? -1 : n;
+    if (tc_read_into_done(read)) {
+        if (TC_UNLIKELY(tc_read_is_over(self))) {
+            tc_stream_forget_cancelled(self);
+        }
+        else if (tc_read_finish(self, NULL, 0) == TC_RAISED) {
+            return -1;
+        }
+    }
+    return n;
 }
 
 /* Whether the pending read is for a pattern. */
@@ -407,6 +435,7 @@ tc_stream_readable(StreamObject *self)
 static int
 read_check_free(StreamObject *self)
 {
+    tc_stream_forget_cancelled(self);
     if (self->consumer == NULL && !tc_stream_is_reading(self)) {
         return 0;
     }
@@ -508,6 +537,10 @@ tc_stream_start_read(StreamObject *self, const tc_read *request, PyObject *callb
         st = result != NULL ? TC_OK : TC_RAISED;
         Py_XDECREF(result);
     }
+    if (st == TC_OK && request->kind == TC_READ_INTO && tc_stream_is_reading(self) &&
+        self->read->waiter.future == answer) {
+        st = tc_read_watch_into(self);
+    }
     if (st == TC_RAISED) {
         Py_DECREF(answer);
         if (tc_stream_is_reading(self)) {
@@ -524,12 +557,13 @@ tc_stream_start_read(StreamObject *self, const tc_read *request, PyObject *callb
 void
 tc_stream_read_closed(StreamObject *self, PyObject *exc)
 {
+    tc_stream_forget_cancelled(self);
     if (!tc_stream_is_reading(self)) {
         return;
     }
     tc_read *read = self->read;
     /* While a consumer looks at the buffer nothing may be taken from it. */
-    size_t size = self->reading_event ? 0 : self->buf_len, used = 0;
+    size_t size = self->reading_event || tc_read_is_over(self) ? 0 : self->buf_len, used = 0;
     if (read->kind == TC_READ_CLOSE) {
         if (self->error == NULL || tc_error_is_connreset(self->state, self->error)) {
             if (tc_read_finish(self, buffered(self), size) == TC_RAISED) {

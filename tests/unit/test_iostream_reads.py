@@ -121,20 +121,11 @@ class TestReadInto:
         both.run(main)
 
     def test_cancelled(self, both):
-        """As in stock Tornado the read goes on for nobody; close gives the memory back."""
+        """Close, too, gives the memory back."""
 
         async def main():
             stream, peer = both.pair()
             memory = bytearray(10)
-            reading = stream.read_into(memory)
-            reading.cancel()
-            with pytest.raises(AssertionError, match="Already reading"):
-                stream.read_bytes(1)
-            peer.sendall(b"0123456789ab")
-            await until(lambda: memory == b"0123456789")
-            await turns()
-            memory.append(1)
-            assert await stream.read_bytes(2) == b"ab"
             reading = stream.read_into(memory)
             reading.cancel()
             stream.close()
