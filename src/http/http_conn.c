@@ -75,6 +75,42 @@ conn_closed(PyObject *consumer)
     return st;
 }
 
+/* While a request is handled nothing is read, and the application may: proxies for CONNECT, upgrades. */
+static bool
+conn_lends(PyObject *consumer)
+{
+    HttpConnObject *self = (HttpConnObject *)consumer;
+    if (self->phase != CONN_HANDLING) {
+        return false;
+    }
+    tc_stream_pause(self->stream);
+    return true;
+}
+
+void
+tc_http_conn_let_go(HttpConnObject *self)
+{
+    self->phase = CONN_CLOSED;
+    tc_timeout_end(&self->timeout);
+    if (tc_list_linked(&self->link)) {
+        tc_list_unlink(&self->link);
+        tc_http_config_left(self->config);
+    }
+    tc_stream_drop_consumer(self->stream);
+    self->stream->paused = false;
+    if (!self->dispatching) {
+        tc_http_conn_drop_request(self);
+    }
+}
+
+static void
+conn_lost(PyObject *consumer)
+{
+    PyObject *owner = Py_NewRef(consumer);
+    tc_http_conn_let_go((HttpConnObject *)consumer);
+    Py_DECREF(owner);
+}
+
 static int
 conn_drained(PyObject *consumer)
 {
@@ -86,6 +122,20 @@ conn_drained(PyObject *consumer)
         return tc_http_conn_answered(self) < 0 ? TC_RAISED : TC_OK;
     }
     return TC_OK;
+}
+
+/* The application has answered the request, and reads what should be the next one: two readers are a mistake
+ * of its own. */
+static bool
+conn_is_read_by_others(HttpConnObject *self)
+{
+    tc_stream_forget_cancelled(self->stream);
+    if (!tc_stream_is_reading(self->stream)) {
+        return false;
+    }
+    PyErr_SetString(PyExc_AssertionError, "Already reading");
+    tc_log_exception(self->state, "general", "Uncaught exception");
+    return true;
 }
 
 int
@@ -102,6 +152,9 @@ tc_http_conn_answered(HttpConnObject *self)
     tc_http_conn_drop_request(self);
     if (TC_UNLIKELY(self->phase == CONN_CLOSED)) {
         return 0; /* by what the request held */
+    }
+    if (TC_UNLIKELY(self->stream->read != NULL) && conn_is_read_by_others(self)) {
+        return tc_http_conn_close(self);
     }
     conn_start_waiting(self);
     tc_stream_resume(self->stream);
@@ -359,6 +412,8 @@ static const tc_consumer_class conn_consumer = {
     .data = conn_data,
     .drained = conn_drained,
     .closed = conn_closed,
+    .lends = conn_lends,
+    .lost = conn_lost,
 };
 
 /* ---- making ---- */

@@ -69,6 +69,9 @@ int tc_http_conn_start(HttpConnObject *self);
 /* Bytes as if from the stream; the number used, or TC_CONSUMER_RAISED. */
 Py_ssize_t tc_http_conn_feed(HttpConnObject *self, const char *data, size_t size);
 int tc_http_conn_close(HttpConnObject *self);
+
+/* The stream is no longer HTTP's. Callers hold a reference. */
+void tc_http_conn_let_go(HttpConnObject *self);
 void tc_http_conn_drop_request(HttpConnObject *self); /* forgets the request in hand; may run Python */
 void tc_http_conn_drop_incoming(HttpConnObject *self);
 void tc_http_conn_expired(tc_timeout *entry); /* its time is up */

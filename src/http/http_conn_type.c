@@ -338,17 +338,7 @@ conn_detach(HttpConnObject *self, PyObject *unused)
         return NULL;
     }
     StreamObject *stream = (StreamObject *)Py_NewRef((PyObject *)self->stream);
-    self->phase = CONN_CLOSED;
-    tc_timeout_end(&self->timeout);
-    if (tc_list_linked(&self->link)) {
-        tc_list_unlink(&self->link);
-        tc_http_config_left(self->config);
-    }
-    tc_stream_drop_consumer(stream);
-    stream->paused = false;
-    if (!self->dispatching) {
-        tc_http_conn_drop_request(self);
-    }
+    tc_http_conn_let_go(self);
     return (PyObject *)stream;
 }
 
@@ -373,8 +363,7 @@ conn_attach(HttpConnObject *self, PyObject *const *args, Py_ssize_t nargs)
         return NULL;
     }
     StreamObject *stream = (StreamObject *)args[1];
-    tc_stream_forget_cancelled(stream);
-    if (stream->consumer != NULL || tc_stream_is_reading(stream)) {
+    if (!tc_stream_is_free(stream) || stream->consumer != NULL) {
         PyErr_SetString(PyExc_AssertionError, "Already reading");
         return NULL;
     }

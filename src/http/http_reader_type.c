@@ -19,7 +19,31 @@ reader_want_nothing(HttpReaderObject *self)
     }
 }
 
-/* Gives the result (stolen), or with NULL the exception that is set, to who asked for it. */
+static void
+reader_leave_stream(HttpReaderObject *self)
+{
+    StreamObject *stream = self->stream;
+    if (stream->consumer == (PyObject *)self) {
+        tc_stream_drop_consumer(stream); /* which may be the last to hold us */
+    }
+}
+
+/* Whoever waited has given up: a cancelled read is over, and its bytes stay. */
+static bool
+reader_forget_cancelled(HttpReaderObject *self)
+{
+    if (self->future == NULL || !tc_future_is_done(self->state, self->future)) {
+        return false;
+    }
+    Py_CLEAR(self->future);
+    reader_want_nothing(self);
+    reader_leave_stream(self);
+    return true;
+}
+
+/* Gives the result (stolen), or with NULL the exception that is set, to who asked for it and has not given
+ * up.
+ */
 static void
 reader_settle(HttpReaderObject *self, PyObject *result)
 {
@@ -36,7 +60,7 @@ reader_settle(HttpReaderObject *self, PyObject *result)
         tc_future_fail_quietly(self->state, future, exc);
     }
     else if (future != NULL) {
-        tc_future_resolve(self->state, future, result);
+        tc_future_resolve_new(self->state, future, result);
     }
     Py_XDECREF(future);
     Py_XDECREF(result);
@@ -50,7 +74,8 @@ reader_give_gathered(tc_task *task)
 {
     HttpReaderObject *self = tc_container_of(task, HttpReaderObject, gathered_task);
     PyObject *result;
-    if (self->want == TC_WANT_BODY && self->gathered.size > 0 && !self->starting) {
+    if (self->want == TC_WANT_BODY && self->gathered.size > 0 && !self->starting &&
+        !reader_forget_cancelled(self)) {
         (void)tc_reader_take_gathered(self, &result);
         reader_settle(self, result);
     }
@@ -73,10 +98,13 @@ reader_data(PyObject *consumer, const char *data, size_t size)
     HttpReaderObject *self = (HttpReaderObject *)consumer;
     size_t used = 0;
     PyObject *result = NULL;
+    if (reader_forget_cancelled(self)) {
+        return 0;
+    }
     int st = self->want != TC_WANT_NOTHING ? tc_reader_take(self, data, size, &used, &result) : TC_AGAIN;
     if (st != TC_AGAIN || self->want == TC_WANT_NOTHING) {
         /* The stream reads no further, so that an end behind the message is not met before its answer. */
-        tc_stream_drop_consumer(self->stream);
+        reader_leave_stream(self);
     }
     if (st != TC_AGAIN) {
         reader_settle(self, result);
@@ -91,6 +119,7 @@ static int
 reader_closed(PyObject *consumer)
 {
     HttpReaderObject *self = (HttpReaderObject *)consumer;
+    reader_forget_cancelled(self);
     if (self->want == TC_WANT_BODY && self->coding == TC_CODING_CLOSE) {
         reader_settle(self, Py_NewRef(Py_None));
     }
@@ -112,10 +141,38 @@ reader_drained(PyObject *consumer)
     return TC_OK;
 }
 
+static bool
+reader_lends(PyObject *consumer)
+{
+    HttpReaderObject *self = (HttpReaderObject *)consumer;
+    Py_INCREF(self);
+    bool waits = self->starting || (self->want != TC_WANT_NOTHING && !reader_forget_cancelled(self));
+    if (!waits) {
+        reader_leave_stream(self);
+    }
+    Py_DECREF(self);
+    return !waits;
+}
+
+static void
+reader_lost(PyObject *consumer)
+{
+    HttpReaderObject *self = (HttpReaderObject *)consumer;
+    Py_INCREF(self);
+    reader_leave_stream(self);
+    if (self->want != TC_WANT_NOTHING) {
+        tc_stream_raise_closed(self->stream);
+        reader_settle(self, NULL);
+    }
+    Py_DECREF(self);
+}
+
 static const tc_consumer_class reader_consumer = {
     .data = reader_data,
     .drained = reader_drained,
     .closed = reader_closed,
+    .lends = reader_lends,
+    .lost = reader_lost,
 };
 
 static void
@@ -123,7 +180,10 @@ reader_expired(tc_timer *timer)
 {
     HttpReaderObject *self = tc_container_of(timer, HttpReaderObject, timer);
     Py_INCREF(self);
-    reader_settle(self, Py_NewRef(Py_None));
+    if (!reader_forget_cancelled(self)) {
+        reader_leave_stream(self);
+        reader_settle(self, Py_NewRef(Py_None));
+    }
     Py_DECREF(self);
 }
 
@@ -147,20 +207,16 @@ reader_try_buffered(HttpReaderObject *self, PyObject **result)
     return st;
 }
 
-/* Becomes the stream's consumer. 0 or -1. */
+/* 0, or -1 with an AssertionError: somebody reads the stream. */
 static int
-reader_attach(HttpReaderObject *self)
+reader_check_free(HttpReaderObject *self)
 {
     StreamObject *stream = self->stream;
-    if (stream->consumer == (PyObject *)self) {
+    if (stream != NULL && tc_stream_is_free(stream) && stream->consumer == NULL) {
         return 0;
     }
-    tc_stream_forget_cancelled(stream);
-    if (stream->consumer != NULL || tc_stream_is_reading(stream)) {
-        PyErr_SetString(PyExc_AssertionError, "Already reading");
-        return -1;
-    }
-    return tc_stream_set_consumer(stream, &reader_consumer, (PyObject *)self) == TC_RAISED ? -1 : 0;
+    PyErr_SetString(PyExc_AssertionError, "Already reading");
+    return -1;
 }
 
 /* Whether there may be something to be had before the loop tells so. */
@@ -183,7 +239,8 @@ reader_wait(HttpReaderObject *self, double timeout)
         tc_stream_raise_closed(stream);
         return NULL;
     }
-    if (reader_attach(self) < 0) {
+    if (reader_check_free(self) < 0 || /* topping up may have run Python */
+        tc_stream_set_consumer(stream, &reader_consumer, (PyObject *)self) == TC_RAISED) {
         return NULL;
     }
     if (reader_may_receive(stream)) {
@@ -250,8 +307,7 @@ reader_top_up(HttpReaderObject *self)
 static PyObject *
 reader_read(HttpReaderObject *self, enum tc_reader_want want, double timeout)
 {
-    if (self->want != TC_WANT_NOTHING || self->stream == NULL) {
-        PyErr_SetString(PyExc_AssertionError, "Already reading");
+    if (reader_check_free(self) < 0) {
         return NULL;
     }
     PyObject *result = NULL;
@@ -347,9 +403,7 @@ reader_release(HttpReaderObject *self, PyObject *unused)
         Py_RETURN_NONE;
     }
     reader_want_nothing(self);
-    if (self->stream->consumer == (PyObject *)self) {
-        tc_stream_drop_consumer(self->stream);
-    }
+    reader_leave_stream(self);
     if (future != NULL) {
         PyObject *result = PyObject_CallMethodNoArgs(future, self->state->str_cancel);
         Py_DECREF(future);

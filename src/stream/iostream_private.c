@@ -170,13 +170,11 @@ tc_iostream_get_read_future(StreamObject *self, void *unused)
 PyObject *
 tc_iostream_is_idle(StreamObject *self, PyObject *unused)
 {
-    tc_stream_forget_cancelled(self);
     if (tc_stream_flush(self) == TC_RAISED) {
         return NULL;
     }
-    bool busy = self->closed || self->connecting || self->consumer != NULL || tc_stream_is_reading(self) ||
-                self->buf_len > 0 || tc_stream_unsent(self) > 0 ||
-                (self->writes != NULL && self->writes->nwaiters > 0);
+    bool busy = self->closed || self->connecting || !tc_stream_is_free(self) || self->buf_len > 0 ||
+                tc_stream_unsent(self) > 0 || (self->writes != NULL && self->writes->nwaiters > 0);
     return PyBool_FromLong(!busy);
 }
 
@@ -200,6 +198,9 @@ tc_iostream_detach(StreamObject *self, PyObject *unused)
     if (tc_stream_end_turn_cork(self) == TC_RAISED) {
         Py_DECREF(answer);
         return NULL;
+    }
+    if (self->consumer != NULL) {
+        self->consumer_class->lost(self->consumer);
     }
     tc_core_unwatch(self->core, &self->watcher);
     tc_core_cancel_task(&self->resume_task);

@@ -34,6 +34,12 @@ typedef struct {
     int (*drained)(PyObject *consumer);
     /* The stream is closed; called once, the consumer is dropped afterwards. */
     int (*closed)(PyObject *consumer);
+    /* Python wants to read the stream itself: true where the consumer wants nothing for now, and has paused
+     * or dropped itself. */
+    bool (*lends)(PyObject *consumer);
+    /* What was lent does not come back, another stream has its socket: lets go of everything, and drops
+     * itself. */
+    void (*lost)(PyObject *consumer);
 } tc_consumer_class;
 
 #define TC_CONSUMER_STOP (-1)
@@ -180,6 +186,13 @@ void tc_stream_resume_later(StreamObject *self);
 void tc_stream_pause(StreamObject *self);
 void tc_stream_resume(StreamObject *self);
 
+/* Whether a consumer gets what comes; else it is for Python's reads. */
+static inline bool
+tc_stream_feeds(const StreamObject *self)
+{
+    return self->consumer != NULL && !self->paused;
+}
+
 /* The Future's result, or a call of the callback with arg (or without one where that is NULL). TC_OK or
  * TC_RAISED. */
 int tc_waiter_tell(StreamObject *self, const tc_waiter *waiter, PyObject *result, PyObject *arg);
@@ -306,6 +319,9 @@ bool tc_read_is_over(const StreamObject *self);
 
 /* Drops the pending read if it is over. To be called before a stream counts as being read. */
 void tc_stream_forget_cancelled(StreamObject *self);
+
+/* Whether nobody reads, so that Python may: no consumer, or one that lends the stream. */
+bool tc_stream_is_free(StreamObject *self);
 
 /* Has a pending read into the caller's memory give that back when it is cancelled. TC_OK or TC_RAISED. */
 int tc_read_watch_into(StreamObject *self);

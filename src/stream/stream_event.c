@@ -7,13 +7,9 @@
 static bool
 wants_to_read(const StreamObject *self)
 {
-    if (self->consumer != NULL) {
-        /* A paused consumer still wants to know that the peer left, as long as no bytes wait. */
-        return !self->paused || self->buf_len == 0;
-    }
-    /* Without a reader, too, the peer's end is noticed; bytes that come first stop that until they are read.
-     */
-    return tc_stream_is_reading(self) || self->buf_len == 0;
+    /* Without a reader, and for a paused consumer, too, the peer's end is noticed; bytes that come first stop
+     * that until they are read. */
+    return tc_stream_feeds(self) || tc_stream_is_reading(self) || self->buf_len == 0;
 }
 
 static unsigned
@@ -136,7 +132,7 @@ static int
 event_read(StreamObject *self)
 {
     int st = tc_stream_readable(self);
-    if (st != TC_RAISED || self->consumer != NULL || !PyErr_ExceptionMatches(PyExc_Exception)) {
+    if (st != TC_RAISED || tc_stream_feeds(self) || !PyErr_ExceptionMatches(PyExc_Exception)) {
         return st;
     }
     PyObject *exc = PyErr_GetRaisedException();

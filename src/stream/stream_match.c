@@ -48,6 +48,16 @@ tc_stream_forget_cancelled(StreamObject *self)
     tc_read_clear(&gone);
 }
 
+bool
+tc_stream_is_free(StreamObject *self)
+{
+    tc_stream_forget_cancelled(self);
+    if (tc_stream_is_reading(self)) {
+        return false;
+    }
+    return self->consumer == NULL || self->consumer_class->lends(self->consumer);
+}
+
 static PyObject *
 read_into_done(PyObject *stream, PyObject *future)
 {

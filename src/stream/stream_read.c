@@ -140,10 +140,7 @@ static int
 deliver(StreamObject *self, const char *data, size_t size, size_t *used)
 {
     *used = 0;
-    if (self->consumer != NULL) {
-        if (self->paused) {
-            return TC_OK;
-        }
+    if (tc_stream_feeds(self)) {
         PyObject *consumer = Py_NewRef(self->consumer);
         Py_ssize_t n = self->consumer_class->data(consumer, data, size);
         Py_DECREF(consumer);
@@ -162,15 +159,21 @@ tc_stream_offer_buffered(StreamObject *self)
     if (self->buf_len == 0 || self->reading_event) {
         return TC_OK;
     }
-    size_t used;
-    delivery_begin(self);
-    /* A consumer's answer may let Python write to this stream, never append to its read buffer: reading_event
-     * holds that off. */
-    int st = deliver(self, buffered(self), self->buf_len, &used);
-    delivery_end(self);
-    if (used > 0) {
-        tc_stream_consume(self, used);
-    }
+    int st;
+    bool lent;
+    do {
+        size_t used;
+        bool fed = tc_stream_feeds(self);
+        delivery_begin(self);
+        /* A consumer's answer may let Python write to this stream, never append to its read buffer:
+         * reading_event holds that off. */
+        st = deliver(self, buffered(self), self->buf_len, &used);
+        delivery_end(self);
+        if (used > 0) {
+            tc_stream_consume(self, used);
+        }
+        lent = fed && !tc_stream_feeds(self) && tc_stream_is_reading(self);
+    } while (TC_UNLIKELY(lent) && st == TC_OK && self->buf_len > 0);
     return st;
 }
 
@@ -197,7 +200,7 @@ over_full(StreamObject *self)
         return TC_RAISED;
     }
     tc_log(self->state, "general", "error", "Reached maximum read buffer size");
-    bool consumed = self->consumer != NULL;
+    bool consumed = tc_stream_feeds(self);
     if (tc_stream_close(self, exc) == TC_RAISED) {
         Py_DECREF(exc);
         return TC_RAISED;
@@ -214,7 +217,7 @@ read_failed(StreamObject *self)
         return TC_RAISED;
     }
     PyObject *exc = PyErr_GetRaisedException();
-    bool consumed = self->consumer != NULL;
+    bool consumed = tc_stream_feeds(self);
     int gone = tc_stream_is_connreset(self, exc);
     if (gone < 0 || tc_stream_close(self, exc) == TC_RAISED) {
         Py_DECREF(exc);
@@ -362,7 +365,7 @@ tc_stream_wants_more(const StreamObject *self)
     if (self->closed) {
         return false;
     }
-    return self->consumer != NULL ? !self->paused : tc_stream_is_reading(self);
+    return tc_stream_feeds(self) || tc_stream_is_reading(self);
 }
 
 /* Reads once and delivers. Bytes received; 0: nothing now, or closed; -1: TC_RAISED. *seen is how many
@@ -379,7 +382,7 @@ receive(StreamObject *self, size_t *seen)
         }
         return n;
     }
-    if (self->consumer == NULL && tc_stream_is_reading(self) && self->read->kind == TC_READ_INTO) {
+    if (tc_stream_is_reading(self) && self->read->kind == TC_READ_INTO && !tc_stream_feeds(self)) {
         return receive_into(self);
     }
     bool searched = is_searching(self);
@@ -435,8 +438,7 @@ tc_stream_readable(StreamObject *self)
 static int
 read_check_free(StreamObject *self)
 {
-    tc_stream_forget_cancelled(self);
-    if (self->consumer == NULL && !tc_stream_is_reading(self)) {
+    if (tc_stream_is_free(self)) {
         return 0;
     }
     if (self->closed) {
