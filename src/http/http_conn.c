@@ -138,6 +138,7 @@ conn_is_read_by_others(HttpConnObject *self)
     return true;
 }
 
+/* Forgetting the request may run what closes the connection: callers hold a reference. */
 int
 tc_http_conn_answered(HttpConnObject *self)
 {

@@ -198,9 +198,8 @@ conn_send(HttpConnObject *self, const char *head, size_t head_size, PyObject *ch
     return st == TC_RAISED ? -1 : 0;
 }
 
-int
-tc_http_conn_write_head(HttpConnObject *self, int status, PyObject *reason, PyObject *headers,
-                        PyObject *chunk)
+static int
+conn_write_head(HttpConnObject *self, int status, PyObject *reason, PyObject *headers, PyObject *chunk)
 {
     if (conn_check_answering(self) < 0) {
         return -1;
@@ -231,6 +230,17 @@ tc_http_conn_write_head(HttpConnObject *self, int status, PyObject *reason, PyOb
     }
     tc_buf_free(&self->config->head_buffer);
     self->config->head_buffer = buf;
+    return st;
+}
+
+/* Here and below: what calls us may only have borrowed the connection, which writing may close. */
+int
+tc_http_conn_write_head(HttpConnObject *self, int status, PyObject *reason, PyObject *headers,
+                        PyObject *chunk)
+{
+    Py_INCREF(self);
+    int st = conn_write_head(self, status, reason, headers, chunk);
+    Py_DECREF(self);
     return st;
 }
 
@@ -265,6 +275,7 @@ tc_http_conn_write_raw(HttpConnObject *self, PyObject *chunk, PyObject *callback
         return -1;
     }
     int st = 0;
+    Py_INCREF(self);
     if (conn_writable(self) && !self->cut_short) {
         st = conn_count_body(self, (size_t)PyBytes_GET_SIZE(bytes));
         if (st == 0 && conn_writable(self)) {
@@ -281,14 +292,15 @@ tc_http_conn_write_raw(HttpConnObject *self, PyObject *chunk, PyObject *callback
             }
         }
     }
+    Py_DECREF(self);
     Py_DECREF(bytes);
     return st;
 }
 
 /* ---- the end of an answer ---- */
 
-int
-tc_http_conn_finish(HttpConnObject *self)
+static int
+conn_finish(HttpConnObject *self)
 {
     if (self->phase == CONN_CLOSED) {
         self->write_finished = true;
@@ -318,6 +330,15 @@ tc_http_conn_finish(HttpConnObject *self)
         self->disconnect = true; /* the rest of the request is not worth reading */
     }
     return self->dispatching || self->phase == CONN_CLOSED ? 0 : tc_http_conn_answered(self);
+}
+
+int
+tc_http_conn_finish(HttpConnObject *self)
+{
+    Py_INCREF(self);
+    int st = conn_finish(self);
+    Py_DECREF(self);
+    return st;
 }
 
 PyObject *

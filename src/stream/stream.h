@@ -24,7 +24,8 @@
 
 typedef struct StreamObject StreamObject;
 
-/* A native reader. The stream holds a reference to `consumer` and calls these in its own events. */
+/* A native reader. The stream holds a reference to `consumer` and calls these in its own events; each call
+ * holds another one, since any of them may run Python that closes the stream. */
 typedef struct {
     /* Offers all unread bytes. Returns how many are used up; the rest is kept and offered again with more. A
      * negative value: stop, the stream was closed or its consumer has changed. TC_CONSUMER_RAISED: an

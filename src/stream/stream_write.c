@@ -262,7 +262,10 @@ tc_stream_writable(StreamObject *self)
         return self->closed ? TC_OK : TC_RAISED;
     }
     if (pending && !self->closed && tc_stream_queued(self) == 0 && self->consumer != NULL) {
-        return self->consumer_class->drained(self->consumer);
+        PyObject *consumer = Py_NewRef(self->consumer);
+        int st = self->consumer_class->drained(consumer);
+        Py_DECREF(consumer);
+        return st;
     }
     return TC_OK;
 }

@@ -76,6 +76,29 @@ def test_connection_that_is_closed_by_what_its_request_held(late, caplog):
     assert caplog.text == ""
 
 
+@pytest.mark.parametrize("big", [False, True])
+def test_stream_that_is_closed_by_what_its_request_held(big):
+    """While the last of the answer leaves: the stream's close lets go of the connection that is told of it."""
+    body = b"x" * (8_000_000 if big else 10)
+
+    class Closes:
+        def __init__(self, stream):
+            self.stream = stream
+
+        def __del__(self):
+            self.stream.close()
+
+    async def callback(request):
+        await asyncio.sleep(0)
+        request.mine = Closes(request.connection.stream)
+        request.connection.write_headers(OK, HTTPHeaders({"Content-Length": str(len(body))}), body)
+        request.connection.finish()
+
+    with serving(callback) as server:
+        assert talk(server.address, GET + GET).partition(b"\r\n\r\n")[2] == body
+        wait_for(lambda: server.call(lambda: not server.server._connections))
+
+
 def test_headers_that_close_while_they_are_written():
     class Headers(HTTPHeaders):
         def get_all(self):
