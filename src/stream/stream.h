@@ -387,14 +387,9 @@ int tc_stream_end_turn_cork(StreamObject *self);
 /* Forgets what was corked; for a stream that dies with its loop. */
 void tc_stream_drop_cork(StreamObject *self);
 
-/* Room for `size` more bytes of corked output, to be filled and then claimed; NULL with an exception, also
- * where the stream was closed by sending what came before. Only while corked. */
-char *tc_stream_room(StreamObject *self, size_t size);
-static inline void
-tc_stream_claim(StreamObject *self, size_t size)
-{
-    self->cork->size += size;
-}
+/* Writes behind what is corked; a large piece leaves at once with it. As tc_stream_write. Only while corked.
+ */
+int tc_stream_cork_write(StreamObject *self, const char *data, size_t size, PyObject *owner);
 
 /* Sends the corked bytes now; the cork stays. */
 int tc_stream_flush(StreamObject *self);

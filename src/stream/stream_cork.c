@@ -5,19 +5,35 @@
 
 #define CORK_SIZE 65536
 
+/* What is being sent has left the cork, memory and all: a hook, or a callback of a stream that turns out to
+ * be broken, may write meanwhile, and that goes behind it. `data` (or NULL) is sent with it. */
+static int
+cork_send(StreamObject *self, const char *data, size_t size, PyObject *owner)
+{
+    tc_cork *cork = self->cork, full = *cork;
+    memset(cork, 0, sizeof(*cork));
+    int st = tc_stream_send_or_queue(self, full.data, full.size, data, size, owner);
+    if (self->cork == cork && cork->data == NULL) {
+        full.size = 0;
+        *cork = full;
+    }
+    else if (full.data != NULL) {
+        tc_scratch_return(&self->core->output, full.data, full.own);
+    }
+    return st;
+}
+
 int
 tc_stream_flush(StreamObject *self)
 {
-    tc_cork *cork = self->cork;
-    if (cork == NULL || cork->size == 0) {
+    if (self->cork == NULL || self->cork->size == 0) {
         return TC_OK;
     }
-    size_t size = cork->size;
-    cork->size = 0;
-    if (self->closed) {
+    if (TC_UNLIKELY(self->closed)) {
+        self->cork->size = 0;
         return TC_OK;
     }
-    return tc_stream_send_or_queue(self, cork->data, size, NULL, 0, NULL);
+    return cork_send(self, NULL, 0, NULL);
 }
 
 bool
@@ -45,44 +61,63 @@ tc_stream_uncork(StreamObject *self)
     return st;
 }
 
-char *
-tc_stream_room(StreamObject *self, size_t size)
+/* Memory for `size` bytes behind those that are corked. 0, or -1 with MemoryError. */
+static int
+cork_grow(StreamObject *self, tc_cork *cork, size_t size)
 {
-    tc_cork *cork = self->cork;
-    if (TC_LIKELY(cork->data != NULL && cork->cap - cork->size >= size)) {
-        return cork->data + cork->size;
-    }
+    size_t cap = cork->size + size;
     if (cork->data == NULL) {
-        size_t cap = size > CORK_SIZE ? size : CORK_SIZE;
+        cap = cap > CORK_SIZE ? cap : CORK_SIZE;
         cork->data = tc_scratch_take(&self->core->output, cap, &cork->own);
         if (cork->data == NULL) {
-            return NULL;
+            return -1;
         }
         cork->cap = cork->own ? cap : self->core->output.size;
-        return cork->data;
+        return 0;
     }
-    /* Full: send what there is rather than grow. That may close the stream, which ends a turn's cork. */
-    int st = tc_stream_flush(self);
-    if (st == TC_RAISED || self->cork != cork) {
-        if (st == TC_OK) {
-            tc_stream_raise_closed(self);
-        }
-        return NULL;
+    char *data = PyMem_RawRealloc(cork->data, cap);
+    if (data == NULL) {
+        PyErr_NoMemory();
+        return -1;
     }
-    if (cork->cap - cork->size < size) {
-        char *data = PyMem_RawRealloc(cork->data, size);
-        if (data == NULL) {
-            PyErr_NoMemory();
-            return NULL;
+    cork->data = data;
+    cork->cap = cap;
+    if (!cork->own) {
+        self->core->output.data = data;
+        self->core->output.size = cap;
+    }
+    return 0;
+}
+
+/* Appends to the cork. TC_OK, also where the stream was closed by sending what was there; TC_RAISED. */
+static int
+cork_append(StreamObject *self, const char *data, size_t size)
+{
+    tc_cork *cork = self->cork;
+    if (TC_UNLIKELY(cork->cap - cork->size < size)) {
+        /* Full: send what there is rather than grow. */
+        if (cork->size > 0 && cork_send(self, NULL, 0, NULL) == TC_RAISED) {
+            return TC_RAISED;
         }
-        cork->data = data;
-        cork->cap = size;
-        if (!cork->own) {
-            self->core->output.data = data;
-            self->core->output.size = size;
+        if (self->closed) {
+            return TC_OK;
+        }
+        if (self->cork != cork) { /* what was written meanwhile has ended the joining */
+            return tc_stream_write(self, data, size, NULL);
+        }
+        if (cork->cap - cork->size < size && cork_grow(self, cork, size) < 0) {
+            return TC_RAISED;
         }
     }
-    return cork->data;
+    memcpy(cork->data + cork->size, data, size);
+    cork->size += size;
+    return TC_OK;
+}
+
+int
+tc_stream_cork_write(StreamObject *self, const char *data, size_t size, PyObject *owner)
+{
+    return size < TC_STREAM_BY_REFERENCE ? cork_append(self, data, size) : cork_send(self, data, size, owner);
 }
 
 /* ---- several writes in one turn ---- */

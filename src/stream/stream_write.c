@@ -378,20 +378,5 @@ tc_stream_write(StreamObject *self, const char *data, size_t size, PyObject *own
     if (self->cork == NULL && !tc_stream_cork_turn(self, size)) {
         return tc_stream_send_or_queue(self, NULL, 0, data, size, owner);
     }
-    if (size < TC_STREAM_BY_REFERENCE) {
-        char *room = tc_stream_room(self, size);
-        if (room == NULL) {
-            if (!self->closed) {
-                return TC_RAISED;
-            }
-            PyErr_Clear();
-            return TC_OK;
-        }
-        memcpy(room, data, size);
-        tc_stream_claim(self, size);
-        return TC_OK;
-    }
-    size_t corked = self->cork->size;
-    self->cork->size = 0;
-    return tc_stream_send_or_queue(self, self->cork->data, corked, data, size, owner);
+    return tc_stream_cork_write(self, data, size, owner);
 }

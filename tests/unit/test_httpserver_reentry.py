@@ -7,7 +7,9 @@ import http.client
 import pytest
 from live_http import raw_ok, serving, talk, wait_for
 
+from tornado_c.httpserver import HTTPServer
 from tornado_c.httputil import HTTPHeaders, ResponseStartLine
+from tornado_c.iostream import IOStream
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 LAST = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
@@ -97,6 +99,40 @@ def test_stream_that_is_closed_by_what_its_request_held(big):
     with serving(callback) as server:
         assert talk(server.address, GET + GET).partition(b"\r\n\r\n")[2] == body
         wait_for(lambda: server.call(lambda: not server.server._connections))
+
+
+@pytest.mark.parametrize("nested", [b"n" * 100, b"n" * 15_000, b"n" * 70_000], ids=len)
+@pytest.mark.parametrize("size", [15_000, 40_000])
+def test_hook_that_writes_to_its_own_stream(size, nested):
+    """More is written than is joined, so that the hook is called, and writes, in the middle of an answer."""
+    pieces = [bytes([letter]) * size for letter in b"abcdefgh"]
+
+    class Stream(IOStream):
+        calls = 0
+
+        def write_to_fd(self, data):
+            n = super().write_to_fd(data)
+            self.calls += 1
+            if self.calls <= 3:
+                for _ in range(4):
+                    self.write(nested)
+            return n
+
+    def callback(request):
+        for piece in pieces:
+            request.write(piece)
+        request.finish()
+
+    class Server(HTTPServer):
+        def _handle_connection(self, sock, address):
+            self.handle_stream(Stream(sock), address)
+
+    with serving(callback, make=lambda: Server(callback)) as server, server.connect() as client:
+        client.send(GET)
+        got = client.exactly(len(pieces) * size + 12 * len(nested))
+        assert [got.count(piece[:1]) for piece in pieces] == [size] * len(pieces)
+        assert got.count(b"n") == 12 * len(nested)
+        assert bytes(sorted(got.replace(b"n", b""))) == got.replace(b"n", b"")
 
 
 def test_headers_that_close_while_they_are_written():
