@@ -6,6 +6,10 @@
 #include "state.h"
 #include "web/handler.h"
 
+#ifdef __linux__
+#include <sys/prctl.h>
+#endif
+
 PyObject *
 tc_face_or_raise(PyObject *face, const char *name, const char *module)
 {
@@ -58,6 +62,25 @@ module_execute_handler(PyObject *module, PyObject *const *args, Py_ssize_t nargs
                               args[5]);
 }
 
+PyDoc_STRVAR(module_parent_ends_doc,
+             "signal_when_parent_ends($module, number, /)\n--\n\n"
+             "Have the kernel send this process a signal when the thread that forked it has ended.\n\n"
+             "Returns whether the system can (Linux).");
+
+static PyObject *
+module_parent_ends(PyObject *module, PyObject *arg)
+{
+    long number = PyLong_AsLong(arg);
+    if (number == -1 && PyErr_Occurred()) {
+        return NULL;
+    }
+#ifdef __linux__
+    return prctl(PR_SET_PDEATHSIG, number) == 0 ? Py_NewRef(Py_True) : PyErr_SetFromErrno(PyExc_OSError);
+#else
+    Py_RETURN_FALSE;
+#endif
+}
+
 PyDoc_STRVAR(module_format_head_doc,
              "format_head($module, first_line, headers, /)\n--\n\n"
              "The head of a message as bytes: the line in UTF-8, the HTTPHeaders in Latin-1.\n\n"
@@ -68,6 +91,7 @@ static PyMethodDef module_methods[] = {
      module_execute_handler_doc},
     {"format_head", (PyCFunction)(void (*)(void))tc_http_format_head, METH_FASTCALL, module_format_head_doc},
     {"register", module_register, METH_VARARGS, module_register_doc},
+    {"signal_when_parent_ends", module_parent_ends, METH_O, module_parent_ends_doc},
     {NULL, NULL, 0, NULL},
 };
 

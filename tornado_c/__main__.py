@@ -22,7 +22,7 @@ import time
 import warnings
 from typing import cast
 
-from . import EventLoopPolicy, __version__, _core, _prefork, _shutdown, install, process, version
+from . import EventLoopPolicy, __version__, _core, _shutdown, install, version
 from .httpserver import HTTPServer
 from .httputil import HTTPHeaders, HTTPServerRequest, ResponseStartLine
 from .ioloop import IOLoop
@@ -136,18 +136,13 @@ def run_script(path: str, arguments: list[str], drain_timeout: float) -> None:
         warnings.simplefilter("ignore", DeprecationWarning)  # from 3.14 on; nothing else reaches asyncio.run
         asyncio.set_event_loop_policy(EventLoopPolicy())
     _shutdown.enable(drain_timeout)
-    _prefork.enable()
     sys.argv[:] = [path, *arguments]
     if not sys.flags.safe_path:
         sys.path[0] = os.path.dirname(os.path.abspath(path))
     try:
         runpy.run_path(path, run_name="__main__")
-    except KeyboardInterrupt:
-        raise
-    except BaseException:
-        if process.task_id() is None:
-            _prefork.keep_predecessors()
-        raise
+    finally:
+        _shutdown.program_ended()
 
 
 def script_of(arguments: list[str]) -> int:

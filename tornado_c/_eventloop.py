@@ -14,7 +14,7 @@ from asyncio import base_events, events, sslproto
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, SupportsIndex
 
-from . import _core
+from . import _core, _serving
 from ._transport import SocketTransport
 
 _asyncio_log = logging.getLogger("asyncio")
@@ -128,6 +128,7 @@ class EventLoop(_core.LoopCore, asyncio.SelectorEventLoop):
         """Run until stop() is called."""
         self._check_closed()
         self._check_running()
+        _serving.loop_starts(self)
         self._set_coroutine_origin_tracking(self._debug)
         old_hooks = sys.get_asyncgen_hooks()
         try:
@@ -168,6 +169,10 @@ class EventLoop(_core.LoopCore, asyncio.SelectorEventLoop):
                 del handle._source_traceback[-2:]  # this method and the handle's own constructor
             self._write_to_self()
             return handle
+
+    def _start_serving(self, *args: Any, **kwargs: Any) -> None:
+        _serving.accepting(self)
+        super()._start_serving(*args, **kwargs)
 
     def _make_socket_transport(
         self, sock: Any, protocol: Any, waiter: Any = None, *, extra: Any = None, server: Any = None

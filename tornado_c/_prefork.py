@@ -1,93 +1,56 @@
-"""The parent of prefork workers. `Watch` replaces those that end badly. `Master`, under `python -m
-tornado_c`, ends them on SIGTERM, too; on SIGHUP it executes itself anew, the listening sockets open, and
-replaces them one by one."""
+"""The parent of prefork workers. `Watch` replaces those that end badly, as Tornado does. `Master`, under
+`python -m tornado_c`, also ends them on SIGTERM, and on SIGHUP has the program executed anew and replaces
+them one by one.
+
+A master's signals are only noted, as bytes in a pipe, whatever thread they come to; one loop acts on them. A
+worker is told to end once its successor serves, and killed where it has not ended some seconds after its
+time."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import select
 import signal
+import socket
 import sys
-from collections.abc import Callable, Iterator
-from typing import NoReturn
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
 
+from tornado_c import _reload, _worker
 from tornado_c._netutil import handover
 from tornado_c.log import gen_log
 
 _SIGNALS = (signal.SIGCHLD, signal.SIGHUP, signal.SIGTERM)
 
-_command: list[str] = []  # empty: this process does not execute itself anew
-_folder = ""
-_reload_wanted = False
+#: Seconds after its limit at which a worker that was told to end is killed: it hangs.
+KILL_MARGIN = 5.0
+
+#: Seconds that a worker has to answer what is in flight; see `_shutdown.enable`.
+drain_timeout = 30.0
+
+#: A signal that came before there was anybody to act on it.
+reload_wanted = False
+stop_wanted = False
 
 
-def enable() -> None:
-    """Have `fork_processes` obey SIGHUP. To be called by what runs the application, before it does."""
-    global _folder
-    _command[:] = [sys.executable, *sys.orig_argv[1:]]
-    _folder = os.getcwd()
-    if signal.getsignal(signal.SIGHUP) == signal.SIG_DFL:
-        signal.signal(signal.SIGHUP, _on_hangup)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)  # a predecessor left them blocked
-
-
-def enabled() -> bool:
-    return bool(_command)
-
-
-def _on_hangup(number: int, frame: object) -> None:
-    """SIGHUP outside of Master.run(): a successor that starts obeys it later, any other process ends."""
-    global _reload_wanted
-    if handover.workers():
-        _reload_wanted = True
-    else:
-        signal.signal(number, signal.SIG_DFL)
-        os.kill(os.getpid(), number)
-
-
-def _wait_for(awaited: list[signal.Signals]) -> int:
-    """The next of these signals; SIGCHLD also where a second has brought none, since an application may
-    handle that one itself. Handlers of others run meanwhile, where the system allows it (not macOS)."""
-    if not hasattr(signal, "sigtimedwait"):
-        return signal.sigwait(awaited)
-    # With an end, so that the handler of a signal that came just before the call runs, too.
-    told = signal.sigtimedwait(awaited, 1.0)
-    return signal.SIGCHLD if told is None else told.si_signo
-
-
-def _signals() -> list[signal.Signals]:
-    """What the master waits for: not what the application handles itself."""
-    defaults = (signal.SIG_DFL, signal.SIG_IGN)
-    return [number for number in _SIGNALS if signal.getsignal(number) in defaults or _is_ours(number)]
-
-
-def _is_ours(number: int) -> bool:
-    """Whether the handler of a signal is one of this package's."""
-    module = getattr(signal.getsignal(number), "__module__", None) or ""
-    return module.startswith("tornado_c.")
-
-
-def stop_predecessors() -> None:
-    """Have the workers that a predecessor left end well."""
-    for pid in handover.workers().values():
-        _send(pid, signal.SIGTERM)
+def master_class() -> type[Watch]:
+    """What rules the workers of this program."""
+    in_main = threading.current_thread() is threading.main_thread()
+    return Master if _reload.enabled() and in_main else Watch
 
 
 def keep_predecessors() -> None:
-    """The new program failed before it had workers: watch over the old ones, until SIGHUP tries again."""
-    if handover.workers():
-        gen_log.error("The program failed to start; its old workers go on, SIGHUP tries again", exc_info=True)
-        Master(0, 0, lambda number, children: False, keep=True).run()
+    """The new program failed before it had workers: rule the old ones, until SIGHUP tries again.
 
-
-@contextlib.contextmanager
-def _interrupts_held() -> Iterator[None]:
-    """Let a KeyboardInterrupt wait: within a fork the interpreter would report it and forget it."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    Returns when none is left, or raises SystemExit where SIGTERM has ended them.
+    """
+    if handover.predecessors():
+        if not stop_wanted:
+            _reload.report_failure(exc_info=True)
+        Master(0, 0, lambda number: 0).run()
 
 
 class Watch:
@@ -95,15 +58,14 @@ class Watch:
 
     :param count: how many there are to be.
     :param restarts: how many that ended badly are replaced, all together.
-    :param fork: called with a number and the dict of children: forks, and returns True in the child.
+    :param fork: called with a number; forks, and returns the process id, or 0 in the child.
     """
 
-    def __init__(self, count: int, restarts: int, fork: Callable[[int, dict[int, int]], bool]) -> None:
+    def __init__(self, count: int, restarts: int, fork: Callable[[int], int]) -> None:
         self.to_start = list(range(count))
         self.restarts = restarts
         self.fork = fork
         self.children: dict[int, int] = {}  # process id: number
-        self.stopping = False  # nobody is replaced any more
 
     def run(self) -> int:
         """Returns the number in a child; in the parent raises SystemExit when no worker is left."""
@@ -111,153 +73,383 @@ class Watch:
             number = self._start_workers()
             if number is not None:
                 return number
-            if not self._any_left():
+            if not self.children:
                 sys.exit(0)  # returning would make the parent a server like its children were
-            self._wait()
+            self._ended(*os.wait())
 
     def _start_workers(self) -> int | None:
         """Start what is to be started now; the number, in a child."""
-        while self.to_start and self._may_start():
+        while self.to_start:
             number = self.to_start.pop(0)
-            with _interrupts_held():
-                in_child = self.fork(number, self.children)
-            if in_child:
+            with _reload.signals_held():
+                pid = self.fork(number)
+            if pid == 0:
                 return number
-            self._started(number)
+            self.children[pid] = number
         return None
-
-    def _may_start(self) -> bool:
-        return True
-
-    def _started(self, number: int) -> None:
-        """The worker of this number has been forked; called in the parent."""
-
-    def _any_left(self) -> bool:
-        return bool(self.children)
-
-    def _wait(self) -> None:
-        """Wait until something has happened, and see to it."""
-        self._ended(*os.wait())
 
     def _ended(self, pid: int, status: int) -> None:
         """A process has ended: a worker, or one that the application started itself."""
         number = self.children.pop(pid, None)
-        if number is None or not _report_end(number, pid, status) or self.stopping:
-            return
+        if number is not None and _report_end(number, pid, status):
+            self._restart(number)
+
+    def _restart(self, number: int) -> None:
         if self.restarts <= 0:
             raise RuntimeError("Too many child restarts, giving up")
         self.restarts -= 1
         self.to_start.append(number)
 
 
-def _report_end(number: int, pid: int, status: int) -> bool:
-    """Log how a child ended and tell whether it has to be replaced."""
+def _report_end(number: int, pid: int, status: int, then: str = ", restarting") -> bool:
+    """Log how a child ended and tell whether that was bad."""
     if os.WIFSIGNALED(status):
-        gen_log.warning("child %d (pid %d) killed by signal %d, restarting", number, pid, os.WTERMSIG(status))
+        gen_log.warning("child %d (pid %d) killed by signal %d%s", number, pid, os.WTERMSIG(status), then)
         return True
     code = os.WEXITSTATUS(status)
     if code != 0:
-        gen_log.warning("child %d (pid %d) exited with status %d, restarting", number, pid, code)
+        gen_log.warning("child %d (pid %d) exited with status %d%s", number, pid, code, then)
         return True
     gen_log.info("child %d (pid %d) exited normally", number, pid)
     return False
 
 
-class Master(Watch):
-    """Obeys signals as well: SIGTERM ends all workers, SIGHUP executes the program anew.
+class Child:
+    """A worker as its master knows it."""
 
-    :param keep: whether a predecessor's workers stay.
+    def __init__(self, number: int, pid: int, line: socket.socket | None, old: bool = False) -> None:
+        self.number = number
+        self.pid = pid
+        self.line = line
+        self.old = old  # a predecessor's
+        self.serves = old
+        self.kill_at: float | None = None  # it was told to end
+
+    @classmethod
+    def of(cls, left: handover.Predecessor) -> Child:
+        line = None
+        with contextlib.suppress(OSError):
+            line = socket.socket(fileno=left.line)
+        child = cls(left.number, left.pid, line, old=True)
+        child.kill_at = left.kill_at
+        return child
+
+    def leave(self) -> handover.Predecessor:
+        """For the next program."""
+        return handover.Predecessor(
+            self.number, self.pid, self.line.fileno() if self.line else -1, self.kill_at
+        )
+
+    @property
+    def stays(self) -> bool:
+        return self.kill_at is None
+
+    def tell(self, what: bytes) -> None:
+        """Have it end, well or at once. Any program understands SIGTERM; the line says who sent it."""
+        if self.kill_at is None:
+            self.kill_at = time.monotonic() + drain_timeout + KILL_MARGIN
+        with contextlib.suppress(OSError):
+            if self.line is not None:
+                self.line.send(what, socket.MSG_DONTWAIT)
+        self.send(signal.SIGTERM)
+
+    def retire(self) -> None:
+        """Have it end well, unless it was told already."""
+        if self.stays:
+            self.tell(_worker.DRAIN)
+
+    def has_ended(self) -> bool:
+        """Whether it has; its end is waited for then."""
+        try:
+            ended = os.waitpid(self.pid, os.WNOHANG)[0] != 0
+        except ChildProcessError:
+            ended = True
+        if ended:
+            self.close()
+        return ended
+
+    def kill_if_overdue(self) -> None:
+        if self.kill_at is not None and time.monotonic() > self.kill_at:
+            gen_log.warning("child %d (pid %d) does not end, killing it", self.number, self.pid)
+            self.kill_at = time.monotonic() + KILL_MARGIN
+            self.send(signal.SIGKILL)
+
+    def send(self, number: int) -> None:
+        if handover.is_child(self.pid):
+            os.kill(self.pid, number)
+
+    def heard(self) -> bytes:
+        """What it has said since."""
+        if self.line is None:
+            return b""
+        try:
+            said = self.line.recv(64, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return b""
+        except OSError:
+            said = b""
+        if not said:
+            self.close()
+        return said
+
+    def close(self) -> None:
+        if self.line is not None:
+            self.line.close()
+            self.line = None
+
+
+class Master(Watch):
+    """Obeys signals as well: SIGTERM ends all workers, SIGHUP has the program executed anew.
+
+    With a count of 0 it has no program, and rules the workers that a predecessor left.
     """
 
-    def __init__(
-        self, count: int, restarts: int, fork: Callable[[int, dict[int, int]], bool], keep: bool = False
-    ) -> None:
+    def __init__(self, count: int, restarts: int, fork: Callable[[int], int]) -> None:
         super().__init__(count, restarts, fork)
-        self.keep = keep
-        self.old = {pid: number for number, pid in handover.workers().items()}
-        self.retiring = 0  # an old worker that was told to end
-        self.awaited = _signals()
+        self.has_program = count > 0
+        self.workers = {left.pid: Child.of(left) for left in handover.take_predecessors()}
+        self.held = not self.has_program  # the roll-out has stopped: the new workers do not come to serve
+        self.stopped_at: float | None = None
+        self.trial: _reload.Trial | None = None
+        self.pid = os.getpid()
+        self.notes = _Notes()
 
     def run(self) -> int:
-        """As Watch.run, with the signals blocked in the parent."""
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, self.awaited)
+        """As Watch.run."""
         try:
-            number = super().run()
-            if signal.SIGHUP in self.awaited:
-                signal.signal(signal.SIGHUP, signal.SIG_IGN)  # meant for the master, also from a terminal
-            return number
+            while True:
+                number = self._start_workers()
+                if number is not None:
+                    return number
+                if not self.workers:
+                    if self.stopped_at is not None or self.has_program:
+                        sys.exit(0)
+                    return -1
+                self._see_to_reloading()
+                self._wait()
         finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+            if os.getpid() == self.pid:
+                self._end_trial()
+                self.notes.close()
+
+    # ---- starting ----
 
     def _start_workers(self) -> int | None:
-        number = super()._start_workers()
-        if number is None and not self.to_start and not self.keep:
-            for old in list(self.old.values()):  # there are fewer workers than before
-                if not self.retiring:
-                    self._started(old)
-            if not self.old:
-                handover.forget()
-        return number
+        while self.to_start and self._may_start():
+            number = self.to_start.pop(0)
+            ours, theirs = socket.socketpair()
+            with _reload.signals_held():
+                pid = self.fork(number)
+                if pid == 0:
+                    ours.close()
+                    self._become_worker(theirs)
+                    return number
+            theirs.close()
+            self.workers[pid] = Child(number, pid, ours)
+        if not self.to_start and not self._old():
+            handover.close_rest()
+        return None
+
+    def _become_worker(self, line: socket.socket) -> None:
+        """In a worker that has just been forked: let go of what is the master's."""
+        hangup = signal.SIGHUP in self.notes.signals
+        self.notes.close()
+        for other in self.workers.values():
+            other.close()
+        self.workers.clear()
+        if hangup:
+            signal.signal(signal.SIGHUP, _worker.on_hangup)
+        _worker.begin(line, self.pid)
 
     def _may_start(self) -> bool:
-        return not self.retiring and not self.stopping
+        """One at a time where old ones wait for their successors, or all at once."""
+        if self.stopped_at is not None:
+            return False
+        return not self._old() or all(child.serves for child in self.workers.values() if child.stays)
 
-    def _any_left(self) -> bool:
-        return bool(self.children or self.old)
+    def _old(self) -> list[Child]:
+        """The predecessor's workers that have not been told to end."""
+        return [child for child in self.workers.values() if child.old and child.stays]
+
+    def _serves(self, child: Child) -> None:
+        """A worker serves: the old one of its number is not needed any more, nor one without a successor."""
+        child.serves = True
+        for old in self._old():
+            if not self.held and (old.number == child.number or not self.to_start):
+                old.retire()
+
+    # ---- waiting ----
 
     def _wait(self) -> None:
-        if _reload_wanted and not self.stopping and (self.keep or not self.old):
-            self._execute()
-        self._obey(_wait_for(self.awaited))
-
-    def _started(self, number: int) -> None:
-        """The old worker of this number is not needed any more."""
-        for pid, old_number in self.old.items():
-            if old_number == number:
-                self.retiring = pid
-                _send(pid, signal.SIGTERM)
+        """Wait until something has happened, and see to it."""
+        poll = select.poll()
+        poll.register(self.notes.fd, select.POLLIN)
+        for child in self.workers.values():
+            if child.line is not None:
+                poll.register(child.line, select.POLLIN)
+        if self.trial is not None:
+            poll.register(self.trial.fd, select.POLLIN)
+        ready = {fd for fd, _ in poll.poll(1000)}
+        for number in self.notes.take():
+            self._obey(number)
+        for child in list(self.workers.values()):
+            self._hear(child)
+            child.kill_if_overdue()
+        self._reap()
+        if self.trial is not None and self.trial.fd in ready:
+            self._tried()
 
     def _obey(self, number: int) -> None:
-        global _reload_wanted
-        if number == signal.SIGHUP:
-            _reload_wanted = True
-        elif number == signal.SIGTERM:
-            self.stopping = True
-            for pid in (*self.children, *self.old):
-                _send(pid, signal.SIGTERM)
-        else:
-            self._reap()
+        global reload_wanted
+        if number == signal.SIGTERM or (number == signal.SIGHUP and _reload.lost_terminal()):
+            self._stop()
+        elif number == signal.SIGHUP:
+            reload_wanted = True
+
+    def _stop(self) -> None:
+        now = time.monotonic()
+        if self.stopped_at is None:
+            self.stopped_at = now
+            self._end_trial()
+            for child in self.workers.values():
+                child.retire()
+        elif now - self.stopped_at > _worker.TOGETHER:
+            for child in self.workers.values():
+                child.tell(_worker.HURRY)
+
+    def _hear(self, child: Child) -> None:
+        said = child.heard()
+        if _worker.SERVES in said and not child.serves:
+            self._serves(child)
+        if _worker.TOLD in said and child.stays and self.stopped_at is None:
+            # Somebody else wants this process to end, not the service.
+            child.kill_at = time.monotonic() + drain_timeout + KILL_MARGIN
+            self._succeed(child)
+
+    def _succeed(self, child: Child) -> None:
+        """Have another worker started in the place of one that leaves, unless there is one already."""
+        if self.has_program and not self._is_staffed(child.number):
+            self.to_start.append(child.number)
+
+    def _is_staffed(self, number: int) -> bool:
+        others = (child.number for child in self.workers.values() if child.stays)
+        return number in self.to_start or number in others
+
+    # ---- ends ----
 
     def _reap(self) -> None:
         while True:
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG)
             except ChildProcessError:
-                self.old.clear()
                 pid = 0
             if pid == 0:
-                return
+                break
             self._ended(pid, status)
+        for pid in list(self.workers):
+            if not handover.is_child(pid):  # the application has waited for it
+                self._ended(pid, 0)
 
     def _ended(self, pid: int, status: int) -> None:
-        if self.old.pop(pid, None) is None:
-            super()._ended(pid, status)
-        elif pid == self.retiring:
-            self.retiring = 0
+        if self.trial is not None and pid == self.trial.pid:
+            self._tried()
+        child = self.workers.get(pid)
+        if child is None:
+            return
+        self._hear(child)
+        child.close()
+        del self.workers[pid]
+        if not child.stays or self.stopped_at is not None:
+            _report_end(child.number, pid, status, then="")
+        elif self._old() and not child.serves:
+            _report_end(child.number, pid, status, then="")
+            self._hold()
+        elif self._is_staffed(child.number) or not self.has_program:
+            _report_end(child.number, pid, status, then="")
+        elif _report_end(child.number, pid, status):
+            if self.restarts <= 0 and self._old():
+                self._hold()
+            else:
+                self._restart(child.number)
 
-    def _execute(self) -> NoReturn:
-        """Become the program anew. The signals stay blocked until it can obey them."""
-        gen_log.info("Starting anew for SIGHUP")
-        pids = {number: pid for pid, number in (*self.old.items(), *self.children.items())}
-        handover.prepare(pids)
-        os.chdir(_folder)
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os.execv(_command[0], _command)
+    def _hold(self) -> None:
+        """New workers end before they serve: no old one is given up for them."""
+        self.held = True
+        self.to_start.clear()
+        gen_log.error(
+            "The new program's workers end before they serve; the old ones go on, SIGHUP tries again"
+        )
+
+    # ---- reloading ----
+
+    def _see_to_reloading(self) -> None:
+        global reload_wanted, stop_wanted
+        if stop_wanted:
+            stop_wanted = False
+            self._stop()
+        rolling = self._old() and not self.held
+        if reload_wanted and self.trial is None and self.stopped_at is None and not rolling:
+            reload_wanted = False
+            self.trial = _reload.start_trial()
+
+    def _tried(self) -> None:
+        assert self.trial is not None
+        good = self.trial.passed()
+        self.trial = None
+        if not good:
+            _reload.report_failure()
+        elif not reload_wanted:
+            self._execute()
+
+    def _end_trial(self) -> None:
+        if self.trial is not None:
+            self.trial.end()
+            self.trial = None
+
+    def _execute(self) -> None:
+        """Become the program anew, unless a signal came just now. Returns where it cannot be."""
+        with _reload.signals_held():
+            for number in self.notes.take():
+                self._obey(number)
+            if self.stopped_at is None and not reload_wanted:
+                _reload.execute([child.leave() for child in self.workers.values()], self.notes.fd)
 
 
-def _send(pid: int, number: int) -> None:
-    try:
-        os.kill(pid, number)
-    except ProcessLookupError:
-        pass  # ended, and not yet noticed
+class _Notes:
+    """The signals that have come, as bytes in a pipe, into which any thread's handler writes."""
+
+    def __init__(self) -> None:
+        self.fd, self._written = os.pipe()
+        for fd in (self.fd, self._written):
+            os.set_blocking(fd, False)
+        self._before: dict[int, Any] = {}
+        self._before_fd = signal.set_wakeup_fd(self._written, warn_on_full_buffer=False)
+        for number in _SIGNALS:
+            handler = signal.getsignal(number)
+            if handler in (signal.SIG_DFL, signal.SIG_IGN) or _is_ours(handler):
+                self._before[number] = handler
+                signal.signal(number, _note)
+        self.signals = frozenset(self._before)
+
+    def take(self) -> list[int]:
+        """Those that came since; only what the application does not handle itself."""
+        try:
+            return [number for number in os.read(self.fd, 65536) if number in self.signals]
+        except BlockingIOError:
+            return []
+
+    def close(self) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        self._before.clear()
+        signal.set_wakeup_fd(self._before_fd)
+        os.close(self.fd)
+        os.close(self._written)
+
+
+def _note(number: int, frame: Any) -> None:
+    """The byte that was written tells all."""
+
+
+def _is_ours(handler: Any) -> bool:
+    return (getattr(handler, "__module__", None) or "").startswith("tornado_c.")

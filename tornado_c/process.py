@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from tornado_c import _prefork
+from tornado_c import _prefork, _reload
 from tornado_c._support import future_set_exception_unless_cancelled, future_set_result_unless_cancelled
 from tornado_c.ioloop import IOLoop
 from tornado_c.iostream import PipeIOStream
@@ -79,10 +79,10 @@ def fork_processes(num_processes: int | None, max_restarts: int | None = None) -
     if num_processes is None or num_processes <= 0:
         num_processes = cpu_count()
     _refuse_running_loop()
+    _reload.trial_passed()
     restarts_left = _DEFAULT_MAX_RESTARTS if max_restarts is None else max_restarts
     gen_log.info("Starting %d processes", num_processes)
-    watch = _prefork.Master if _prefork.enabled() else _prefork.Watch
-    return watch(num_processes, restarts_left, _fork_child).run()
+    return _prefork.master_class()(num_processes, restarts_left, _fork_child).run()
 
 
 def _refuse_running_loop() -> None:
@@ -93,16 +93,14 @@ def _refuse_running_loop() -> None:
         )
 
 
-def _fork_child(number: int, children: dict[int, int]) -> bool:
-    """Fork the child of this number. Returns True in it; in the parent it notes the pid and returns False."""
+def _fork_child(number: int) -> int:
+    """Fork the child of this number. Returns its process id; in it, 0."""
     global _task_id
     pid = os.fork()
-    if pid:
-        children[pid] = number
-        return False
-    _reseed_random()
-    _task_id = number
-    return True
+    if pid == 0:
+        _reseed_random()
+        _task_id = number
+    return pid
 
 
 class Subprocess:

@@ -13,7 +13,7 @@ import weakref
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, overload
 
-from tornado_c import _tls, process
+from tornado_c import _serving, _tls, process
 from tornado_c._proxy_protocol import HeadReader, TrustedProxies, log_refusal
 from tornado_c._support import errno_from_exception, is_future
 from tornado_c.ioloop import IOLoop
@@ -185,6 +185,7 @@ class TCPServer:
         _listening_servers.add(self)
         if self._given_loop is None:
             self._current_loop = IOLoop.current()
+        _serving.accepting(self.io_loop)
         for sock in sockets:
             fd = sock.fileno()
             self._sockets[fd] = sock

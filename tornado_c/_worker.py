@@ -1,0 +1,104 @@
+"""A worker under a master: it reports when it serves, tells the master's SIGTERM from others', and ends when
+its master is gone."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import time
+from typing import Any
+
+from tornado_c import _core, _serving
+from tornado_c._netutil import handover
+
+#: What is said over the line between a worker and its master.
+SERVES = b"s"  # by the worker: connections are accepted
+TOLD = b"t"  # by the worker: somebody else told it to end
+DRAIN = b"d"  # by the master, before its SIGTERM
+HURRY = b"h"
+
+#: A program that fails where it goes on behind add_sockets() does not count as serving: this many seconds.
+SETTLING = 0.5
+
+#: A worker that runs its loop this long without a server has none, and counts as serving.
+_WITHOUT_SERVER = 10.0
+
+#: SIGTERMs of one cause come within this many seconds: to a group, through a wrapper, by a script twice.
+TOGETHER = 1.0
+
+#: Whether workers go on when their master is gone, as stock Tornado's do.
+outlive_master = False
+
+_pid = 0  # the worker's; children that it forks are none
+_master = 0
+_line: socket.socket | None = None
+_reported = False
+_first_told = 0.0  # when somebody else than the master first sent SIGTERM
+
+
+def begin(line: socket.socket, master: int) -> None:
+    """To be called in a worker that has just been forked."""
+    global _pid, _master, _line
+    _pid, _master, _line = os.getpid(), master, line
+    line.setblocking(False)
+    handover.forget()
+    _serving.on_loop = lambda loop: loop.call_later(_WITHOUT_SERVER, _report)
+    _serving.on_accepting = lambda loop: loop.call_soon(loop.call_later, SETTLING, _report)
+    if not outlive_master:
+        _core.signal_when_parent_ends(signal.SIGTERM)
+        if os.getppid() != master:  # it has ended already
+            os.kill(_pid, signal.SIGTERM)
+
+
+def is_worker() -> bool:
+    return _pid == os.getpid()
+
+
+def on_hangup(number: int, frame: Any) -> None:
+    """SIGHUP is meant for the master, also from a terminal. What a worker starts is told as usual."""
+    if not is_worker():
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+
+
+def _report() -> None:
+    global _reported
+    if not _reported and is_worker():
+        _reported = True
+        _say(SERVES)
+
+
+def _say(what: bytes) -> None:
+    try:
+        if _line is not None:
+            _line.send(what)
+    except OSError:
+        pass  # the master is gone
+
+
+def is_hurried() -> bool:
+    """Whether the SIGTERM that has come means that the worker is to end at once.
+
+    Signals to a whole group reach a worker twice, from the group and by its master: that is one. Only the
+    master's own word, or a second signal from elsewhere that comes clearly later, means to hurry.
+    """
+    global _first_told, _master
+    said = _heard()
+    if said:
+        return HURRY in said
+    if _master and os.getppid() != _master:
+        _master = 0
+        return False  # the kernel tells of the master's end
+    if _first_told:
+        return time.monotonic() - _first_told > TOGETHER
+    _first_told = time.monotonic()
+    _say(TOLD)
+    return False
+
+
+def _heard() -> bytes:
+    try:
+        return _line.recv(64) if _line is not None else b""
+    except OSError:
+        return b""
