@@ -391,7 +391,7 @@ ioloop_handlers(IOLoopObject *self, PyObject *unused)
 
 /* ---- the current loop ---- */
 
-PyDoc_STRVAR(ioloop_running_doc, "_running_instance()\n--\n\n"
+PyDoc_STRVAR(ioloop_running_doc, "running_ioloop()\n--\n\n"
                                  "The IOLoop of the native loop that runs in this thread, or None.");
 
 static PyObject *
@@ -438,7 +438,8 @@ static PyMethodDef ioloop_methods[] = {
     {"update_handler", FASTCALL(ioloop_update_handler), KEYWORDS, ioloop_update_handler_doc},
     {"remove_handler", FASTCALL(ioloop_remove_handler), KEYWORDS, ioloop_remove_handler_doc},
     {"_run_callback", (PyCFunction)ioloop_run_callback, METH_O, ioloop_run_callback_doc},
-    {"_handler_fds", (PyCFunction)ioloop_handlers, METH_NOARGS, NULL},
+    {"_handler_fds", (PyCFunction)ioloop_handlers, METH_NOARGS,
+     "_handler_fds($self, /)\n--\n\nThe descriptors or objects that have a handler."},
     {"_attach", (PyCFunction)ioloop_attach, METH_O, ioloop_attach_doc},
     {NULL, NULL, 0, NULL},
 };

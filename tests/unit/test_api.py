@@ -163,27 +163,6 @@ def test_signatures_agree():
     assert differing.items() <= ACCEPTED.items()
 
 
-#: Called by the package only, and still to be given signatures and docstrings.
-WITHOUT_SIGNATURE = {
-    "IOLoopBase._handler_fds",
-    "LoopCore._add_callback",
-    "LoopCore._add_callback_signalsafe",
-    "LoopCore._add_reader",
-    "LoopCore._add_writer",
-    "LoopCore._clear_ready",
-    "LoopCore._fd_info",
-    "LoopCore._fd_list",
-    "LoopCore._guest_due",
-    "LoopCore._guest_turn",
-    "LoopCore._leave_host",
-    "LoopCore._remove_reader",
-    "LoopCore._remove_writer",
-    "LoopCore._timer_handle_cancelled",
-    "LoopCore._write_to_self",
-    "_core.running_ioloop",
-}
-
-
 def test_core_has_signatures():
     """inspect.signature works on every method of the C bases and on every function of the core."""
     types = [value for value in vars(_core).values() if isinstance(value, type)]
@@ -198,7 +177,7 @@ def test_core_has_signatures():
                 assert inspect.getdoc(function)
             except (AssertionError, ValueError):
                 missing.add(f"{owner.__name__.rpartition('.')[2]}.{name}")
-    assert missing <= WITHOUT_SIGNATURE
+    assert not missing
 
 
 def public_modules():
@@ -220,22 +199,8 @@ def members(module):
                     yield f"{module.__name__}.{name}.{attr}", getattr(value, attr)
 
 
-#: Names whose docstring is still to be written.
-WITHOUT_DOCSTRING = {
-    "tornado_c.httpserver.HTTPServer.no_keep_alive",
-    "tornado_c.httpserver.HTTPServer.protocol",
-    "tornado_c.httpserver.HTTPServer.request_callback",
-    "tornado_c.httpserver.HTTPServer.trusted_downstream",
-    "tornado_c.httpserver.HTTPServer.xheaders",
-    "tornado_c.netutil.BlockingResolver.initialize",
-    "tornado_c.netutil.ExecutorResolver.initialize",
-    "tornado_c.netutil.OverrideResolver.initialize",
-    "tornado_c.netutil.ThreadedResolver.initialize",
-}
-
-
 @pytest.mark.parametrize("module", public_modules(), ids=lambda module: module.__name__)
 def test_public_names_have_docstrings(module):
     missing = {name for name, value in members(module) if not inspect.getdoc(value)}
     assert inspect.getdoc(module)
-    assert missing <= WITHOUT_DOCSTRING
+    assert not missing

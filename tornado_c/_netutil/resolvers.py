@@ -113,13 +113,14 @@ class ExecutorResolver(Resolver):
     def initialize(
         self, executor: concurrent.futures.Executor | None = None, close_executor: bool = True
     ) -> None:
-        self.executor: concurrent.futures.Executor | None = _inline_executor if executor is None else executor
+        """Called with the constructor's arguments."""
+        self.executor: concurrent.futures.Executor = _inline_executor if executor is None else executor
         self.close_executor = close_executor and executor is not None
 
     def close(self) -> None:
         if self.close_executor and self.executor is not None:
             self.executor.shutdown()
-        self.executor = None
+        self.executor = None  # type: ignore[assignment]
 
     def resolve(
         self, host: str, port: int, family: socket.AddressFamily = socket.AF_UNSPEC
@@ -133,6 +134,7 @@ class BlockingResolver(ExecutorResolver):
     """Resolves in the calling thread, which blocks its loop."""
 
     def initialize(self) -> None:  # type: ignore[override]
+        """Called by the constructor, which takes no arguments."""
         super().initialize()
 
 
@@ -146,6 +148,7 @@ class ThreadedResolver(ExecutorResolver):
     _threadpool_pid: int | None = None
 
     def initialize(self, num_threads: int = 10) -> None:  # type: ignore[override]
+        """Called with the constructor's arguments."""
         super().initialize(executor=self._create_threadpool(num_threads), close_executor=False)
 
     @classmethod
@@ -167,6 +170,7 @@ class OverrideResolver(Resolver):
     """
 
     def initialize(self, resolver: Resolver, mapping: dict[Any, Any]) -> None:
+        """Called with the constructor's arguments."""
         self.resolver = resolver
         self.mapping = mapping
 
