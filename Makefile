@@ -70,6 +70,7 @@ conformance: $(VENV)/.ready ## the suites of Tornado and asyncio, as far as they
 lint: $(VENV)/.ready stubs ## ruff, mypy, stubtest, clang-format and the documents
 	$(PY) -m ruff check setup.py tornado_c tests examples
 	$(PY) -m mypy
+	$(PY) tests/typed/check.py
 	@if command -v clang-format-14 >/dev/null; then \
 	    clang-format-14 --dry-run -Werror $$(git ls-files '*.c' '*.h'); \
 	else echo "lint: skipped clang-format-14, it is not installed"; fi

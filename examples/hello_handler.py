@@ -13,11 +13,11 @@ define("port", default=8888, help="port to listen on", type=int)
 
 
 class MainHandler(tornado_c.web.RequestHandler):
-    def get(self):
+    def get(self) -> None:
         self.write("Hello, world")
 
 
-def main():
+def main() -> None:
     tornado_c.options.parse_command_line()
     application = tornado_c.web.Application([(r"/", MainHandler)])
     http_server = tornado_c.httpserver.HTTPServer(application)

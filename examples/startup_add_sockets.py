@@ -14,14 +14,14 @@ from tornado_c.web import Application, RequestHandler
 
 
 class MainHandler(RequestHandler):
-    def get(self):
+    def get(self) -> None:
         self.write(f"Hello from worker {task_id()}\n")
 
 
 app = Application([(r"/", MainHandler)])
 
 
-def main():
+def main() -> None:
     sockets = bind_sockets(int(sys.argv[1]) if len(sys.argv) > 1 else 8888)
     fork_processes(0)
     server = HTTPServer(app)

@@ -12,14 +12,14 @@ from tornado_c.web import Application, RequestHandler
 
 
 class MainHandler(RequestHandler):
-    def get(self):
+    def get(self) -> None:
         self.write(f"Hello from process {os.getpid()}\n")
 
 
 app = Application([(r"/", MainHandler)])
 
 
-def main():
+def main() -> None:
     server = HTTPServer(app)
     server.bind(int(sys.argv[1]) if len(sys.argv) > 1 else 8888)
     server.start(0)  # each child returns from here

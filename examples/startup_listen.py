@@ -11,14 +11,14 @@ from tornado_c.web import Application, RequestHandler
 
 
 class MainHandler(RequestHandler):
-    def get(self):
+    def get(self) -> None:
         self.write("Hello from one process\n")
 
 
 app = Application([(r"/", MainHandler)])
 
 
-def main():
+def main() -> None:
     server = HTTPServer(app)
     server.listen(int(sys.argv[1]) if len(sys.argv) > 1 else 8888)
     IOLoop.instance().start()

@@ -16,14 +16,14 @@ from tornado_c.web import Application, RequestHandler
 
 
 class MainHandler(RequestHandler):
-    def get(self):
+    def get(self) -> None:
         self.write(f"Hello from worker {task_id()}, process {os.getpid()}\n")
 
 
 app = Application([(r"/", MainHandler)])
 
 
-def main():
+def main() -> None:
     port = int(sys.argv[1]) if len(sys.argv) > 1 else 8888
     workers = cpu_count()
     listeners = [bind_sockets(port, reuse_port=True) for _ in range(workers)]

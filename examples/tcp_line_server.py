@@ -7,14 +7,15 @@ The function that serves a connection is assigned to the server, and streams tak
 import sys
 
 from tornado_c.ioloop import IOLoop
+from tornado_c.iostream import IOStream
 from tornado_c.tcpserver import TCPServer
 
 
-def handle_stream(stream, address):
-    def read_line():
+def handle_stream(stream: IOStream, address: tuple[str, int]) -> None:
+    def read_line() -> None:
         stream.read_until("\n", on_line)
 
-    def on_line(line):
+    def on_line(line: bytes) -> None:
         text = line.decode("utf-8").strip()
         if not text:
             stream.close()
@@ -25,7 +26,7 @@ def handle_stream(stream, address):
     read_line()
 
 
-def main():
+def main() -> None:
     server = TCPServer()
     server.handle_stream = handle_stream
     server.listen(int(sys.argv[1]) if len(sys.argv) > 1 else 8888)

@@ -20,7 +20,6 @@ import signal
 import sys
 import time
 import warnings
-from typing import cast
 
 from . import EventLoopPolicy, __version__, _core, _shutdown, install, version
 from .httpserver import HTTPServer
@@ -174,7 +173,7 @@ def main() -> int:
     parser.add_argument("--port", type=int, default=8888, help="port to listen on (default: 8888)")
     parser.add_argument("--address", default="127.0.0.1", help="address to bind (default: 127.0.0.1)")
     options = parser.parse_args()
-    loop = cast(IOLoop, IOLoop.current())
+    loop = IOLoop.current()
     try:
         HTTPServer(Demo()).listen(options.port, options.address)
     except OSError as exc:

@@ -12,7 +12,7 @@ import socket
 import ssl
 from collections.abc import Awaitable
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from . import _core, httputil, iostream
 from ._http1.gzip import _GzipMessageDelegate
@@ -117,7 +117,7 @@ class HTTP1Connection(MessageWriter):
     ) -> None:
         if params is None:
             params = HTTP1ConnectionParameters()
-        self.stream: Any = stream  # None once it was detached
+        self.stream: iostream.IOStream = stream  # None once it was detached
         self.is_client = is_client
         self.params = params
         self.context = context
@@ -443,9 +443,10 @@ class HTTP1Connection(MessageWriter):
         """
         self._release_reader()
         self._clear_callbacks()
-        stream, self.stream = self.stream, None
+        stream = self.stream
+        self.stream = None  # type: ignore[assignment]
         self._end_exchange()
-        return cast(iostream.IOStream, stream)
+        return stream
 
     def set_body_timeout(self, timeout: float) -> None:
         """Set the body's time limit, in seconds, for this message."""

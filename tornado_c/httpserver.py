@@ -9,7 +9,7 @@ import socket
 import ssl
 import sys
 from collections.abc import Callable, Iterable, Iterator, MutableSet
-from typing import Any
+from typing import Any, cast
 
 from . import _core, httputil
 from ._http1.adapters import _CallableAdapter as _CallableAdapter
@@ -27,6 +27,8 @@ from .log import app_log
 from .tcpserver import TCPServer
 
 HTTPRequest = HTTPServerRequest
+
+_RequestCallback = Callable[[HTTPServerRequest], Any] | httputil.HTTPServerConnectionDelegate
 
 #: Seconds that a connection may be idle, or take over the head of a request, where the server does not say.
 _DEFAULT_IDLE_TIMEOUT = 3600.0
@@ -196,7 +198,7 @@ class HTTPServer(TCPServer, Configurable, httputil.HTTPServerConnectionDelegate)
 
     def initialize(
         self,
-        request_callback: Callable[[HTTPServerRequest], Any] | httputil.HTTPServerConnectionDelegate,
+        request_callback: _RequestCallback,
         no_keep_alive: bool = False,
         xheaders: Any = False,
         *args: Any,
@@ -265,8 +267,10 @@ class HTTPServer(TCPServer, Configurable, httputil.HTTPServerConnectionDelegate)
     # ---- settings: the native connections read them from the config ----
 
     @property
-    def request_callback(self) -> Any:
-        return self._settings().request_callback
+    def request_callback(self) -> _RequestCallback:
+        """What is called with each request, or its delegate, as the constructor was told."""
+        callback: _RequestCallback = self._settings().request_callback
+        return callback
 
     @request_callback.setter
     def request_callback(self, callback: Any) -> None:
@@ -274,6 +278,7 @@ class HTTPServer(TCPServer, Configurable, httputil.HTTPServerConnectionDelegate)
 
     @property
     def no_keep_alive(self) -> bool:
+        """Whether connections are closed after each answer."""
         return self._settings().no_keep_alive
 
     @no_keep_alive.setter
@@ -282,6 +287,7 @@ class HTTPServer(TCPServer, Configurable, httputil.HTTPServerConnectionDelegate)
 
     @property
     def xheaders(self) -> bool:
+        """Whether a proxy's headers are trusted."""
         return self._settings().xheaders
 
     @xheaders.setter
@@ -290,6 +296,7 @@ class HTTPServer(TCPServer, Configurable, httputil.HTTPServerConnectionDelegate)
 
     @property
     def protocol(self) -> str | None:
+        """ "http" or "https" where the stream does not say; None: what the stream says."""
         return self._settings().protocol
 
     @protocol.setter
@@ -297,8 +304,10 @@ class HTTPServer(TCPServer, Configurable, httputil.HTTPServerConnectionDelegate)
         self._settings().protocol = value
 
     @property
-    def trusted_downstream(self) -> Any:
-        return self._settings().trusted_downstream
+    def trusted_downstream(self) -> list[str] | None:
+        """Addresses of proxies, passed over in X-Forwarded-For."""
+        trusted: Any = self._settings().trusted_downstream
+        return cast("list[str] | None", trusted)
 
     @trusted_downstream.setter
     def trusted_downstream(self, value: Any) -> None:

@@ -175,7 +175,11 @@ class HTTPServerRequest(_core.RequestBase):
         if self.connection is None:
             return None
         try:
-            return self.connection.stream.socket.getpeercert(binary_form=binary_form)
+            connection: Any = self.connection
+            certificate: dict[str, Any] | bytes | None = connection.stream.socket.getpeercert(
+                binary_form=binary_form
+            )
+            return certificate
         except ssl.SSLError:
             return None
 

@@ -16,7 +16,7 @@ import threading
 import warnings
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from typing import Any, ClassVar, Protocol, TypeVar, cast
+from typing import Any, ClassVar, Protocol, TypeVar, overload
 from weakref import WeakKeyDictionary
 
 from . import _core
@@ -157,7 +157,7 @@ class IOLoop(Configurable, _core.IOLoopBase):
         if main is not None and not main.asyncio_loop.is_closed():
             if threading.current_thread() is not threading.main_thread():
                 return main
-        return cast(IOLoop, IOLoop.current())
+        return IOLoop.current()
 
     @staticmethod
     def initialized() -> bool:
@@ -173,6 +173,14 @@ class IOLoop(Configurable, _core.IOLoopBase):
     def clear_instance() -> None:
         """Forget this thread's current loop."""
         IOLoop._clear_current()
+
+    @overload
+    @staticmethod
+    def current() -> IOLoop: ...
+
+    @overload
+    @staticmethod
+    def current(instance: bool = True) -> IOLoop | None: ...
 
     @staticmethod
     def current(instance: bool = True) -> IOLoop | None:
@@ -258,7 +266,7 @@ class IOLoop(Configurable, _core.IOLoopBase):
             core.close()
         self.asyncio_loop.close()
 
-    def run_sync(self, func: Callable[[], Any], timeout: float | None = None) -> Any:
+    def run_sync(self, func: Callable[..., Any], timeout: float | None = None) -> Any:
         """Start the loop, run func, stop the loop, and return func's result, awaited if it is awaitable.
 
         timeout: seconds; after them the call is cancelled and asyncio.TimeoutError raised.
@@ -281,7 +289,7 @@ class IOLoop(Configurable, _core.IOLoopBase):
                 else:
                     future = self._create_future()
                     future.set_result(result)
-            self.add_future(cast("asyncio.Future[Any]", future), lambda _: self.stop())
+            self.add_future(future, lambda _: self.stop())
 
         def give_up() -> None:
             nonlocal timed_out
@@ -305,7 +313,11 @@ class IOLoop(Configurable, _core.IOLoopBase):
 
     # ---- futures and executors ----
 
-    def add_future(self, future: Any, callback: Callable[[Any], Any]) -> None:
+    def add_future(
+        self,
+        future: asyncio.Future[_T] | concurrent.futures.Future[_T],
+        callback: Callable[[asyncio.Future[_T]], object],
+    ) -> None:
         """Call callback(future) in a turn of this loop after the future is done."""
         if isinstance(future, asyncio.Future):
             future.add_done_callback(lambda f: self._run_callback(functools.partial(callback, f)))
@@ -443,7 +455,7 @@ class PeriodicCallback:
 
     def start(self) -> None:
         """Start the timer on the current loop."""
-        self.io_loop = self._given_loop or cast(IOLoop, IOLoop.current())
+        self.io_loop = self._given_loop or IOLoop.current()
         self._running = True
         self._next_timeout = self.io_loop.time()
         self._schedule_next()

@@ -8,12 +8,13 @@ import errno
 import io
 import os
 import socket
+import socket as _socket
 import ssl
 from collections.abc import Callable
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, Self, overload
 
 from . import _core, _tls
-from .ioloop import IOLoop
+from .ioloop import IOLoop, _Selectable
 from .log import gen_log
 from .netutil import _client_ssl_defaults, _server_ssl_defaults, ssl_wrap_socket
 
@@ -61,7 +62,7 @@ class BaseIOStream(_core.IOStreamBase):
     ) -> None:
         """Bind the stream to a socket, a descriptor or (None) whatever fileno() returns."""
         io_loop, sizes = _sort_arguments(args, kwargs)
-        loop = io_loop if io_loop is not None else cast(IOLoop, IOLoop.current())
+        loop = io_loop if io_loop is not None else IOLoop.current()
         self._open(
             source,
             loop._core,
@@ -70,7 +71,7 @@ class BaseIOStream(_core.IOStreamBase):
             sizes.get("max_write_buffer_size"),
         )
 
-    def fileno(self) -> Any:
+    def fileno(self) -> int | _Selectable:
         """The descriptor: a number, or an object with a fileno() method."""
         raise NotImplementedError()
 
@@ -108,11 +109,16 @@ class IOStream(BaseIOStream):
 
     __slots__ = ()
 
-    def __init__(self, socket: socket.socket, *args: Any, **kwargs: Any) -> None:
+    if TYPE_CHECKING:
+
+        @property
+        def socket(self) -> _socket.socket: ...
+
+    def __init__(self, socket: _socket.socket, *args: Any, **kwargs: Any) -> None:
         socket.setblocking(False)
         self._open_over(socket, args, kwargs)
 
-    def fileno(self) -> Any:
+    def fileno(self) -> int | _Selectable:
         """The socket object that the stream works on; None once closed."""
         return self.socket
 
@@ -128,13 +134,13 @@ class IOStream(BaseIOStream):
     def read_from_fd(self, buf: bytearray | memoryview) -> int | None:
         """Receive into buf; None if there is nothing now."""
         try:
-            return cast(int, self.socket.recv_into(buf, len(buf)))
+            return self.socket.recv_into(buf, len(buf))
         except BlockingIOError:
             return None
 
     def write_to_fd(self, data: memoryview) -> int:
         """Send what the socket takes now. Raises BlockingIOError for nothing."""
-        return cast(int, self.socket.send(data))
+        return self.socket.send(data)
 
     def start_tls(
         self,
@@ -187,6 +193,11 @@ class SSLIOStream(IOStream):
 
     __slots__ = ("_server_hostname", "_ssl_options")
 
+    if TYPE_CHECKING:
+
+        @property
+        def socket(self) -> ssl.SSLSocket: ...
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._ssl_options = kwargs.pop("ssl_options", None)
         if self._ssl_options is None:
@@ -206,7 +217,7 @@ class SSLIOStream(IOStream):
         if self._ssl_accepting:
             return None
         try:
-            return cast(int, self.socket.recv_into(buf, min(len(buf), _SSL_MOST)))
+            return self.socket.recv_into(buf, min(len(buf), _SSL_MOST))
         except (ssl.SSLWantReadError, ssl.SSLWantWriteError, BlockingIOError):
             return None
 
@@ -215,7 +226,7 @@ class SSLIOStream(IOStream):
         if self._ssl_accepting:
             return 0
         try:
-            return cast(int, self.socket.send(memoryview(data)[:_SSL_MOST]))
+            return self.socket.send(memoryview(data)[:_SSL_MOST])
         except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
             return 0
 
@@ -224,12 +235,22 @@ class SSLIOStream(IOStream):
 
     # ---- the handshake ----
 
+    @overload
+    def connect(
+        self, address: Any, callback: str | None = None, server_hostname: str | None = None
+    ) -> asyncio.Future[Self]: ...
+
+    @overload
+    def connect(
+        self, address: Any, callback: Callable[[], object], server_hostname: str | None = None
+    ) -> None: ...
+
     def connect(
         self,
         address: Any,
-        callback: Callable[[], Any] | str | None = None,
+        callback: Callable[[], object] | str | None = None,
         server_hostname: str | None = None,
-    ) -> Any:
+    ) -> asyncio.Future[Self] | None:
         """Connect the socket and shake hands.
 
         server_hostname: the name that the certificate must carry and that is sent as SNI; a str as second
@@ -244,7 +265,13 @@ class SSLIOStream(IOStream):
             return self.wait_for_handshake()
         return self.wait_for_handshake(callback)
 
-    def wait_for_handshake(self, callback: Callable[[], Any] | None = None) -> Any:
+    @overload
+    def wait_for_handshake(self, callback: None = None) -> asyncio.Future[Self]: ...
+
+    @overload
+    def wait_for_handshake(self, callback: Callable[[], object]) -> None: ...
+
+    def wait_for_handshake(self, callback: Callable[[], object] | None = None) -> asyncio.Future[Self] | None:
         """Wait until the handshake is done: a Future of this stream, or with a callback None.
 
         Afterwards `socket` knows the peer's certificate and the protocol that was agreed on. May be called
@@ -253,7 +280,7 @@ class SSLIOStream(IOStream):
         waiting = self._ssl_connect_future
         if waiting is not None and not waiting.done():
             raise RuntimeError("Already waiting")
-        future: asyncio.Future[SSLIOStream] = asyncio.Future(loop=self.io_loop.asyncio_loop)
+        future: asyncio.Future[Self] = asyncio.Future(loop=self.io_loop.asyncio_loop)
         if self.closed():
             future.set_exception(self.error if self.error is not None else StreamClosedError())
             _look_at(future)
@@ -265,7 +292,7 @@ class SSLIOStream(IOStream):
             return future
         later = self._call_later
 
-        def done(f: asyncio.Future[SSLIOStream]) -> None:
+        def done(f: asyncio.Future[Self]) -> None:
             if not f.cancelled() and f.exception() is None:
                 later(callback)
 

@@ -122,12 +122,13 @@ class Subprocess:
     _signal_loop: asyncio.AbstractEventLoop | None = None
     _waiting: dict[int, Subprocess] = {}
 
-    stdin: Any
-    stdout: Any
-    stderr: Any
+    # As Tornado's annotations: what Popen has where the argument was not Subprocess.STREAM.
+    stdin: PipeIOStream
+    stdout: PipeIOStream
+    stderr: PipeIOStream
 
     def __init__(self, *args: Any, io_loop: Any = None, **kwargs: Any) -> None:
-        self.io_loop: Any = IOLoop.current() if io_loop is None else io_loop
+        self.io_loop: IOLoop = IOLoop.current() if io_loop is None else io_loop
         self.returncode: int | None = None
         self._exit_callback: Callable[[int], None] | None = None
         piped = [name for name in ("stdin", "stdout", "stderr") if kwargs.get(name) is Subprocess.STREAM]

@@ -11,7 +11,7 @@ import ssl
 import sys
 import weakref
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 from tornado_c import _serving, _tls, process
 from tornado_c._proxy_protocol import HeadReader, TrustedProxies, log_refusal
@@ -219,16 +219,21 @@ class TCPServer:
             self._handlers.pop(fd)()
             sock.close()
 
-    def handle_stream(self, stream: IOStream, address: Any) -> Awaitable[None] | None:
-        """Serve a connection. Override it, or assign a function to the instance.
+    if TYPE_CHECKING:
+        handle_stream: Callable[[IOStream, Any], Awaitable[None] | None]  # may be assigned
+    else:
 
-        What it raises is logged. With TLS the handshake may still be going on.
+        def handle_stream(self, stream: IOStream, address: Any) -> Awaitable[None] | None:
+            """Serve a connection. Override it, or assign a function to the instance.
 
-        :param stream: an IOStream or SSLIOStream.
-        :param address: the peer's address, as ``socket.accept`` gave it.
-        :returns: an awaitable, which the loop awaits and whose exception it logs. Anything else is ignored.
-        """
-        raise NotImplementedError()
+            What it raises is logged. With TLS the handshake may still be going on.
+
+            :param stream: an IOStream or SSLIOStream.
+            :param address: the peer's address, as ``socket.accept`` gave it.
+            :returns: an awaitable, which the loop awaits and whose exception it logs. Anything else is
+                ignored.
+            """
+            raise NotImplementedError()
 
     def _handle_connection(self, connection: socket.socket, address: Any) -> None:
         """Make a stream of an accepted socket and pass it on."""

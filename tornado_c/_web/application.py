@@ -8,7 +8,7 @@ import socket
 import types
 from collections.abc import Awaitable
 from inspect import isclass
-from typing import Any
+from typing import Any, cast
 
 from tornado_c import _core, httputil, routing
 from tornado_c._web.handler import RequestHandler
@@ -181,14 +181,14 @@ class Application(_core.ApplicationBase, ReversibleRouter):
 
     # ---- routing ----
 
-    def find_handler(self, request: httputil.HTTPServerRequest, **kwargs: Any) -> Any:
+    def find_handler(self, request: httputil.HTTPServerRequest, **kwargs: Any) -> _HandlerDelegate:
         """Return the delegate that serves *request*.
 
         The call asks it only if it is overridden, or if a rule is of a kind that C does not know.
         """
         delegate = self.default_router.find_handler(request)
         if delegate is not None:
-            return delegate
+            return cast(_HandlerDelegate, delegate)
         settings = self.settings
         if settings.get("default_handler_class"):
             kind, arguments = settings["default_handler_class"], settings.get("default_handler_args", {})

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import functools
 import urllib.parse
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from tornado_c._web.errors import HTTPError
 from tornado_c._web.urls import is_protocol_relative
 
-_Method = Callable[..., Any]
+if TYPE_CHECKING:
+    from tornado_c._web.handler import RequestHandler
+
+_Method = Callable[..., Awaitable[None] | None]
+_Handler = TypeVar("_Handler", bound="RequestHandler")
 
 
 def asynchronous(method: _Method) -> _Method:
@@ -97,7 +101,7 @@ def authenticated(method: _Method) -> _Method:
     return wrapper
 
 
-def stream_request_body(cls: type) -> type:
+def stream_request_body(cls: type[_Handler]) -> type[_Handler]:
     """Not supported yet: handlers get their request with its whole body."""
     raise NotImplementedError(
         "stream_request_body is not supported yet; raise max_body_size of the server and use request.body"

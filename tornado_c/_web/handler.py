@@ -18,7 +18,7 @@ import types
 import urllib.parse
 import warnings
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, overload
 
 from tornado_c import _core, httputil
 from tornado_c._support import (
@@ -34,7 +34,10 @@ from tornado_c._web.native import _execute_failed
 from tornado_c.log import app_log, gen_log
 
 if TYPE_CHECKING:
+    from tornado.locale import Locale
+
     from tornado_c._web.application import Application
+    from tornado_c.iostream import IOStream
 
 
 class _ArgDefaultMarker:
@@ -154,10 +157,12 @@ class RequestHandler(_core.HandlerBase):
         """Not supported yet: generate a template."""
         _not_yet("render_string()", "generate the page with tornado.template")
 
-    def detach(self) -> Any:
+    def detach(self) -> IOStream:
         """Take the stream over from the HTTP connection."""
         self._finished = True
-        return self.request.connection.detach()
+        connection: Any = self.request.connection
+        stream: IOStream = connection.detach()
+        return stream
 
     def _clear_representation_headers(self) -> None:
         """Drop the headers that describe a body, for an answer without one."""
@@ -316,6 +321,12 @@ class RequestHandler(_core.HandlerBase):
         """The cookies of the request."""
         return self.request.cookies
 
+    @overload
+    def get_cookie(self, name: str, default: str) -> str: ...
+
+    @overload
+    def get_cookie(self, name: str, default: None = None) -> str | None: ...
+
     def get_cookie(self, name: str, default: str | None = None) -> str | None:
         """Return the value of a cookie that came with the request."""
         cookies = self.request.cookies
@@ -443,21 +454,21 @@ class RequestHandler(_core.HandlerBase):
         return path
 
     @property
-    def locale(self) -> Any:
+    def locale(self) -> Locale:
         """The locale: what was assigned here, or get_user_locale(), or get_browser_locale()."""
         if not hasattr(self, "_locale"):
             self._locale = self.get_user_locale() or self.get_browser_locale()
         return self._locale
 
     @locale.setter
-    def locale(self, value: Any) -> None:
+    def locale(self, value: Locale) -> None:
         self._locale = value
 
-    def get_user_locale(self) -> Any:
+    def get_user_locale(self) -> Locale | None:
         """Find out the user's locale. May be overridden."""
         return None
 
-    def get_browser_locale(self, default: str = "en_US") -> Any:
+    def get_browser_locale(self, default: str = "en_US") -> Locale:
         """Return the known locale that Accept-Language prefers."""
         known = require_tornado("a locale", "tornado.locale")
         wanted = []

@@ -91,9 +91,9 @@ class AsyncIOLoop(BaseAsyncIOLoop):
     def _make_current(self) -> None:
         if not self.is_current:
             try:
-                self.old_asyncio: asyncio.AbstractEventLoop | None = _current_or_none()
+                self.old_asyncio: asyncio.AbstractEventLoop = _current_or_none()  # type: ignore[assignment]
             except (RuntimeError, AssertionError):
-                self.old_asyncio = None
+                self.old_asyncio = None  # type: ignore[assignment]
             self.is_current = True
         asyncio.set_event_loop(self.asyncio_loop)
 
