@@ -1,9 +1,8 @@
 """python -m tornado_c: a small server to look at in a browser.
 
-python -m tornado_c [--drain-timeout SECONDS] SCRIPT [ARGUMENTS]: a program written for Tornado, run with the
-core of tornado_c in the place of Tornado's, and with its event loop under asyncio.run. On SIGTERM it answers
-what is in flight, then ends; with several processes, SIGHUP replaces them one by one by the program as it is
-then.
+python -m tornado_c [--drain-timeout SECONDS] SCRIPT [ARGUMENTS]: a program, run with our event loop under
+asyncio.run, and with our core in the place of Tornado's, if that is installed. On SIGTERM it answers what
+is in flight, then ends; with several processes, SIGHUP replaces them one by one by the program as it is then.
 """
 
 from __future__ import annotations
@@ -11,20 +10,24 @@ from __future__ import annotations
 import argparse
 import asyncio
 import html
+import importlib.util
 import json
+import math
 import os
 import platform
 import resource
-import runpy
 import signal
 import sys
 import time
 import warnings
+from typing import NoReturn
 
 from . import EventLoopPolicy, __version__, _core, _shutdown, install, version
+from ._program import CannotRun, Program
 from .httpserver import HTTPServer
 from .httputil import HTTPHeaders, HTTPServerRequest, ResponseStartLine
 from .ioloop import IOLoop
+from .netutil import bind_sockets
 
 PAGE = """<!doctype html>
 <html lang="en">
@@ -128,61 +131,111 @@ class Demo:
         )
 
 
-def run_script(path: str, arguments: list[str], drain_timeout: float) -> None:
-    """Run a program as `python SCRIPT ARGUMENTS` would, swapped, with a graceful end on SIGTERM."""
-    install()
+def run_program(program: Program, drain_timeout: float) -> None:
+    """Run a program as plain Python would, swapped, with a graceful end on SIGTERM."""
+    program.enter()
+    if importlib.util.find_spec("tornado") is not None:
+        install()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # from 3.14 on; nothing else reaches asyncio.run
         asyncio.set_event_loop_policy(EventLoopPolicy())
     _shutdown.enable(drain_timeout)
-    sys.argv[:] = [path, *arguments]
-    if not sys.flags.safe_path:
-        sys.path[0] = os.path.dirname(os.path.abspath(path))
     try:
-        runpy.run_path(path, run_name="__main__")
+        program.run()
     finally:
         _shutdown.program_ended()
 
 
-def script_of(arguments: list[str]) -> int:
-    """Where the script's path stands among the arguments; 0 if there is none."""
-    at = 1
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong in a single line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}\n")
+
+
+def port_number(text: str) -> int:
+    """The type of --port."""
+    port = int(text) if text.isascii() and text.isdigit() else -1
+    if not 0 <= port <= 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to 65535")
+    return port
+
+
+def seconds(text: str) -> float:
+    """The type of --drain-timeout."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not number >= 0:  # nan is not
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds")
+    return number
+
+
+def make_parser() -> Parser:
+    parser = Parser(
+        prog="python -m tornado_c",
+        usage="%(prog)s [--drain-timeout SECONDS] (SCRIPT | -m MODULE) [ARGUMENTS]\n"
+        "       %(prog)s [--port PORT] [--address ADDRESS] | --version | --help",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    about = f"tornado_c {__version__} (interface of Tornado {version})"
+    parser.add_argument("--version", action="version", version=about)
+    parser.add_argument(
+        "--drain-timeout",
+        type=seconds,
+        default=30.0,
+        metavar="SECONDS",
+        help="how long requests in flight have after SIGTERM (default: 30)",
+    )
+    parser.add_argument("-m", dest="module", metavar="MODULE", help="run a module, or a package's __main__")
+    demo = parser.add_argument_group("without a program")
+    demo.add_argument("--port", type=port_number, default=8888, help="port to listen on (default: 8888)")
+    demo.add_argument("--address", default="127.0.0.1", help="address to bind (default: 127.0.0.1)")
+    return parser
+
+
+def split_arguments(arguments: list[str]) -> tuple[list[str], Program | None]:
+    """Our options, and the program that stands behind them."""
+    at = 0
     while at < len(arguments) and arguments[at].startswith("--drain-timeout"):
         at += 1 if "=" in arguments[at] else 2
-    return at if at < len(arguments) and not arguments[at].startswith("-") else 0
+    ours, rest = arguments[:at], arguments[at:]
+    if rest and not rest[0].startswith("-"):
+        return ours, Program(rest[0], rest[1:])
+    if len(rest) > 1 and rest[0] == "-m":
+        return ours, Program(rest[1], rest[2:], is_module=True)
+    return arguments, None
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m tornado_c",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument(
-        "--drain-timeout",
-        type=float,
-        default=30.0,
-        metavar="SECONDS",
-        help="before SCRIPT: how long requests in flight have after SIGTERM (default: 30)",
-    )
-    at = script_of(sys.argv)
-    if at:
-        options = parser.parse_args(sys.argv[1:at])
-        run_script(sys.argv[at], sys.argv[at + 1 :], options.drain_timeout)
+    arguments, program = split_arguments(sys.argv[1:])
+    parser = make_parser()
+    options = parser.parse_args(arguments)
+    if program is not None:
+        try:
+            run_program(program, options.drain_timeout)
+        except CannotRun as exc:
+            parser.error(str(exc))
+        except ModuleNotFoundError as exc:
+            if exc.name == "tornado":
+                exc.add_note("Tornado's own modules come with: pip install 'tornado_c[tornado]'")
+            raise
         return 0
-    parser.add_argument("--port", type=int, default=8888, help="port to listen on (default: 8888)")
-    parser.add_argument("--address", default="127.0.0.1", help="address to bind (default: 127.0.0.1)")
-    options = parser.parse_args()
     loop = IOLoop.current()
     try:
-        HTTPServer(Demo()).listen(options.port, options.address)
+        sockets = bind_sockets(options.port, options.address)
     except OSError as exc:
         where = f"{options.address} port {options.port}"
         print(f"cannot listen on {where}: {exc}; choose one with --port", file=sys.stderr)
         return 1
+    HTTPServer(Demo()).add_sockets(sockets)
+    host = f"[{options.address}]" if ":" in options.address else options.address
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.asyncio_loop.add_signal_handler(number, loop.stop)
-    print(f"Serving on http://{options.address}:{options.port}/ (Ctrl-C ends)", flush=True)
+    print(f"Serving on http://{host}:{sockets[0].getsockname()[1]}/ (Ctrl-C ends)", flush=True)
     loop.start()
     return 0
 
