@@ -257,6 +257,7 @@
     X(asyncio_buffered_protocol, "asyncio", "BufferedProtocol")                                              \
     X(asyncio_cancelled_error, "asyncio", "CancelledError")                                                  \
     X(asyncio_current_tasks, "asyncio.tasks", TC_CURRENT_TASKS)                                              \
+    X(asyncio_events_dict, "asyncio.events", "__dict__")                                                     \
     X(asyncio_flow_control, "asyncio.transports", "_FlowControlMixin")                                       \
     X(asyncio_future, "asyncio", "Future")                                                                   \
     X(asyncio_get_running_loop, "asyncio.events", "_get_running_loop")                                       \
@@ -374,6 +375,8 @@ typedef struct tc_state {
     /* A C type that asyncio takes for a coroutine; borrowed, set by its layer. */
     PyTypeObject *native_coroutine_type;
     tc_handle_freelist handles, timer_handles;
+    /* The versions of our handles' types for which _run is asyncio's own. */
+    unsigned handle_run_tag, timer_handle_run_tag;
     bool future_loop_known, future_loop_first; /* whether a Future is known to begin with its loop */
     tc_hook_entry hooks[64];
 } tc_state;

@@ -74,6 +74,11 @@ tc_core_call_at(LoopCore *core, double when, PyObject *callback, PyObject *const
         return NULL;
     }
     Py_INCREF(handle); /* the heap's reference */
+    if (TC_UNLIKELY(isnan(when)) && tc_handle_set_when(handle, when) < 0) {
+        Py_DECREF(handle);
+        Py_DECREF(handle);
+        return NULL;
+    }
     if (tc_core_timer_set(core, tc_handle_timer(handle), when) < 0) {
         Py_DECREF(handle);
         Py_DECREF(handle);

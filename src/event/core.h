@@ -170,9 +170,10 @@ void tc_scratch_return(tc_scratch *scratch, char *data, bool own);
 /* handle_type.c: asyncio.Handle and TimerHandle in C. */
 PyObject *tc_handle_new(LoopCore *core, bool timer, PyObject *callback, PyObject *const *args,
                         Py_ssize_t nargs, PyObject *context);
-int tc_handle_run(LoopCore *core, PyObject *handle); /* -1 only for KeyboardInterrupt and SystemExit */
-tc_timer *tc_handle_timer(PyObject *handle);         /* of a timer handle of ours */
-PyObject *tc_handle_of_timer(tc_timer *timer);       /* borrowed; NULL for a native timer */
+int tc_handle_run(LoopCore *core, PyObject *handle);   /* -1 only for KeyboardInterrupt and SystemExit */
+tc_timer *tc_handle_timer(PyObject *handle);           /* of a timer handle of ours */
+int tc_handle_set_when(PyObject *handle, double when); /* what it says where that is not its timer's key */
+PyObject *tc_handle_of_timer(tc_timer *timer);         /* borrowed; NULL for a native timer */
 /* A timer handle of this core leaves the heap without being run or cancelled; true if it was there. */
 bool tc_core_forget_timer(LoopCore *core, PyObject *handle);
 void tc_handle_clear_freelists(tc_state *state);

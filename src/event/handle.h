@@ -1,5 +1,5 @@
 /* How a Handle of ours is laid out, for handle_type.c and handle_run.c: asyncio's slots, HandleExtra behind
- * them. */
+ * them. Python can put anything into the slots, and delete them: each is checked where it is used. */
 #ifndef TC_HANDLE_H
 #define TC_HANDLE_H
 
@@ -15,7 +15,9 @@ extern tc_handle_layout tc_handle_slots __attribute__((visibility("hidden")));
 
 typedef struct {
     PyObject *arg0, *arg1;
-    int nargs; /* -1: a tuple in the slot _args */
+    int nargs;       /* -1: they are in the slot _args */
+    tc_state *state; /* borrowed: our type keeps it; NULL in a handle that Python made */
+    LoopCore *core;  /* borrowed: only to be used while the timer is pending, in this loop's heap */
     tc_timer timer;
 } HandleExtra;
 

@@ -1,6 +1,8 @@
-/* Runs handles, ours and foreign ones, and reports what their callbacks raise. Called by the loop's turn and
- * by Handle._run. Runs Python. */
+/* Runs handles, ours and foreign ones, and reports what their callbacks raise. Called by the loop's turn.
+ * Runs Python. */
 #include "event/handle.h"
+
+#include <limits.h>
 
 /* An exception left the callback: tell the loop's handler, as asyncio words it. */
 static int
@@ -11,7 +13,8 @@ handle_report(LoopCore *core, PyObject *handle)
     }
     tc_state *state = core->state;
     PyObject *exc = PyErr_GetRaisedException();
-    PyObject *callback = SLOT(handle, callback) != NULL ? SLOT(handle, callback) : Py_None;
+    PyObject *callback = Py_NewRef(SLOT(handle, callback) != NULL ? SLOT(handle, callback) : Py_None);
+    PyObject *source = Py_XNewRef(SLOT(handle, source_traceback));
     PyObject *args = PyObject_GetAttr(handle, state->str__args);
     PyObject *text = NULL, *message = NULL, *context = NULL, *done = NULL;
     if (args == NULL) {
@@ -28,13 +31,14 @@ handle_report(LoopCore *core, PyObject *handle)
         PyDict_SetItem(context, state->str_handle, handle) < 0) {
         goto done;
     }
-    PyObject *source = SLOT(handle, source_traceback);
     if (source != NULL && PyObject_IsTrue(source) == 1 &&
         PyDict_SetItem(context, state->str_source_traceback, source) < 0) {
         goto done;
     }
     done = PyObject_CallMethodOneArg(tc_core_asyncio(core), state->str_call_exception_handler, context);
 done:
+    Py_DECREF(callback);
+    Py_XDECREF(source);
     Py_XDECREF(args);
     Py_XDECREF(text);
     Py_XDECREF(message);
@@ -72,9 +76,10 @@ handle_call(PyObject *handle, PyObject *callback)
     return result;
 }
 
-/* Runs a foreign handle, one that a subclass or a test put into the queue. */
+/* By its _run(): a foreign handle, one of ours whose slots hold what we do not expect, or one whose _run was
+ * replaced. */
 static int
-handle_run_foreign(LoopCore *core, PyObject *handle)
+handle_run_by_method(LoopCore *core, PyObject *handle)
 {
     PyObject *result = PyObject_CallMethodNoArgs(handle, core->state->str__run);
     if (result == NULL) {
@@ -84,11 +89,46 @@ handle_run_foreign(LoopCore *core, PyObject *handle)
     return 0;
 }
 
+/* Whether _run is asyncio's own for this type of ours. Tools replace it at run time, in asyncio's classes or
+ * in ours; either changes the type's version, for which the answer is kept. */
+static bool
+handle_find_run(tc_state *state, PyTypeObject *type, unsigned *known)
+{
+    PyObject *run = _PyType_Lookup(type, state->str__run); /* borrowed */
+    bool own =
+        run != NULL && PyFunction_Check(run) && PyFunction_GET_GLOBALS(run) == state->asyncio_events_dict;
+    *known = own && type->tp_version_tag != 0 ? type->tp_version_tag : UINT_MAX;
+    return own;
+}
+
+/* Whether the handle may be run from here, as its _run would. */
+static inline bool
+handle_is_native(tc_state *state, PyObject *handle)
+{
+    PyTypeObject *type = Py_TYPE(handle);
+    unsigned *known;
+    if (TC_LIKELY(type == state->handle_type)) {
+        known = &state->handle_run_tag;
+    }
+    else if (type == state->timer_handle_type) {
+        known = &state->timer_handle_run_tag;
+    }
+    else {
+        return false;
+    }
+    if (TC_UNLIKELY(type->tp_version_tag != *known) && !handle_find_run(state, type, known)) {
+        return false;
+    }
+    PyObject *context = SLOT(handle, context), *args = SLOT(handle, args);
+    return TC_LIKELY(context != NULL && PyContext_CheckExact(context) && SLOT(handle, callback) != NULL &&
+                     (EXTRA(handle)->nargs >= 0 || (args != NULL && PyTuple_CheckExact(args))));
+}
+
 int
 tc_handle_run(LoopCore *core, PyObject *handle)
 {
-    if (TC_UNLIKELY(!tc_handle_is_ours(core->state, handle))) {
-        return handle_run_foreign(core, handle);
+    if (TC_UNLIKELY(!handle_is_native(core->state, handle))) {
+        return handle_run_by_method(core, handle);
     }
     PyObject *context = Py_NewRef(SLOT(handle, context));
     PyObject *callback = Py_NewRef(SLOT(handle, callback));
@@ -119,7 +159,10 @@ bool
 tc_handle_is_cancelled(LoopCore *core, PyObject *handle)
 {
     if (TC_LIKELY(tc_handle_is_ours(core->state, handle))) {
-        return SLOT(handle, cancelled) == Py_True;
+        PyObject *slot = SLOT(handle, cancelled);
+        if (TC_LIKELY(slot == Py_False || slot == Py_True)) {
+            return slot == Py_True;
+        }
     }
     PyObject *cancelled = PyObject_GetAttr(handle, core->state->str__cancelled);
     bool yes = cancelled != NULL && PyObject_IsTrue(cancelled) == 1;

@@ -7,6 +7,8 @@
  * class's subtype_* functions would call ours again. Running a handle is in handle_run.c. */
 #include "event/handle.h"
 
+#include <limits.h>
+
 tc_handle_layout tc_handle_slots;
 
 tc_timer *
@@ -15,12 +17,18 @@ tc_handle_timer(PyObject *handle)
     return &EXTRA(handle)->timer;
 }
 
+int
+tc_handle_set_when(PyObject *handle, double when)
+{
+    return (SLOT(handle, when) = PyFloat_FromDouble(when)) != NULL ? 0 : -1;
+}
+
 /* The heap's reference becomes the ready queue's. */
 static void
 handle_fire(tc_timer *timer)
 {
     PyObject *handle = tc_handle_of_timer(timer);
-    LoopCore *core = (LoopCore *)SLOT(handle, loop);
+    LoopCore *core = EXTRA(handle)->core;
     if (tc_ready_push(&core->ready, handle) < 0) {
         PyErr_WriteUnraisable((PyObject *)core);
     }
@@ -38,8 +46,8 @@ tc_handle_of_timer(tc_timer *timer)
 bool
 tc_core_forget_timer(LoopCore *core, PyObject *handle)
 {
-    if (Py_TYPE(handle) != core->state->timer_handle_type || SLOT(handle, loop) != (PyObject *)core ||
-        !tc_timer_pending(tc_handle_timer(handle))) {
+    if (Py_TYPE(handle) != core->state->timer_handle_type || !tc_timer_pending(tc_handle_timer(handle)) ||
+        EXTRA(handle)->core != core) {
         return false;
     }
     tc_heap_remove(&core->timers, tc_handle_timer(handle));
@@ -124,10 +132,12 @@ tc_handle_new(LoopCore *core, bool timer, PyObject *callback, PyObject *const *a
     }
     HandleExtra *extra = EXTRA(handle);
     extra->nargs = 0;
+    extra->state = state;
+    extra->core = core;
     extra->timer.place = 0;
     extra->timer.fire = handle_fire;
     SLOT(handle, callback) = Py_NewRef(callback);
-    SLOT(handle, loop) = Py_NewRef((PyObject *)core);
+    SLOT(handle, loop) = Py_NewRef(tc_core_asyncio(core));
     SLOT(handle, cancelled) = Py_NewRef(Py_False);
     context = tc_arg_or_null(context);
     SLOT(handle, context) = context != NULL ? Py_NewRef(context) : PyContext_CopyCurrent();
@@ -153,6 +163,9 @@ handle_traverse(PyObject *handle, visitproc visit, void *arg)
     Py_VISIT(SLOT(handle, context));
     Py_VISIT(SLOT(handle, source_traceback));
     Py_VISIT(SLOT(handle, repr));
+    Py_VISIT(SLOT(handle, cancelled));
+    Py_VISIT(SLOT(handle, when));
+    Py_VISIT(SLOT(handle, scheduled));
     if (extra->nargs >= 1) {
         Py_VISIT(extra->arg0);
     }
@@ -187,11 +200,11 @@ handle_dealloc(PyObject *handle)
     handle_clear(handle);
     Py_CLEAR(SLOT(handle, cancelled));
     Py_CLEAR(SLOT(handle, args));
-    Py_CLEAR(SLOT(handle, when)); /* a plain handle has these two places as well, always empty */
+    Py_CLEAR(SLOT(handle, when)); /* a plain handle has these two places as well */
     Py_CLEAR(SLOT(handle, scheduled));
 #ifndef TC_DEBUG
-    if (loop != NULL) {
-        tc_state *state = ((LoopCore *)loop)->state;
+    tc_state *state = EXTRA(handle)->state;
+    if (state != NULL) {
         tc_handle_freelist *spare = NULL;
         if (type == state->handle_type) {
             spare = &state->handles;
@@ -201,7 +214,7 @@ handle_dealloc(PyObject *handle)
         }
         if (spare != NULL && spare->size < (int)TC_ARRAY_LEN(spare->items)) {
             spare->items[spare->size++] = handle; /* keeps its reference to the type */
-            Py_DECREF(loop);
+            Py_XDECREF(loop);
             return;
         }
     }
@@ -229,16 +242,42 @@ tc_handle_clear_freelists(tc_state *state)
 
 PyDoc_STRVAR(handle_cancel_doc, "cancel($self, /)\n--\n\nCancel the call; a timer leaves the loop at once.");
 
+/* Whether the slot _cancelled says so: 1, 0, or -1 with an exception. May run Python. */
+static int
+handle_says_cancelled(PyObject *handle)
+{
+    PyObject *cancelled = SLOT(handle, cancelled);
+    if (TC_LIKELY(cancelled == Py_False || cancelled == Py_True || cancelled == NULL)) {
+        return cancelled == Py_True;
+    }
+    Py_INCREF(cancelled);
+    int truth = PyObject_IsTrue(cancelled);
+    Py_DECREF(cancelled);
+    return truth;
+}
+
+static bool
+handle_in_debug_mode(PyObject *handle)
+{
+    const tc_state *state = EXTRA(handle)->state;
+    PyObject *loop = SLOT(handle, loop);
+    return loop != NULL && state != NULL && PyObject_TypeCheck(loop, state->core_type) &&
+           ((LoopCore *)loop)->debug;
+}
+
 static PyObject *
 handle_cancel(PyObject *handle, PyObject *unused)
 {
-    if (SLOT(handle, cancelled) == Py_True) {
+    int cancelled = handle_says_cancelled(handle);
+    if (cancelled < 0) {
+        return NULL;
+    }
+    if (cancelled) {
         Py_RETURN_NONE;
     }
-    LoopCore *core = (LoopCore *)SLOT(handle, loop);
     Py_INCREF(handle);
-    Py_SETREF(SLOT(handle, cancelled), Py_NewRef(Py_True));
-    if (core != NULL && core->debug) {
+    Py_XSETREF(SLOT(handle, cancelled), Py_NewRef(Py_True));
+    if (TC_UNLIKELY(handle_in_debug_mode(handle))) {
         /* Kept for the log, since the callback goes away now. May run Python; says "cancelled" by now. */
         PyObject *repr = PyObject_Repr(handle);
         if (repr == NULL) {
@@ -250,8 +289,8 @@ handle_cancel(PyObject *handle, PyObject *unused)
     Py_CLEAR(SLOT(handle, callback));
     handle_clear_args(handle);
     tc_timer *timer = tc_handle_timer(handle);
-    if (core != NULL && tc_timer_pending(timer)) {
-        tc_heap_remove(&core->timers, timer);
+    if (tc_timer_pending(timer)) {
+        tc_heap_remove(&EXTRA(handle)->core->timers, timer);
         Py_DECREF(handle); /* the heap's reference */
     }
     Py_DECREF(handle);
@@ -265,68 +304,87 @@ handle_cancelled(PyObject *handle, PyObject *unused)
 }
 
 static PyObject *
-handle_run(PyObject *handle, PyObject *unused)
-{
-    LoopCore *core = (LoopCore *)SLOT(handle, loop);
-    if (core != NULL && SLOT(handle, callback) != NULL && tc_handle_run(core, handle) < 0) {
-        return NULL;
-    }
-    Py_RETURN_NONE;
-}
-
-static PyObject *
 handle_get_context(PyObject *handle, PyObject *unused)
 {
     return Py_NewRef(SLOT(handle, context) != NULL ? SLOT(handle, context) : Py_None);
 }
 
-static PyObject *
-timer_handle_when(PyObject *handle, PyObject *unused)
-{
-    return PyFloat_FromDouble(EXTRA(handle)->timer.when);
-}
+/* ---- attributes ---- */
 
 static PyObject *
 handle_get_args(PyObject *handle, void *unused)
 {
     const HandleExtra *extra = EXTRA(handle);
+    if (extra->nargs < 0) {
+        return Py_NewRef(SLOT(handle, args) != NULL ? SLOT(handle, args) : Py_None);
+    }
     if (SLOT(handle, callback) == NULL) {
         Py_RETURN_NONE;
     }
-    switch (extra->nargs) {
-    case 0:
-        return PyTuple_New(0);
-    case 1:
-        return PyTuple_Pack(1, extra->arg0);
-    case 2:
-        return PyTuple_Pack(2, extra->arg0, extra->arg1);
-    default:
-        return Py_NewRef(SLOT(handle, args));
-    }
+    /* Held: making a tuple may collect, and a finalizer cancel the handle. */
+    int nargs = extra->nargs;
+    PyObject *arg0 = nargs >= 1 ? Py_NewRef(extra->arg0) : NULL;
+    PyObject *arg1 = nargs >= 2 ? Py_NewRef(extra->arg1) : NULL;
+    PyObject *args = PyTuple_Pack(nargs, arg0, arg1);
+    Py_XDECREF(arg0);
+    Py_XDECREF(arg1);
+    return args;
 }
 
-static PyObject *
-handle_get_callback(PyObject *handle, void *unused)
+static int
+handle_put_args(PyObject *handle, PyObject *value, void *unused)
 {
-    return Py_NewRef(SLOT(handle, callback) != NULL ? SLOT(handle, callback) : Py_None);
+    Py_XINCREF(value);
+    handle_clear_args(handle); /* may run Python */
+    EXTRA(handle)->nargs = -1;
+    Py_XSETREF(SLOT(handle, args), value);
+    return 0;
 }
 
+/* One of asyncio's slots, by its offset; None where it is empty. */
 static PyObject *
-handle_get_source(PyObject *handle, void *unused)
+handle_get_slot(PyObject *handle, void *offset)
 {
-    return Py_NewRef(SLOT(handle, source_traceback) != NULL ? SLOT(handle, source_traceback) : Py_None);
+    PyObject *value = *(PyObject **)((char *)handle + *(const Py_ssize_t *)offset);
+    return Py_NewRef(value != NULL ? value : Py_None);
 }
 
-static PyObject *
-handle_get_repr(PyObject *handle, void *unused)
+static int
+handle_put_slot(PyObject *handle, PyObject *value, void *offset)
 {
-    return Py_NewRef(SLOT(handle, repr) != NULL ? SLOT(handle, repr) : Py_None);
+    PyObject **place = (PyObject **)((char *)handle + *(const Py_ssize_t *)offset);
+    Py_XSETREF(*place, Py_XNewRef(value));
+    return 0;
 }
 
+/* The slot _when is filled only with what the heap's key does not tell. */
 static PyObject *
 timer_handle_get_when(PyObject *handle, void *unused)
 {
-    return timer_handle_when(handle, NULL);
+    PyObject *when = SLOT(handle, when);
+    return when != NULL ? Py_NewRef(when) : PyFloat_FromDouble(EXTRA(handle)->timer.when);
+}
+
+static int
+timer_handle_put_when(PyObject *handle, PyObject *value, void *unused)
+{
+    tc_timer *timer = tc_handle_timer(handle);
+    double when = value != NULL ? PyFloat_AsDouble(value) : 0.0; /* may run Python */
+    if (when == -1.0 && PyErr_Occurred()) {
+        return -1;
+    }
+    Py_XSETREF(SLOT(handle, when), Py_XNewRef(value));
+    if (tc_timer_pending(timer)) {
+        return tc_core_timer_set(EXTRA(handle)->core, timer, when);
+    }
+    timer->when = when;
+    return 0;
+}
+
+static PyObject *
+timer_handle_when(PyObject *handle, PyObject *unused)
+{
+    return timer_handle_get_when(handle, NULL);
 }
 
 static PyObject *
@@ -335,12 +393,18 @@ timer_handle_get_scheduled(PyObject *handle, void *unused)
     return PyBool_FromLong(tc_timer_pending(tc_handle_timer(handle)));
 }
 
+/* Turns of Python's set it; the heap knows. */
+static int
+timer_handle_put_scheduled(PyObject *handle, PyObject *value, void *unused)
+{
+    return 0;
+}
+
 static PyMethodDef handle_methods[] = {
     {"cancel", handle_cancel, METH_NOARGS, handle_cancel_doc},
     {"cancelled", handle_cancelled, METH_NOARGS,
      "cancelled($self, /)\n--\n\nWhether the call was cancelled."},
     {"get_context", handle_get_context, METH_NOARGS, "get_context($self, /)\n--\n\nThe context of the call."},
-    {"_run", handle_run, METH_NOARGS, "_run($self, /)\n--\n\nRun the callback in its context."},
     {NULL, NULL, 0, NULL},
 };
 
@@ -349,27 +413,28 @@ static PyMethodDef timer_handle_methods[] = {
     {"cancelled", handle_cancelled, METH_NOARGS,
      "cancelled($self, /)\n--\n\nWhether the call was cancelled."},
     {"get_context", handle_get_context, METH_NOARGS, "get_context($self, /)\n--\n\nThe context of the call."},
-    {"_run", handle_run, METH_NOARGS, "_run($self, /)\n--\n\nRun the callback in its context."},
     {"when", timer_handle_when, METH_NOARGS,
      "when($self, /)\n--\n\nThe deadline on the loop's clock, seconds."},
     {NULL, NULL, 0, NULL},
 };
 
+#define SLOT_ATTRIBUTE(name)                                                                                 \
+    {                                                                                                        \
+        "_" #name, handle_get_slot, handle_put_slot, NULL, &tc_handle_slots.name                             \
+    }
+#define COMMON_ATTRIBUTES                                                                                    \
+    {"_args", handle_get_args, handle_put_args, NULL, NULL}, SLOT_ATTRIBUTE(callback),                       \
+        SLOT_ATTRIBUTE(source_traceback), SLOT_ATTRIBUTE(repr)
+
 static PyGetSetDef handle_getset[] = {
-    {"_args", handle_get_args, NULL, NULL, NULL},
-    {"_callback", handle_get_callback, NULL, NULL, NULL},
-    {"_source_traceback", handle_get_source, NULL, NULL, NULL},
-    {"_repr", handle_get_repr, NULL, NULL, NULL},
+    COMMON_ATTRIBUTES,
     {NULL},
 };
 
 static PyGetSetDef timer_handle_getset[] = {
-    {"_args", handle_get_args, NULL, NULL, NULL},
-    {"_callback", handle_get_callback, NULL, NULL, NULL},
-    {"_source_traceback", handle_get_source, NULL, NULL, NULL},
-    {"_repr", handle_get_repr, NULL, NULL, NULL},
-    {"_when", timer_handle_get_when, NULL, NULL, NULL},
-    {"_scheduled", timer_handle_get_scheduled, NULL, NULL, NULL},
+    COMMON_ATTRIBUTES,
+    {"_when", timer_handle_get_when, timer_handle_put_when, NULL, NULL},
+    {"_scheduled", timer_handle_get_scheduled, timer_handle_put_scheduled, NULL, NULL},
     {NULL},
 };
 
@@ -455,6 +520,7 @@ tc_handle_init_type(PyObject *module, tc_state *state)
     }
     state->handle_type =
         handle_make_type(module, state->asyncio_handle, "tornado_c._core.Handle", handle_slots);
+    state->handle_run_tag = state->timer_handle_run_tag = UINT_MAX;
     return state->handle_type != NULL ? 0 : -1;
 }
 

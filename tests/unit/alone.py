@@ -17,7 +17,7 @@ def run_alone(program, *arguments, env=None):
     if "libasan" in os.environ.get("LD_PRELOAD", ""):
         environment["PYTHONMALLOC"] = "malloc"
     done = subprocess.run(
-        [sys.executable, "-X", "faulthandler", "-c", program, *arguments],
+        [sys.executable, "-P", "-X", "faulthandler", "-c", program, *arguments],
         env=environment,
         capture_output=True,
         text=True,
