@@ -194,6 +194,7 @@
     X(set_status)                                                                                            \
     X(setblocking)                                                                                           \
     X(settings)                                                                                              \
+    X(shutdown)                                                                                              \
     X(source)                                                                                                \
     X(source_traceback)                                                                                      \
     X(start_line)                                                                                            \

@@ -8,10 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-import socket
-import ssl
 from collections.abc import Awaitable
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from . import _core, httputil, iostream
@@ -359,15 +356,12 @@ class HTTP1Connection(MessageWriter):
 
     def _start_lingering(self) -> bool:
         """End our side of the connection, where the other side is to be heard out."""
-        sock = self.stream.socket if self.stream is not None else None
-        if sock is None or self.params.linger_timeout <= 0:
+        if self.stream is None or self.stream.closed() or self.params.linger_timeout <= 0:
             return False
-        # An SSLSocket's own shutdown would end TLS in both directions.
-        shutdown = partial(socket.socket.shutdown, sock) if isinstance(sock, ssl.SSLSocket) else sock.shutdown
-        try:
-            shutdown(socket.SHUT_WR)
-        except OSError:
+        if not self.stream._end_output():
             return False
+        if self._reader is not None and isinstance(self.stream, iostream.SSLIOStream):
+            self._reader.start_body(_UNTIL_CLOSE)  # records as they come are no body
         self._lingering = True
         return True
 

@@ -8,8 +8,7 @@
 
 /* ---- the end of a connection ---- */
 
-/* Whether our side is to be ended alone. Under TLS, too, it is TCP that ends, as it does with a close:
- * OpenSSL reads no further once it has said goodbye. */
+/* Whether our side is to be ended alone. */
 static bool
 conn_can_linger(const HttpConnObject *self)
 {
@@ -19,8 +18,7 @@ conn_can_linger(const HttpConnObject *self)
 int
 tc_http_conn_end(HttpConnObject *self)
 {
-    if (self->phase == CONN_CLOSED || !conn_can_linger(self) ||
-        shutdown(self->stream->watcher.fd, SHUT_WR) < 0) {
+    if (self->phase == CONN_CLOSED || !conn_can_linger(self) || !tc_stream_end_output(self->stream)) {
         return tc_http_conn_close(self);
     }
     self->phase = CONN_LINGER;

@@ -217,6 +217,15 @@ tc_iostream_detach(StreamObject *self, PyObject *unused)
 }
 
 PyObject *
+tc_iostream_end_output(StreamObject *self, PyObject *unused)
+{
+    if (tc_stream_check_ready(self) < 0 || tc_stream_flush(self) == TC_RAISED) {
+        return NULL;
+    }
+    return PyBool_FromLong(!self->closed && tc_stream_end_output(self));
+}
+
+PyObject *
 tc_iostream_set_socket(StreamObject *self, PyObject *socket)
 {
     int fd = PyObject_AsFileDescriptor(socket);

@@ -2,6 +2,7 @@
  * Python in close. */
 #include "stream/stream.h"
 
+#include <sys/socket.h>
 #include <unistd.h>
 
 /* ---- native consumers ---- */
@@ -250,6 +251,9 @@ tc_stream_close(StreamObject *self, PyObject *exc)
         self->closed = true;
         self->connecting = false;
         tc_core_cancel_task(&self->resume_task);
+        if (TC_UNLIKELY(self->tls != NULL)) {
+            tc_tls_say_goodbye(self);
+        }
         st = close_descriptor(self);
         PyObject *raised = st == TC_RAISED ? PyErr_GetRaisedException() : NULL;
         int told = close_tell(self);
@@ -292,6 +296,16 @@ tc_stream_close_errno(StreamObject *self, int err)
     int st = tc_stream_close(self, exc);
     Py_DECREF(exc);
     return st;
+}
+
+bool
+tc_stream_end_output(StreamObject *self)
+{
+    if (self->tls != NULL) {
+        tc_tls_say_goodbye(self);
+    }
+    self->output_ended = true;
+    return !self->closed && shutdown(self->watcher.fd, SHUT_WR) == 0;
 }
 
 /* ---- making ---- */

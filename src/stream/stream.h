@@ -98,12 +98,14 @@ enum tc_io_way {
 
 /* The TLS side of a stream. */
 typedef struct {
-    PyObject *sslobj;   /* the _ssl object of the socket, once the handshake is done */
-    PyObject *future;   /* of wait_for_handshake(), or NULL */
-    unsigned want;      /* events that the handshake waits for; 0: it has not begun */
-    bool accepting;     /* the handshake is not done */
-    bool read_blocked;  /* a read waits for the socket to be writable */
-    bool write_blocked; /* a write waits for the socket to be readable */
+    PyObject *sslobj;    /* the _ssl object of the socket, once the handshake is done */
+    PyObject *future;    /* of wait_for_handshake(), or NULL */
+    unsigned want;       /* events that the handshake waits for; 0: it has not begun */
+    bool accepting;      /* the handshake is not done */
+    bool read_blocked;   /* a read waits for the socket to be writable */
+    bool write_blocked;  /* a write waits for the socket to be readable */
+    bool said_goodbye;   /* close_notify */
+    unsigned fork_count; /* of the process that began it */
     bool busy; /* OpenSSL is on the stack, which must not be entered again: its callbacks are Python's */
     PyObject *failure;       /* of a read that had brought bytes before: the next one raises it */
     TLSMemoryObject *memory; /* between OpenSSL and the descriptor; NULL: nothing is */
@@ -138,6 +140,7 @@ struct StreamObject {
     short family;               /* of the socket: AF_INET... */
     bool closed, connecting;
     bool paused;         /* the consumer wants nothing now */
+    bool output_ended;   /* what still comes is only read to be dropped */
     bool reading_event;  /* stream_read is on the stack */
     bool receiving;      /* so is a hook that reads, or the ssl module */
     bool sending;        /* writes_send is on the stack */
@@ -167,6 +170,10 @@ void tc_stream_close_uncaught(StreamObject *self, const char *logger);
 
 /* The same with an OSError made of an errno. */
 int tc_stream_close_errno(StreamObject *self, int err);
+
+/* Ends our side of the connection. What still comes may be read until the peer's end, to be dropped: under
+ * TLS it stays as it is on the wire. Any failure is an end then. false: the connection is gone. */
+bool tc_stream_end_output(StreamObject *self);
 
 /* For tp_new and for the module's init. */
 void tc_stream_init_watcher(StreamObject *self);
@@ -264,6 +271,9 @@ void tc_tls_free(tc_tls *tls);
 
 /* One step of the handshake. TC_OK or TC_RAISED. */
 int tc_tls_handshake(StreamObject *self);
+
+/* Sends close_notify, which tells the peer that nothing is missing, as far as the socket takes it. */
+void tc_tls_say_goodbye(StreamObject *self);
 
 /* The stream is closed: fails the handshake's Future. */
 void tc_tls_closed(StreamObject *self);

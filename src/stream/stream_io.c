@@ -128,6 +128,16 @@ fd_recv(StreamObject *self, char *buf, size_t size)
     return TC_IO_FAILED;
 }
 
+/* What comes after our end, whatever it is. */
+static Py_ssize_t
+raw_recv(StreamObject *self, char *buf, size_t size)
+{
+    ssize_t n = recv(self->watcher.fd, buf, size, MSG_DONTWAIT);
+    bool nothing = n < 0 && is_would_block(errno);
+    self->drained_socket = nothing || (size_t)n < size;
+    return n >= 0 ? n : nothing ? TC_IO_AGAIN : 0;
+}
+
 static Py_ssize_t
 hook_recv(StreamObject *self, char *buf, size_t size)
 {
@@ -167,6 +177,9 @@ tc_stream_recv(StreamObject *self, char *buf, size_t size)
     enum tc_io_way way = way_now(self, self->read_way);
     if (TC_LIKELY(way != TC_IO_TLS && way != TC_IO_HOOK)) {
         return fd_recv(self, buf, size);
+    }
+    if (TC_UNLIKELY(self->output_ended && self->tls != NULL)) {
+        return raw_recv(self, buf, size);
     }
     /* These run Python, which may come back here: only one at a time reads. */
     self->receiving = true;

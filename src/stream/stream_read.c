@@ -218,7 +218,7 @@ read_failed(StreamObject *self)
     }
     PyObject *exc = PyErr_GetRaisedException();
     bool consumed = tc_stream_feeds(self);
-    int gone = tc_stream_is_connreset(self, exc);
+    int gone = self->output_ended ? 1 : tc_stream_is_connreset(self, exc);
     if (gone < 0 || tc_stream_close(self, exc) == TC_RAISED) {
         Py_DECREF(exc);
         return TC_RAISED;

@@ -21,6 +21,7 @@ tc_tls_begin(StreamObject *self)
     }
     self->tls->accepting = true;
     self->tls->burst = 4;
+    self->tls->fork_count = tc_fork_count();
     return 0;
 }
 
@@ -70,6 +71,33 @@ tc_tls_closed(StreamObject *self)
             Py_DECREF(exc);
         }
         Py_DECREF(future);
+    }
+}
+
+/* ---- the end ---- */
+
+void
+tc_tls_say_goodbye(StreamObject *self)
+{
+    tc_tls *tls = self->tls;
+    /* Where bytes are lost the end must not look regular; and a forked child ends nothing of its parent's. */
+    if (tls->accepting || tls->busy || tls->sslobj == NULL || tls->said_goodbye || self->watcher.fd < 0 ||
+        tls->encrypted > 0 || tc_stream_queued(self) > 0 || tls->fork_count != tc_fork_count()) {
+        return;
+    }
+    PyObject *raised = PyErr_GetRaisedException();
+    PyObject *sslobj = Py_NewRef(tls->sslobj);
+    tls->said_goodbye = tls->busy = true;
+    PyObject *result = PyObject_CallMethodNoArgs(sslobj, self->state->str_shutdown);
+    PyErr_Clear(); /* SSLWantReadError: the peer has not answered yet, nor is it waited for */
+    if (tls->memory != NULL && tc_tls_memory_flush(tls->memory, self->watcher.fd) == TC_RAISED) {
+        PyErr_Clear(); /* it is gone */
+    }
+    tls->busy = false;
+    Py_XDECREF(result);
+    Py_DECREF(sslobj);
+    if (raised != NULL) {
+        PyErr_SetRaisedException(raised);
     }
 }
 

@@ -190,7 +190,7 @@ def test_closed_by_the_application(same):
 
 
 def test_two_readers(same, caplog):
-    """A read that waits when the request is answered: the next request has no reader. It fails as in stock."""
+    """A read that waits when the request is answered. The connection fails as in stock Tornado."""
     failures = []
 
     async def callback(request):
