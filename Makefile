@@ -25,7 +25,10 @@ $(VENV)/.ready:
 	$(PY) -m pip install --quiet --no-build-isolation --editable '.[test]'
 	touch $@
 
+# The benchmarks install a copy, which would be what is tested then.
 dev: $(VENV)/.ready ## set up $(VENV) and build the extension in place, what is stale only
+	@test ! -e "$$($(PY) -c 'import sysconfig; print(sysconfig.get_path("platlib"))')/tornado_c" || \
+	    $(PY) -m pip install --quiet --no-build-isolation --no-deps --editable .
 	$(PY) setup.py --quiet build_ext --inplace
 
 test: dev ## the test suite on an in-place build

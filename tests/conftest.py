@@ -4,29 +4,37 @@ import gc
 import importlib
 import os
 import sys
-import sysconfig
+from importlib.machinery import PathFinder
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 
-#: Whether tornado_c/ of the checkout can be imported. Where not, it would only hide the installed package.
-BUILT_IN_PLACE = (ROOT / "tornado_c" / f"_core{sysconfig.get_config_var('EXT_SUFFIX')}").exists()
+#: The path without the checkout, which `python -m pytest` puts there.
+ELSEWHERE = [entry for entry in sys.path if Path(entry or os.curdir).resolve() != ROOT]
 
-if not BUILT_IN_PLACE:
-    # `python -m pytest` puts the checkout on the path.
-    sys.path[:] = [entry for entry in sys.path if Path(entry or os.curdir).resolve() != ROOT]
+#: Whether the package to be tested is another than the checkout's: an editable installation is not found on
+#: the path. The checkout's, which may not be built, or for something else, would only hide it.
+INSTALLED = PathFinder.find_spec("tornado_c", ELSEWHERE) is not None
+
+if INSTALLED:
+    sys.path[:] = ELSEWHERE
 
 
 def pytest_collection_finish(session):
     """Programs that tests start with -c or -m have the current folder on their path.
 
     Tests that collect garbage need not look through everything that was imported and collected before them."""
-    if not BUILT_IN_PLACE:
+    if INSTALLED:
         os.chdir(ROOT / "tests")
     gc.collect()
     gc.freeze()
+
+
+def pytest_report_header(config):
+    package = importlib.import_module("tornado_c")
+    return f"tornado_c: {Path(package.__file__).parent}"
 
 
 def pytest_collection_modifyitems(items):

@@ -41,6 +41,8 @@ def run(main: Coroutine[Any, Any, _T], *, debug: bool | None = None) -> _T:
 
 
 def __getattr__(name: str) -> Any:
+    if name == "_core":
+        return _load_core()
     # Loaded on demand: a child of a swapped program imports this package at its start, and may never need
     # asyncio.
     if name == "EventLoop":
@@ -52,6 +54,20 @@ def __getattr__(name: str) -> Any:
 
         return EventLoopPolicy
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def _load_core() -> Any:
+    """The extension. Says what to do where the folder is a checkout in which nothing was built."""
+    import importlib
+
+    try:
+        return importlib.import_module("tornado_c._core")
+    except ModuleNotFoundError as exc:
+        raise ImportError(
+            f"{__path__[0]} has no extension that was built for this Python. If it is a checkout, build it "
+            "with: pip install -e . (or start the program elsewhere, where an installed package is found)",
+            name="tornado_c._core",
+        ) from exc
 
 
 __all__ = [

@@ -4,6 +4,7 @@ import http.client
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -222,3 +223,10 @@ def test_a_program_for_tornado_says_what_is_missing(tmp_path, bare):
     assert done.returncode == 1
     assert "No module named 'tornado'" in done.stderr
     assert "pip install 'tornado_c[tornado]'" in done.stderr
+
+
+def test_a_checkout_that_is_not_built_says_so(tmp_path):
+    shutil.copytree(PACKAGE, tmp_path / "tornado_c", ignore=shutil.ignore_patterns("*.so", "__pycache__"))
+    done = run("-c", "from tornado_c import _core", path=str(tmp_path), cwd=tmp_path, interpreter=["-S"])
+    assert "pip install -e ." in done.stderr.splitlines()[-1]
+    assert "ImportError: " in done.stderr and done.returncode == 1
