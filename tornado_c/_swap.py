@@ -63,9 +63,10 @@ class _Finder(importlib.abc.MetaPathFinder):
 def install(children: bool = True) -> None:
     """Put tornado_c's core in the place of Tornado's for all later imports of `tornado`.
 
-    children: programs that this process starts are swapped too, through PYTHONPATH. Calling it again does
-    nothing. Raises RuntimeError where a core module of stock Tornado has been imported already; ImportError
-    where Tornado is not installed.
+    children: programs that this process starts are swapped too, through PYTHONPATH: those that the Python of
+    this environment runs, or that of another environment which has tornado_c. Calling it again does nothing.
+    Raises RuntimeError where a core module of stock Tornado has been imported already; ImportError where
+    Tornado is not installed.
     """
     finder = next((f for f in sys.meta_path if isinstance(f, _Finder)), None)
     if finder is None:
@@ -88,7 +89,8 @@ def install(children: bool = True) -> None:
 
 
 def _reach_children() -> None:
-    """Have Python programs that this process starts run our sitecustomize."""
+    """Have Python programs that this process starts run our sitecustomize, which looks at both variables."""
     paths = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
     if _CHILDREN not in paths:
         os.environ["PYTHONPATH"] = os.pathsep.join([_CHILDREN, *paths])
+    os.environ["TORNADO_C_ENVIRONMENT"] = sys.prefix

@@ -1,34 +1,62 @@
-"""Runs at the start of a child of a swapped program: swaps Tornado's core there too, then whatever
+"""Runs at the start of a child of a swapped program: swaps Tornado's core there too, then runs whatever
 sitecustomize there is.
 
-The folder is on the child's PYTHONPATH because tornado_c.install() put it there.
+The folder is on the child's PYTHONPATH because tornado_c.install() put it there. A child is swapped in the
+parent's environment and in one that has tornado_c itself; any other is left as it is. It may be any Python:
+this file has to run on 2.7, too.
 """
 
-import importlib.machinery
-import importlib.util
+# ruff: noqa: UP031, UP036
 import os
 import sys
 
+HERE = os.path.dirname(os.path.abspath(__file__))
 
-def _swap() -> None:
-    package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+def _swap():
+    import importlib.machinery
+    import importlib.util
+
+    package = os.path.dirname(HERE)
     suffixes = importlib.machinery.EXTENSION_SUFFIXES
     if not any(os.path.exists(os.path.join(package, "_core" + suffix)) for suffix in suffixes):
         return  # another Python than the one that the package was built for
+    if importlib.util.find_spec("tornado") is None:
+        return
     if importlib.util.find_spec("tornado_c") is None:
-        sys.path.append(os.path.dirname(package))
+        if os.environ.get("TORNADO_C_ENVIRONMENT") != sys.prefix:
+            return
+        # By its place, since the folder around it has other packages as well.
+        start = os.path.join(package, "__init__.py")
+        spec = importlib.util.spec_from_file_location(
+            "tornado_c", start, submodule_search_locations=[package]
+        )
+        assert spec is not None and spec.loader is not None
+        module = sys.modules["tornado_c"] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
     try:
         from tornado_c._swap import install
 
         install()
     except (ImportError, RuntimeError) as exc:
-        print(f"tornado_c: Tornado's core is not replaced in this process: {exc}", file=sys.stderr)
+        sys.stderr.write("tornado_c: Tornado's core is not replaced in this process: %s\n" % (exc,))
 
 
-def _chain() -> None:
+def _chain():
     """Import the sitecustomize that ours stands in front of."""
-    here = os.path.dirname(os.path.abspath(__file__))
-    others = [path for path in sys.path if os.path.abspath(path) != here]
+    others = [path for path in sys.path if os.path.abspath(path) != HERE]
+    if sys.version_info[0] == 2:
+        import imp
+
+        try:
+            found = imp.find_module("sitecustomize", others)
+        except ImportError:
+            return
+        imp.load_module("sitecustomize", *found)
+        return
+    import importlib.machinery
+    import importlib.util
+
     spec = importlib.machinery.PathFinder.find_spec("sitecustomize", others)
     if spec is not None and spec.loader is not None:
         module = importlib.util.module_from_spec(spec)
@@ -36,5 +64,6 @@ def _chain() -> None:
         spec.loader.exec_module(module)
 
 
-_swap()
+if sys.version_info >= (3, 11):
+    _swap()
 _chain()
