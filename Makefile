@@ -4,6 +4,7 @@ PYTHON ?= python3
 DEBUG_PYTHON ?= python3.11-dbg
 VENV ?= .venv
 SECONDS ?= 20
+SEED ?=
 BENCH ?=
 CC ?= cc
 
@@ -12,11 +13,11 @@ PYTEST := $(abspath $(VENV))/bin/pytest
 LIBASAN = $(shell $(CC) -print-file-name=libasan.so) $(shell $(CC) -print-file-name=libubsan.so)
 
 .DEFAULT_GOAL := help
-.PHONY: help dev test test-debug ctest asan asan-run leaks leaks-run fuzz lint stubs bench bench-loop bench-streams conformance clean
+.PHONY: help dev test test-debug ctest asan asan-run asan-build hostile hostile-run leaks leaks-run fuzz lint stubs bench bench-loop bench-streams conformance clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
-	@echo "Variables: PYTHON=$(PYTHON) VENV=$(VENV) SECONDS=$(SECONDS) DEBUG_PYTHON=$(DEBUG_PYTHON) BENCH='flags of compare.py'"
+	@echo "Variables: PYTHON=$(PYTHON) VENV=$(VENV) SECONDS=$(SECONDS) SEED=$(SEED) DEBUG_PYTHON=$(DEBUG_PYTHON) BENCH='flags of compare.py'"
 
 # An environment that .ci/run or a developer has filled is taken as it is.
 $(VENV)/.ready:
@@ -47,10 +48,24 @@ asan: $(VENV)/.ready ## the test suite on a build with AddressSanitizer and Unde
 	    *) echo "asan: skipped, $(CC) has no libasan.so";; \
 	esac
 
-asan-run:
+UNDER_ASAN = LD_PRELOAD="$(LIBASAN)" PYTHONMALLOC=malloc ASAN_OPTIONS=detect_leaks=0 \
+    UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 PYTHONPATH=$(abspath build/asan/lib)
+
+asan-build:
 	TORNADO_C_SANITIZE=1 $(PY) setup.py --quiet build --build-base build/asan --build-lib build/asan/lib
-	LD_PRELOAD="$(LIBASAN)" PYTHONMALLOC=malloc ASAN_OPTIONS=detect_leaks=0 \
-	    UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 PYTHONPATH=$(abspath build/asan/lib) $(PYTEST)
+
+asan-run: asan-build
+	$(UNDER_ASAN) $(PYTEST)
+
+hostile: $(VENV)/.ready ## tests/hostile on the sanitizers' build, $(SECONDS) seconds for each kind, from $(SEED)
+	@case "$(LIBASAN)" in \
+	    /*) $(MAKE) --no-print-directory hostile-run;; \
+	    *) echo "hostile: skipped, $(CC) has no libasan.so";; \
+	esac
+
+hostile-run: asan-build
+	for kind in calls serving pipelines; do $(UNDER_ASAN) $(PY) tests/hostile/run.py $$kind \
+	    --seconds $(SECONDS) $(if $(SEED),--seeds $(SEED) 1000000) || exit 1; done
 
 leaks: ## the scenarios of tests/leaks under a debug interpreter, $(DEBUG_PYTHON)
 	@if command -v $(DEBUG_PYTHON) >/dev/null; then \
