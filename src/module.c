@@ -19,9 +19,43 @@ tc_face_or_raise(PyObject *face, const char *name, const char *module)
     return face;
 }
 
+/* Where the state keeps a face; NULL for a name that it does not know. */
+static PyObject **
+module_face(tc_state *state, const char *name)
+{
+#define TC_X(face)                                                                                           \
+    if (strcmp(name, #face) == 0) {                                                                          \
+        return &state->face_##face;                                                                          \
+    }
+    TC_FACES(TC_X)
+#undef TC_X
+    return NULL;
+}
+
+/* The class whose layout C takes instances of a face to have; NULL where it makes and reads none. */
+static PyTypeObject *
+module_face_base(tc_state *state, const char *name)
+{
+    const struct {
+        const char *name;
+        PyTypeObject *base;
+    } faces[] = {
+        {"HTTPConnection", state->http_conn_type},  {"HTTPHeaders", state->headers_type},
+        {"HTTPServerRequest", state->request_type}, {"IOStream", state->stream_type},
+        {"RequestStartLine", &PyTuple_Type},        {"ResponseStartLine", &PyTuple_Type},
+    };
+    for (size_t i = 0; i < TC_ARRAY_LEN(faces); i++) {
+        if (strcmp(name, faces[i].name) == 0) {
+            return faces[i].base;
+        }
+    }
+    return NULL;
+}
+
 PyDoc_STRVAR(module_register_doc, "register($module, name, obj, /)\n--\n\n"
                                   "Hand a Python class or exception to C, which makes instances of it.\n\n"
-                                  "Raises LookupError for a name that C does not know.");
+                                  "Raises LookupError for a name that C does not know, TypeError where C\n"
+                                  "could make no instances of the class.");
 
 static PyObject *
 module_register(PyObject *module, PyObject *args)
@@ -32,15 +66,20 @@ module_register(PyObject *module, PyObject *args)
         return NULL;
     }
     tc_state *state = PyModule_GetState(module);
-#define TC_X(face)                                                                                           \
-    if (strcmp(name, #face) == 0) {                                                                          \
-        Py_XSETREF(state->face_##face, Py_NewRef(obj));                                                      \
-        Py_RETURN_NONE;                                                                                      \
+    PyObject **field = module_face(state, name);
+    if (field == NULL) {
+        return PyErr_Format(PyExc_LookupError, "no face named '%s'", name);
     }
-    TC_FACES(TC_X)
-#undef TC_X
-    PyErr_Format(PyExc_LookupError, "no face named '%s'", name);
-    return NULL;
+    PyTypeObject *base = module_face_base(state, name);
+    if (base != NULL && (!PyType_Check(obj) || !PyType_IsSubtype((PyTypeObject *)obj, base))) {
+        return PyErr_Format(PyExc_TypeError, "%s must be a subclass of %s", name, base->tp_name);
+    }
+    /* C may be in the middle of using the old one. */
+    if (*field != NULL && PyList_Append(state->old_faces, *field) < 0) {
+        return NULL;
+    }
+    Py_XSETREF(*field, Py_NewRef(obj));
+    Py_RETURN_NONE;
 }
 
 PyDoc_STRVAR(module_execute_handler_doc,
@@ -51,11 +90,6 @@ static PyObject *
 module_execute_handler(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
 {
     if (tc_args_check("execute_handler", nargs, 6, 6) < 0) {
-        return NULL;
-    }
-    if (!PyDict_Check(args[3]) || !PyTuple_Check(args[4]) || !PyDict_Check(args[5])) {
-        PyErr_SetString(PyExc_TypeError,
-                        "execute_handler() takes a dict, a tuple and a dict as its last arguments");
         return NULL;
     }
     return tc_handler_execute(PyModule_GetState(module), args[2], args[0], args[1], args[3], args[4],
@@ -138,7 +172,7 @@ module_exec(PyObject *module)
     }
     TC_KEYWORDS(TC_X)
 #undef TC_X
-    if (tc_future_init_methods(state) < 0) {
+    if ((state->old_faces = PyList_New(0)) == NULL || tc_future_init_methods(state) < 0) {
         return -1;
     }
 #define TC_X(name, init)                                                                                     \

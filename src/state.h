@@ -238,10 +238,12 @@
 #define TC_OWN(X)                                                                                            \
     X(future_done)       /* asyncio.Future.done */                                                           \
     X(future_set_result) /* asyncio.Future.set_result */                                                     \
+    X(header_names)      /* the cache of http_names.c */                                                     \
     X(http_1_0)          /* "HTTP/1.0" */                                                                    \
     X(http_1_1)          /* "HTTP/1.1" */                                                                    \
     X(ioloop_run)        /* the function that a queued callback's handle calls */                            \
     X(keep_alive_value)  /* "Keep-Alive" */                                                                  \
+    X(old_faces)         /* a list of what other objects were registered in place of */                      \
     X(str_Content_Length)                                                                                    \
     X(str_Transfer_Encoding)                                                                                 \
     X(stream_run_callback) /* the same as ioloop_run for a stream's user callback */                         \
@@ -309,12 +311,12 @@
     X(decompress_request)                                                                                    \
     X(done_future)                                                                                           \
     X(execute_failed)                                                                                        \
-    X(header_names)                                                                                          \
     X(hook_originals)                                                                                        \
     X(http_responses)                                                                                        \
     X(httputil_globals)                                                                                      \
     X(json_encode)                                                                                           \
     X(load_cookies)                                                                                          \
+    X(log_bad_target)                                                                                        \
     X(make_ui)                                                                                               \
     X(normalize_header)                                                                                      \
     X(own_handle_stream)                                                                                     \

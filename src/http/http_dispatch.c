@@ -85,11 +85,12 @@ conn_decompress(HttpConnObject *self, PyObject *request)
 static int
 conn_apply_xheaders(HttpConnObject *self, RequestObject *request)
 {
-    PyObject *context = tc_http_conn_context_object(self);
-    PyObject *headers = context != NULL ? tc_request_headers(request) : NULL;
+    PyObject *context = tc_http_conn_context_object(self); /* kept as long as the connection */
+    PyObject *headers = context != NULL ? Py_XNewRef(tc_request_headers(request)) : NULL;
     PyObject *result = headers != NULL
                            ? PyObject_CallMethodOneArg(context, self->state->str__apply_xheaders, headers)
                            : NULL;
+    Py_XDECREF(headers);
     if (result == NULL) {
         return -1;
     }

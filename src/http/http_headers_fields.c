@@ -7,7 +7,8 @@
  * list in it holds the values of a repeated field (a value that is itself a list goes into a list of one),
  * and `combined` caches their comma-separated form. The two dicts that Tornado has, _as_list and
  * _combined_cache, come into being when Python asks for them; from then on the instance works on them alone
- * ("exposed"). */
+ * ("exposed"): their keys may run Python in any lookup, which may put others in their place. So may the end
+ * of any value. A dict that is looked into is held. */
 #include "http/http_headers_parts.h"
 
 #include "http/http_names.h"
@@ -26,19 +27,27 @@ pairs_drop(HeadersObject *self)
     }
 }
 
-static PyObject *
+/* Turns the pairs into a dict. 0 or -1. */
+static int
 pairs_to_dict(HeadersObject *self)
 {
-    PyObject *fields = PyDict_New();
+    PyObject *fields = PyDict_New(); /* the collector may run Python that does this before us */
     for (size_t i = 0; fields != NULL && i < self->npairs; i++) {
         if (PyDict_SetItem(fields, self->pairs[2 * i], self->pairs[2 * i + 1]) < 0) {
             Py_CLEAR(fields);
         }
     }
-    if (fields != NULL) {
-        pairs_drop(self);
+    if (fields == NULL) {
+        return -1;
     }
-    return fields;
+    if (self->fields == NULL) {
+        pairs_drop(self);
+        self->fields = fields;
+    }
+    else {
+        Py_DECREF(fields);
+    }
+    return 0;
 }
 
 /* Where the value of a name is, or NULL. */
@@ -87,8 +96,10 @@ tc_headers_has_field(HeadersObject *self, PyObject *name)
     if (tc_headers_in_pairs(self)) {
         return pairs_find(self, name) != NULL;
     }
-    PyObject *fields = tc_headers_fields(self);
-    return fields != NULL ? PyDict_Contains(fields, name) : -1;
+    PyObject *fields = Py_XNewRef(tc_headers_fields(self));
+    int found = fields != NULL ? PyDict_Contains(fields, name) : -1;
+    Py_XDECREF(fields);
+    return found;
 }
 
 /* -- fields in dicts ------------------------------------------------------------------------------------ */
@@ -96,7 +107,7 @@ tc_headers_has_field(HeadersObject *self, PyObject *name)
 PyObject *
 tc_headers_load(HeadersObject *self)
 {
-    if (self->fields == NULL && (self->fields = pairs_to_dict(self)) == NULL) {
+    if (self->fields == NULL && pairs_to_dict(self) < 0) {
         return NULL;
     }
     return self->block != NULL && headers_parse_block(self) < 0 ? NULL : self->fields;
@@ -106,7 +117,8 @@ static inline PyObject *
 headers_combined(HeadersObject *self)
 {
     if (self->combined == NULL) {
-        self->combined = PyDict_New();
+        PyObject *made = PyDict_New();
+        Py_XSETREF(self->combined, made); /* the collector may have had one made */
     }
     return self->combined;
 }
@@ -115,12 +127,15 @@ headers_combined(HeadersObject *self)
 int
 tc_headers_dict_discard(PyObject *dict, PyObject *key)
 {
-    int found = dict != NULL ? PyDict_Contains(dict, key) : 0;
-    if (found > 0) {
-        Py_INCREF(dict);
-        found = PyDict_DelItem(dict, key) < 0 ? -1 : 1;
-        Py_DECREF(dict);
+    if (dict == NULL) {
+        return 0;
     }
+    Py_INCREF(dict);
+    int found = PyDict_Contains(dict, key);
+    if (found > 0) {
+        found = PyDict_DelItem(dict, key) < 0 ? -1 : 1;
+    }
+    Py_DECREF(dict);
     return found;
 }
 
@@ -139,12 +154,12 @@ headers_list_of(PyObject *value)
 int
 tc_headers_store_list(HeadersObject *self, PyObject *name, PyObject *value)
 {
-    PyObject *combined = headers_combined(self), *list = NULL;
+    PyObject *fields = Py_XNewRef(tc_headers_fields(self)), *list = NULL;
+    PyObject *combined = fields != NULL ? Py_XNewRef(headers_combined(self)) : NULL;
     if (combined == NULL) {
+        Py_XDECREF(fields);
         return -1;
     }
-    PyObject *fields = Py_NewRef(self->fields); /* finalizers of old values may run Python */
-    Py_INCREF(combined);
     int result = PyDict_SetItem(combined, name, value);
     if (result == 0) {
         list = headers_list_of(value);
@@ -191,15 +206,44 @@ tc_headers_append(HeadersObject *self, PyObject *name, PyObject *slot, PyObject 
         Py_XDECREF(result);
         return result != NULL ? 0 : -1;
     }
-    PyObject *list = PyList_New(2);
-    if (list == NULL) {
-        return -1;
+    PyObject *list = PyList_New(2), *fields = list != NULL ? Py_XNewRef(tc_headers_fields(self)) : NULL;
+    int result = -1;
+    if (fields != NULL) {
+        PyList_SET_ITEM(list, 0, Py_NewRef(slot));
+        PyList_SET_ITEM(list, 1, Py_NewRef(value));
+        result = PyDict_SetItem(fields, name, list);
     }
-    PyList_SET_ITEM(list, 0, Py_NewRef(slot));
-    PyList_SET_ITEM(list, 1, Py_NewRef(value));
-    int result = PyDict_SetItem(self->fields, name, list);
-    Py_DECREF(list);
+    Py_XDECREF(list);
+    Py_XDECREF(fields);
     return result;
+}
+
+/* What the dict of fields has for a name, a new reference: 1, 0 or -1. */
+int
+tc_headers_find_slot(HeadersObject *self, PyObject *name, PyObject **slot)
+{
+    PyObject *fields = Py_XNewRef(tc_headers_fields(self));
+    int found = -1;
+    *slot = NULL;
+    if (fields != NULL) {
+        found = PyDict_GetItemRef(fields, name, slot);
+        Py_DECREF(fields);
+    }
+    return found;
+}
+
+/* What the dict of combined values has for it; there need be no such dict. */
+static int
+headers_find_combined(HeadersObject *self, PyObject *name, PyObject **value)
+{
+    PyObject *combined = Py_XNewRef(self->combined);
+    int found = 0;
+    *value = NULL;
+    if (combined != NULL) {
+        found = PyDict_GetItemRef(combined, name, value);
+        Py_DECREF(combined);
+    }
+    return found;
 }
 
 /* Appends a value under a normalised name, whatever is there. */
@@ -209,11 +253,8 @@ tc_headers_put(HeadersObject *self, PyObject *name, PyObject *value)
     if (tc_headers_in_pairs(self) && pairs_find(self, name) == NULL) {
         return tc_headers_store(self, name, value);
     }
-    PyObject *fields = tc_headers_fields(self), *slot;
-    if (fields == NULL) {
-        return -1;
-    }
-    int found = PyDict_GetItemRef(fields, name, &slot);
+    PyObject *slot;
+    int found = tc_headers_find_slot(self, name, &slot);
     if (found <= 0) {
         return found < 0 ? -1 : tc_headers_store(self, name, value);
     }
@@ -230,21 +271,18 @@ tc_headers_lookup(HeadersObject *self, PyObject *name)
         PyObject **place = pairs_find(self, name);
         return place != NULL ? Py_NewRef(*place) : NULL;
     }
-    PyObject *fields = tc_headers_fields(self), *slot, *value = NULL;
-    if (fields == NULL) {
-        return NULL;
-    }
-    if (self->exposed && PyDict_GetItemRef(self->combined, name, &value) != 0) {
+    PyObject *slot, *value = NULL;
+    if (self->exposed && headers_find_combined(self, name, &value) != 0) {
         return value;
     }
-    if (PyDict_GetItemRef(fields, name, &slot) <= 0) {
+    if (tc_headers_find_slot(self, name, &slot) <= 0) {
         return NULL;
     }
     if (TC_LIKELY(!self->exposed)) {
         if (TC_LIKELY(!PyList_CheckExact(slot))) {
             return slot;
         }
-        if (self->combined != NULL && PyDict_GetItemRef(self->combined, name, &value) != 0) {
+        if (headers_find_combined(self, name, &value) != 0) {
             Py_DECREF(slot);
             return value;
         }
@@ -254,10 +292,11 @@ tc_headers_lookup(HeadersObject *self, PyObject *name)
     Py_XDECREF(comma);
     Py_DECREF(slot);
     if (value != NULL) {
-        PyObject *combined = headers_combined(self);
+        PyObject *combined = Py_XNewRef(headers_combined(self));
         if (combined == NULL || PyDict_SetItem(combined, name, value) < 0) {
             Py_CLEAR(value);
         }
+        Py_XDECREF(combined);
     }
     return value;
 }
@@ -266,37 +305,38 @@ tc_headers_lookup(HeadersObject *self, PyObject *name)
 int
 tc_headers_expose(HeadersObject *self)
 {
-    PyObject *fields = tc_headers_fields(self), *name, *slot;
-    if (fields == NULL || headers_combined(self) == NULL) {
-        return -1;
-    }
-    if (self->exposed) {
-        return 0;
-    }
-    for (Py_ssize_t pos = 0; PyDict_Next(fields, &pos, &name, &slot);) {
+    PyObject *fields = Py_XNewRef(tc_headers_fields(self)), *name, *slot;
+    int result = fields != NULL && headers_combined(self) != NULL ? 0 : -1;
+    for (Py_ssize_t pos = 0; result == 0 && !self->exposed && PyDict_Next(fields, &pos, &name, &slot);) {
         if (!PyList_CheckExact(slot)) {
             Py_INCREF(slot);
-            int result = tc_headers_store_list(self, name, slot);
+            result = tc_headers_store_list(self, name, slot);
             Py_DECREF(slot);
-            if (result < 0) {
-                return -1;
-            }
         }
     }
-    self->exposed = true;
-    return 0;
+    if (result == 0 && (self->fields != fields || self->combined == NULL)) {
+        PyErr_SetString(PyExc_RuntimeError, "the headers changed during iteration");
+        result = -1;
+    }
+    if (result == 0) {
+        self->exposed = true;
+    }
+    Py_XDECREF(fields);
+    return result;
 }
 
 void
 tc_headers_reset(HeadersObject *self)
 {
-    pairs_drop(self);
-    Py_CLEAR(self->fields);
-    Py_CLEAR(self->combined);
+    PyObject *fields = self->fields, *combined = self->combined;
     PyMem_Free(self->block);
     self->block = NULL;
     self->block_size = 0;
+    self->fields = self->combined = NULL;
     self->exposed = false;
+    pairs_drop(self);
+    Py_XDECREF(fields); /* the end of a value may run Python that uses us */
+    Py_XDECREF(combined);
 }
 
 /* Parses the raw block into fields. Its contents are valid, so this fails for want of memory only, or if a

@@ -16,6 +16,7 @@ typedef struct {
     PyObject *values; /* its list, or NULL */
     PyObject *single; /* its only value, already given out, or NULL */
     Py_ssize_t index; /* of the next value in `values` */
+    bool running;     /* in the call for the next field */
 } HeaderPairsObject;
 
 static int
@@ -56,31 +57,57 @@ header_pairs_dealloc(HeaderPairsObject *self)
 static int
 header_pairs_follow(HeaderPairsObject *self)
 {
-    PyObject *fields = tc_headers_fields(self->headers), *slot;
-    if (fields == NULL || PyDict_GetItemRef(fields, self->name, &slot) < 0) {
-        return -1;
-    }
-    if (slot != NULL && PyList_CheckExact(slot) && PyList_GET_SIZE(slot) > 1 &&
-        PyList_GET_ITEM(slot, 0) == self->single) {
-        self->values = slot;
+    PyObject *fields = Py_XNewRef(tc_headers_fields(self->headers)), *slot;
+    PyObject *name = Py_XNewRef(self->name), *single = self->single;
+    self->single = NULL;
+    int found = fields != NULL ? PyDict_GetItemRef(fields, name, &slot) : -1;
+    if (found > 0 && PyList_CheckExact(slot) && PyList_GET_SIZE(slot) > 1 &&
+        PyList_GET_ITEM(slot, 0) == single) {
+        Py_XSETREF(self->values, Py_NewRef(slot));
         self->index = 1;
     }
-    else {
-        Py_XDECREF(slot);
+    if (found > 0) {
+        Py_DECREF(slot);
     }
-    Py_CLEAR(self->single);
-    return 0;
+    Py_XDECREF(fields);
+    Py_XDECREF(name);
+    Py_DECREF(single);
+    return found < 0 ? -1 : 0;
 }
 
 static int
 header_pairs_start(HeaderPairsObject *self)
 {
-    PyObject *fields = tc_headers_fields(self->headers);
+    PyObject *fields = Py_XNewRef(tc_headers_fields(self->headers));
     PyObject *view =
         fields != NULL ? PyObject_CallMethodNoArgs(fields, self->headers->state->str_items) : NULL;
-    self->items = view != NULL ? PyObject_GetIter(view) : NULL;
+    PyObject *items = view != NULL ? PyObject_GetIter(view) : NULL;
     Py_XDECREF(view);
-    return self->items != NULL ? 0 : -1;
+    Py_XDECREF(fields);
+    Py_XSETREF(self->items, items);
+    return items != NULL ? 0 : -1;
+}
+
+/* The next (name, slot) of the fields: a tuple, NULL at the end or with an exception. A dict of the
+ * application's own kind may have any items; asking it may run Python, which may ask this iterator. */
+static PyObject *
+header_pairs_next_field(HeaderPairsObject *self)
+{
+    if (self->running) {
+        PyErr_SetString(PyExc_ValueError, "generator already executing");
+        return NULL;
+    }
+    self->running = true;
+    PyObject *item = self->items != NULL || header_pairs_start(self) == 0 ? PyIter_Next(self->items) : NULL;
+    if (item != NULL && !PyTuple_CheckExact(item)) {
+        Py_SETREF(item, PySequence_Tuple(item));
+    }
+    if (item != NULL && PyTuple_GET_SIZE(item) != 2) {
+        PyErr_SetString(PyExc_ValueError, "items() must give (name, values) pairs");
+        Py_CLEAR(item);
+    }
+    self->running = false;
+    return item;
 }
 
 /* The next pair of the field in progress; NULL, maybe with an exception, if there is none. */
@@ -103,32 +130,33 @@ static PyObject *
 header_pairs_next(HeaderPairsObject *self)
 {
     PyObject *item;
-    if (self->headers == NULL || (self->items == NULL && header_pairs_start(self) < 0)) {
-        goto end;
-    }
-    for (;;) {
+    while (self->headers != NULL) {
         PyObject *pair = header_pairs_same_field(self);
         if (pair != NULL) {
             return pair;
         }
-        if (PyErr_Occurred() || (item = PyIter_Next(self->items)) == NULL) {
-            goto end;
+        if (PyErr_Occurred() || (item = header_pairs_next_field(self)) == NULL) {
+            break;
         }
         PyObject *slot = PyTuple_GET_ITEM(item, 1);
-        Py_XSETREF(self->name, Py_NewRef(PyTuple_GET_ITEM(item, 0)));
         if (!PyList_CheckExact(slot) && !self->headers->exposed) {
-            self->single = Py_NewRef(slot);
+            Py_XSETREF(self->name, Py_NewRef(PyTuple_GET_ITEM(item, 0)));
+            Py_XSETREF(self->single, Py_NewRef(slot));
             return item;
         }
-        self->values = PyList_CheckExact(slot) ? Py_NewRef(slot) : PySequence_List(slot);
-        self->index = 0;
-        Py_DECREF(item);
-        if (self->values == NULL) {
-            goto end;
+        PyObject *values = PyList_CheckExact(slot) ? Py_NewRef(slot) : PySequence_List(slot);
+        if (values == NULL) {
+            Py_DECREF(item);
+            break;
         }
+        self->index = 0;
+        Py_XSETREF(self->name, Py_NewRef(PyTuple_GET_ITEM(item, 0)));
+        Py_XSETREF(self->values, values);
+        Py_DECREF(item);
     }
-end:
-    header_pairs_clear(self);
+    if (!self->running) { /* else the outer call goes on with them */
+        header_pairs_clear(self);
+    }
     return NULL;
 }
 

@@ -18,12 +18,12 @@ headers_put_checked(HeadersObject *self, PyObject *name, PyObject *value)
     if (found <= 0) {
         return found < 0 ? -1 : PyObject_SetItem(obj, name, value);
     }
-    PyObject *fields = tc_headers_fields(self), *slot;
-    if (fields == NULL || (found = PyDict_GetItemRef(fields, name, &slot)) < 0) {
-        return -1;
-    }
-    if (found == 0) {
-        PyErr_SetObject(PyExc_KeyError, name);
+    PyObject *slot;
+    found = tc_headers_find_slot(self, name, &slot);
+    if (found <= 0) {
+        if (found == 0) {
+            PyErr_SetObject(PyExc_KeyError, name);
+        }
         return -1;
     }
     int result = tc_headers_append(self, name, slot, value);

@@ -43,6 +43,9 @@ int tc_headers_put(HeadersObject *self, PyObject *name, PyObject *value);
 /* Whether there is such a field: 1, 0 or -1. */
 int tc_headers_has_field(HeadersObject *self, PyObject *name);
 
+/* What the dict of fields has for a name, a new reference: 1, 0 or -1. */
+int tc_headers_find_slot(HeadersObject *self, PyObject *name, PyObject **slot);
+
 /* The combined value; NULL without an exception if missing. */
 PyObject *tc_headers_lookup(HeadersObject *self, PyObject *name);
 

@@ -43,12 +43,17 @@ const char tc_headers_setstate_doc[] =
 PyObject *
 tc_headers_setstate(HeadersObject *self, PyObject *values)
 {
-    PyObject *attributes = NULL, *key, *value;
+    PyObject *attributes = NULL, *items;
     if (!PyDict_Check(values)) {
         PyErr_Format(PyExc_TypeError, "state must be a dict, not %.200s", Py_TYPE(values)->tp_name);
         return NULL;
     }
-    for (Py_ssize_t pos = 0; PyDict_Next(values, &pos, &key, &value);) {
+    if ((items = PyDict_Items(values)) == NULL) {
+        return NULL;
+    }
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(items); i++) {
+        PyObject *key = PyTuple_GET_ITEM(PyList_GET_ITEM(items, i), 0);
+        PyObject *value = PyTuple_GET_ITEM(PyList_GET_ITEM(items, i), 1);
         int result, is_list = PyObject_RichCompareBool(key, self->state->str__as_list, Py_EQ);
         int is_cache = PyObject_RichCompareBool(key, self->state->str__combined_cache, Py_EQ);
         if (is_list < 0 || is_cache < 0) {
@@ -72,9 +77,11 @@ tc_headers_setstate(HeadersObject *self, PyObject *values)
         }
     }
     Py_XDECREF(attributes);
+    Py_DECREF(items);
     Py_RETURN_NONE;
 error:
     Py_XDECREF(attributes);
+    Py_DECREF(items);
     return NULL;
 }
 

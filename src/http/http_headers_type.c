@@ -91,15 +91,22 @@ static int
 headers_set_all(HeadersObject *self, PyObject *dict)
 {
     PyObject *name, *value;
-    for (Py_ssize_t pos = 0; PyDict_Next(dict, &pos, &name, &value);) {
+    Py_ssize_t size = PyDict_GET_SIZE(dict);
+    int result = 0;
+    for (Py_ssize_t pos = 0; result == 0 && PyDict_Next(dict, &pos, &name, &value);) {
+        Py_INCREF(name); /* the collector may run Python that changes the dict */
+        Py_INCREF(value);
         PyObject *normalized = tc_names_normalize(self->state, name);
-        int result = normalized != NULL ? tc_headers_store(self, normalized, value) : -1;
+        result = normalized != NULL ? tc_headers_store(self, normalized, value) : -1;
         Py_XDECREF(normalized);
-        if (result < 0) {
-            return -1;
+        Py_DECREF(name);
+        Py_DECREF(value);
+        if (TC_UNLIKELY(result == 0 && PyDict_GET_SIZE(dict) != size)) {
+            PyErr_SetString(PyExc_RuntimeError, "dictionary changed size during iteration");
+            result = -1;
         }
     }
-    return 0;
+    return result;
 }
 
 /* May the items of this dict be kept without a call of Python's? */
@@ -245,7 +252,7 @@ headers_get_list(HeadersObject *self, PyObject *const *args, Py_ssize_t nargs, P
         return NULL;
     }
     PyObject *name = tc_names_normalize(self->state, out[0]);
-    PyObject *fields = name != NULL ? tc_headers_fields(self) : NULL;
+    PyObject *fields = name != NULL ? Py_XNewRef(tc_headers_fields(self)) : NULL;
     int found = fields != NULL ? PyDict_GetItemRef(fields, name, &slot) : -1;
     if (found == 0) {
         slot = PyList_New(0);
@@ -256,10 +263,14 @@ headers_get_list(HeadersObject *self, PyObject *const *args, Py_ssize_t nargs, P
             Py_CLEAR(slot);
         }
         else {
-            Py_SETREF(slot, Py_XNewRef(PyDict_GetItemWithError(fields, name)));
+            Py_CLEAR(slot);
+            if (PyDict_GetItemRef(fields, name, &slot) == 0) {
+                PyErr_SetObject(PyExc_KeyError, name);
+            }
         }
     }
     Py_XDECREF(name);
+    Py_XDECREF(fields);
     return slot;
 }
 
@@ -322,8 +333,10 @@ headers_length(HeadersObject *self)
 PyObject *
 tc_headers_iter(HeadersObject *self)
 {
-    PyObject *fields = tc_headers_fields(self);
-    return fields != NULL ? PyObject_GetIter(fields) : NULL;
+    PyObject *fields = Py_XNewRef(tc_headers_fields(self));
+    PyObject *iterator = fields != NULL ? PyObject_GetIter(fields) : NULL;
+    Py_XDECREF(fields);
+    return iterator;
 }
 
 PyDoc_STRVAR(headers_get_doc,

@@ -1,7 +1,6 @@
 /* Normalised header names: a bounded, direct-mapped cache from the bytes of a name as somebody wrote it to
- * the str that HTTPHeaders keeps. One cache belongs to the module's state (the field face_header_names; it is
- * no Python class, only kept there). Used on any thread that holds the interpreter's lock; runs Python only
- * where http_names.h says so.
+ * the str that HTTPHeaders keeps. One cache belongs to the module's state. Used on any thread that holds the
+ * interpreter's lock; runs Python only where http_names.h says so.
  *
  * Monitoring tools replace httputil._normalize_header at run time. httputil registers its own function
  * (normalize_header) and its module dictionary (httputil_globals); as long as the dictionary holds that very
@@ -77,7 +76,7 @@ names_make(const char *raw, size_t size)
 static PyObject *
 names_find(tc_state *state, const char *raw, size_t size, PyObject *raw_str)
 {
-    HeaderNamesObject *names = (HeaderNamesObject *)state->face_header_names;
+    HeaderNamesObject *names = (HeaderNamesObject *)state->header_names;
     if (TC_UNLIKELY(size > NAMES_MAX_SIZE || names == NULL)) {
         return names_make(raw, size);
     }
@@ -113,7 +112,7 @@ bool
 tc_names_is_normal(tc_state *state, PyObject *name)
 {
     assert(PyUnicode_IS_COMPACT_ASCII(name));
-    HeaderNamesObject *names = (HeaderNamesObject *)state->face_header_names;
+    HeaderNamesObject *names = (HeaderNamesObject *)state->header_names;
     PyObject **known = names != NULL ? &names->normal[((uintptr_t)name >> 5) % NAMES_NORMAL] : NULL;
     if (TC_LIKELY(known != NULL && *known == name)) {
         return true;
@@ -242,6 +241,6 @@ tc_header_names_init_type(PyObject *module, tc_state *state)
         return -1;
     }
     state->header_names_type = type;
-    state->face_header_names = type->tp_alloc(type, 0);
-    return state->face_header_names != NULL ? 0 : -1;
+    state->header_names = type->tp_alloc(type, 0);
+    return state->header_names != NULL ? 0 : -1;
 }

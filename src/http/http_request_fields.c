@@ -1,5 +1,6 @@
 /* What an HTTPServerRequest is asked for: attributes made from the head when somebody asks, or assigned. May
- * run Python: the parsing of arguments, cookies and forms is in httputil.py. */
+ * run Python: the parsing of arguments, cookies and forms is in httputil.py. Python may assign to the fields
+ * while we make one of them, so what is used across a call is held. */
 #include "http/http_request_parts.h"
 
 #include "http/http_conn.h"
@@ -12,6 +13,16 @@ span_text(const RequestObject *self, tc_span span)
 }
 
 /* ---- attributes made from the head ---- */
+
+/* Keeps what was made for a field (stolen; NULL with an exception); returns what the field has, borrowed. */
+static PyObject *
+field_keep(PyObject **field, PyObject *made)
+{
+    if (made != NULL) {
+        Py_XSETREF(*field, made);
+    }
+    return made != NULL ? *field : NULL;
+}
 
 PyObject *
 tc_request_method(RequestObject *self)
@@ -88,20 +99,21 @@ tc_request_version(RequestObject *self)
     return self->version;
 }
 
-/* Of several equal lengths one is kept, as Tornado does. On failure headers is NULL and an exception set. */
-static void
-request_join_length(RequestObject *self)
+/* Of several equal lengths one is kept, as Tornado does. */
+static int
+request_join_length(RequestObject *self, PyObject *headers)
 {
-    PyObject *joined = tc_headers_get(self->headers, self->state->str_Content_Length), *first = NULL;
-    if (joined != NULL) {
-        Py_ssize_t comma = PyUnicode_FindChar(joined, ',', 0, PyUnicode_GET_LENGTH(joined), 1);
-        first = comma >= 0 ? PyUnicode_Substring(joined, 0, comma) : Py_NewRef(joined);
+    PyObject *joined = tc_headers_get(headers, self->state->str_Content_Length), *first = NULL;
+    if (joined == NULL || !PyUnicode_Check(joined)) {
+        Py_XDECREF(joined);
+        return PyErr_Occurred() ? -1 : 0;
     }
-    if (first == NULL || tc_headers_set(self->headers, self->state->str_Content_Length, first) < 0) {
-        Py_CLEAR(self->headers);
-    }
-    Py_XDECREF(joined);
+    Py_ssize_t comma = PyUnicode_FindChar(joined, ',', 0, PyUnicode_GET_LENGTH(joined), 1);
+    first = comma >= 0 ? PyUnicode_Substring(joined, 0, comma) : Py_NewRef(joined);
+    int st = first != NULL ? tc_headers_set(headers, self->state->str_Content_Length, first) : -1;
+    Py_DECREF(joined);
     Py_XDECREF(first);
+    return st;
 }
 
 PyObject *
@@ -109,10 +121,12 @@ tc_request_headers(RequestObject *self)
 {
     if (self->headers == NULL && self->head != NULL) {
         tc_span block = self->info.headers;
-        self->headers = tc_headers_from_block(self->state, self->head + block.off, block.len);
-        if (TC_UNLIKELY(self->info.flags & TC_HTTP_LENGTH_LIST) && self->headers != NULL) {
-            request_join_length(self);
+        PyObject *headers = tc_headers_from_block(self->state, self->head + block.off, block.len);
+        if (TC_UNLIKELY(self->info.flags & TC_HTTP_LENGTH_LIST) && headers != NULL &&
+            request_join_length(self, headers) < 0) {
+            Py_CLEAR(headers);
         }
+        return field_keep(&self->headers, headers);
     }
     return self->headers;
 }
@@ -131,33 +145,40 @@ static PyObject *
 request_host_name(RequestObject *self)
 {
     PyObject *split = tc_face(self->state, split_host_and_port, "tornado_c.httputil");
-    if (self->host_name == NULL && split != NULL && tc_request_host(self) != NULL) {
-        PyObject *lower = PyObject_CallMethodNoArgs(self->host, self->state->str_lower);
+    PyObject *host = split != NULL ? Py_XNewRef(tc_request_host(self)) : NULL, *made = NULL;
+    if (host != NULL) {
+        PyObject *lower = PyObject_CallMethodNoArgs(host, self->state->str_lower);
         PyObject *pair = lower != NULL ? PyObject_CallOneArg(split, lower) : NULL;
         if (pair != NULL) {
-            self->host_name = PySequence_GetItem(pair, 0);
+            made = PySequence_GetItem(pair, 0);
         }
         Py_XDECREF(pair);
         Py_XDECREF(lower);
+        Py_DECREF(host);
     }
-    return self->host_name;
+    return field_keep(&self->host_name, made);
 }
 
 /* context.<name> of a connection that is not ours, else `fallback`. */
 static PyObject *
 request_from_context(RequestObject *self, PyObject *name, PyObject *fallback)
 {
-    PyObject *context = NULL, *value = NULL;
-    if (self->connection != NULL &&
-        PyObject_GetOptionalAttr(self->connection, self->state->str_context, &context) < 0) {
-        return NULL;
+    PyObject *connection = Py_XNewRef(self->connection), *context = NULL, *value = NULL;
+    int st =
+        connection != NULL ? PyObject_GetOptionalAttr(connection, self->state->str_context, &context) : 0;
+    if (st > 0 && context != Py_None) {
+        st = Py_EnterRecursiveCall(" while asking a connection"); /* the context may be this request */
+        if (st == 0) {
+            st = PyObject_GetOptionalAttr(context, name, &value);
+            Py_LeaveRecursiveCall();
+        }
+        else {
+            st = -1;
+        }
     }
-    if (context != NULL && context != Py_None && PyObject_GetOptionalAttr(context, name, &value) < 0) {
-        Py_DECREF(context);
-        return NULL;
-    }
+    Py_XDECREF(connection);
     Py_XDECREF(context);
-    return value != NULL ? value : Py_NewRef(fallback);
+    return st < 0 ? NULL : value != NULL ? value : Py_NewRef(fallback);
 }
 
 static PyObject *
@@ -165,8 +186,9 @@ request_remote_ip(RequestObject *self)
 {
     if (self->remote_ip == NULL) {
         HttpConnObject *conn = tc_http_conn_of(self->state, self->connection);
-        self->remote_ip = conn != NULL ? Py_XNewRef(tc_http_conn_remote_ip(conn))
-                                       : request_from_context(self, self->state->str_remote_ip, Py_None);
+        PyObject *made = conn != NULL ? Py_XNewRef(tc_http_conn_remote_ip(conn))
+                                      : request_from_context(self, self->state->str_remote_ip, Py_None);
+        return field_keep(&self->remote_ip, made);
     }
     return self->remote_ip;
 }
@@ -176,9 +198,10 @@ tc_request_protocol(RequestObject *self)
 {
     if (self->protocol == NULL) {
         HttpConnObject *conn = tc_http_conn_of(self->state, self->connection);
-        self->protocol = conn != NULL
+        PyObject *made = conn != NULL
                              ? Py_XNewRef(tc_http_conn_protocol(conn))
                              : request_from_context(self, self->state->str_protocol, self->state->str_http);
+        return field_keep(&self->protocol, made);
     }
     return self->protocol;
 }
@@ -188,34 +211,32 @@ tc_request_protocol(RequestObject *self)
 static PyObject *
 request_query_arguments(RequestObject *self)
 {
-    if (self->query_arguments == NULL && request_query(self) != NULL) {
-        if (PyUnicode_Check(self->query) && PyUnicode_GET_LENGTH(self->query) == 0) {
-            self->query_arguments = PyDict_New();
-        }
-        else {
-            PyObject *parse = tc_face(self->state, parse_query, "tornado_c.httputil");
-            self->query_arguments = parse != NULL ? PyObject_CallOneArg(parse, self->query) : NULL;
-        }
+    PyObject *query = self->query_arguments == NULL ? Py_XNewRef(request_query(self)) : NULL, *made;
+    if (query == NULL) {
+        return self->query_arguments;
     }
-    return self->query_arguments;
+    if (PyUnicode_Check(query) && PyUnicode_GET_LENGTH(query) == 0) {
+        made = PyDict_New();
+    }
+    else {
+        PyObject *parse = tc_face(self->state, parse_query, "tornado_c.httputil");
+        made = parse != NULL ? PyObject_CallOneArg(parse, query) : NULL;
+    }
+    Py_DECREF(query);
+    return field_keep(&self->query_arguments, made);
 }
 
 static PyObject *
 request_body_arguments(RequestObject *self)
 {
-    if (self->body_arguments == NULL) {
-        self->body_arguments = PyDict_New();
-    }
-    return self->body_arguments;
+    return self->body_arguments != NULL ? self->body_arguments
+                                        : field_keep(&self->body_arguments, PyDict_New());
 }
 
 static PyObject *
 request_files(RequestObject *self)
 {
-    if (self->files == NULL) {
-        self->files = PyDict_New();
-    }
-    return self->files;
+    return self->files != NULL ? self->files : field_keep(&self->files, PyDict_New());
 }
 
 /* Adds the lists of `source`, which an application may have made of anything, to those of `merged`. */
@@ -232,12 +253,12 @@ arguments_add(PyObject *merged, PyObject *source)
             break;
         }
         PyObject *name = PyTuple_GET_ITEM(pair, 0), *values = PyTuple_GET_ITEM(pair, 1);
-        PyObject *old = PyDict_GetItemWithError(merged, name);
-        PyObject *list = PyErr_Occurred() ? NULL : PySequence_List(values);
+        PyObject *old, *list = PyDict_GetItemRef(merged, name, &old) < 0 ? NULL : PySequence_List(values);
         if (list != NULL && old != NULL) {
             Py_SETREF(list, PySequence_Concat(old, list));
         }
         st = list != NULL ? PyDict_SetItem(merged, name, list) : -1;
+        Py_XDECREF(old);
         Py_XDECREF(list);
     }
     Py_XDECREF(items);
@@ -252,31 +273,25 @@ request_arguments(RequestObject *self)
     if (self->arguments != NULL) {
         return self->arguments;
     }
-    PyObject *query = request_query_arguments(self),
-             *body = query != NULL ? request_body_arguments(self) : NULL;
-    if (body == NULL) {
-        return NULL;
-    }
-    PyObject *merged = PyDict_New();
-    Py_INCREF(query);
-    Py_INCREF(body);
+    PyObject *query = Py_XNewRef(request_query_arguments(self)),
+             *body = query != NULL ? Py_XNewRef(request_body_arguments(self)) : NULL;
+    PyObject *merged = body != NULL ? PyDict_New() : NULL;
     if (merged != NULL && (arguments_add(merged, query) < 0 || arguments_add(merged, body) < 0)) {
         Py_CLEAR(merged);
     }
-    Py_DECREF(query);
-    Py_DECREF(body);
-    Py_XSETREF(self->arguments, merged);
-    return merged;
+    Py_XDECREF(query);
+    Py_XDECREF(body);
+    return field_keep(&self->arguments, merged);
 }
 
 static PyObject *
 request_cookies(RequestObject *self)
 {
     PyObject *load = tc_face(self->state, load_cookies, "tornado_c.httputil");
-    if (self->cookies == NULL && load != NULL && tc_request_headers(self) != NULL) {
-        self->cookies = PyObject_CallOneArg(load, self->headers);
-    }
-    return self->cookies;
+    PyObject *headers = load != NULL ? Py_XNewRef(tc_request_headers(self)) : NULL;
+    PyObject *made = headers != NULL ? PyObject_CallOneArg(load, headers) : NULL;
+    Py_XDECREF(headers);
+    return field_keep(&self->cookies, made);
 }
 
 const char tc_request_parse_body_doc[] =
@@ -290,26 +305,28 @@ tc_request_parse_body(RequestObject *self, PyObject *unused)
     if (self->body_parsed) {
         Py_RETURN_NONE;
     }
-    PyObject *parse = tc_face(self->state, parse_body, "tornado_c.httputil");
-    PyObject *headers = tc_request_headers(self), *body = self->body;
-    PyObject *arguments = request_body_arguments(self), *files = request_files(self);
-    if (body == NULL) {
-        PyErr_SetString(PyExc_AttributeError, "the request has no body");
+    PyObject *parse = tc_face(self->state, parse_body, "tornado_c.httputil"), *result = NULL;
+    PyObject *headers = Py_XNewRef(tc_request_headers(self)), *body = Py_XNewRef(self->body);
+    PyObject *arguments = Py_XNewRef(request_body_arguments(self)), *files = Py_XNewRef(request_files(self));
+    if ((headers == NULL || body == NULL || arguments == NULL || files == NULL) && !PyErr_Occurred()) {
+        PyErr_SetString(PyExc_AttributeError, "the request has no headers or no body");
     }
-    if (parse == NULL || headers == NULL || body == NULL || arguments == NULL || files == NULL) {
-        return NULL;
+    if (parse != NULL && headers != NULL && body != NULL && arguments != NULL && files != NULL) {
+        PyObject *args[5] = {NULL, headers, body, arguments, files};
+        result = PyObject_Vectorcall(parse, args + 1, 4 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
     }
-    PyObject *args[5] = {NULL, headers, body, arguments, files};
-    PyObject *result = PyObject_Vectorcall(parse, args + 1, 4 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
-    if (result == NULL) {
-        return NULL;
+    if (result != NULL) {
+        Py_SETREF(result, Py_NewRef(Py_None));
+        self->body_parsed = self->head != NULL;
+        if (PyDict_Check(arguments) && PyDict_GET_SIZE(arguments) > 0) {
+            Py_CLEAR(self->arguments); /* merged anew when asked for */
+        }
     }
-    Py_DECREF(result);
-    self->body_parsed = self->head != NULL;
-    if (PyDict_Check(arguments) && PyDict_GET_SIZE(arguments) > 0) {
-        Py_CLEAR(self->arguments); /* merged anew when asked for */
-    }
-    Py_RETURN_NONE;
+    Py_XDECREF(headers);
+    Py_XDECREF(body);
+    Py_XDECREF(arguments);
+    Py_XDECREF(files);
+    return result;
 }
 
 /* ---- getset: a lazy getter and a field that assignment fills ---- */

@@ -48,15 +48,16 @@ request_write(RequestObject *self, PyObject *const *args, Py_ssize_t nargs, PyOb
     }
     HttpConnObject *conn = request_native_conn(self);
     if (conn != NULL) {
-        if (tc_http_conn_write_raw(conn, v[0], tc_arg_or_null(v[1])) < 0) {
-            return NULL;
-        }
-        Py_RETURN_NONE;
+        Py_INCREF(conn);
+        int st = tc_http_conn_write_raw(conn, v[0], tc_arg_or_null(v[1]));
+        Py_DECREF(conn);
+        return st == 0 ? Py_NewRef(Py_None) : NULL;
     }
-    PyObject *stack[4] = {NULL, self->connection, v[0], v[1]};
+    PyObject *stack[4] = {NULL, Py_NewRef(self->connection), v[0], v[1]};
     PyObject *result = PyObject_VectorcallMethod(
         self->state->str_write, stack + 1,
         (tc_arg_or_null(v[1]) != NULL ? 3 : 2) | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
+    Py_DECREF(stack[1]);
     Py_XDECREF(result);
     return result != NULL ? Py_NewRef(Py_None) : NULL;
 }
@@ -76,17 +77,19 @@ request_finish(RequestObject *self, PyObject *unused)
         return NULL;
     }
     HttpConnObject *conn = request_native_conn(self);
+    PyObject *connection = Py_NewRef(self->connection);
+    int st;
     if (conn != NULL) {
-        if (tc_http_conn_finish(conn) < 0) {
-            return NULL;
-        }
+        st = tc_http_conn_finish(conn);
     }
     else {
-        PyObject *result = PyObject_CallMethodNoArgs(self->connection, self->state->str_finish);
-        if (result == NULL) {
-            return NULL;
-        }
-        Py_DECREF(result);
+        PyObject *result = PyObject_CallMethodNoArgs(connection, self->state->str_finish);
+        st = result != NULL ? 0 : -1;
+        Py_XDECREF(result);
+    }
+    Py_DECREF(connection);
+    if (st < 0) {
+        return NULL;
     }
     tc_request_set_finished(self);
     Py_RETURN_NONE;
@@ -95,15 +98,18 @@ request_finish(RequestObject *self, PyObject *unused)
 static PyObject *
 request_full_url(RequestObject *self, PyObject *unused)
 {
-    PyObject *protocol = tc_request_protocol(self), *host = tc_request_host(self),
-             *uri = tc_request_uri(self);
-    if (protocol == NULL || host == NULL || uri == NULL) {
-        if (!PyErr_Occurred()) {
-            PyErr_SetString(PyExc_AttributeError, "the request has no protocol, host or uri");
-        }
-        return NULL;
+    PyObject *protocol = Py_XNewRef(tc_request_protocol(self)), *host = Py_XNewRef(tc_request_host(self)),
+             *uri = Py_XNewRef(tc_request_uri(self)), *url = NULL;
+    if (protocol != NULL && host != NULL && uri != NULL) {
+        url = PyUnicode_FromFormat("%S://%S%S", protocol, host, uri);
     }
-    return PyUnicode_FromFormat("%S://%S%S", protocol, host, uri);
+    else if (!PyErr_Occurred()) {
+        PyErr_SetString(PyExc_AttributeError, "the request has no protocol, host or uri");
+    }
+    Py_XDECREF(protocol);
+    Py_XDECREF(host);
+    Py_XDECREF(uri);
+    return url;
 }
 
 static PyObject *
@@ -120,7 +126,9 @@ request_supports_http_1_1(RequestObject *self, PyObject *unused)
     if (version == NULL) {
         return PyErr_Occurred() ? NULL : Py_NewRef(Py_False);
     }
+    Py_INCREF(version);
     int equal = PyObject_RichCompareBool(version, self->state->http_1_1, Py_EQ);
+    Py_DECREF(version);
     return equal < 0 ? NULL : PyBool_FromLong(equal);
 }
 
