@@ -37,10 +37,20 @@ PyObject *tc_http_conn_close_callback(HttpConnObject *self); /* borrowed, or NUL
  * called when they are sent. */
 int tc_http_conn_write_raw(HttpConnObject *self, PyObject *chunk, PyObject *callback);
 
+/* The bytes of a piece of body: of anything bytes-like, with `text` also of a str, in UTF-8. A new reference,
+ * NULL with TypeError. */
+PyObject *tc_http_chunk(PyObject *obj, bool text);
+
+/* What a status, which may be any object, says about an answer's framing: its value where that is a whole
+ * number that C has. 0, or -1 with an exception. */
+int tc_http_status_code(PyObject *status, int *code);
+
 /* Writes the status line, the headers (HTTPHeaders; Connection and Transfer-Encoding are added to it as
- * Tornado does) and the first piece of body (bytes, may be NULL). 0, or -1 with what write_headers raises
- * (HTTPOutputError, ValueError). A closed connection is no error: nothing is written. */
-int tc_http_conn_write_head(HttpConnObject *self, int status, PyObject *reason, PyObject *headers,
+ * Tornado does) and the first piece of body (bytes, may be NULL). 0, or with what write_headers raises
+ * (HTTPOutputError, ValueError) -1, or TC_HEAD_BAD where there is no such head: nothing was sent. A closed
+ * connection is no error: nothing is written. The caller holds all objects. */
+#define TC_HEAD_BAD (-2)
+int tc_http_conn_write_head(HttpConnObject *self, PyObject *status, PyObject *reason, PyObject *headers,
                             PyObject *chunk);
 
 /* Writes a piece of body (bytes), chunked where that was announced. */

@@ -149,6 +149,7 @@ tc_http_conn_context_object(HttpConnObject *self)
         return NULL;
     }
     if (faces->context_object == NULL) {
+        PyObject *made = NULL;
         if (self->stream == NULL) {
             PyErr_SetString(PyExc_AttributeError, "the connection has no stream");
             return NULL;
@@ -160,24 +161,19 @@ tc_http_conn_context_object(HttpConnObject *self)
             PyObject *trusted =
                 self->config->trusted_downstream != NULL ? self->config->trusted_downstream : Py_None;
             PyObject *args[5] = {NULL, (PyObject *)self->stream, address, protocol, trusted};
-            faces->context_object =
-                PyObject_Vectorcall(cls, args + 1, 4 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
+            made = PyObject_Vectorcall(cls, args + 1, 4 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
+        }
+        if (faces->context_object == NULL) { /* else its constructor has asked for it */
+            faces->context_object = made;
+        }
+        else {
+            Py_XDECREF(made);
         }
     }
     return faces->context_object;
 }
 
 /* ---- writing ---- */
-
-/* A bytes object for a piece of body; str is encoded as UTF-8. NULL with an exception. */
-static PyObject *
-conn_chunk(PyObject *chunk)
-{
-    if (PyBytes_Check(chunk)) {
-        return Py_NewRef(chunk);
-    }
-    return PyUnicode_Check(chunk) ? PyUnicode_AsUTF8String(chunk) : PyBytes_FromObject(chunk);
-}
 
 PyDoc_STRVAR(conn_write_headers_doc,
              "write_headers($self, start_line, headers, chunk=None, callback=None)\n--\n\n"
@@ -200,21 +196,11 @@ conn_write_headers(HttpConnObject *self, PyObject *const *args, Py_ssize_t nargs
         return PyErr_Format(PyExc_TypeError, "start_line must be a ResponseStartLine, not %.100s",
                             Py_TYPE(v[0])->tp_name);
     }
-    long status = PyLong_AsLong(PyTuple_GET_ITEM(v[0], 1));
-    if (status == -1 && PyErr_Occurred()) {
-        return NULL;
-    }
-    if (status < 0 || status > 999) {
-        return PyErr_Format(PyExc_ValueError, "status code %ld is not between 0 and 999", status);
-    }
-    PyObject *chunk = tc_arg_or_null(v[2]) != NULL ? conn_chunk(v[2]) : NULL;
+    PyObject *chunk = tc_arg_or_null(v[2]) != NULL ? tc_http_chunk(v[2], true) : NULL;
     if (chunk == NULL && PyErr_Occurred()) {
         return NULL;
     }
-    PyObject *reason = PyTuple_GET_ITEM(v[0], 2);
-    reason = PyUnicode_CheckExact(reason) ? Py_NewRef(reason) : PyObject_Str(reason);
-    int st = reason != NULL ? tc_http_conn_write_head(self, (int)status, reason, v[1], chunk) : -1;
-    Py_XDECREF(reason);
+    int st = tc_http_conn_write_head(self, PyTuple_GET_ITEM(v[0], 1), PyTuple_GET_ITEM(v[0], 2), v[1], chunk);
     Py_XDECREF(chunk);
     if (st < 0) {
         return NULL;
@@ -289,9 +275,13 @@ PyDoc_STRVAR(conn_drain_doc,
 static PyObject *
 conn_drain(HttpConnObject *self, PyObject *close_idle)
 {
+    int idle_too = PyObject_IsTrue(close_idle);
+    if (idle_too < 0) {
+        return NULL;
+    }
     self->disconnect = true;
-    if (PyObject_IsTrue(close_idle) == 1 && self->phase == CONN_HEAD && self->stream != NULL &&
-        self->stream->buf_len == 0 && tc_http_conn_close(self) < 0) {
+    if (idle_too && self->phase == CONN_HEAD && self->stream != NULL && self->stream->buf_len == 0 &&
+        tc_http_conn_close(self) < 0) {
         return NULL;
     }
     Py_RETURN_NONE;

@@ -121,30 +121,84 @@ buffer_text(tc_bytes_buf *buf, const char *text, size_t size)
     return 0;
 }
 
-static int
-buffer_status_line(tc_bytes_buf *buf, int status, PyObject *reason)
+int
+tc_http_status_code(PyObject *status, int *code)
 {
+    if (TC_LIKELY(PyLong_Check(status))) {
+        int overflow;
+        long value = PyLong_AsLongAndOverflow(status, &overflow);
+        *code = overflow > 0 || value > INT_MAX   ? INT_MAX
+                : overflow < 0 || value < INT_MIN ? INT_MIN
+                                                  : (int)value;
+        return 0;
+    }
+    double value = PyFloat_AsDouble(status);
+    if (value == -1.0 && PyErr_Occurred()) {
+        return -1;
+    }
+    bool whole = value >= INT_MIN && value <= INT_MAX && value == (double)(int)value;
+    *code = whole ? (int)value : value > 100 && value < 200 ? 100 : 0;
+    return 0;
+}
+
+/* "HTTP/1.1 %d %s" % (status, reason), for objects of any kind. */
+static int
+buffer_odd_status_line(tc_bytes_buf *buf, PyObject *status, PyObject *reason)
+{
+    PyObject *format = PyUnicode_FromString("HTTP/1.1 %d %s"), *pair = PyTuple_Pack(2, status, reason);
+    PyObject *line = format != NULL && pair != NULL ? PyUnicode_Format(format, pair) : NULL;
+    Py_ssize_t size;
+    const char *text = line != NULL ? PyUnicode_AsUTF8AndSize(line, &size) : NULL;
+    size_t start = buf->size;
+    int st = text != NULL ? buffer_text(buf, text, (size_t)size) : -1;
+    Py_XDECREF(format);
+    Py_XDECREF(pair);
+    Py_XDECREF(line);
+    return st == 0 ? tc_headers_end_line(buf, start) : -1;
+}
+
+static int
+buffer_status_line(tc_bytes_buf *buf, int code, PyObject *status, PyObject *reason)
+{
+    if (TC_UNLIKELY(code < 100 || code > 999 || !PyLong_Check(status) || !PyUnicode_CheckExact(reason))) {
+        return buffer_odd_status_line(buf, status, reason);
+    }
     Py_ssize_t size;
     const char *text = PyUnicode_AsUTF8AndSize(reason, &size);
     if (text == NULL) {
         return -1;
     }
-    if (TC_LIKELY(status == 200 && size == 2 && memcmp(text, "OK", 2) == 0)) {
+    if (TC_LIKELY(code == 200 && size == 2 && memcmp(text, "OK", 2) == 0)) {
         return buffer_text(buf, "HTTP/1.1 200 OK\r\n", 17);
     }
-    char start[16] = "HTTP/1.1 ";
-    size_t n = 9;
-    for (int digit = status >= 100 ? 100 : status >= 10 ? 10 : 1; digit > 0; digit /= 10) {
-        start[n++] = (char)('0' + status / digit % 10);
+    char start[13] = "HTTP/1.1 ";
+    for (int i = 11; i >= 9; i--, code /= 10) {
+        start[i] = (char)('0' + code % 10);
     }
-    start[n++] = ' ';
+    start[12] = ' ';
     size_t line = buf->size;
-    return buffer_text(buf, start, n) < 0 || buffer_text(buf, text, (size_t)size) < 0
+    return buffer_text(buf, start, sizeof(start)) < 0 || buffer_text(buf, text, (size_t)size) < 0
                ? -1
                : tc_headers_end_line(buf, line);
 }
 
 /* ---- bodies ---- */
+
+PyObject *
+tc_http_chunk(PyObject *obj, bool text)
+{
+    if (TC_LIKELY(PyBytes_Check(obj))) {
+        return Py_NewRef(obj);
+    }
+    if (text && PyUnicode_Check(obj)) {
+        return PyUnicode_AsUTF8String(obj);
+    }
+    if (!PyObject_CheckBuffer(obj)) { /* PyBytes_FromObject would take lists and more */
+        return PyErr_Format(PyExc_TypeError, "a piece of body must be a bytes-like object%s, not '%.100s'",
+                            text ? " or str" : "", Py_TYPE(obj)->tp_name);
+    }
+    return PyBytes_FromObject(obj);
+}
 
 /* Keeps count against Content-Length. */
 static int
@@ -199,21 +253,22 @@ conn_send(HttpConnObject *self, const char *head, size_t head_size, PyObject *ch
 }
 
 static int
-conn_write_head(HttpConnObject *self, int status, PyObject *reason, PyObject *headers, PyObject *chunk)
+conn_write_head(HttpConnObject *self, PyObject *status, PyObject *reason, PyObject *headers, PyObject *chunk)
 {
+    int code;
     if (conn_check_answering(self) < 0) {
         return -1;
     }
-    if (conn_frame(self, status, headers) < 0) {
+    if (tc_http_status_code(status, &code) < 0 || conn_frame(self, code, headers) < 0) {
         conn_forget_frame(self);
-        return -1;
+        return TC_HEAD_BAD;
     }
     /* Serialising may run Python, which may write another head: take the shared buffer for the while. */
     tc_bytes_buf buf = self->config->head_buffer;
     memset(&self->config->head_buffer, 0, sizeof(buf));
     buf.size = 0;
-    int st = -1;
-    if (buffer_status_line(&buf, status, reason) == 0 && tc_headers_serialize(headers, &buf) == 0 &&
+    int st = TC_HEAD_BAD;
+    if (buffer_status_line(&buf, code, status, reason) == 0 && tc_headers_serialize(headers, &buf) == 0 &&
         buffer_text(&buf, "\r\n", 2) == 0) {
         st = 0;
     }
@@ -235,7 +290,7 @@ conn_write_head(HttpConnObject *self, int status, PyObject *reason, PyObject *he
 
 /* Here and below: what calls us may only have borrowed the connection, which writing may close. */
 int
-tc_http_conn_write_head(HttpConnObject *self, int status, PyObject *reason, PyObject *headers,
+tc_http_conn_write_head(HttpConnObject *self, PyObject *status, PyObject *reason, PyObject *headers,
                         PyObject *chunk)
 {
     Py_INCREF(self);
@@ -268,9 +323,7 @@ tc_http_conn_write_raw(HttpConnObject *self, PyObject *chunk, PyObject *callback
     if (conn_check_answering(self) < 0) {
         return -1;
     }
-    PyObject *bytes = PyUnicode_Check(chunk) ? PyUnicode_AsUTF8String(chunk)
-                      : PyBytes_Check(chunk) ? Py_NewRef(chunk)
-                                             : PyBytes_FromObject(chunk);
+    PyObject *bytes = tc_http_chunk(chunk, true);
     if (bytes == NULL) {
         return -1;
     }

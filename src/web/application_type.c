@@ -20,26 +20,35 @@ application_call_slow(ApplicationObject *self, PyObject *request)
     return result;
 }
 
+/* The handler that the settings name for what no rule wants: 1 found, 0 none, -1. */
+static int
+application_default_class(ApplicationObject *self, PyObject *settings, tc_route *route)
+{
+    PyObject *cls;
+    int st = PyDict_GetItemRef(settings, self->state->str_default_handler_class, &cls);
+    if (st > 0) {
+        st = PyObject_IsTrue(cls);
+        if (st <= 0) {
+            Py_DECREF(cls);
+            return st;
+        }
+        route->cls = cls;
+        st = PyDict_GetItemRef(settings, self->state->str_default_handler_args, &route->kwargs) < 0 ? -1 : 1;
+    }
+    return st;
+}
+
 /* The handler of a request that no rule wants. */
 static int
 application_default(ApplicationObject *self, tc_route *route)
 {
     tc_state *state = self->state;
-    PyObject *settings = self->settings, *cls = NULL;
-    if (settings != NULL && PyDict_Check(settings) &&
-        PyDict_GetItemRef(settings, state->str_default_handler_class, &cls) < 0) {
-        return -1;
+    PyObject *settings = Py_XNewRef(self->settings);
+    int st = settings != NULL ? application_default_class(self, settings, route) : 0;
+    Py_XDECREF(settings);
+    if (st != 0) {
+        return st < 0 ? -1 : 0;
     }
-    int truth = cls != NULL ? PyObject_IsTrue(cls) : 0;
-    if (truth < 0) {
-        Py_DECREF(cls);
-        return -1;
-    }
-    if (truth > 0) {
-        route->cls = cls;
-        return PyDict_GetItemRef(settings, state->str_default_handler_args, &route->kwargs) < 0 ? -1 : 0;
-    }
-    Py_XDECREF(cls);
     PyObject *error_handler = tc_face(state, ErrorHandler, "tornado_c.web");
     if (error_handler == NULL) {
         return -1;
@@ -61,7 +70,8 @@ application_dispatch(ApplicationObject *self, PyObject *request)
     tc_route route = {0};
     PyObject *result = NULL;
     int found = tc_application_route(self, request, &route);
-    if (found == TC_ROUTE_FOREIGN) {
+    bool odd_settings = found == 0 && self->settings != NULL && !PyDict_CheckExact(self->settings);
+    if (found == TC_ROUTE_FOREIGN || odd_settings) {
         result = application_call_slow(self, request);
     }
     else if (found > 0 || (found == 0 && application_default(self, &route) == 0)) {

@@ -34,20 +34,27 @@ static PyObject *
 etag_compute(HandlerObject *self)
 {
     tc_state *state = self->state;
-    PyObject *buffer = tc_handler_field(self, self->write_buffer, "_write_buffer");
+    PyObject *buffer = Py_XNewRef(tc_handler_field(self, self->write_buffer, "_write_buffer"));
     if (buffer == NULL) {
         return NULL;
     }
-    Py_ssize_t count = PyList_GET_SIZE(buffer);
-    PyObject *hash = count > 0 ? etag_hash(state, PyList_GET_ITEM(buffer, 0), count == 1)
-                               : PyObject_CallNoArgs(state->hashlib_sha1);
-    for (Py_ssize_t i = 1; hash != NULL && i < PyList_GET_SIZE(buffer); i++) {
-        PyObject *done = PyObject_CallMethodOneArg(hash, state->str_update, PyList_GET_ITEM(buffer, i));
+    PyObject *hash = PyList_GET_SIZE(buffer) == 0 ? PyObject_CallNoArgs(state->hashlib_sha1) : NULL;
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(buffer); i++) { /* hashing a piece may run Python */
+        PyObject *piece = Py_NewRef(PyList_GET_ITEM(buffer, i)), *done;
+        if (i == 0) {
+            done = hash = etag_hash(state, piece, PyList_GET_SIZE(buffer) == 1);
+        }
+        else {
+            done = PyObject_CallMethodOneArg(hash, state->str_update, piece);
+            Py_XDECREF(done);
+        }
+        Py_DECREF(piece);
         if (done == NULL) {
             Py_CLEAR(hash);
+            break;
         }
-        Py_XDECREF(done);
     }
+    Py_DECREF(buffer);
     PyObject *hex = hash != NULL ? PyObject_CallMethodNoArgs(hash, state->str_hexdigest) : NULL;
     PyObject *etag = hex != NULL ? etag_quote(hex) : NULL;
     Py_XDECREF(hash);

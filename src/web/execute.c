@@ -49,6 +49,9 @@ static int
 execute_parse_body(HandlerObject *self)
 {
     tc_state *state = self->state;
+    if (tc_handler_field(self, self->request, "request") == NULL) {
+        return -1;
+    }
     if (!tc_request_check(state, self->request)) {
         return 0; /* the server that made it has done so */
     }
@@ -57,7 +60,9 @@ execute_parse_body(HandlerObject *self)
         !(request->info.flags & TC_HTTP_HAS_CONTENT_TYPE)) {
         return 0;
     }
+    Py_INCREF(request);
     PyObject *result = PyObject_CallMethodNoArgs((PyObject *)request, state->str__parse_body);
+    Py_DECREF(request);
     if (result != NULL) {
         Py_DECREF(result);
         return 0;
@@ -102,6 +107,7 @@ static int
 execute_decode_path(HandlerObject *self, PyObject *groups, PyObject *named)
 {
     Py_ssize_t size = groups != NULL ? PyTuple_GET_SIZE(groups) : 0;
+    Py_ssize_t count = named != NULL ? PyDict_GET_SIZE(named) : 0;
     PyObject *args = PyList_New(size), *kwargs = PyDict_New(), *name, *group;
     int st = args != NULL && kwargs != NULL ? 0 : -1;
     for (Py_ssize_t i = 0; st == 0 && i < size; i++) {
@@ -112,9 +118,17 @@ execute_decode_path(HandlerObject *self, PyObject *groups, PyObject *named)
         }
     }
     for (Py_ssize_t pos = 0; st == 0 && named != NULL && PyDict_Next(named, &pos, &name, &group);) {
+        Py_INCREF(name); /* decoding may run Python, which may change the dict */
+        Py_INCREF(group);
         PyObject *text = execute_decode_group(self, group, name);
         st = text != NULL ? PyDict_SetItem(kwargs, name, text) : -1;
         Py_XDECREF(text);
+        Py_DECREF(name);
+        Py_DECREF(group);
+        if (TC_UNLIKELY(st == 0 && PyDict_GET_SIZE(named) != count)) {
+            PyErr_SetString(PyExc_RuntimeError, "dictionary changed size during iteration");
+            st = -1;
+        }
     }
     if (st == 0) {
         Py_XSETREF(self->path_args, Py_NewRef(args));
@@ -210,6 +224,8 @@ execute_call_method(HandlerObject *self)
     }
     else if (tc_handler_field(self, args, "path_args") != NULL &&
              tc_handler_field(self, kwargs, "path_kwargs") != NULL) {
+        Py_INCREF(args);
+        Py_INCREF(kwargs);
         PyObject *method = PyObject_GetAttr((PyObject *)self, name);
         PyObject *positional = method != NULL ? PySequence_Tuple(args) : NULL;
         PyObject *named = positional != NULL ? PyDict_New() : NULL;
@@ -219,6 +235,8 @@ execute_call_method(HandlerObject *self)
         Py_XDECREF(method);
         Py_XDECREF(positional);
         Py_XDECREF(named);
+        Py_DECREF(args);
+        Py_DECREF(kwargs);
     }
     Py_DECREF(name);
     return result;
@@ -269,7 +287,9 @@ tc_execute_advance(HandlerObject *self, int *phase, PyObject *path_args, PyObjec
         }
         else {
             if (self->prepared_future != NULL && self->prepared_future != Py_None) {
-                tc_future_resolve(state, self->prepared_future, Py_None);
+                PyObject *prepared = Py_NewRef(self->prepared_future);
+                tc_future_resolve(state, prepared, Py_None);
+                Py_DECREF(prepared);
             }
             if (self->finished) {
                 return 0;
@@ -358,15 +378,17 @@ execute_replaced(HandlerObject *self, PyObject *path_args, PyObject *path_kwargs
 {
     tc_state *state = self->state;
     PyObject *run = tc_face(state, run_execute, "tornado_c.web");
-    PyObject *args[4] = {(PyObject *)self, self->transforms, path_args != NULL ? path_args : Py_None,
+    PyObject *transforms = Py_NewRef(self->transforms != NULL ? self->transforms : Py_None);
+    PyObject *args[4] = {(PyObject *)self, transforms, path_args != NULL ? path_args : Py_None,
                          path_kwargs != NULL ? path_kwargs : Py_None};
     PyObject *coroutine = run != NULL ? PyObject_Vectorcall(run, args, 4, NULL) : NULL;
     int st = coroutine == NULL ? -1 : coroutine == Py_None ? 0 : execute_spawn(self, coroutine);
     Py_XDECREF(coroutine);
+    Py_DECREF(transforms);
     return st;
 }
 
-/* cls(application, request, **kwargs) */
+/* cls(application, request, **kwargs) for a handler class and a dict or NULL */
 static PyObject *
 execute_make_handler(tc_state *state, PyObject *cls, PyObject *application, PyObject *request,
                      PyObject *kwargs)
@@ -385,6 +407,12 @@ execute_make_handler(tc_state *state, PyObject *cls, PyObject *application, PyOb
     }
     PyObject *args[2] = {application, request};
     return PyObject_VectorcallDict(cls, args, 2, kwargs);
+}
+
+static bool
+execute_is_handler_class(tc_state *state, PyObject *cls)
+{
+    return PyType_Check(cls) && PyType_IsSubtype((PyTypeObject *)cls, state->request_handler_type);
 }
 
 /* [transform(request) for transform in application.transforms] */
@@ -419,19 +447,78 @@ execute_watch_close(HandlerObject *self)
     if (conn == NULL || tc_http_conn_close_callback(conn) != NULL) {
         return 0;
     }
+    Py_INCREF(conn);
     PyObject *method = PyObject_GetAttr((PyObject *)self, self->state->str_on_connection_close);
     if (method != NULL) {
         tc_http_conn_set_close_callback(conn, method);
         Py_DECREF(method);
     }
+    Py_DECREF(conn);
     return method != NULL ? 0 : -1;
+}
+
+/* The keyword arguments that a rule or the settings have: what is false stands for none. *dict is a dict, or
+ * NULL; a new reference. 0 or -1. */
+static int
+execute_take_kwargs(PyObject *kwargs, PyObject **dict)
+{
+    *dict = NULL;
+    if (kwargs == NULL || TC_LIKELY(PyDict_CheckExact(kwargs))) {
+        *dict = Py_XNewRef(kwargs);
+        return 0;
+    }
+    int truth = PyObject_IsTrue(kwargs);
+    if (truth <= 0) {
+        return truth;
+    }
+    *dict = PyDict_New();
+    if (*dict == NULL || PyDict_Update(*dict, kwargs) < 0) {
+        if (*dict != NULL && PyErr_ExceptionMatches(PyExc_AttributeError)) {
+            PyErr_Format(PyExc_TypeError, "the arguments of a handler must be a mapping, not %.200s",
+                         Py_TYPE(kwargs)->tp_name);
+        }
+        Py_CLEAR(*dict);
+    }
+    return *dict != NULL ? 0 : -1;
+}
+
+/* Answers with 500 where the target is no handler class of ours, and logs what it is. */
+static PyObject *
+execute_refuse_target(tc_state *state, PyObject *target, PyObject *application, PyObject *request)
+{
+    PyObject *handler = tc_face(state, ErrorHandler, "tornado_c.web");
+    PyObject *logged = handler != NULL ? tc_web_call(state, log_bad_target, target) : NULL;
+    PyObject *kwargs = logged != NULL ? Py_BuildValue("{Oi}", state->str_status_code, 500) : NULL;
+    PyObject *result = NULL;
+    Py_XDECREF(logged);
+    if (kwargs != NULL && execute_is_handler_class(state, handler)) {
+        result = tc_handler_execute(state, handler, application, request, kwargs, NULL, NULL);
+    }
+    else if (kwargs != NULL) {
+        PyErr_SetString(PyExc_TypeError, "the registered ErrorHandler is no handler class");
+    }
+    Py_XDECREF(kwargs);
+    return result;
 }
 
 PyObject *
 tc_handler_execute(tc_state *state, PyObject *cls, PyObject *application, PyObject *request, PyObject *kwargs,
                    PyObject *path_args, PyObject *path_kwargs)
 {
-    PyObject *made = execute_make_handler(state, cls, application, request, kwargs);
+    if (TC_UNLIKELY(!execute_is_handler_class(state, cls))) {
+        return execute_refuse_target(state, cls, application, request);
+    }
+    if (TC_UNLIKELY((path_args != NULL && !PyTuple_Check(path_args)) ||
+                    (path_kwargs != NULL && !PyDict_Check(path_kwargs)))) {
+        PyErr_SetString(PyExc_TypeError, "the groups of a match must be a tuple or a dict");
+        return NULL;
+    }
+    PyObject *dict;
+    if (execute_take_kwargs(kwargs, &dict) < 0) {
+        return NULL;
+    }
+    PyObject *made = execute_make_handler(state, cls, application, request, dict);
+    Py_XDECREF(dict);
     if (made == NULL) {
         return NULL;
     }

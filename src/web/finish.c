@@ -28,6 +28,16 @@ finish_hook(HandlerObject *self, enum tc_hook hook, PyObject *name, int (*own)(H
     return tc_handler_call(self, name);
 }
 
+/* Whether the answer has a header of this normalised name: 1, 0 or -1. */
+static int
+finish_has_header(HandlerObject *self, PyObject *name)
+{
+    PyObject *headers = Py_XNewRef(tc_handler_field(self, self->headers, "_headers"));
+    int found = headers != NULL ? tc_headers_contains(headers, name) : -1;
+    Py_XDECREF(headers);
+    return found;
+}
+
 /* Sets the Etag of an answer to GET or HEAD, and makes it a 304 where the client has it. */
 static int
 finish_etag(HandlerObject *self)
@@ -41,7 +51,7 @@ finish_etag(HandlerObject *self)
                  (PyUnicode_Check(method) && (PyUnicode_CompareWithASCIIString(method, "GET") == 0 ||
                                               PyUnicode_CompareWithASCIIString(method, "HEAD") == 0));
     Py_DECREF(method);
-    int st = reads ? tc_headers_contains(self->headers, state->str_Etag) : 1;
+    int st = reads ? finish_has_header(self, state->str_Etag) : 1;
     if (st != 0) {
         return st < 0 ? -1 : 0;
     }
@@ -64,15 +74,24 @@ finish_etag(HandlerObject *self)
 static int
 finish_is_bodiless(HandlerObject *self)
 {
-    PyObject *status = self->status_code;
-    if (tc_handler_owns(self, TC_HOOK__should_not_send_content) && PyLong_Check(status)) {
-        long code = PyLong_AsLong(status);
-        return code == -1 && PyErr_Occurred() ? -1 : !tc_handler_may_have_body((int)code);
+    PyObject *status = Py_XNewRef(tc_handler_field(self, self->status_code, "_status_code"));
+    if (status == NULL) {
+        return -1;
     }
-    PyObject *result =
-        PyObject_CallMethodOneArg((PyObject *)self, self->state->str__should_not_send_content, status);
-    int truth = result != NULL ? PyObject_IsTrue(result) : -1;
-    Py_XDECREF(result);
+    int truth = -1;
+    if (tc_handler_owns(self, TC_HOOK__should_not_send_content)) {
+        int code;
+        if (tc_http_status_code(status, &code) == 0) {
+            truth = !tc_handler_may_have_body(code);
+        }
+    }
+    else {
+        PyObject *result =
+            PyObject_CallMethodOneArg((PyObject *)self, self->state->str__should_not_send_content, status);
+        truth = result != NULL ? PyObject_IsTrue(result) : -1;
+        Py_XDECREF(result);
+    }
+    Py_DECREF(status);
     return truth;
 }
 
@@ -87,23 +106,41 @@ finish_decimal(size_t number)
     return PyUnicode_FromStringAndSize(start, end - start);
 }
 
+/* sum(len(part) for part in self._write_buffer), or -1 */
+static Py_ssize_t
+finish_body_length(HandlerObject *self)
+{
+    PyObject *buffer = Py_XNewRef(tc_handler_field(self, self->write_buffer, "_write_buffer"));
+    Py_ssize_t length = buffer != NULL ? 0 : -1;
+    for (Py_ssize_t i = 0; length >= 0 && i < PyList_GET_SIZE(buffer); i++) {
+        PyObject *part = PyList_GET_ITEM(buffer, i);
+        if (TC_LIKELY(PyBytes_CheckExact(part))) {
+            length += PyBytes_GET_SIZE(part);
+            continue;
+        }
+        Py_INCREF(part);
+        Py_ssize_t size = PyObject_Length(part);
+        Py_DECREF(part);
+        length = size >= 0 && size <= PY_SSIZE_T_MAX - length ? length + size : -1;
+        if (size >= 0 && length < 0) {
+            PyErr_SetString(PyExc_OverflowError, "the body is too long");
+        }
+    }
+    Py_XDECREF(buffer);
+    return length;
+}
+
 static int
 finish_content_length(HandlerObject *self)
 {
     tc_state *state = self->state;
-    int st = tc_headers_contains(self->headers, state->text_content_length);
+    int st = finish_has_header(self, state->text_content_length);
     if (st != 0) {
         return st < 0 ? -1 : 0;
     }
-    Py_ssize_t length = 0;
-    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(self->write_buffer); i++) {
-        PyObject *part = PyList_GET_ITEM(self->write_buffer, i);
-        Py_ssize_t size =
-            TC_LIKELY(PyBytes_CheckExact(part)) ? PyBytes_GET_SIZE(part) : PyObject_Length(part);
-        if (size < 0) {
-            return -1;
-        }
-        length += size;
+    Py_ssize_t length = finish_body_length(self);
+    if (length < 0) {
+        return -1;
     }
     bool own = tc_handler_owns(self, TC_HOOK_set_header | TC_HOOK__convert_header_value);
     PyObject *number = own ? finish_decimal((size_t)length) : PyLong_FromSsize_t(length);
@@ -120,20 +157,29 @@ finish_content_length(HandlerObject *self)
 static int
 finish_headers(HandlerObject *self)
 {
-    if (tc_handler_field(self, self->status_code, "_status_code") == NULL ||
-        tc_handler_field(self, self->headers, "_headers") == NULL ||
-        tc_handler_field(self, self->write_buffer, "_write_buffer") == NULL) {
+    int code = 0;
+    PyObject *status = Py_XNewRef(tc_handler_field(self, self->status_code, "_status_code"));
+    if (status == NULL || tc_http_status_code(status, &code) < 0) {
+        Py_XDECREF(status);
         return -1;
     }
-    if (PyLong_Check(self->status_code) && PyLong_AsLong(self->status_code) == 200 && finish_etag(self) < 0) {
+    Py_DECREF(status);
+    if (code == 200 && finish_etag(self) < 0) {
         return -1;
     }
     int bodiless = finish_is_bodiless(self);
     if (bodiless <= 0) {
         return bodiless < 0 ? -1 : finish_content_length(self);
     }
-    if (PyList_GET_SIZE(self->write_buffer) > 0) {
-        PyErr_Format(PyExc_RuntimeError, "Cannot send body with status code HTTP%S", self->status_code);
+    PyObject *buffer = tc_handler_field(self, self->write_buffer, "_write_buffer");
+    if (buffer == NULL) {
+        return -1;
+    }
+    if (PyList_GET_SIZE(buffer) > 0) {
+        status = self->status_code != NULL ? self->status_code : Py_None;
+        Py_INCREF(status);
+        PyErr_Format(PyExc_RuntimeError, "Cannot send body with status code HTTP%S", status);
+        Py_DECREF(status);
         return -1;
     }
     return tc_handler_call(self, self->state->str__clear_representation_headers);
@@ -143,9 +189,10 @@ static int
 finish_clear_close_callback(HandlerObject *self)
 {
     tc_state *state = self->state;
-    HttpConnObject *native = tc_handler_conn(self);
+    HttpConnObject *native = (HttpConnObject *)Py_XNewRef((PyObject *)tc_handler_conn(self));
     if (TC_LIKELY(native != NULL)) {
         tc_http_conn_set_close_callback(native, NULL);
+        Py_DECREF(native);
         return 0;
     }
     PyObject *conn = tc_handler_request_attr(self, state->str_connection);
@@ -159,9 +206,11 @@ finish_clear_close_callback(HandlerObject *self)
 static int
 finish_connection(HandlerObject *self)
 {
-    HttpConnObject *native = tc_handler_conn(self);
+    HttpConnObject *native = (HttpConnObject *)Py_XNewRef((PyObject *)tc_handler_conn(self));
     if (TC_LIKELY(native != NULL)) {
-        return tc_http_conn_finish(native);
+        int st = tc_http_conn_finish(native);
+        Py_DECREF(native);
+        return st;
     }
     PyObject *conn = tc_handler_request_attr(self, self->state->str_connection);
     PyObject *result = conn != NULL ? PyObject_CallMethodNoArgs(conn, self->state->str_finish) : NULL;
@@ -189,31 +238,43 @@ log_is_enabled(tc_state *state, long level)
     return enabled;
 }
 
+/* Would the application's log_request() do something? 1, 0 or -1. */
+static int
+finish_is_logged(HandlerObject *self, PyObject *application)
+{
+    tc_state *state = self->state;
+    if (!PyObject_TypeCheck(application, state->application_type) ||
+        !tc_hooks_has(state, application, TC_HOOK_log_request, state->str_log_request)) {
+        return 1;
+    }
+    PyObject *settings = Py_XNewRef(((ApplicationObject *)application)->settings);
+    int custom = settings != NULL ? PySequence_Contains(settings, state->str_log_function) : 0;
+    Py_XDECREF(settings);
+    if (custom != 0 || self->status_code == NULL || !PyLong_Check(self->status_code)) {
+        return custom < 0 ? -1 : 1;
+    }
+    int code;
+    (void)tc_http_status_code(self->status_code, &code); /* an int has one */
+    return log_is_enabled(state, code < 400 ? 20 : code < 500 ? 30 : 40);
+}
+
 /* application.log_request(self), unless that would do nothing. */
 static int
 finish_log(HandlerObject *self)
 {
-    tc_state *state = self->state;
-    PyObject *application = tc_handler_field(self, self->application, "application");
+    PyObject *application = Py_XNewRef(tc_handler_field(self, self->application, "application"));
     if (application == NULL) {
         return -1;
     }
-    if (PyObject_TypeCheck(application, state->application_type) &&
-        tc_hooks_has(state, application, TC_HOOK_log_request, state->str_log_request)) {
-        PyObject *settings = Py_XNewRef(((ApplicationObject *)application)->settings);
-        int custom = settings != NULL ? PySequence_Contains(settings, state->str_log_function) : 0;
-        Py_XDECREF(settings);
-        if (custom == 0 && PyLong_Check(self->status_code)) {
-            long status = PyLong_AsLong(self->status_code);
-            custom = log_is_enabled(state, status < 400 ? 20 : status < 500 ? 30 : 40);
-        }
-        if (custom <= 0) {
-            return custom;
-        }
+    int st = finish_is_logged(self, application);
+    if (st > 0) {
+        PyObject *result =
+            PyObject_CallMethodOneArg(application, self->state->str_log_request, (PyObject *)self);
+        st = result != NULL ? 0 : -1;
+        Py_XDECREF(result);
     }
-    PyObject *result = PyObject_CallMethodOneArg(application, state->str_log_request, (PyObject *)self);
-    Py_XDECREF(result);
-    return result != NULL ? 0 : -1;
+    Py_DECREF(application);
+    return st;
 }
 
 PyDoc_STRVAR(handler_log_doc, "_log($self)\n--\n\nHave the application log the request.");

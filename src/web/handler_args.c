@@ -13,8 +13,8 @@ argument_raise_invalid(tc_state *state, PyObject *value, PyObject *name)
     PyObject *start = error != NULL ? PyBytes_FromStringAndSize(PyBytes_AS_STRING(value),
                                                                 Py_MIN(PyBytes_GET_SIZE(value), 40))
                                     : NULL;
-    PyObject *where =
-        name != NULL && PyObject_IsTrue(name) > 0 ? Py_NewRef(name) : PyUnicode_FromString("url");
+    int named = start != NULL && name != NULL ? PyObject_IsTrue(name) : 0;
+    PyObject *where = named > 0 ? Py_NewRef(name) : named == 0 ? PyUnicode_FromString("url") : NULL;
     PyObject *message = start != NULL && where != NULL
                             ? PyUnicode_FromFormat("Invalid unicode in %S: %R", where, start)
                             : NULL;

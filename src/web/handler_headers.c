@@ -104,7 +104,10 @@ tc_handler_set_safe_header(HandlerObject *self, PyObject *name, PyObject *text)
 {
     if (TC_LIKELY(tc_handler_owns(self, TC_HOOK_set_header | TC_HOOK__convert_header_value) &&
                   self->headers != NULL)) {
-        return tc_headers_set(self->headers, name, text);
+        PyObject *headers = Py_NewRef(self->headers);
+        int st = tc_headers_set(headers, name, text);
+        Py_DECREF(headers);
+        return st;
     }
     return tc_handler_set_header(self, name, text);
 }
@@ -264,11 +267,8 @@ PyDoc_STRVAR(handler_should_not_send_content_doc, "_should_not_send_content($sel
 static PyObject *
 handler_should_not_send_content(HandlerObject *self, PyObject *status)
 {
-    long code = PyLong_AsLong(status);
-    if (code == -1 && PyErr_Occurred()) {
-        return NULL;
-    }
-    return PyBool_FromLong(code >= 0 && code < 1000 && !tc_handler_may_have_body((int)code));
+    int code;
+    return tc_http_status_code(status, &code) < 0 ? NULL : PyBool_FromLong(!tc_handler_may_have_body(code));
 }
 
 /* -- clear ---------------------------------------------------------------------------------------------- */

@@ -39,15 +39,23 @@ tc_handler_core(HandlerObject *self)
 PyObject *
 tc_handler_request_attr(HandlerObject *self, PyObject *name)
 {
-    PyObject *request = tc_handler_field(self, self->request, "request");
-    return request != NULL ? PyObject_GetAttr(request, name) : NULL;
+    PyObject *request = Py_XNewRef(tc_handler_field(self, self->request, "request"));
+    PyObject *value = request != NULL ? PyObject_GetAttr(request, name) : NULL;
+    Py_XDECREF(request);
+    return value;
 }
 
 PyObject *
 tc_handler_method(HandlerObject *self)
 {
     if (TC_LIKELY(self->request != NULL && tc_request_check(self->state, self->request))) {
-        return Py_XNewRef(tc_request_method((RequestObject *)self->request));
+        PyObject *method = tc_request_method((RequestObject *)self->request);
+        if (TC_LIKELY(method != NULL)) {
+            return Py_NewRef(method);
+        }
+        if (PyErr_Occurred()) {
+            return NULL;
+        }
     }
     return tc_handler_request_attr(self, self->state->str_method);
 }
@@ -258,7 +266,8 @@ handler_get_ui(HandlerObject *self, void *unused)
         if (ui == NULL) {
             return NULL;
         }
-        Py_XSETREF(self->ui, ui);
+        Py_XSETREF(self->ui, Py_NewRef(ui));
+        return ui;
     }
     return Py_NewRef(self->ui);
 }
@@ -273,8 +282,15 @@ handler_set_ui(HandlerObject *self, PyObject *value, void *unused)
 static PyObject *
 handler_get_settings(HandlerObject *self, void *unused)
 {
-    PyObject *application = tc_handler_field(self, self->application, "application");
-    return application != NULL ? PyObject_GetAttr(application, self->state->str_settings) : NULL;
+    PyObject *application = Py_XNewRef(tc_handler_field(self, self->application, "application"));
+    PyObject *settings = NULL;
+    /* The application may be a handler, this one even. */
+    if (application != NULL && Py_EnterRecursiveCall(" while getting settings") == 0) {
+        settings = PyObject_GetAttr(application, self->state->str_settings);
+        Py_LeaveRecursiveCall();
+    }
+    Py_XDECREF(application);
+    return settings;
 }
 
 #define TC_FLAG(name, field, doc)                                                                            \

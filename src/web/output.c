@@ -84,7 +84,7 @@ handler_write(HandlerObject *self, PyObject *const *args, Py_ssize_t nargs, PyOb
 static PyObject *
 output_take(HandlerObject *self)
 {
-    PyObject *buffer = tc_handler_field(self, self->write_buffer, "_write_buffer"), *chunk;
+    PyObject *buffer = Py_XNewRef(tc_handler_field(self, self->write_buffer, "_write_buffer")), *chunk;
     if (buffer == NULL) {
         return NULL;
     }
@@ -100,15 +100,16 @@ output_take(HandlerObject *self)
             Py_DECREF(empty);
         }
     }
-    if (chunk == NULL || size == 0) {
-        return chunk;
+    if (chunk != NULL && size > 0) {
+        PyObject *fresh = PyList_New(0); /* the old one may be in somebody's hands */
+        if (fresh != NULL) {
+            Py_XSETREF(self->write_buffer, fresh);
+        }
+        else {
+            Py_CLEAR(chunk);
+        }
     }
-    PyObject *fresh = PyList_New(0); /* the old one may be in somebody's hands */
-    if (fresh == NULL) {
-        Py_DECREF(chunk);
-        return NULL;
-    }
-    Py_XSETREF(self->write_buffer, fresh);
+    Py_DECREF(buffer);
     return chunk;
 }
 
@@ -116,8 +117,14 @@ output_take(HandlerObject *self)
 static int
 output_transform_first(HandlerObject *self, PyObject *transform, PyObject **chunk, PyObject *footers)
 {
-    PyObject *args[5] = {transform, self->status_code, self->headers, *chunk, footers};
-    PyObject *result = PyObject_VectorcallMethod(self->state->str_transform_first_chunk, args, 5, NULL);
+    PyObject *args[5] = {transform, NULL, NULL, *chunk, footers};
+    args[1] = Py_XNewRef(tc_handler_field(self, self->status_code, "_status_code"));
+    args[2] = args[1] != NULL ? Py_XNewRef(tc_handler_field(self, self->headers, "_headers")) : NULL;
+    PyObject *result = args[2] != NULL
+                           ? PyObject_VectorcallMethod(self->state->str_transform_first_chunk, args, 5, NULL)
+                           : NULL;
+    Py_XDECREF(args[1]);
+    Py_XDECREF(args[2]);
     PyObject *parts = result != NULL ? PySequence_Tuple(result) : NULL;
     Py_XDECREF(result);
     if (parts == NULL) {
@@ -135,6 +142,20 @@ output_transform_first(HandlerObject *self, PyObject *transform, PyObject **chun
     return 0;
 }
 
+/* Makes bytes of what the last transform gave. */
+static int
+output_check_chunk(PyObject **chunk, bool first)
+{
+    if (!PyBytes_Check(*chunk)) {
+        int empty = first ? PyObject_Not(*chunk) : 0; /* with a head, None and the like stand for nothing */
+        Py_SETREF(*chunk, empty < 0   ? NULL
+                          : empty > 0 ? PyBytes_FromStringAndSize(NULL, 0)
+                                      : tc_http_chunk(*chunk, false));
+    }
+    return *chunk != NULL ? 0 : -1;
+}
+
+/* Passes a chunk through the transforms. Where one fails, the error page goes without them. */
 static int
 output_transform(HandlerObject *self, PyObject **chunk, bool first, PyObject *footers)
 {
@@ -142,7 +163,9 @@ output_transform(HandlerObject *self, PyObject **chunk, bool first, PyObject *fo
         (PyList_Check(self->transforms) && PyList_GET_SIZE(self->transforms) == 0)) {
         return 0;
     }
-    PyObject *transforms = PySequence_Tuple(self->transforms);
+    PyObject *given = Py_NewRef(self->transforms);
+    PyObject *transforms = PySequence_Tuple(given);
+    Py_DECREF(given);
     int st = transforms != NULL ? 0 : -1;
     for (Py_ssize_t i = 0; st == 0 && i < PyTuple_GET_SIZE(transforms); i++) {
         PyObject *transform = PyTuple_GET_ITEM(transforms, i);
@@ -159,7 +182,13 @@ output_transform(HandlerObject *self, PyObject **chunk, bool first, PyObject *fo
         }
     }
     Py_XDECREF(transforms);
-    return st;
+    if (st < 0 || output_check_chunk(chunk, first) < 0) {
+        PyObject *exc = PyErr_GetRaisedException();
+        Py_XSETREF(self->transforms, PyList_New(0));
+        PyErr_SetRaisedException(exc);
+        return -1;
+    }
+    return 0;
 }
 
 /* Adds a Set-Cookie header for each cookie that was set. */
@@ -178,35 +207,39 @@ output_add_cookies(HandlerObject *self)
 static PyObject *
 output_done_future(HandlerObject *self)
 {
-    HttpConnObject *conn = tc_handler_conn(self);
+    HttpConnObject *conn = (HttpConnObject *)Py_XNewRef((PyObject *)tc_handler_conn(self));
     if (conn != NULL) {
-        return tc_http_conn_written(conn, false);
+        PyObject *future = tc_http_conn_written(conn, false);
+        Py_DECREF(conn);
+        return future;
     }
     PyObject *make = tc_face(self->state, done_future, "tornado_c.web");
     return make != NULL ? PyObject_CallNoArgs(make) : NULL;
 }
 
+/* Sends the head and the first chunk. *sent stays false where there is no such head. */
 static PyObject *
-output_write_head(HandlerObject *self, PyObject *chunk, bool want)
+output_send_head(HandlerObject *self, PyObject *status, PyObject *reason, PyObject *headers, PyObject *chunk,
+                 bool want, bool *sent)
 {
     tc_state *state = self->state;
-    HttpConnObject *native = tc_handler_conn(self);
-    if (TC_LIKELY(native != NULL && self->status_code != NULL && PyLong_Check(self->status_code))) {
-        long status = PyLong_AsLong(self->status_code);
-        if ((status == -1 && PyErr_Occurred()) ||
-            tc_http_conn_write_head(native, (int)status, self->reason, self->headers, chunk) < 0) {
-            return NULL;
+    HttpConnObject *native = (HttpConnObject *)Py_XNewRef((PyObject *)tc_handler_conn(self));
+    PyObject *result = NULL;
+    if (TC_LIKELY(native != NULL)) {
+        int st = tc_http_conn_write_head(native, status, reason, headers, chunk);
+        *sent = st != TC_HEAD_BAD;
+        if (st == 0) {
+            result = want ? tc_http_conn_written(native, false) : Py_NewRef(Py_None);
         }
-        return want ? tc_http_conn_written(native, false) : Py_NewRef(Py_None);
+        Py_DECREF(native);
+        return result;
     }
     PyObject *line_type = tc_face(state, ResponseStartLine, "tornado_c.web");
-    PyObject *line = line_type != NULL
-                         ? PyObject_CallFunction(line_type, "sOO", "", self->status_code, self->reason)
-                         : NULL;
-    PyObject *conn = line != NULL ? tc_handler_request_attr(self, state->str_connection) : NULL,
-             *result = NULL;
+    PyObject *line = line_type != NULL ? PyObject_CallFunction(line_type, "sOO", "", status, reason) : NULL;
+    PyObject *conn = line != NULL ? tc_handler_request_attr(self, state->str_connection) : NULL;
     if (conn != NULL) {
-        PyObject *args[4] = {conn, line, self->headers, chunk};
+        PyObject *args[4] = {conn, line, headers, chunk};
+        *sent = true;
         result = PyObject_VectorcallMethod(state->str_write_headers, args, 4, NULL);
     }
     Py_XDECREF(line);
@@ -215,14 +248,33 @@ output_write_head(HandlerObject *self, PyObject *chunk, bool want)
 }
 
 static PyObject *
+output_write_head(HandlerObject *self, PyObject *chunk, bool want, bool *sent)
+{
+    if (tc_handler_field(self, self->status_code, "_status_code") == NULL ||
+        tc_handler_field(self, self->reason, "_reason") == NULL ||
+        tc_handler_field(self, self->headers, "_headers") == NULL) {
+        return NULL;
+    }
+    PyObject *status = Py_NewRef(self->status_code), *reason = Py_NewRef(self->reason),
+             *headers = Py_NewRef(self->headers);
+    PyObject *result = output_send_head(self, status, reason, headers, chunk, want, sent);
+    Py_DECREF(status);
+    Py_DECREF(reason);
+    Py_DECREF(headers);
+    return result;
+}
+
+static PyObject *
 output_write_chunk(HandlerObject *self, PyObject *chunk, bool want)
 {
-    HttpConnObject *native = tc_handler_conn(self);
-    if (TC_LIKELY(native != NULL && PyBytes_Check(chunk))) {
-        if (tc_http_conn_write_chunk(native, chunk) < 0) {
-            return NULL;
+    HttpConnObject *native = (HttpConnObject *)Py_XNewRef((PyObject *)tc_handler_conn(self));
+    if (TC_LIKELY(native != NULL)) {
+        PyObject *result = NULL;
+        if (tc_http_conn_write_chunk(native, chunk) == 0) {
+            result = want ? tc_http_conn_written(native, false) : Py_NewRef(Py_None);
         }
-        return want ? tc_http_conn_written(native, false) : Py_NewRef(Py_None);
+        Py_DECREF(native);
+        return result;
     }
     PyObject *conn = tc_handler_request_attr(self, self->state->str_connection);
     PyObject *result = conn != NULL ? PyObject_CallMethodOneArg(conn, self->state->str_write, chunk) : NULL;
@@ -248,7 +300,7 @@ static PyObject *
 output_flush(HandlerObject *self, bool footers, bool want)
 {
     PyObject *footers_obj = footers ? Py_True : Py_False, *result = NULL;
-    bool first = !self->headers_written;
+    bool first = !self->headers_written, sent = false;
     PyObject *chunk = output_take(self);
     if (chunk == NULL) {
         return NULL;
@@ -260,11 +312,14 @@ output_flush(HandlerObject *self, bool footers, bool want)
     }
     if (head >= 0 && chunk != NULL) {
         if (first) {
-            result = output_add_cookies(self) == 0 ? output_write_head(self, chunk, want) : NULL;
+            result = output_add_cookies(self) == 0 ? output_write_head(self, chunk, want, &sent) : NULL;
         }
         else {
             result = head ? output_done_future(self) : output_write_chunk(self, chunk, want);
         }
+    }
+    if (TC_UNLIKELY(result == NULL && first && !sent)) {
+        self->headers_written = false; /* there can still be an error page */
     }
     Py_XDECREF(chunk);
     return result;

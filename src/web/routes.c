@@ -8,8 +8,9 @@
  * no earlier pattern takes it walk      the other rules, in order, as (index, rule, kind, match, more): see
  * ROUTE_*
  *
- * A dict answers for exact paths; of the walk only what stands before them is tried. Patterns run `re`, which
- * may run nothing of the application's. */
+ * A dict answers for exact paths; of the walk only what stands before them is tried. Matching may run Python,
+ * where an application has put objects of its own in the place of patterns or of the path. Python can also
+ * reach the table: what has not the form above is not ours to judge. */
 #include "web/application.h"
 
 #include "http/http_request.h"
@@ -21,6 +22,32 @@ enum {
     ROUTE_DEFAULT_HOST, /* match: the host pattern's match method; more: table */
     ROUTE_FOREIGN,      /* not ours to judge */
 };
+
+/* A tuple of so many items? */
+static inline bool
+route_is_tuple(PyObject *obj, Py_ssize_t size)
+{
+    return PyTuple_CheckExact(obj) && PyTuple_GET_SIZE(obj) == size;
+}
+
+/* A small number of the table, or -1. */
+static inline Py_ssize_t
+route_number(PyObject *obj)
+{
+    Py_ssize_t number = PyLong_CheckExact(obj) ? PyLong_AsSsize_t(obj) : -1;
+    if (TC_UNLIKELY(number < 0)) {
+        PyErr_Clear();
+        return -1;
+    }
+    return number;
+}
+
+/* Is the router's list as long as it was, with this rule at this place? */
+static inline bool
+route_is_fresh(PyObject *rules, Py_ssize_t count, Py_ssize_t place, PyObject *rule)
+{
+    return PyList_GET_SIZE(rules) == count && place < count && PyList_GET_ITEM(rules, place) == rule;
+}
 
 static int route_find(ApplicationObject *self, PyObject *table, PyObject *request, PyObject *path,
                       tc_route *route);
@@ -53,6 +80,9 @@ static int
 route_try_pattern(ApplicationObject *self, PyObject *item, PyObject *path, tc_route *route)
 {
     PyObject *match, *more = PyTuple_GET_ITEM(item, 4);
+    if (!route_is_tuple(more, 4)) {
+        return TC_ROUTE_FOREIGN;
+    }
     int st = route_match(PyTuple_GET_ITEM(item, 3), path, &match);
     if (st <= 0) {
         return st;
@@ -99,46 +129,46 @@ route_try_host(ApplicationObject *self, PyObject *item, int kind, PyObject *requ
 static int
 route_try(ApplicationObject *self, PyObject *item, PyObject *request, PyObject *path, tc_route *route)
 {
-    int kind = (int)PyLong_AsLong(PyTuple_GET_ITEM(item, 2)), st = 1;
+    Py_ssize_t kind = route_number(PyTuple_GET_ITEM(item, 2));
+    int st = 1;
     switch (kind) {
     case ROUTE_PATTERN:
         return route_try_pattern(self, item, path, route);
     case ROUTE_HOST:
     case ROUTE_DEFAULT_HOST:
-        st = route_try_host(self, item, kind, request);
+        st = route_try_host(self, item, (int)kind, request);
         if (st <= 0) {
             return st;
         }
         /* fall through */
     case ROUTE_ANY:
-        return route_find(self, PyTuple_GET_ITEM(item, 4), request, path, route);
+        if (Py_EnterRecursiveCall(" while routing") < 0) {
+            return -1;
+        }
+        st = route_find(self, PyTuple_GET_ITEM(item, 4), request, path, route);
+        Py_LeaveRecursiveCall();
+        return st;
     default:
         return TC_ROUTE_FOREIGN;
     }
 }
 
+/* What the patterns in front of the rule for exactly this path say: 1, 0 and so on. */
 static int
-route_find(ApplicationObject *self, PyObject *table, PyObject *request, PyObject *path, tc_route *route)
+route_walk(ApplicationObject *self, PyObject *table, Py_ssize_t count, Py_ssize_t literal, PyObject *request,
+           PyObject *path, tc_route *route)
 {
-    PyObject *rules = PyTuple_GET_ITEM(table, 0), *walk = PyTuple_GET_ITEM(table, 3), *entry;
-    Py_ssize_t count = PyLong_AsSsize_t(PyTuple_GET_ITEM(table, 1)), literal = count;
-    if (PyList_GET_SIZE(rules) != count) {
-        return TC_ROUTE_STALE;
-    }
-    entry = PyDict_GetItemWithError(PyTuple_GET_ITEM(table, 2), path); /* borrowed; the table is held */
-    if (entry != NULL) {
-        literal = PyLong_AsSsize_t(PyTuple_GET_ITEM(entry, 0));
-    }
-    else if (PyErr_Occurred()) {
-        return -1;
-    }
+    PyObject *rules = PyTuple_GET_ITEM(table, 0), *walk = PyTuple_GET_ITEM(table, 3);
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(walk); i++) {
         PyObject *item = PyTuple_GET_ITEM(walk, i);
-        Py_ssize_t place = PyLong_AsSsize_t(PyTuple_GET_ITEM(item, 0));
+        Py_ssize_t place = route_is_tuple(item, 5) ? route_number(PyTuple_GET_ITEM(item, 0)) : -1;
+        if (TC_UNLIKELY(place < 0)) {
+            return TC_ROUTE_FOREIGN;
+        }
         if (place > literal) {
             break;
         }
-        if (PyList_GET_SIZE(rules) != count || PyList_GET_ITEM(rules, place) != PyTuple_GET_ITEM(item, 1)) {
+        if (!route_is_fresh(rules, count, place, PyTuple_GET_ITEM(item, 1))) {
             return TC_ROUTE_STALE;
         }
         int st = route_try(self, item, request, path, route);
@@ -146,15 +176,45 @@ route_find(ApplicationObject *self, PyObject *table, PyObject *request, PyObject
             return st;
         }
     }
-    if (literal == count) {
-        return 0;
+    return 0;
+}
+
+/* The table is held by the caller, and with it all tuples in it. */
+static int
+route_find(ApplicationObject *self, PyObject *table, PyObject *request, PyObject *path, tc_route *route)
+{
+    if (TC_UNLIKELY(!route_is_tuple(table, 4) || !PyList_Check(PyTuple_GET_ITEM(table, 0)) ||
+                    !PyDict_Check(PyTuple_GET_ITEM(table, 2)) ||
+                    !PyTuple_CheckExact(PyTuple_GET_ITEM(table, 3)))) {
+        return TC_ROUTE_FOREIGN;
     }
-    if (PyList_GET_SIZE(rules) != count || PyList_GET_ITEM(rules, literal) != PyTuple_GET_ITEM(entry, 1)) {
+    PyObject *rules = PyTuple_GET_ITEM(table, 0), *entry;
+    Py_ssize_t count = route_number(PyTuple_GET_ITEM(table, 1)), literal = count;
+    if (PyList_GET_SIZE(rules) != count) {
         return TC_ROUTE_STALE;
     }
-    route->cls = Py_NewRef(PyTuple_GET_ITEM(entry, 2));
-    route->kwargs = Py_NewRef(PyTuple_GET_ITEM(entry, 3));
-    return 1;
+    int found = PyDict_GetItemRef(PyTuple_GET_ITEM(table, 2), path, &entry);
+    if (found < 0) {
+        return -1;
+    }
+    if (found > 0) {
+        literal = route_is_tuple(entry, 4) ? route_number(PyTuple_GET_ITEM(entry, 0)) : -1;
+        if (TC_UNLIKELY(literal < 0)) {
+            Py_DECREF(entry);
+            return TC_ROUTE_FOREIGN;
+        }
+    }
+    int st = route_walk(self, table, count, literal, request, path, route);
+    if (st == 0 && found > 0) {
+        st = TC_ROUTE_STALE;
+        if (route_is_fresh(rules, count, literal, PyTuple_GET_ITEM(entry, 1))) {
+            route->cls = Py_NewRef(PyTuple_GET_ITEM(entry, 2));
+            route->kwargs = Py_NewRef(PyTuple_GET_ITEM(entry, 3));
+            st = 1;
+        }
+    }
+    Py_XDECREF(entry);
+    return st;
 }
 
 int
@@ -162,13 +222,8 @@ tc_application_route(ApplicationObject *self, PyObject *request, tc_route *route
 {
     tc_state *state = self->state;
     PyObject *path;
-    if (tc_request_check(state, request)) {
-        path = Py_XNewRef(tc_request_path((RequestObject *)request));
-    }
-    else {
-        path = PyObject_GetAttr(request, state->str_path);
-    }
-    if (path == NULL) {
+    path = tc_request_check(state, request) ? Py_XNewRef(tc_request_path((RequestObject *)request)) : NULL;
+    if (path == NULL && (PyErr_Occurred() || (path = PyObject_GetAttr(request, state->str_path)) == NULL)) {
         return -1;
     }
     int st = TC_ROUTE_STALE;
@@ -179,10 +234,10 @@ tc_application_route(ApplicationObject *self, PyObject *request, tc_route *route
                 st = -1;
                 break;
             }
-            Py_XSETREF(self->routes, routes);
+            Py_XSETREF(self->routes, routes); /* an old one's end may run Python */
         }
-        PyObject *table = Py_NewRef(self->routes); /* matching may run Python that replaces it */
-        st = PyTuple_CheckExact(table) ? route_find(self, table, request, path, route) : TC_ROUTE_FOREIGN;
+        PyObject *table = Py_NewRef(self->routes != NULL ? self->routes : Py_None); /* it may be replaced */
+        st = route_find(self, table, request, path, route);
         Py_DECREF(table);
         if (st != 1) {
             tc_route_clear(route);

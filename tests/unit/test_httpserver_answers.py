@@ -2,12 +2,18 @@
 
 import asyncio
 import contextlib
+import http
 
 import pytest
 from live_http import OURS, STOCK, Client, both, headers_ok, raw_ok, serving, talk, wait_for
 
 from tornado_c.httpserver import HTTPConnection
-from tornado_c.httputil import HTTPHeaders, ResponseStartLine
+from tornado_c.httputil import (
+    HTTPHeaders,
+    HTTPMessageDelegate,
+    HTTPServerConnectionDelegate,
+    ResponseStartLine,
+)
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 OK = ResponseStartLine("HTTP/1.1", 200, "OK")
@@ -304,14 +310,43 @@ def test_wrong_arguments_of_write_headers(args):
     assert len(caught) == 1
 
 
-@pytest.mark.parametrize("status", [-1, 1000, 1 << 40])
-def test_status_out_of_range(status, caplog):
-    def callback(request):
-        request.connection.write_headers(ResponseStartLine("HTTP/1.1", status, "X"), HTTPHeaders())
+STATUSES = [1, 99, 100, 999, 1000, 12345, -1, -200, 0, True, 1 << 40, 10**30, 200.7, http.HTTPStatus.OK]
+NO_STATUSES = ["200", None, b"200", float("nan"), [200], 1j]
 
-    with serving(callback) as server:
-        assert talk(server.address, GET) == b""
-    assert "status code" in caplog.text
+
+def both_ways(answer):
+    """Servers that call answer(connection) for each request: the native way and with a delegate."""
+
+    class Message(HTTPMessageDelegate):
+        def __init__(self, connection):
+            self.connection = connection
+
+        def finish(self):
+            answer(self.connection)
+
+    class Delegate(HTTPServerConnectionDelegate):
+        def start_request(self, server_conn, request_conn):
+            return Message(request_conn)
+
+    return [lambda request: answer(request.connection), Delegate()]
+
+
+@pytest.mark.parametrize("status", [*STATUSES, *NO_STATUSES], ids=repr)
+def test_status_of_any_kind(status):
+    """The status line is "HTTP/1.1 %d %s", as on stock; what %d does not take is the caller's error."""
+    try:
+        expected = b"HTTP/1.1 %d Reason\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok" % status
+    except (TypeError, ValueError):
+        expected = b""
+
+    def answer(connection):
+        headers = HTTPHeaders({"Content-Length": "2"})
+        connection.write_headers(ResponseStartLine("HTTP/1.1", status, "Reason"), headers, b"ok")
+        connection.finish()
+
+    for server in both_ways(answer):
+        with serving(server) as live:
+            assert talk(live.address, GET[:-2] + b"Connection: close\r\n\r\n") == expected
 
 
 # ---- exceptions and misuse ----

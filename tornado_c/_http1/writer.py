@@ -90,7 +90,7 @@ class MessageWriter(httputil.HTTPConnection):
             self._disconnect_on_finish = True  # nothing else says where the body ends
         elif self._request_headers.get("Connection", "").lower() == "keep-alive":
             headers["Connection"] = "Keep-Alive"
-        return f"HTTP/1.1 {start_line[1]:d} {start_line[2]}"
+        return "HTTP/1.1 %d %s" % start_line[1:]  # noqa: UP031  (takes floats)
 
     def _format_chunk(self, chunk: bytes) -> bytes:
         if self._expected_content_remaining is not None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from tornado_c import _core, httputil
 from tornado_c._support import ObjectDict, utf8
 from tornado_c._web.errors import HTTPError, MissingArgumentError
+from tornado_c._web.targets import log_bad_target
 from tornado_c.log import access_log, app_log
 
 try:
@@ -142,6 +143,7 @@ _core.register("convert_header_value", _convert_header_value)
 _core.register("done_future", _done_future)
 _core.register("execute_failed", _execute_failed)
 _core.register("http_responses", httputil.responses)
+_core.register("log_bad_target", log_bad_target)
 _core.register("json_encode", _json_encode)
 _core.register("make_ui", _make_ui)
 _core.register("run_execute", _run_execute)
