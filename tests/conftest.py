@@ -23,13 +23,17 @@ if INSTALLED:
 
 
 def pytest_collection_finish(session):
-    """Programs that tests start with -c or -m have the current folder on their path.
-
-    Tests that collect garbage need not look through everything that was imported and collected before them."""
+    """Programs that tests start with -c or -m have the current folder on their path."""
     if INSTALLED:
         os.chdir(ROOT / "tests")
-    gc.collect()
-    gc.freeze()
+
+
+def pytest_runtest_setup(item):
+    """Tests that collect garbage need not look through all that was there before their file."""
+    if item.path != getattr(item.config, "frozen_for", None):
+        item.config.frozen_for = item.path
+        gc.collect()
+        gc.freeze()
 
 
 def pytest_report_header(config):
