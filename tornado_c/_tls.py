@@ -88,6 +88,17 @@ def move_into_memory(wrapped: socket.socket) -> None:
     wrapped.__class__ = TLSSocket
 
 
+def take_records(wrapped: Any, records: bytes) -> None:
+    """Have a TLS socket begin with records that were received before it was wrapped.
+
+    :raises ValueError: OpenSSL itself reads its descriptor.
+    """
+    memory = native_parts(wrapped)[1]
+    if memory is None:
+        raise ValueError("the handshake has begun before start_tls()")
+    memory.feed(records)
+
+
 def native_parts(wrapped: Any) -> tuple[Any, _core.TLSMemory | None]:
     """The ssl module's own object below a TLS socket, and what moves its records; both may be None."""
     if not isinstance(wrapped, ssl.SSLSocket):

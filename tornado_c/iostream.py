@@ -150,10 +150,10 @@ class IOStream(BaseIOStream):
     ) -> asyncio.Future[SSLIOStream]:
         """Turn an idle stream into an SSLIOStream over the same socket; this stream is closed to its owner.
 
-        Nothing may be pending or buffered. The close callback moves to the new stream. ssl_options: a dict of
-        arguments for wrapping a socket, or an SSLContext (default: certificates are checked on the client's
-        side). Returns a Future of the new stream once the handshake is done; cancelling it closes that.
-        Raises ValueError for a stream that is not idle.
+        Nothing may be pending or buffered, but for a handshake of the peer's that came early. The close callback
+        moves to the new stream. ssl_options: a dict of arguments for wrapping a socket, or an SSLContext (default:
+        certificates are checked on the client's side). Returns a Future of the new stream once the handshake is
+        done; cancelling it closes that. Raises ValueError for a stream that is not idle.
         """
         if not self._is_idle():
             raise ValueError("IOStream is not idle; cannot convert to SSL")
@@ -174,6 +174,7 @@ class IOStream(BaseIOStream):
             plain.close()
             raise
         stream = SSLIOStream(wrapped, io_loop, ssl_options=ssl_options)
+        stream._before = self
         stream.set_close_callback(close_callback)
         stream.set_nodelay(nodelay)  # as it was: the application may have turned it off
         stream.max_buffer_size, stream.read_chunk_size = sizes
@@ -191,7 +192,7 @@ class SSLIOStream(IOStream):
     checked). The other arguments are IOStream's.
     """
 
-    __slots__ = ("_server_hostname", "_ssl_options")
+    __slots__ = ("_before", "_server_hostname", "_ssl_options")
 
     if TYPE_CHECKING:
 
@@ -203,6 +204,7 @@ class SSLIOStream(IOStream):
         if self._ssl_options is None:
             self._ssl_options = _client_ssl_defaults()
         self._server_hostname: str | None = None
+        self._before: IOStream | None = None  # what start_tls() was called on
         super().__init__(*args, **kwargs)
         try:
             self.socket.getpeername()
@@ -314,6 +316,9 @@ class SSLIOStream(IOStream):
 
     def _do_ssl_handshake(self) -> None:
         """One step of the handshake. Called by the stream itself, when the socket is ready for it."""
+        if self._before is not None:
+            self._take_early_records(self._before)
+            self._before = None
         try:
             self.socket.do_handshake()
         except ssl.SSLWantReadError:
@@ -323,9 +328,9 @@ class SSLIOStream(IOStream):
         except ssl.SSLError as e:
             self._handshake_failed(e)
         except OSError as e:
-            # A port scanner that is gone already, or never was there.
+            # A port scanner that is gone already, or never was there; else a network that has failed.
             if not self._is_connreset(e) and e.args[0] not in (0, errno.EBADF, errno.ENOTCONN):
-                raise
+                self._log_handshake_error(e)
             self.close(exc_info=e)
         except AttributeError as e:
             # The connection was reset before it was wrapped: the ssl module made no TLS object.
@@ -337,18 +342,27 @@ class SSLIOStream(IOStream):
             if future is not None and not future.done():
                 future.set_result(self)
 
+    def _take_early_records(self, before: IOStream) -> None:
+        """What the peer sent while the stream was another is in that one's buffer."""
+        size = before._read_buffer_size
+        if size:
+            _tls.take_records(self.socket, before._consume(size))
+
     def _handshake_failed(self, error: ssl.SSLError) -> None:
         number = error.args[0]
-        sock = self.socket  # None where a callback of the ssl module has closed the stream
         if number in (ssl.SSL_ERROR_SSL, ssl.SSL_ERROR_SYSCALL):
-            try:
-                peer = sock.getpeername()
-            except Exception:
-                peer = "(not connected)"
-            gen_log.warning("SSL Error on %s %s: %s", sock.fileno() if sock else -1, peer, error)
+            self._log_handshake_error(error)
         elif number not in (ssl.SSL_ERROR_EOF, ssl.SSL_ERROR_ZERO_RETURN):
             raise error
         self.close(exc_info=error)
+
+    def _log_handshake_error(self, error: OSError) -> None:
+        sock = self.socket  # None where a callback of the ssl module has closed the stream
+        try:
+            peer = sock.getpeername()
+        except Exception:
+            peer = "(not connected)"
+        gen_log.warning("SSL Error on %s %s: %s", sock.fileno() if sock else -1, peer, error)
 
 
 class PipeIOStream(BaseIOStream):

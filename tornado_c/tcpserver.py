@@ -240,11 +240,12 @@ class TCPServer:
         stream_class: type[IOStream] = IOStream
         if self.ssl_options is not None:
             try:
+                connection.getpeername()  # the ssl module leaves a socket open where it finds the peer gone
                 connection = ssl_wrap_socket(
                     connection, self.ssl_options, server_side=True, do_handshake_on_connect=False
                 )
                 _tls.move_into_memory(connection)
-            except OSError as e:
+            except Exception as e:
                 connection.close()
                 if not _peer_left(e):
                     raise
@@ -350,9 +351,14 @@ def _check_certificates(ssl_options: _SSLOptions | None) -> None:
             raise ValueError(f'{name} "{ssl_options[name]}" does not exist')
 
 
-def _peer_left(error: OSError) -> bool:
+#: What the ssl module meets on a connection that has ended before it was wrapped. EINVAL is macOS's word.
+_GONE = frozenset(
+    {errno.ECONNABORTED, errno.ECONNRESET, errno.EINVAL, errno.ENOTCONN, errno.EPIPE, errno.ETIMEDOUT}
+)
+
+
+def _peer_left(error: Exception) -> bool:
     """Tell whether wrapping failed only because the peer, such as a port scanner, was gone again."""
-    if isinstance(error, ssl.SSLError):
-        return bool(error.args[0] == ssl.SSL_ERROR_EOF)
-    # EINVAL is what macOS says of such a connection.
-    return errno_from_exception(error) in (errno.ECONNABORTED, errno.EINVAL)
+    if isinstance(error, ssl.SSLError) and error.args[0] == ssl.SSL_ERROR_EOF:
+        return True
+    return isinstance(error, OSError) and errno_from_exception(error) in _GONE

@@ -393,9 +393,8 @@ conn_data(PyObject *consumer, const char *data, size_t size)
         return TC_CONSUMER_RAISED;
     }
     if (step == STEP_STOP) {
-        /* What is left is nobody's, unless the stream was handed over. */
-        bool detached = !self->stream->closed && self->stream->consumer != consumer;
-        return (Py_ssize_t)(detached ? used : size);
+        /* What is left is nobody's, unless the stream was handed over, perhaps to TLS. */
+        return (Py_ssize_t)(self->closing ? size : used);
     }
     if (self->phase == CONN_HANDLING && self->stream->consumer == consumer) {
         tc_stream_pause(self->stream);

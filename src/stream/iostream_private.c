@@ -173,7 +173,10 @@ tc_iostream_is_idle(StreamObject *self, PyObject *unused)
     if (tc_stream_flush(self) == TC_RAISED) {
         return NULL;
     }
-    bool busy = self->closed || self->connecting || !tc_stream_is_free(self) || self->buf_len > 0 ||
+    /* Bytes that nobody asked for were read to notice the peer's end. A handshake's are for start_tls(); in
+     * the middle of a delivery nobody can tell. */
+    bool unread = self->buf_len > 0 && (self->reading_event || self->buf[self->buf_off] != TC_TLS_HANDSHAKE);
+    bool busy = self->closed || self->connecting || !tc_stream_is_free(self) || unread ||
                 tc_stream_unsent(self) > 0 || (self->writes != NULL && self->writes->nwaiters > 0);
     return PyBool_FromLong(!busy);
 }

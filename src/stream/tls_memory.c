@@ -161,6 +161,16 @@ memory_fill(TLSMemoryObject *self, PyObject *arg)
     return st == TC_RAISED ? NULL : PyBool_FromLong(st != TC_AGAIN);
 }
 
+PyDoc_STRVAR(memory_feed_doc, "feed($self, data, /)\n--\n\n"
+                              "Take records that somebody else has received.");
+
+static PyObject *
+memory_feed_bytes(TLSMemoryObject *self, PyObject *data)
+{
+    self->maybe_more = true;
+    return PyObject_CallMethodOneArg(self->incoming, self->state->str_write, data);
+}
+
 PyDoc_STRVAR(memory_flush_doc, "flush($self, fd, /)\n--\n\n"
                                "Send what is encrypted: the truth of whether all has left.\n\n"
                                "Raises OSError.");
@@ -204,6 +214,7 @@ memory_dealloc(TLSMemoryObject *self)
 }
 
 static PyMethodDef memory_methods[] = {
+    {"feed", (PyCFunction)memory_feed_bytes, METH_O, memory_feed_doc},
     {"fill", (PyCFunction)memory_fill, METH_O, memory_fill_doc},
     {"flush", (PyCFunction)memory_flush, METH_O, memory_flush_doc},
     {NULL, NULL, 0, NULL},

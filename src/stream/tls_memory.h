@@ -7,6 +7,7 @@
 #include "state.h"
 
 #define TC_TLS_RECORD 16384                   /* bytes: the most that one record carries (RFC 8446, 5.1) */
+#define TC_TLS_HANDSHAKE 0x16                 /* the first byte of a handshake's record */
 #define TC_TLS_ARRIVING (TC_TLS_RECORD + 261) /* with its head, and what RFC 8446 lets a cipher add */
 
 typedef struct {

@@ -1,5 +1,5 @@
-"""TLS ends with close_notify wherever we end a connection, so that a client can tell the end from a cut; and no
-client's answer to it, nor what it does while its refused request is dropped, is worth a line in the log."""
+"""TLS ends with close_notify wherever we end a connection, so that a client can tell the end from a cut. What
+a client does then, or while its refused request is dropped, is not worth a line in the log."""
 
 import asyncio
 import logging
