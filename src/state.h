@@ -135,6 +135,7 @@
     X(get)                                                                                                   \
     X(get_all)                                                                                               \
     X(get_buffer)                                                                                            \
+    X(get_debug)                                                                                             \
     X(get_fd_error)                                                                                          \
     X(get_handler_delegate)                                                                                  \
     X(groupdict)                                                                                             \
@@ -150,6 +151,7 @@
     X(https)                                                                                                 \
     X(initialize)                                                                                            \
     X(isEnabledFor)                                                                                          \
+    X(is_running)                                                                                            \
     X(items)                                                                                                 \
     X(join)                                                                                                  \
     X(key)                                                                                                   \

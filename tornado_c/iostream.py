@@ -150,9 +150,9 @@ class IOStream(BaseIOStream):
     ) -> asyncio.Future[SSLIOStream]:
         """Turn an idle stream into an SSLIOStream over the same socket; this stream is closed to its owner.
 
-        Nothing may be pending or buffered, but for a handshake of the peer's that came early. The close callback
-        moves to the new stream. ssl_options: a dict of arguments for wrapping a socket, or an SSLContext (default:
-        certificates are checked on the client's side). Returns a Future of the new stream once the handshake is
+        Nothing may be pending or buffered, but for an early handshake. The close callback moves to the
+        new stream. ssl_options: a dict of arguments for wrapping a socket, or an SSLContext (default:
+        certificates are checked by clients). Returns a Future of the new stream once the handshake is
         done; cancelling it closes that. Raises ValueError for a stream that is not idle.
         """
         if not self._is_idle():

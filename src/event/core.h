@@ -44,13 +44,13 @@ typedef struct LoopCore {
     double clock_resolution;
     uint32_t turn; /* counts the turns from 1 on */
     bool closed, stopping, debug;
-    bool running;  /* thread_id is valid */
-    bool own_time; /* time() is not ours */
-    bool quiet;    /* no handle was ready when this turn began to dispatch */
-    bool polling;  /* inside the kernel's wait without the GIL */
-    bool capture;  /* the next call_soon of a Task's step is to be captured, not queued */
-    unsigned long thread_id;
-    PyObject *captured; /* the handle that was */
+    bool running;            /* thread_id is valid */
+    bool own_time;           /* time() is not ours */
+    bool quiet;              /* no handle was ready when this turn began to dispatch */
+    bool polling;            /* inside the kernel's wait without the GIL */
+    bool capture;            /* the next call_soon of a Task's step is to be captured, not queued */
+    unsigned long thread_id; /* guest mode: that of the last turn */
+    PyObject *captured;      /* the handle that was */
     PyObject *current_handle;
     PyObject *future_kwargs; /* {"loop": future_loop}, for new Futures */
     PyObject *future_loop;   /* borrowed from it */
@@ -105,6 +105,18 @@ void tc_guest_leave(LoopCore *core);
 PyObject *tc_guest_call_soon(LoopCore *core, bool threadsafe, PyObject *callback, PyObject *const *args,
                              Py_ssize_t nargs, PyObject *context);
 int tc_core_turn_now(LoopCore *core); /* turn.c: one turn that does not wait */
+
+/* What hangs on a loop belongs to its thread, which debug mode asserts, as asyncio does. 0, or -1 with a
+ * RuntimeError. */
+int tc_core_assert_thread(LoopCore *core);
+
+static inline int
+tc_core_check_thread(LoopCore *core)
+{
+    bool known = core->host != NULL ? core->thread_id != 0 : core->debug && core->running;
+    return TC_UNLIKELY(known) && core->thread_id != PyThread_get_thread_ident() ? tc_core_assert_thread(core)
+                                                                                : 0;
+}
 
 static inline void
 tc_core_defer_to(LoopCore *core, tc_link *list, tc_task *task)

@@ -5,6 +5,33 @@
 
 #include <math.h>
 
+/* 1, 0 or -1. */
+static int
+host_says(LoopCore *core, PyObject *method)
+{
+    PyObject *answer = PyObject_CallMethodNoArgs(core->host, method);
+    int yes = answer != NULL ? PyObject_IsTrue(answer) : -1;
+    Py_XDECREF(answer);
+    return yes;
+}
+
+int
+tc_core_assert_thread(LoopCore *core)
+{
+    if (core->host != NULL) {
+        PyObject *here = PyObject_CallNoArgs(core->state->asyncio_get_running_loop);
+        Py_XDECREF(here);
+        int wrong = here == NULL ? -1 : here == core->host ? 0 : host_says(core, core->state->str_is_running);
+        wrong = wrong > 0 ? host_says(core, core->state->str_get_debug) : wrong;
+        if (wrong <= 0) {
+            return wrong;
+        }
+    }
+    PyErr_SetString(PyExc_RuntimeError,
+                    "Non-thread-safe operation invoked on an event loop other than the current one");
+    return -1;
+}
+
 /* Debug mode checks the callback and, but for the thread-safe call, the thread. */
 static int
 call_debug_checks(LoopCore *core, PyObject *callback, PyObject *name, bool check_thread)

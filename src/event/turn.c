@@ -222,6 +222,7 @@ tc_core_select(LoopCore *core, double limit)
 int
 tc_core_turn_now(LoopCore *core)
 {
+    core->thread_id = PyThread_get_thread_ident();
     int st = tc_poller_ensure(&core->poller);
     if (st == TC_OK) {
         st = tc_poller_wait(&core->poller, 0.0);

@@ -260,6 +260,9 @@ stream_close(StreamObject *self, PyObject *const *args, Py_ssize_t nargs, PyObje
     if (self->core == NULL) {
         Py_RETURN_NONE;
     }
+    if (tc_core_check_thread(self->core) < 0) {
+        return NULL;
+    }
     PyObject *exc = v[0] != NULL ? stream_exc_info(self, v[0]) : NULL;
     if (exc == NULL && PyErr_Occurred()) {
         return NULL;

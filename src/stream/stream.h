@@ -304,8 +304,8 @@ void tc_stream_begin_nodelay(const StreamObject *self);
 int tc_stream_set_nodelay(StreamObject *self, bool on); /* 0, or -1 with an exception */
 bool tc_stream_has_nodelay(const StreamObject *self);
 
-/* For methods: 0, or -1 with an exception where __init__ was skipped or the socket was closed under the
- * stream (which is closed then). */
+/* For methods: 0, or -1 with an exception where __init__ was skipped, the thread is another's (in debug mode)
+ * or the socket was closed under the stream (which is closed then). */
 int tc_stream_check_ready(StreamObject *self);
 
 /* The connection attempt has ended: tells whoever waits for it, or closes the stream. TC_OK or TC_RAISED. */

@@ -128,7 +128,7 @@ tc_stream_check_ready(StreamObject *self)
         PyErr_SetString(PyExc_RuntimeError, "IOStream.__init__() was not called");
         return -1;
     }
-    return socket_check(self);
+    return tc_core_check_thread(self->core) < 0 ? -1 : socket_check(self);
 }
 
 /* ---- connecting ---- */
