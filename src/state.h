@@ -329,6 +329,7 @@
     X(parse_query)                                                                                           \
     X(pipe_read_from_fd)                                                                                     \
     X(pipe_write_to_fd)                                                                                      \
+    X(run_delegate)                                                                                          \
     X(run_execute)                                                                                           \
     X(small_sha1)                                                                                            \
     X(socket_close_fd)                                                                                       \

@@ -30,6 +30,7 @@ from tornado_c._web.decorators import (
 from tornado_c._web.errors import Finish, HTTPError, MissingArgumentError
 from tornado_c._web.handler import _ARG_DEFAULT, RequestHandler, _ArgDefaultMarker
 from tornado_c._web.handlers import ErrorHandler, FallbackHandler, RedirectHandler
+from tornado_c._web.targets import guard_stock
 from tornado_c.routing import URLSpec
 
 url = URLSpec
@@ -46,6 +47,9 @@ for _cls in (
 ):
     _cls.__module__ = __name__
 del _cls
+
+guard_stock()
+del guard_stock
 
 __all__ = [
     "_ARG_DEFAULT",

@@ -6,7 +6,8 @@
 #include "base/args.h"
 #include "web/handler.h"
 
-/* find_handler(request).execute(), in Python. */
+/* find_handler(request).execute(), in Python; a delegate that has no such method gets the request in pieces.
+ */
 static PyObject *
 application_call_slow(ApplicationObject *self, PyObject *request)
 {
@@ -15,7 +16,16 @@ application_call_slow(ApplicationObject *self, PyObject *request)
     if (delegate == NULL) {
         return NULL;
     }
-    PyObject *result = PyObject_CallMethodNoArgs(delegate, state->str_execute);
+    PyObject *execute, *result = NULL;
+    int found = PyObject_GetOptionalAttr(delegate, state->str_execute, &execute);
+    if (found > 0) {
+        result = PyObject_CallNoArgs(execute);
+        Py_DECREF(execute);
+    }
+    else if (found == 0) {
+        PyObject *run = tc_face(state, run_delegate, "tornado_c.web"), *args[2] = {delegate, request};
+        result = run != NULL ? PyObject_Vectorcall(run, args, 2, NULL) : NULL;
+    }
     Py_DECREF(delegate);
     return result;
 }
@@ -147,14 +157,38 @@ application_dealloc(ApplicationObject *self)
     Py_DECREF(type);
 }
 
+/* -- attributes ----------------------------------------------------------------------------------------- */
+
+static PyObject *
+application_get_router(ApplicationObject *self, void *unused)
+{
+    if (self->default_router == NULL) {
+        PyErr_Format(PyExc_AttributeError, "'%.100s' object has no attribute 'default_router'",
+                     Py_TYPE(self)->tp_name);
+    }
+    return Py_XNewRef(self->default_router);
+}
+
+static int
+application_set_router(ApplicationObject *self, PyObject *value, void *unused)
+{
+    Py_XSETREF(self->default_router, Py_XNewRef(value));
+    Py_CLEAR(self->routes); /* the table of another router */
+    return 0;
+}
+
+static PyGetSetDef application_getset[] = {
+    {"default_router", (getter)application_get_router, (setter)application_set_router,
+     PyDoc_STR("The router that is asked first."), NULL},
+    {NULL},
+};
+
 static PyMemberDef application_members[] = {
     {"settings", T_OBJECT_EX, offsetof(ApplicationObject, settings), 0, PyDoc_STR("The keyword arguments.")},
     {"transforms", T_OBJECT_EX, offsetof(ApplicationObject, transforms), 0,
      PyDoc_STR("Classes that alter each answer.")},
     {"default_host", T_OBJECT_EX, offsetof(ApplicationObject, default_host), 0,
      PyDoc_STR("The host whose rules serve requests for unknown hosts.")},
-    {"default_router", T_OBJECT_EX, offsetof(ApplicationObject, default_router), 0,
-     PyDoc_STR("The router that is asked first.")},
     {"wildcard_router", T_OBJECT_EX, offsetof(ApplicationObject, wildcard_router), 0,
      PyDoc_STR("The router of the rules for any host.")},
     {"_routes", T_OBJECT, offsetof(ApplicationObject, routes), 0, NULL},
@@ -164,10 +198,15 @@ static PyMemberDef application_members[] = {
 PyDoc_STRVAR(application_doc, "ApplicationBase(*args, **kwargs)\n--\n\nThe C base of Application.");
 
 static PyType_Slot application_slots[] = {
-    {Py_tp_doc, (void *)application_doc}, {Py_tp_new, application_new},
-    {Py_tp_call, application_call},       {Py_tp_traverse, application_traverse},
-    {Py_tp_clear, application_clear},     {Py_tp_dealloc, application_dealloc},
-    {Py_tp_members, application_members}, {0, NULL},
+    {Py_tp_doc, (void *)application_doc},
+    {Py_tp_new, application_new},
+    {Py_tp_call, application_call},
+    {Py_tp_traverse, application_traverse},
+    {Py_tp_clear, application_clear},
+    {Py_tp_dealloc, application_dealloc},
+    {Py_tp_members, application_members},
+    {Py_tp_getset, application_getset},
+    {0, NULL},
 };
 
 static PyType_Spec application_spec = {

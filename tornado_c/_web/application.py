@@ -6,15 +6,16 @@ import asyncio
 import re
 import socket
 import types
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable, Iterator
 from inspect import isclass
 from typing import Any, cast
 
 from tornado_c import _core, httputil, routing
 from tornado_c._web.handler import RequestHandler
 from tornado_c._web.handlers import ErrorHandler
+from tornado_c._web.targets import check_default, check_target, is_handler_class, is_target
 from tornado_c.httpserver import HTTPServer
-from tornado_c.log import access_log
+from tornado_c.log import access_log, app_log
 from tornado_c.netutil import _DEFAULT_BACKLOG
 from tornado_c.routing import (
     AnyMatches,
@@ -25,6 +26,7 @@ from tornado_c.routing import (
     ReversibleRuleRouter,
     Rule,
     RuleRouter,
+    _DefaultMessageDelegate,
     _RuleList,
 )
 
@@ -50,16 +52,28 @@ class _ApplicationRouter(ReversibleRuleRouter):
         self.application = application
         super().__init__(rules)
 
+    @property
+    def rules(self) -> list[Rule]:  # type: ignore[override]
+        return self._rules
+
+    @rules.setter
+    def rules(self, rules: list[Rule]) -> None:
+        self._rules = rules
+        self.application._routes = None  # C's table was made of another list
+
     def process_rule(self, rule: Rule) -> Rule:
         rule = super().process_rule(rule)
         if isinstance(rule.target, (list, tuple)):
             rule.target = _ApplicationRouter(self.application, rule.target)
+        else:
+            check_target(rule.target)
         return rule
 
     def get_target_delegate(
         self, target: Any, request: httputil.HTTPServerRequest, **target_params: Any
     ) -> httputil.HTTPMessageDelegate | None:
-        if isclass(target) and issubclass(target, RequestHandler):
+        if is_handler_class(target) or not is_target(target):
+            # What came behind process_rule's back and is no target is answered with 500.
             return self.application.get_handler_delegate(request, target, **target_params)
         return super().get_target_delegate(target, request, **target_params)
 
@@ -102,6 +116,7 @@ class Application(_core.ApplicationBase, ReversibleRouter):
             raise NotImplementedError(
                 "the setting static_path is not supported yet; serve static files with another server"
             )
+        check_default(settings.get("default_handler_class"))
         self.transforms: list[Any] = transforms if transforms is not None else []
         self.default_host = default_host
         self.settings = settings
@@ -267,7 +282,7 @@ def _compile_router(router: Any) -> tuple[Any, ...] | None:
     for index, rule in enumerate(router.rules):
         matcher: Any = rule.matcher
         target, kind = rule.target, type(matcher)
-        to_class = isclass(target) and issubclass(target, RequestHandler)
+        to_class = is_handler_class(target)
         sub = None if to_class else _compile_router(target)
         known = to_class and kind is PathMatches
         if known:
@@ -337,6 +352,37 @@ class _HandlerDelegate(httputil.HTTPMessageDelegate):
         )
 
 
+def _run_delegate(delegate: Any, request: httputil.HTTPServerRequest) -> Any:
+    """Give a whole request to the delegate of a rule that leads to no handler: a function, a router.
+
+    Returns what is to be awaited, or None.
+    """
+    if delegate is None:
+        app_log.debug("Delegate for %s %s request not found", request.method, request.path)
+        delegate = _DefaultMessageDelegate(request.connection)
+    line = httputil.RequestStartLine(request.method, request.uri, request.version)
+    steps: list[Callable[[], Awaitable[None] | None]] = [
+        lambda: delegate.headers_received(line, request.headers),
+        lambda: delegate.data_received(request.body) if request.body else None,
+        lambda: delegate.finish(),
+    ]
+    pending = iter(steps)
+    for step in pending:
+        waiting = step()
+        if waiting is not None:
+            return _run_steps(waiting, pending)
+    return None
+
+
+async def _run_steps(waiting: Awaitable[None], steps: Iterator[Callable[[], Awaitable[None] | None]]) -> None:
+    await waiting
+    for step in steps:
+        result = step()
+        if result is not None:
+            await result
+
+
+_core.register("run_delegate", _run_delegate)
 _core.register(
     "hook_originals",
     {
