@@ -331,6 +331,7 @@
     X(pipe_write_to_fd)                                                                                      \
     X(run_delegate)                                                                                          \
     X(run_execute)                                                                                           \
+    X(settle_transfer_encoding)                                                                              \
     X(small_sha1)                                                                                            \
     X(socket_close_fd)                                                                                       \
     X(socket_get_fd_error)                                                                                   \

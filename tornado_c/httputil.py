@@ -219,7 +219,9 @@ def _load_cookies(headers: HTTPHeaders) -> http.cookies.SimpleCookie:
     if "Cookie" not in headers:
         return cookies
     try:
-        parsed = parse_cookie(headers["Cookie"])
+        # Lines of their own belong together as one list would be (RFC 9113, section 8.2.3).
+        lines = headers.get_list("Cookie") if isinstance(headers, HTTPHeaders) else [headers["Cookie"]]
+        parsed = parse_cookie("; ".join(lines))
     except Exception:
         return cookies
     for name, value in parsed.items():

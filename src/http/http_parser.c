@@ -258,15 +258,11 @@ take_content_length(framing *seen, const char *p, const char *end, tc_http_head 
     }
 }
 
-static void
-take_connection(framing *seen, const char *p, const char *end, tc_http_head *head)
+bool
+tc_http_has_option(const char *p, const char *end, const char *option)
 {
-    head->flags &= ~(uint32_t)TC_HTTP_CONN_KEEP_ALIVE;
-    if (seen->connections++ == 0 && IS(p, end - p, "keep-alive")) {
-        head->flags |= TC_HTTP_CONN_KEEP_ALIVE;
-        return;
-    }
-    while (p < end) {
+    size_t size = strlen(option);
+    for (; p < end; p++) {
         const char *token = p;
         while (p < end && *p != ',') {
             p++;
@@ -278,13 +274,26 @@ take_connection(framing *seen, const char *p, const char *end, tc_http_head *hea
         while (token < token_end && tc_http_is_blank(token_end[-1])) {
             token_end--;
         }
-        if (IS(token, token_end - token, "close")) {
-            head->flags |= TC_HTTP_CONN_CLOSE;
+        if ((size_t)(token_end - token) == size && equal_blind(token, option, size)) {
+            return true;
         }
-        else if (IS(token, token_end - token, "upgrade")) {
-            head->flags |= TC_HTTP_CONN_UPGRADE;
-        }
-        p++;
+    }
+    return false;
+}
+
+static void
+take_connection(framing *seen, const char *p, const char *end, tc_http_head *head)
+{
+    head->flags &= ~(uint32_t)TC_HTTP_CONN_KEEP_ALIVE;
+    if (seen->connections++ == 0 && IS(p, end - p, "keep-alive")) {
+        head->flags |= TC_HTTP_CONN_KEEP_ALIVE;
+        return;
+    }
+    if (tc_http_has_option(p, end, "close")) {
+        head->flags |= TC_HTTP_CONN_CLOSE;
+    }
+    if (tc_http_has_option(p, end, "upgrade")) {
+        head->flags |= TC_HTTP_CONN_UPGRADE;
     }
 }
 

@@ -107,4 +107,7 @@ int tc_http_parse_answer_head(tc_http_parser *parser, const char *data, size_t s
  * and moves *pos behind the line. False at the end. Start with *pos = 0; spans count from `block`. */
 bool tc_http_next_header(const char *block, size_t size, size_t *pos, tc_span *name, tc_span *value);
 
+/* Whether a list of options, the value of a Connection header, has this one (given in lower case). */
+bool tc_http_has_option(const char *p, const char *end, const char *option);
+
 #endif

@@ -67,17 +67,58 @@ conn_parse_length(HttpConnObject *self, PyObject *value)
     return self->content_left < 0 && PyErr_Occurred() ? -1 : 0;
 }
 
+/* Has framing.py bring the application's own Transfer-Encoding in line with how the body is sent: 1, or 0 if
+ * there is none, or -1. */
+static int
+conn_settle_encoding(HttpConnObject *self, PyObject *headers, bool forbidden, bool has_body)
+{
+    tc_state *state = self->state;
+    PyObject *encoding = tc_headers_get(headers, state->str_Transfer_Encoding);
+    if (TC_LIKELY(encoding == NULL)) {
+        return PyErr_Occurred() ? -1 : 0;
+    }
+    Py_DECREF(encoding);
+    PyObject *settle = tc_face(state, settle_transfer_encoding, "tornado_c.httpserver");
+    PyObject *args[4] = {headers, self->minor == 1 ? Py_True : Py_False, forbidden ? Py_True : Py_False,
+                         has_body ? Py_True : Py_False};
+    PyObject *result = settle != NULL ? PyObject_Vectorcall(settle, args, 4, NULL) : NULL;
+    Py_XDECREF(result);
+    return result != NULL ? 1 : -1;
+}
+
+/* Whether the application has said "Connection: close": 1, 0 or -1. */
+static int
+conn_told_to_close(HttpConnObject *self, PyObject *headers)
+{
+    PyObject *value = tc_headers_get(headers, self->state->str_Connection);
+    if (TC_LIKELY(value == NULL)) {
+        return PyErr_Occurred() ? -1 : 0;
+    }
+    bool close = false;
+    if (PyUnicode_Check(value) && PyUnicode_KIND(value) == PyUnicode_1BYTE_KIND) {
+        const char *text = (const char *)PyUnicode_1BYTE_DATA(value);
+        close = tc_http_has_option(text, text + PyUnicode_GET_LENGTH(value), "close");
+    }
+    Py_DECREF(value);
+    return close;
+}
+
 /* Adds Connection and Transfer-Encoding where Tornado does, and notes how the body is delimited. */
 static int
 conn_frame(HttpConnObject *self, int status, PyObject *headers)
 {
     tc_state *state = self->state;
     bool http11 = self->minor == 1, is_head = self->method_id == TC_HTTP_HEAD;
-    PyObject *length = tc_headers_get(headers, state->str_Content_Length);
+    bool forbidden = status == 204 || (status >= 100 && status < 200);
+    bool has_body = !is_head && status != 304 && !forbidden;
+    int encoded = conn_settle_encoding(self, headers, forbidden, has_body);
+    int told_to_close = encoded >= 0 ? conn_told_to_close(self, headers) : -1;
+    PyObject *length = told_to_close >= 0 ? tc_headers_get(headers, state->str_Content_Length) : NULL;
     if (length == NULL && PyErr_Occurred()) {
         return -1;
     }
-    bool has_body = !is_head && status != 204 && status != 304 && (status < 100 || status >= 200);
+    self->disconnect |=
+        told_to_close && !(status >= 100 && status < 200); /* there is more to come after those */
     self->chunking_output = http11 && has_body && length == NULL;
     if (!http11 && has_body && length == NULL) {
         self->disconnect = true; /* only the close says where the body ends */
@@ -90,13 +131,16 @@ conn_frame(HttpConnObject *self, int status, PyObject *headers)
     else if (length != NULL) {
         failed = conn_parse_length(self, length);
     }
-    if (!failed && http11 && self->disconnect) {
+    if (told_to_close) {
+        /* The client is told already. */
+    }
+    else if (!failed && http11 && self->disconnect) {
         failed = tc_headers_set(headers, state->str_Connection, state->str_close);
     }
     else if (!failed && !http11 && (length != NULL || !has_body) && (self->flags & TC_HTTP_CONN_KEEP_ALIVE)) {
         failed = tc_headers_set(headers, state->str_Connection, state->keep_alive_value);
     }
-    if (!failed && self->chunking_output) {
+    if (!failed && self->chunking_output && !encoded) {
         failed = tc_headers_set(headers, state->str_Transfer_Encoding, state->str_chunked);
     }
     Py_XDECREF(length);

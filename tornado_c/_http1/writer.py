@@ -6,11 +6,16 @@ import asyncio
 from typing import TYPE_CHECKING, Any, cast
 
 from tornado_c import _core, httputil, iostream
+from tornado_c._http1.framing import says_close, settle_transfer_encoding
 from tornado_c._support import future_add_done_callback, future_set_result_unless_cancelled
 from tornado_c.httputil import parse_int
 
 if TYPE_CHECKING:
     from tornado_c.httputil import HTTPHeaders, RequestStartLine, ResponseStartLine
+
+
+def _length(headers: HTTPHeaders) -> str | None:
+    return headers["Content-Length"] if "Content-Length" in headers else None
 
 
 class MessageWriter(httputil.HTTPConnection):
@@ -47,13 +52,11 @@ class MessageWriter(httputil.HTTPConnection):
         :raises ValueError: there is a CR, LF or NUL in a line, or Content-Length is no number.
         :raises HTTPOutputError: `chunk` is longer than Content-Length.
         """
-        length = headers["Content-Length"] if "Content-Length" in headers else None
         if self.is_client:
-            first_line = self._frame_request(cast(Any, start_line), length)
+            first_line = self._frame_request(cast(Any, start_line), headers)
         else:
-            first_line = self._frame_answer(cast(Any, start_line), headers, length)
-        if self._chunking_output:
-            headers["Transfer-Encoding"] = "chunked"
+            first_line = self._frame_answer(cast(Any, start_line), headers)
+        length = _length(headers)
         if not self.is_client and self._is_bodiless(cast(Any, start_line)):
             self._expected_content_remaining = 0
         else:
@@ -63,10 +66,12 @@ class MessageWriter(httputil.HTTPConnection):
             return self._closed_future()
         return self._send(data + self._format_chunk(chunk) if chunk else data)
 
-    def _frame_request(self, start_line: RequestStartLine, length: str | None) -> str:
+    def _frame_request(self, start_line: RequestStartLine, headers: HTTPHeaders) -> str:
         assert isinstance(start_line, httputil.RequestStartLine)
         self._request_start_line = start_line
-        self._chunking_output = start_line.method in ("POST", "PUT", "PATCH") and length is None
+        self._chunking_output = start_line.method in ("POST", "PUT", "PATCH") and _length(headers) is None
+        if self._chunking_output:
+            headers["Transfer-Encoding"] = "chunked"
         return f"{start_line[0]} {start_line[1]} HTTP/1.1"
 
     def _is_bodiless(self, start_line: ResponseStartLine) -> bool:
@@ -74,16 +79,25 @@ class MessageWriter(httputil.HTTPConnection):
         assert self._request_start_line is not None
         return self._request_start_line.method == "HEAD" or start_line.code == 304
 
-    def _frame_answer(self, start_line: ResponseStartLine, headers: HTTPHeaders, length: str | None) -> str:
+    def _frame_answer(self, start_line: ResponseStartLine, headers: HTTPHeaders) -> str:
         request = self._request_start_line
         assert isinstance(start_line, httputil.ResponseStartLine)
         assert request is not None and self._request_headers is not None
         self._response_start_line = start_line
         code = start_line.code
-        has_body = not self._is_bodiless(start_line) and code != 204 and not 100 <= code < 200
+        forbidden = code == 204 or 100 <= code < 200
+        has_body = not self._is_bodiless(start_line) and not forbidden
         is_http11 = request.version == "HTTP/1.1"
+        if "Transfer-Encoding" in headers:
+            settle_transfer_encoding(headers, is_http11, forbidden, has_body)
+        length = _length(headers)
         self._chunking_output = is_http11 and has_body and length is None
-        if is_http11:
+        if self._chunking_output and "Transfer-Encoding" not in headers:
+            headers["Transfer-Encoding"] = "chunked"
+        if "Connection" in headers and says_close(headers["Connection"]):
+            if not 100 <= code < 200:  # there is more to come after those
+                self._disconnect_on_finish = True
+        elif is_http11:
             if self._disconnect_on_finish:
                 headers["Connection"] = "close"
         elif has_body and length is None:
