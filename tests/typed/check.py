@@ -36,6 +36,20 @@ app = Application()
 server = HTTPServer(app)
 """
 
+#: The application that the blocks about testing import.
+APP = """\
+from tornado_c.web import Application, RequestHandler
+
+
+class Hello(RequestHandler):
+    def get(self) -> None:
+        self.write("Hello, world")
+
+
+def make_app() -> Application:
+    return Application([("/", Hello)])
+"""
+
 
 def code_blocks(text: str) -> list[str]:
     """The Python code of a document, block by block."""
@@ -68,7 +82,7 @@ def write(folder: Path) -> dict[str, tuple[str, ...]]:
         "stock": {path.name: path.read_text() for path in programs()},
         "ours": {path.name: swapped(path.read_text()) for path in programs()},
         "examples": {path.name: path.read_text() for path in sorted((ROOT / "examples").glob("*.py"))},
-        "readme": {},
+        "readme": {"app.py": APP},
     }
     for number, code in enumerate(code_blocks((ROOT / "README.rst").read_text()), 1):
         complete = code.startswith(("from ", "import "))
