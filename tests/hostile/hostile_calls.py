@@ -37,6 +37,9 @@ def run(
     machine = Machine(world)
     if steps is None:
         generator = Generator(rng, world)
+        if rng.random() < 0.8:
+            names = list(world.objects)
+            generator.preferred = rng.sample(names, min(len(names), rng.choice([1, 1, 2, 3])))
         steps = (generator.step() for _ in range(rng.choice([5, 15, 40])))
     try:
         for step in steps:

@@ -8,7 +8,7 @@ import importlib
 import inspect
 import random
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from hostile_faces import FACES
@@ -138,6 +138,11 @@ def fields(cls: type) -> list[str]:
 
 
 @functools.cache
+def plain_names(cls: type) -> list[str]:
+    return [name for name in all_names(cls) if not name.startswith("__")]
+
+
+@functools.cache
 def all_names(cls: type) -> list[str]:
     return sorted(set(dir(cls)) - NEVER)
 
@@ -195,9 +200,9 @@ NamesOf = Callable[[type], list[str]]
 
 
 class Generator:
-    def __init__(self, rng: random.Random, world: World, preferred: tuple[str, ...] = ()) -> None:
+    def __init__(self, rng: random.Random, world: World, preferred: Sequence[str] = ()) -> None:
         self.rng, self.world = rng, world
-        self.preferred = [name for name in preferred if name in world.objects]
+        self.preferred = preferred
         self.number = 0
         self.weights: dict[str, float] = WEIGHTS
 
@@ -260,13 +265,16 @@ class Generator:
     # ---- steps ----
 
     def target(self) -> str:
-        if self.preferred and self.often(80):
-            return self.rng.choice(self.preferred)
+        preferred = [name for name in self.preferred if name in self.world.objects]
+        if preferred and self.often(80):
+            return self.rng.choice(preferred)
         return self.rng.choice(list(self.world.objects))
 
     def name(self, obj: Any, own: NamesOf = own_names, core: NamesOf = core_names) -> str:
         cls = type(obj)
-        names = own(cls) if ours(cls) and self.often(95) else all_names(cls)
+        names = own(cls) if ours(cls) else plain_names(cls)
+        if self.often(5):
+            names = all_names(cls)
         if ours(cls) and self.often(55):
             names = core(cls) or names
         return self.rng.choice(names or ["__class__"])

@@ -194,6 +194,7 @@ def main() -> int:
     options = parser.parse_args()
     first, count = options.seeds or (int(time.time()) * 1000, 10**9)
     reasons: dict[str, int] = {}
+    last = first
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         if options.program:
@@ -202,6 +203,7 @@ def main() -> int:
         else:
             outcomes = trials(options.kind, first, count, options.seconds, folder)
         for outcome in outcomes:
+            last = outcome.seed or last
             if not outcome.reason:
                 continue
             new = outcome.reason not in reasons
@@ -220,6 +222,8 @@ def main() -> int:
                 (options.keep / f"{options.kind}_{stem}.txt").write_text(outcome.details)
             else:
                 print(report(outcome), flush=True)
+    if not options.program:
+        print(f"{options.kind}: seeds {first} to {last - 1}", flush=True)
     for reason, number in sorted(reasons.items(), key=lambda pair: -pair[1]):
         print(f"{number:5} {reason}")
     return 1 if reasons else 0
