@@ -48,7 +48,7 @@ HEADS = {
     "ipv6 host": b"GET / HTTP/1.1\r\nHost: [::1]:80\r\n\r\n",
     "latin-1 header": b"GET / HTTP/1.1\r\nHost: a\r\nX-Name: caf\xe9\r\n\r\n",
     "repeated header": b"GET / HTTP/1.1\r\nHost: a\r\nx-a: 1\r\nX-A: 2\r\nX-a:\t 3 \r\n\r\n",
-    "cookies": b'GET / HTTP/1.1\r\nHost: a\r\nCookie: a=1; b="x y"; c\r\nCookie: d=4\r\n\r\n',
+    "cookies": b'GET / HTTP/1.1\r\nHost: a\r\nCookie: a=1; b="x y"; c; d=4\r\n\r\n',
     "bad cookie": b"GET / HTTP/1.1\r\nHost: a\r\nCookie: ;;=; a[=1; b=2\r\n\r\n",
     "leading line": b"\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n",
     "bare line feeds": b"GET / HTTP/1.1\nHost: a\n\n",

@@ -92,8 +92,6 @@ class MessageWriter(httputil.HTTPConnection):
             settle_transfer_encoding(headers, is_http11, forbidden, has_body)
         length = _length(headers)
         self._chunking_output = is_http11 and has_body and length is None
-        if self._chunking_output and "Transfer-Encoding" not in headers:
-            headers["Transfer-Encoding"] = "chunked"
         if "Connection" in headers and says_close(headers["Connection"]):
             if not 100 <= code < 200:  # there is more to come after those
                 self._disconnect_on_finish = True
@@ -104,6 +102,8 @@ class MessageWriter(httputil.HTTPConnection):
             self._disconnect_on_finish = True  # nothing else says where the body ends
         elif self._request_headers.get("Connection", "").lower() == "keep-alive":
             headers["Connection"] = "Keep-Alive"
+        if self._chunking_output and "Transfer-Encoding" not in headers:
+            headers["Transfer-Encoding"] = "chunked"
         return "HTTP/1.1 %d %s" % start_line[1:]  # noqa: UP031  (takes floats)
 
     def _format_chunk(self, chunk: bytes) -> bytes:
