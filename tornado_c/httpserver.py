@@ -211,11 +211,17 @@ class HTTPServer(TCPServer, Configurable, httputil.HTTPServerConnectionDelegate)
             io_loop = xheaders if xheaders is not None else io_loop
             names, xheaders = ("xheaders", *names), kwargs.pop("xheaders", False)
         if len(args) > len(names):
-            raise TypeError(f"HTTPServer takes at most {len(names) + 3} arguments ({len(args) + 3} given)")
+            raise TypeError(
+                f"HTTPServer.initialize() takes from 2 to {len(names) + 4} positional arguments but "
+                f"{len(args) + 4} were given"
+            )
         for name, value in zip(names, args, strict=False):
             if name in kwargs:
-                raise TypeError(f"HTTPServer got multiple values for argument {name!r}")
+                raise TypeError(f"HTTPServer.initialize() got multiple values for argument {name!r}")
             kwargs[name] = value
+        for name in kwargs:
+            if name not in _KEYWORDS:
+                raise TypeError(f"HTTPServer.initialize() got an unexpected keyword argument {name!r}")
         xheaders = kwargs.pop("xheaders", xheaders)
         self._initialize(request_callback, no_keep_alive, xheaders, io_loop, **kwargs)
 
@@ -465,12 +471,11 @@ def _signature(
 # What introspection shows in place of (*args, **kwargs).
 HTTPServer.initialize.__signature__ = inspect.signature(_signature)  # type: ignore[attr-defined]
 
+_PARAMETERS = inspect.signature(_signature).parameters.values()
 #: The order of the arguments behind xheaders.
-_ORDER = tuple(
-    parameter.name
-    for parameter in inspect.signature(_signature).parameters.values()
-    if parameter.kind is parameter.POSITIONAL_OR_KEYWORD
-)[4:]
+_ORDER = tuple(p.name for p in _PARAMETERS if p.kind is p.POSITIONAL_OR_KEYWORD)[4:]
+#: What else initialize() has not taken out by the time it looks.
+_KEYWORDS = {p.name for p in _PARAMETERS} - {"self", "request_callback", "no_keep_alive", "io_loop"}
 
 
 class _Connections(MutableSet[Any]):

@@ -414,14 +414,14 @@ def _sort_arguments(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[IOLo
     if args and (isinstance(args[0], IOLoop) or (args[0] is None and len(args) > 1)):
         io_loop, args = args[0], args[1:]
     if len(args) > len(_SIZES):
-        raise TypeError(f"IOStream takes at most {len(_SIZES) + 2} positional arguments")
+        raise TypeError(f"BaseIOStream.__init__() takes at most {len(_SIZES) + 2} positional arguments")
     for name, value in zip(_SIZES, args, strict=False):
         if name in sizes:
-            raise TypeError(f"IOStream got multiple values for argument '{name}'")
+            raise TypeError(f"BaseIOStream.__init__() got multiple values for argument '{name}'")
         sizes[name] = value
     unknown = set(sizes) - set(_SIZES)
     if unknown:
-        raise TypeError(f"IOStream got an unexpected keyword argument '{sorted(unknown)[0]}'")
+        raise TypeError(f"BaseIOStream.__init__() got an unexpected keyword argument '{sorted(unknown)[0]}'")
     return io_loop, sizes
 
 

@@ -328,13 +328,16 @@ def _sort_arguments(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any,
     ):
         order = _OLD_ORDER
     if len(args) > len(order):
-        raise TypeError(f"TCPServer takes at most {len(order)} arguments ({len(args)} given)")
+        raise TypeError(
+            f"TCPServer.__init__() takes from 1 to {len(order) + 1} positional arguments but "
+            f"{len(args) + 1} were given"
+        )
     given = dict(zip(order, args, strict=False))
     for name, value in kwargs.items():
         if name not in _OLD_ORDER:
-            raise TypeError(f"TCPServer got an unexpected keyword argument {name!r}")
+            raise TypeError(f"TCPServer.__init__() got an unexpected keyword argument {name!r}")
         if name in given:
-            raise TypeError(f"TCPServer got multiple values for argument {name!r}")
+            raise TypeError(f"TCPServer.__init__() got multiple values for argument {name!r}")
         given[name] = value
     io_loop, ssl_options, max_buffer_size, read_chunk_size = (given.get(name) for name in _OLD_ORDER)
     return io_loop, ssl_options, max_buffer_size, read_chunk_size

@@ -7,7 +7,7 @@ import pytest
 from alone import run_alone
 from live_http import OURS, STOCK, both, headers_ok, raw_ok, serving, talk, wait_for
 
-from tornado_c import netutil
+from tornado_c import httpserver, netutil
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 LAST = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
@@ -222,3 +222,27 @@ def test_ipv6():
     with serving(lambda request: raw_ok(request, repr((request.remote_ip, request.connection.address)).encode()),  # noqa: E501
                  sockets=sockets) as server, server.connect() as client:  # fmt: skip
         assert client.send(GET).answer()[1] == repr(("::1", client.sock.getsockname())).encode()
+
+
+CALLS = [
+    lambda module, cb: module.HTTPServer(cb, nope=1),
+    lambda module, cb: module.HTTPServer(cb, False, False, None, "http", nope=1),
+    lambda module, cb: module.HTTPServer(cb, request_callbacks=cb),
+    lambda module, cb: module.HTTPServer(),
+    lambda module, cb: module.HTTPServer(cb, *[False] * 30),
+    lambda module, cb: module.HTTPServer(cb, False, False, None, ssl_options=None),
+    lambda module, cb: module.HTTPServer(cb, False, no_keep_alive=True),
+    lambda module, cb: type("Own", (module.HTTPServer,), {})(cb, nope=1),
+]
+
+
+@pytest.mark.parametrize("number", range(len(CALLS)))
+def test_wrong_arguments_are_named_as_stock_does(number):
+    """The error is about the call that the application made, not about what we call inside."""
+    stock = pytest.importorskip("tornado.httpserver")
+    texts = []
+    for module in (stock, httpserver):
+        with pytest.raises(TypeError) as caught:
+            CALLS[number](module, lambda request: None)
+        texts.append(str(caught.value))
+    assert texts[0] == texts[1]

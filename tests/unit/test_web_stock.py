@@ -1,8 +1,10 @@
 """The same application on stock Tornado and on ours: same requests, same bytes (but Date), same log lines."""
 
+import http
+
 import pytest
 from web_application import make_app
-from web_servers import pair, request
+from web_servers import ThreadedServer, collecting, pair, request
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +34,9 @@ CASES = {
             ),
             *paths("/flush/", "await plain length"),
             *paths("/length/", "6 7 5"),
-            *paths("/status/", "200 201 204 304 404 599 999 200?reason=Fine 200?reason=%3Cb%3E"),
+            *paths(
+                "/status/", "0 1 99 200 201 204 304 404 599 999 1000 12345 200?reason=Fine 200?reason=%3Cb%3E"
+            ),
             *paths("/status/", "204?body=1 304?body=1 201?body=1"),
             *paths("/header/", "str bytes latin int bool datetime float none newline nul del tab wide"),
             "/args",
@@ -179,3 +183,46 @@ def test_unexpected_initialize_argument(ask):
     """A handler that cannot be made is the server's problem: the connection ends without an answer."""
     outcome = ask(request("/initkw"))
     assert outcome["ours"][0] == outcome["stock"][0] == b""
+
+
+STATUSES = [-1, -200, True, False, 1 << 40, 10**30, 200.0, 404.7, http.HTTPStatus.NOT_FOUND]
+
+
+@pytest.mark.parametrize("status", STATUSES, ids=repr)
+def test_status_of_any_kind(status):
+    """set_status() takes what "%d" does."""
+
+    def make(web):
+        class Handler(web.RequestHandler):
+            def get(self):
+                self.set_status(status, "Reason" if self.get_argument("reason", "") else None)
+                self.write(f"{self.get_status()!r}")
+
+        return web.Application([("/", Handler)])
+
+    with pair(make) as ask:
+        for path in ("/", "/?reason=1"):
+            outcome = ask(request(path))
+            assert outcome["ours"] == outcome["stock"]
+            assert outcome["ours"][0].startswith(b"HTTP/1.1 %d " % status)
+
+
+@pytest.mark.parametrize("status", ["200", None, b"200", float("nan"), 1j, ()], ids=repr)
+def test_status_that_is_none(status):
+    """Stock writes the body without a head, or nothing; ours answers with 500."""
+
+    def make(web):
+        class Handler(web.RequestHandler):
+            def get(self):
+                self.set_status(status, "Reason")
+                self.write("body")
+
+        return web.Application([("/", Handler)])
+
+    with collecting() as collector:
+        server = ThreadedServer("ours", make)
+        try:
+            assert server.exchange(request("/")).startswith(b"HTTP/1.1 500 Internal Server Error\r\n")
+        finally:
+            server.close()
+    assert {"TypeError", "ValueError"} & {line[3] for line in collector.take()}

@@ -184,3 +184,9 @@ class MessageWriter(httputil.HTTPConnection):
     def _finish_request(self, future: asyncio.Future[None] | None) -> None:
         """Everything was sent."""
         raise NotImplementedError()
+
+
+# What errors in calls name is the class that applications know.
+for _function in (MessageWriter.write_headers, MessageWriter.write, MessageWriter.finish):
+    _function.__qualname__ = f"HTTP1Connection.{_function.__name__}"
+del _function

@@ -91,13 +91,13 @@ def _guard(module: Any) -> None:
         return process_rule(self, rule)
 
     @wraps(get_handler_delegate)
-    def checking_get_handler_delegate(
-        self: Any, request: Any, target_class: Any, *args: Any, **kwargs: Any
-    ) -> Any:
-        if is_handler_class(target_class):
-            app_log.error("Uncaught exception: TypeError: %s", _mixture(target_class, _OURS, _STOCK))
+    def checking_get_handler_delegate(self: Any, *args: Any, **kwargs: Any) -> Any:
+        target = args[1] if len(args) > 1 else kwargs.get("target_class")
+        if is_handler_class(target):
+            app_log.error("Uncaught exception: TypeError: %s", _mixture(target, _OURS, _STOCK))
+            request = args[0] if args else kwargs["request"]
             return get_handler_delegate(self, request, module.ErrorHandler, {"status_code": 500})
-        return get_handler_delegate(self, request, target_class, *args, **kwargs)
+        return get_handler_delegate(self, *args, **kwargs)
 
     router.process_rule = checking_process_rule
     application.get_handler_delegate = checking_get_handler_delegate
