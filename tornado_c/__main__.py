@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import functools
 import html
 import importlib.util
 import json
@@ -20,6 +21,8 @@ import signal
 import sys
 import time
 import warnings
+from collections.abc import Callable
+from types import TracebackType
 from typing import NoReturn
 
 from . import EventLoopPolicy, __version__, _core, _shutdown, install, version
@@ -28,6 +31,8 @@ from .httpserver import HTTPServer
 from .httputil import HTTPHeaders, HTTPServerRequest, ResponseStartLine
 from .ioloop import IOLoop
 from .netutil import bind_sockets
+
+_ASYNCIO = os.path.dirname(asyncio.__file__) + os.sep
 
 PAGE = """<!doctype html>
 <html lang="en">
@@ -131,7 +136,7 @@ class Demo:
         )
 
 
-def run_program(program: Program, drain_timeout: float) -> None:
+def run_program(program: Program, drain_timeout: float, keep_orphans: bool) -> None:
     """Run a program as plain Python would, swapped, with a graceful end on SIGTERM."""
     program.enter()
     if importlib.util.find_spec("tornado") is not None:
@@ -139,11 +144,41 @@ def run_program(program: Program, drain_timeout: float) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # from 3.14 on; nothing else reaches asyncio.run
         asyncio.set_event_loop_policy(EventLoopPolicy())
-    _shutdown.enable(drain_timeout)
+    _shutdown.enable(drain_timeout, keep_orphans)
     try:
         program.run()
+    except CannotRun:
+        raise
+    except BaseException:
+        sys.excepthook = functools.partial(show_exception, sys.excepthook)
+        raise
     finally:
         _shutdown.program_ended()
+
+
+def show_exception(
+    show: Callable[[type[BaseException], BaseException, TracebackType | None], object],
+    kind: type[BaseException],
+    error: BaseException,
+    traceback: TracebackType | None,
+) -> None:
+    """Show an exception that ends the program without the frames that brought the program about.
+
+    After Ctrl-C it does not matter either where in the loop that was.
+    """
+    while traceback is not None and traceback.tb_next is not None and not is_applications(traceback):
+        traceback = traceback.tb_next
+    last, frame = None, traceback
+    while frame is not None:
+        last, frame = frame if is_applications(frame) else last, frame.tb_next
+    if isinstance(error, KeyboardInterrupt) and last is not None:
+        last.tb_next = None
+    show(kind, error.with_traceback(traceback), traceback)
+
+
+def is_applications(traceback: TracebackType) -> bool:
+    name = traceback.tb_frame.f_code.co_filename
+    return not name.startswith(("<frozen ", os.path.dirname(os.path.abspath(__file__)) + os.sep, _ASYNCIO))
 
 
 class Parser(argparse.ArgumentParser):
@@ -167,7 +202,7 @@ def seconds(text: str) -> float:
         number = float(text)
     except ValueError:
         number = math.nan
-    if not number >= 0:  # nan is not
+    if not 0 <= number < math.inf:  # nan is not
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds")
     return number
 
@@ -175,7 +210,7 @@ def seconds(text: str) -> float:
 def make_parser() -> Parser:
     parser = Parser(
         prog="python -m tornado_c",
-        usage="%(prog)s [--drain-timeout SECONDS] (SCRIPT | -m MODULE) [ARGUMENTS]\n"
+        usage="%(prog)s [--drain-timeout SECONDS] [--keep-orphans] (SCRIPT | -m MODULE) [ARGUMENTS]\n"
         "       %(prog)s [--port PORT] [--address ADDRESS] | --version | --help",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -190,6 +225,11 @@ def make_parser() -> Parser:
         metavar="SECONDS",
         help="how long requests in flight have after SIGTERM (default: 30)",
     )
+    parser.add_argument(
+        "--keep-orphans",
+        action="store_true",
+        help="workers go on when their parent has ended without them (default: they drain and end)",
+    )
     parser.add_argument("-m", dest="module", metavar="MODULE", help="run a module, or a package's __main__")
     demo = parser.add_argument_group("without a program")
     demo.add_argument("--port", type=port_number, default=8888, help="port to listen on (default: 8888)")
@@ -200,8 +240,8 @@ def make_parser() -> Parser:
 def split_arguments(arguments: list[str]) -> tuple[list[str], Program | None]:
     """Our options, and the program that stands behind them."""
     at = 0
-    while at < len(arguments) and arguments[at].startswith("--drain-timeout"):
-        at += 1 if "=" in arguments[at] else 2
+    while at < len(arguments) and arguments[at].startswith(("--drain-timeout", "--keep-orphans")):
+        at += 2 if arguments[at] == "--drain-timeout" else 1
     ours, rest = arguments[:at], arguments[at:]
     if rest and not rest[0].startswith("-"):
         return ours, Program(rest[0], rest[1:])
@@ -216,7 +256,7 @@ def main() -> int:
     options = parser.parse_args(arguments)
     if program is not None:
         try:
-            run_program(program, options.drain_timeout)
+            run_program(program, options.drain_timeout, options.keep_orphans)
         except CannotRun as exc:
             parser.error(str(exc))
         except ModuleNotFoundError as exc:

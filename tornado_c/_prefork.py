@@ -28,6 +28,9 @@ _SIGNALS = (signal.SIGCHLD, signal.SIGHUP, signal.SIGTERM)
 #: Seconds after its limit at which a worker that was told to end is killed: it hangs.
 KILL_MARGIN = 5.0
 
+#: A status that somebody else has taken.
+_UNKNOWN = 255 << 8
+
 #: Seconds that a worker has to answer what is in flight; see `_shutdown.enable`.
 drain_timeout = 30.0
 
@@ -348,7 +351,7 @@ class Master(Watch):
             self._ended(pid, status)
         for pid in list(self.workers):
             if not handover.is_child(pid):  # the application has waited for it
-                self._ended(pid, 0)
+                self._ended(pid, _UNKNOWN)
 
     def _ended(self, pid: int, status: int) -> None:
         if self.trial is not None and pid == self.trial.pid:

@@ -191,6 +191,11 @@ class HeadReader:
             self.timeout = io_loop.call_later(limit, self._expire)
             io_loop.add_handler(connection, self._on_readable, io_loop.READ)
 
+    @property
+    def is_waiting(self) -> bool:
+        """Whether the head has not come yet."""
+        return self.timeout is not None
+
     def _on_readable(self, fd: Any, events: int) -> None:
         self._advance()
 

@@ -155,9 +155,9 @@ def _end(loop: asyncio.AbstractEventLoop) -> None:
 
 
 def _on_hangup(number: int, frame: object) -> None:
-    """To a process that serves alone, or that has just begun. Any other ends."""
+    """To a process that serves alone, or is about to. Any other ends."""
     loops = _serving_loops() if listening_servers() else []
-    if _pid != os.getpid() or not (loops or handover.succeeds):
+    if _pid != os.getpid() or not (loops or handover.succeeds or handover.listens()):
         signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)
     elif _reload.lost_terminal():

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import select
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Any
 
@@ -126,6 +127,7 @@ class HTTP1Connection(MessageWriter):
         self._init_writing()
         self._read_finished = False
         self._disconnect_on_finish = False
+        self._draining = False  # the answer's head, if it is still to come, says that the connection ends
         self._request_headers: HTTPHeaders | None = None
         self._reader: _core.HTTPReader | None = None
         self._lingering = False
@@ -216,6 +218,9 @@ class HTTP1Connection(MessageWriter):
             self._watching = True
             self.stream.set_close_callback(self._on_connection_close)
             await self._finish_future
+        if self._lingering and self._draining and self.stream is not None and not self.stream.closed():
+            self._release_reader()
+            await self._linger()
         if (self.is_client or self._lingering) and self._disconnect_on_finish:
             self.close()
 
@@ -453,10 +458,10 @@ class HTTP1Connection(MessageWriter):
     def _finish_request(self, future: asyncio.Future[None] | None) -> None:
         self._clear_callbacks()
         if not self.is_client and self._disconnect_on_finish:
-            if self._read_finished or not self._start_lingering():
+            if (self._read_finished and not self._draining) or not self._start_lingering():
                 self.close()
                 return
-            # The rest of the request is being read, and dropped.
+            # The rest of the request is being read, and dropped; or what came before the client could know.
             self.stream.io_loop.call_later(self.params.linger_timeout, self.close)
         self._end_exchange()
 
@@ -471,6 +476,13 @@ class HTTP1Connection(MessageWriter):
         if delimited or getattr(start_line, "method", None) in ("HEAD", "GET"):
             return connection == "keep-alive"
         return False
+
+
+def _has_arrived(stream: iostream.IOStream) -> bool:
+    """Whether bytes have come that the loop has not read yet."""
+    poll = select.poll()
+    poll.register(stream.socket, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 class HTTP1ServerConnection:
@@ -492,15 +504,24 @@ class HTTP1ServerConnection:
         self.context = context
         self._serving_future: asyncio.Future[None] | None = None
         self._current: HTTP1Connection | None = None
+        self._draining = False
+        self._seen_idle: HTTP1Connection | None = None
 
-    def _drain(self, close_idle: bool) -> None:
-        """Close the connection after the answer in hand or the next one, or now if it is idle."""
+    def _drain(self) -> None:
+        """Close the connection if it has been idle since the last call.
+
+        Anything else ends with an answer that says so, the one in hand or, where its head has left, the next.
+        """
+        self._draining = True
         current = self._current
         if current is None:
             return
-        current._disconnect_on_finish = True
-        if close_idle and current._request_start_line is None and not self.stream._read_buffer_size:
-            self.stream.close()
+        current._draining = True
+        idle = current._request_start_line is None and not self.stream._read_buffer_size
+        if idle and not self.stream.closed():
+            if self._seen_idle is current and not _has_arrived(self.stream):
+                self.stream.close()
+            self._seen_idle = current
 
     async def close(self) -> None:
         """Close the connection and wait until serving it has ended."""
@@ -525,6 +546,7 @@ class HTTP1ServerConnection:
         try:
             while True:
                 connection = HTTP1Connection(self.stream, False, self.params, self.context)
+                connection._draining = self._draining
                 self._current = connection
                 request_delegate = delegate.start_request(self, connection)
                 try:

@@ -176,7 +176,6 @@ class HTTPServer(TCPServer, Configurable, httputil.HTTPServerConnectionDelegate)
     """
 
     _config: _core.HTTPConfig | None = None
-    _on_empty: Callable[[], None] | None = None
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         chosen = cls.configured_class() if cls is HTTPServer else cls
@@ -238,6 +237,7 @@ class HTTPServer(TCPServer, Configurable, httputil.HTTPServerConnectionDelegate)
         **settings: Any,
     ) -> None:
         config = _make_config(request_callback, no_keep_alive, xheaders, **settings)
+        config.on_detach = self._streams.add
         self._config = config
         self._serving: set[HTTP1ServerConnection] = set()
         self.conn_params = HTTP1ConnectionParameters(
@@ -356,6 +356,7 @@ class HTTPServer(TCPServer, Configurable, httputil.HTTPServerConnectionDelegate)
 
     def _accepted(self, stream: IOStream, address: Any) -> None:
         """Take a connection that C accepted and has not gone on with."""
+        self._streams.add(stream)
         try:
             handle: Any = self.handle_stream
             result = handle(stream, address)
@@ -390,44 +391,32 @@ class HTTPServer(TCPServer, Configurable, httputil.HTTPServerConnectionDelegate)
     def on_close(self, server_conn: object) -> None:
         """Called when a connection that was given to ``start_request`` has ended."""
         self._connections.discard(server_conn)
-        if self._on_empty is not None:
-            self._on_empty()
 
     async def drain(self, timeout: float = 30.0, idle_grace: float = 1.0) -> bool:
         """Stop gracefully.
 
         No connection is accepted any more; requests in hand, and those that still come over open connections,
         are answered with ``Connection: close``, after which the connection is closed (RFC 9112, section 9.6).
-        An idle connection is closed when nothing came over it for a while: at once, a request that is under
-        way would meet a reset.
+        A connection whose answer has begun without that may bring one more request. An idle connection is
+        closed when nothing came over it for a while: at once, a request that is under way would meet a reset.
+        Connections that were detached, such as WebSockets, are waited for.
 
         :param timeout: seconds after which the connections that are left are closed as they are.
         :param idle_grace: seconds for which idle connections stay open.
         :returns: whether none was left at the end.
         """
-        self.no_keep_alive = True
-        for _ in range(2):
-            await asyncio.sleep(0)  # those who have connected already are let in
-        self.stop()
-        drained: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-        def check() -> None:
-            if not drained.done() and not self._connections:
-                drained.set_result(None)
-
-        self._on_empty = self._settings().on_empty = check
-        for close_idle, seconds in (
-            (False, min(idle_grace, timeout)),
-            (True, max(timeout - idle_grace, 0.0)),
-        ):
-            for connection in list(self._connections):
-                connection._drain(close_idle)
-            check()
-            await asyncio.wait((drained,), timeout=seconds)
-        self._on_empty = self._settings().on_empty = None
-        in_time = drained.done()
+        self._settings().draining = True
+        self._idle_grace = idle_grace
+        in_time = await super().drain(timeout)
         await self.close_all_connections()
         return in_time
+
+    def _drain_connections(self) -> None:
+        for connection in list(self._connections):
+            connection._drain()
+
+    def _is_serving(self) -> bool:
+        return bool(self._connections) or super()._is_serving()
 
     async def close_all_connections(self) -> None:
         """Close all connections, also those with a request in hand, and wait until they are closed."""

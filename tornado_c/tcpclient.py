@@ -278,7 +278,11 @@ class TCPClient:
         _, addr, stream = await connector.start(connect_timeout=deadline)
         if ssl_options is None:
             return stream
-        handshake = stream.start_tls(False, ssl_options=ssl_options, server_hostname=host)
+        try:
+            handshake = stream.start_tls(False, ssl_options=ssl_options, server_hostname=host)
+        except BaseException:  # options that are none
+            stream.close()
+            raise
         try:
             if deadline is None:
                 return await handshake

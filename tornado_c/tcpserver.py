@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import functools
 import inspect
 import os
 import socket
@@ -23,6 +24,9 @@ from tornado_c.netutil import _DEFAULT_BACKLOG, add_accept_handler, bind_sockets
 
 _SSLOptions = dict[str, Any] | ssl.SSLContext
 
+
+#: Seconds between looks at the connections that a drain waits for.
+_DRAIN_LOOK = 0.02
 
 _listening_servers: weakref.WeakSet[TCPServer] = weakref.WeakSet()
 
@@ -66,6 +70,7 @@ class TCPServer:
     read_chunk_size: int | None = None
     proxy_protocol_timeout: float = 5.0
     _trusted: TrustedProxies | None = None
+    _idle_grace: float = 1.0  # seconds, while draining
     _given_loop: Any = None
     _current_loop: Any = None
 
@@ -201,7 +206,8 @@ class TCPServer:
         assert self._trusted is not None
         if self._trusted.trust(connection, address):
             limit = self.proxy_protocol_timeout
-            HeadReader(self.io_loop, connection, address, limit, self._handle_connection)
+            reader = HeadReader(self.io_loop, connection, address, limit, self._handle_connection)
+            self._heads.add(reader)
         else:
             connection.close()
             log_refusal(address, "not a trusted proxy")
@@ -218,6 +224,47 @@ class TCPServer:
         for fd, sock in self._sockets.items():
             self._handlers.pop(fd)()
             sock.close()
+
+    async def drain(self, timeout: float = 30.0) -> bool:
+        """Stop gracefully: accept no connection any more, and wait until those that are open were closed.
+
+        :param timeout: seconds after which the connections that are left are closed as they are.
+        :returns: whether none was left at the end.
+        """
+        for _ in range(2):
+            await asyncio.sleep(0)  # those who have connected already are let in
+        self.stop()
+        clock = asyncio.get_running_loop().time
+        next_drain = now = clock()
+        deadline = now + timeout
+        while self._is_serving() and now < deadline:
+            if now >= next_drain:
+                next_drain = now + self._idle_grace
+                self._drain_connections()
+            await asyncio.sleep(min(_DRAIN_LOOK, deadline - now))
+            now = clock()
+        in_time = not self._is_serving()
+        for stream in list(self._streams):
+            stream.close()
+        return in_time
+
+    def _drain_connections(self) -> None:
+        """Have connections end that can; called again and again, after as many seconds as an idle one has."""
+
+    def _is_serving(self) -> bool:
+        """Whether connections are open that were accepted."""
+        return any(head.is_waiting for head in self._heads) or any(
+            not stream.closed() for stream in self._streams
+        )
+
+    @functools.cached_property
+    def _streams(self) -> weakref.WeakSet[IOStream]:
+        """What `handle_stream` got, and what HTTP has handed over."""
+        return weakref.WeakSet()
+
+    @functools.cached_property
+    def _heads(self) -> weakref.WeakSet[HeadReader]:
+        return weakref.WeakSet()
 
     if TYPE_CHECKING:
         handle_stream: Callable[[IOStream, Any], Awaitable[None] | None]  # may be assigned
@@ -255,6 +302,7 @@ class TCPServer:
             stream = stream_class(
                 connection, max_buffer_size=self.max_buffer_size, read_chunk_size=self.read_chunk_size
             )
+            self._streams.add(stream)
             result = self.handle_stream(stream, address)
             if result is not None:
                 self._attend(result)

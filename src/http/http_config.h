@@ -12,9 +12,10 @@ typedef struct HttpConfigObject {
     PyObject *request_callback;
     PyObject *protocol;           /* str, or NULL: by the stream */
     PyObject *trusted_downstream; /* as given, or NULL */
-    PyObject *on_empty;           /* called when the last connection has gone, or NULL */
+    PyObject *on_detach;          /* called with each stream that is handed over, or NULL */
     PyObject *context;            /* in a copy of which requests are handled; NULL: the caller's */
     bool no_keep_alive, xheaders;
+    bool draining;                     /* each head of an answer says that the connection ends */
     bool callback_parses_forms;        /* and answers a malformed one itself, as an Application does */
     bool delegates;                    /* the callback is a delegate: Python serves it */
     bool decompress;                   /* bodies in gzip are decoded */
@@ -31,9 +32,6 @@ typedef struct HttpConfigObject {
     tc_link connections;      /* HttpConnObject.link */
     tc_bytes_buf head_buffer; /* where heads of answers are put together */
 } HttpConfigObject;
-
-/* A connection has left the list. Reports what goes wrong as unraisable. */
-void tc_http_config_left(HttpConfigObject *self);
 
 /* Binds the config to the loop of its first connection. 0, or -1 (RuntimeError: another loop's). */
 int tc_http_config_bind(HttpConfigObject *self, LoopCore *core);

@@ -25,20 +25,6 @@ tc_http_config_bind(HttpConfigObject *self, LoopCore *core)
     return 0;
 }
 
-void
-tc_http_config_left(HttpConfigObject *self)
-{
-    if (TC_LIKELY(self->on_empty == NULL || self->on_empty == Py_None) ||
-        !tc_list_empty(&self->connections) || self->core == NULL || self->core->closed) {
-        return;
-    }
-    PyObject *handle = tc_core_call_soon(self->core, self->on_empty, NULL, 0, NULL);
-    if (handle == NULL) {
-        PyErr_WriteUnraisable(self->on_empty);
-    }
-    Py_XDECREF(handle);
-}
-
 static PyObject *
 config_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
@@ -66,7 +52,7 @@ config_traverse(HttpConfigObject *self, visitproc visit, void *arg)
     Py_VISIT(self->protocol);
     Py_VISIT(self->trusted_downstream);
     Py_VISIT(self->context);
-    Py_VISIT(self->on_empty);
+    Py_VISIT(self->on_detach);
     return 0;
 }
 
@@ -80,7 +66,7 @@ config_clear(HttpConfigObject *self)
     Py_CLEAR(self->protocol);
     Py_CLEAR(self->trusted_downstream);
     Py_CLEAR(self->context);
-    Py_CLEAR(self->on_empty);
+    Py_CLEAR(self->on_detach);
     return 0;
 }
 
@@ -130,10 +116,12 @@ static PyMemberDef config_members[] = {
     {"request_callback", T_OBJECT, offsetof(HttpConfigObject, request_callback), 0,
      "Called with each request."},
     {"protocol", T_OBJECT, offsetof(HttpConfigObject, protocol), 0, "request.protocol; None: by the stream."},
-    {"on_empty", T_OBJECT, offsetof(HttpConfigObject, on_empty), 0,
-     "Called, if not None, when the last connection has gone."},
+    {"on_detach", T_OBJECT, offsetof(HttpConfigObject, on_detach), 0,
+     "Called, if not None, with each stream that is handed over."},
     {"trusted_downstream", T_OBJECT, offsetof(HttpConfigObject, trusted_downstream), 0, NULL},
     {"no_keep_alive", T_BOOL, offsetof(HttpConfigObject, no_keep_alive), 0, "Close after each answer."},
+    {"draining", T_BOOL, offsetof(HttpConfigObject, draining), 0,
+     "Say in each answer that it is the connection's last."},
     {"callback_parses_forms", T_BOOL, offsetof(HttpConfigObject, callback_parses_forms), 0, NULL},
     {"delegates", T_BOOL, offsetof(HttpConfigObject, delegates), 0,
      "The callback is a delegate: Python serves it."},

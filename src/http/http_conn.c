@@ -15,6 +15,7 @@ static void
 conn_start_waiting(HttpConnObject *self)
 {
     self->phase = CONN_HEAD;
+    self->seen_idle = false;
     tc_timeout_start(&self->config->head_timeouts, &self->timeout);
 }
 
@@ -58,7 +59,6 @@ conn_closed(PyObject *consumer)
     tc_timeout_end(&self->timeout);
     if (tc_list_linked(&self->link)) {
         tc_list_unlink(&self->link);
-        tc_http_config_left(self->config);
     }
     int st = TC_OK;
     PyObject *callback = self->close_callback;
@@ -87,6 +87,21 @@ conn_lends(PyObject *consumer)
     return true;
 }
 
+/* The server goes on to know of the stream. */
+static void
+conn_report_detached(HttpConnObject *self)
+{
+    PyObject *told = Py_XNewRef(self->config->on_detach);
+    if (told != NULL && told != Py_None) {
+        PyObject *result = PyObject_CallOneArg(told, (PyObject *)self->stream);
+        if (result == NULL) {
+            PyErr_WriteUnraisable(told);
+        }
+        Py_XDECREF(result);
+    }
+    Py_XDECREF(told);
+}
+
 void
 tc_http_conn_let_go(HttpConnObject *self)
 {
@@ -94,10 +109,10 @@ tc_http_conn_let_go(HttpConnObject *self)
     tc_timeout_end(&self->timeout);
     if (tc_list_linked(&self->link)) {
         tc_list_unlink(&self->link);
-        tc_http_config_left(self->config);
     }
     tc_stream_drop_consumer(self->stream);
     self->stream->paused = false;
+    conn_report_detached(self);
     if (!self->dispatching) {
         tc_http_conn_drop_request(self);
     }
@@ -142,7 +157,8 @@ conn_is_read_by_others(HttpConnObject *self)
 int
 tc_http_conn_answered(HttpConnObject *self)
 {
-    if (self->disconnect || self->config->no_keep_alive) {
+    if (self->disconnect) { /* not no_keep_alive: it may have been set when the client was promised more */
+        self->linger |= self->config->draining; /* the client may have sent more before it could know */
         tc_http_conn_drop_request(self);
         return tc_http_conn_close_when_sent(self);
     }

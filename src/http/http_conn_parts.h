@@ -56,6 +56,7 @@ struct HttpConnObject {
     bool dispatching; /* the callback is on the stack, called by our own loop over the input */
     bool read_finished, write_finished;
     bool disconnect; /* close once the answer is sent */
+    bool seen_idle;  /* by a drain, since when nothing has come */
     bool chunking_output;
     bool cut_short; /* the answer failed half-way: nothing more of it is written, nor its last chunk */
     bool closing;   /* only the output queue holds the connection open */

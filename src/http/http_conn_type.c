@@ -7,6 +7,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <sys/ioctl.h>
 
 /* ---- for the rest of C ---- */
 
@@ -268,21 +269,28 @@ conn_cut_short(HttpConnObject *self, PyObject *unused)
     Py_RETURN_NONE;
 }
 
-PyDoc_STRVAR(conn_drain_doc,
-             "_drain($self, close_idle, /)\n--\n\n"
-             "Close the connection after the answer in hand or the next one, or now if it is idle.");
+PyDoc_STRVAR(
+    conn_drain_doc,
+    "_drain($self, /)\n--\n\n"
+    "Close the connection if it has been idle since the last call. Anything else ends with an answer\n"
+    "that says so.");
+
+/* Whether bytes have come that the loop has not read yet. */
+static bool
+conn_has_arrived(const HttpConnObject *self)
+{
+    int count = 0;
+    return ioctl(self->stream->watcher.fd, FIONREAD, &count) == 0 && count > 0;
+}
 
 static PyObject *
-conn_drain(HttpConnObject *self, PyObject *close_idle)
+conn_drain(HttpConnObject *self, PyObject *unused)
 {
-    int idle_too = PyObject_IsTrue(close_idle);
-    if (idle_too < 0) {
-        return NULL;
-    }
-    self->disconnect = true;
-    if (idle_too && self->phase == CONN_HEAD && self->stream != NULL && self->stream->buf_len == 0 &&
-        tc_http_conn_close(self) < 0) {
-        return NULL;
+    if (self->phase == CONN_HEAD && self->stream != NULL && self->stream->buf_len == 0) {
+        if (self->seen_idle && !conn_has_arrived(self) && tc_http_conn_close(self) < 0) {
+            return NULL;
+        }
+        self->seen_idle = true;
     }
     Py_RETURN_NONE;
 }
@@ -547,7 +555,7 @@ static PyMethodDef conn_methods[] = {
     {"set_max_body_size", (PyCFunction)conn_set_limit, METH_O, conn_set_body_limit_doc},
     {"detach", (PyCFunction)conn_detach, METH_NOARGS, conn_detach_doc},
     {"_cut_short", (PyCFunction)conn_cut_short, METH_NOARGS, conn_cut_short_doc},
-    {"_drain", (PyCFunction)conn_drain, METH_O, conn_drain_doc},
+    {"_drain", (PyCFunction)conn_drain, METH_NOARGS, conn_drain_doc},
     {"_feed", (PyCFunction)conn_feed, METH_O, conn_feed_doc},
     {"_attach", FASTCALL(conn_attach), METH_FASTCALL, conn_attach_doc},
     {NULL, NULL, 0, NULL},

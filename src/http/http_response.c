@@ -117,8 +117,9 @@ conn_frame(HttpConnObject *self, int status, PyObject *headers)
     if (length == NULL && PyErr_Occurred()) {
         return -1;
     }
-    self->disconnect |=
-        told_to_close && !(status >= 100 && status < 200); /* there is more to come after those */
+    if (TC_UNLIKELY(told_to_close || self->config->draining) && !(status >= 100 && status < 200)) {
+        self->disconnect = true; /* not with those after which there is more to come */
+    }
     self->chunking_output = http11 && has_body && length == NULL;
     if (!http11 && has_body && length == NULL) {
         self->disconnect = true; /* only the close says where the body ends */
@@ -137,7 +138,8 @@ conn_frame(HttpConnObject *self, int status, PyObject *headers)
     else if (!failed && http11 && self->disconnect) {
         failed = tc_headers_set(headers, state->str_Connection, state->str_close);
     }
-    else if (!failed && !http11 && (length != NULL || !has_body) && (self->flags & TC_HTTP_CONN_KEEP_ALIVE)) {
+    else if (!failed && !http11 && !self->config->draining && (length != NULL || !has_body) &&
+             (self->flags & TC_HTTP_CONN_KEEP_ALIVE)) {
         failed = tc_headers_set(headers, state->str_Connection, state->keep_alive_value);
     }
     if (!failed && self->chunking_output && !encoded) {

@@ -1,163 +1,66 @@
-"""python -m tornado_c: SIGTERM answers what is in flight, SIGHUP replaces workers and loses no request."""
+"""python -m tornado_c: SIGTERM answers what is in flight, once, and leaves nothing behind."""
 
-import contextlib
 import http.client
 import os
-import re
-import shutil
 import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 
 import pytest
+from graceful_programs import ASYNC, ONE, PATIENCE, ROOT, WORKERS, InFlight, Program, children_of
 
-import tornado_c
-
-ROOT = os.path.dirname(os.path.dirname(tornado_c.__file__))
-
-#: Serves a version that lies in a file, after as many seconds as the query says.
-PROGRAM = """
-import asyncio, os, signal, sys
-from tornado.httpserver import HTTPServer
-from tornado.ioloop import IOLoop
-from tornado.netutil import bind_sockets, bind_unix_socket
-from tornado.process import fork_processes, task_id
-
-version = open("version").read()
-if version == "broken":
-    raise RuntimeError("a program that does not start")
-
-async def answer(request):
-    if request.query:
-        await asyncio.sleep(float(request.query))
-    body = f"{version} {os.getpid()}".encode()
-    request.connection.write_headers(
-        ResponseStartLine("HTTP/1.1", 200, "OK"), HTTPHeaders({"Content-Length": str(len(body))}), body)
-    request.connection.finish()
-
-from tornado.httputil import HTTPHeaders, ResponseStartLine
-"""
-ONE = """
-server = HTTPServer(answer)
-server.listen(PORT, "127.0.0.1")
-IOLoop.current().start()
-print("behind start()", flush=True)
-"""
-ASYNC = """
-async def main():
-    HTTPServer(answer).listen(PORT, "127.0.0.1")
-    try:
-        await asyncio.Event().wait()
-    finally:
-        print("cleaned up", flush=True)
-asyncio.run(main())
-print("not reached", flush=True)
-"""
 OWN_HANDLER = """
 signal.signal(signal.SIGTERM, lambda number, frame: os._exit(7))
 HTTPServer(answer).listen(PORT, "127.0.0.1")
 IOLoop.current().start()
 """
-ACTIVATED = """
-from tornado_c.netutil import activated_sockets
-sockets = activated_sockets()
-assert len(sockets) == 1 and activated_sockets() == []
-fork_processes(2)
-server = HTTPServer(answer)
-server.add_sockets(sockets)
+#: The loop runs in a thread; the main thread waits for something else.
+IN_A_THREAD = """
+def serve():
+    asyncio.set_event_loop(asyncio.new_event_loop())
+    HTTPServer(answer).listen(PORT, "127.0.0.1")
+    IOLoop.current().start()
+    print("behind start()", flush=True)
+
+thread = threading.Thread(target=serve)
+thread.start()
+WAIT
+"""
+ECHO = """
+from tornado.tcpserver import TCPServer
+class Echo(TCPServer):
+    async def handle_stream(self, stream, address):
+        while True:
+            await stream.write(await stream.read_until(b"\\n"))
+
+Echo().listen(PORT, "127.0.0.1")
 IOLoop.current().start()
 """
-WORKERS = """
-sockets = bind_sockets(PORT, "127.0.0.1") + [bind_unix_socket("socket")]
-fork_processes(int(open("workers").read()))
-server = HTTPServer(answer)
-server.add_sockets(sockets)
+WEBSOCKET = """
+import tornado.web, tornado.websocket
+class Echo(tornado.websocket.WebSocketHandler):
+    def on_message(self, message):
+        self.write_message(message)
+
+tornado.web.Application([("/", Echo)]).listen(PORT, "127.0.0.1")
 IOLoop.current().start()
 """
-
-
-#: Does as a service manager: its argument becomes descriptor 3, and the rest is the program.
-LAUNCH_ACTIVATED = """
-import os, sys
-os.dup2(int(sys.argv[1]), 3)
-os.environ["LISTEN_PID"], os.environ["LISTEN_FDS"] = str(os.getpid()), "1"
-os.execv(sys.argv[2], sys.argv[2:])
+PROXY = """
+HTTPServer(answer, proxy_protocol=True, trusted_proxies=["127.0.0.1"]).listen(PORT, "127.0.0.1")
+IOLoop.current().start()
 """
-
-
-def free_port():
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
-
-
-class Program:
-    """A program under `python -m tornado_c`, in a folder of its own."""
-
-    def __init__(self, folder, body, *options, workers=2, launch=(), fds=(), port=None):
-        self.folder, self.port = folder, port or free_port()
-        self.write("version", "v1")
-        self.write("workers", str(workers))
-        self.write("app.py", PROGRAM + body.replace("PORT", str(self.port)))
-        self.log = open(folder / "log", "w+")
-        self.process = subprocess.Popen(
-            [*launch, sys.executable, "-m", "tornado_c", *options, "app.py"],
-            cwd=folder,
-            pass_fds=fds,
-            env={**os.environ, "PYTHONPATH": ROOT},
-            stdout=self.log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-        self.until(self.serves)
-        if body.endswith(WORKERS):
-            self.until(lambda: len(self.workers()) == workers)
-
-    def write(self, name, text):
-        (self.folder / name).write_text(text)
-
-    def output(self):
-        return (self.folder / "log").read_text()
-
-    def until(self, condition):
-        end = time.monotonic() + 30
-        while not condition():
-            assert time.monotonic() < end and self.process.poll() is None, self.output()
-            time.sleep(0.02)
-
-    def serves(self):
-        with contextlib.suppress(OSError):
-            socket.create_connection(("127.0.0.1", self.port)).close()
-            return True
-        return False
-
-    def get(self, query=""):
-        """(version, process id) that one request got."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
-        connection.request("GET", "/?" + query)
-        response = connection.getresponse()
-        assert response.status == 200
-        version, pid = response.read().decode().split()
-        connection.close()
-        return version, int(pid), response.getheader("Connection")
-
-    def workers(self):
-        """The parent's children."""
-        parent = self.process.pid
-        with open(f"/proc/{parent}/task/{parent}/children") as children:
-            return {int(pid) for pid in children.read().split()}
-
-    def signal(self, number):
-        self.process.send_signal(number)
-
-    def close(self):
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait(30)
-        self.log.close()
+#: A worker that hangs is killed sooner than after five seconds.
+IMPATIENT = """
+import tornado_c._prefork
+tornado_c._prefork.KILL_MARGIN = 0.5
+"""
+IGNORING_SIGCHLD = """
+import os, signal, sys
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
 
 
 @pytest.fixture
@@ -173,37 +76,27 @@ def start(tmp_path):
         program.close()
 
 
-class InFlight(threading.Thread):
-    """A request that takes its time."""
+def in_flight(program, seconds, count=1):
+    """Requests that are being handled."""
+    requests = [InFlight(program, seconds) for _ in range(count)]
+    time.sleep(0.5)
+    return requests
 
-    def __init__(self, program, seconds):
-        super().__init__(daemon=True)
-        self.program, self.seconds, self.answer = program, seconds, None
-        self.start()
 
-    def run(self):
-        try:
-            self.answer = self.program.get(str(self.seconds))
-        except OSError as e:
-            self.answer = e
-        except http.client.HTTPException as e:
-            self.answer = e
+# ---- a single process ----
 
 
 @pytest.mark.parametrize("body", [ONE, ASYNC], ids=["IOLoop.start", "asyncio.run"])
 def test_term_answers_what_is_in_flight(start, body):
     program = start(body)
-    slow = InFlight(program, 1)
+    (slow,) = in_flight(program, 1)
     idle = socket.create_connection(("127.0.0.1", program.port))
-    time.sleep(0.3)
     program.signal(signal.SIGTERM)
     with idle:
         assert idle.recv(1) == b""
-    slow.join(30)
-    assert slow.answer[0] == "v1"
+    assert slow.done()[0] == "v1"
     assert slow.answer[2] == "close"
-    assert program.process.wait(30) == 0
-    assert not program.serves()
+    program.ends()
     said = program.output()
     assert ("behind start()" in said) == (body is ONE)
     assert ("cleaned up" in said) == (body is ASYNC)
@@ -215,41 +108,131 @@ def test_asyncio_run_is_native(start):
         ASYNC.replace("async def main():", "async def main():\n    print(repr(asyncio.get_running_loop()))")
     )
     program.signal(signal.SIGTERM)
-    assert program.process.wait(30) == 0
+    program.ends()
     assert "EventLoop" in program.output() and "_UnixSelectorEventLoop" not in program.output()
 
 
 def test_term_aborts_at_the_deadline(start):
     program = start(ONE, "--drain-timeout", "0.2")
-    slow = InFlight(program, 60)
-    time.sleep(0.3)
+    (slow,) = in_flight(program, 60)
     program.signal(signal.SIGTERM)
-    slow.join(30)
-    assert isinstance(slow.answer, (OSError, http.client.HTTPException))
-    assert program.process.wait(30) == 0
+    assert isinstance(slow.done(), (OSError, http.client.HTTPException))
+    program.ends()
 
 
 def test_second_term_ends_at_once(start):
     program = start(ONE)
-    slow = InFlight(program, 60)
-    time.sleep(0.3)
+    (slow,) = in_flight(program, 60)
     program.signal(signal.SIGTERM)
     program.until(lambda: not program.serves())
     program.signal(signal.SIGTERM)
-    assert program.process.wait(30) == -signal.SIGTERM
-    slow.join(30)
+    program.ends(-signal.SIGTERM)
+    slow.done()
+
+
+@pytest.mark.parametrize("body", [ONE, ASYNC, WORKERS], ids=["IOLoop.start", "asyncio.run", "several"])
+def test_an_interrupt_shows_the_application(start, body):
+    program = start(body)
+    program.get()
+    program.signal(signal.SIGINT)
+    program.ends(-signal.SIGINT)
+    said = program.output()
+    assert "app.py" in said and "KeyboardInterrupt" in said
+    assert "tornado_c" not in said and "runpy" not in said, said
+
+
+def test_an_error_of_the_application_shows_the_application(tmp_path):
+    code = "def fail():\n    import json\n    json.loads('x')\nfail()\n"
+    (tmp_path / "app.py").write_text(code)
+    command = [sys.executable, "-m", "tornado_c", "app.py"]
+    env = {**os.environ, "PYTHONPATH": ROOT}
+    ours, plain = (
+        subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True)
+        for command in (command, [sys.executable, str(tmp_path / "app.py")])
+    )
+    assert (ours.returncode, ours.stderr) == (1, plain.stderr)
 
 
 def test_handler_of_the_application_stays(start):
     program = start(OWN_HANDLER)
     program.signal(signal.SIGTERM)
-    assert program.process.wait(30) == 7
+    program.ends(7)
 
 
-def test_hangup_ends_a_single_process(start):
-    program = start(ONE)
-    program.signal(signal.SIGHUP)
-    assert program.process.wait(30) == -signal.SIGHUP
+@pytest.mark.parametrize("wait", ["thread.join()", "while True: time.sleep(3600)"], ids=["joined", "daemon"])
+def test_term_with_the_loop_in_a_thread(start, wait):
+    program = start(IN_A_THREAD.replace("WAIT", wait))
+    (slow,) = in_flight(program, 1)
+    program.signal(signal.SIGTERM)
+    assert slow.done()[0] == "v1"
+    program.ends()
+    assert "Traceback" not in program.output()
+
+
+@pytest.mark.parametrize("text", ["nan", "inf", "-1", "soon"])
+def test_a_limit_that_is_none(text):
+    command = [sys.executable, "-m", "tornado_c", f"--drain-timeout={text}", "app.py"]
+    done = subprocess.run(command, env={**os.environ, "PYTHONPATH": ROOT}, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "--drain-timeout" in done.stderr and "Traceback" not in done.stderr
+
+
+# ---- connections that are no longer, or never were, HTTP ----
+
+
+def test_streams_of_a_tcp_server_go_on(start):
+    program = start(ECHO)
+    with socket.create_connection(("127.0.0.1", program.port), timeout=PATIENCE) as client:
+        client.sendall(b"one\n")
+        assert client.recv(10) == b"one\n"
+        program.signal(signal.SIGTERM)
+        program.until(lambda: not program.serves())
+        client.sendall(b"two\n")
+        assert client.recv(10) == b"two\n"
+        assert program.process.poll() is None
+    program.ends()
+
+
+def test_streams_are_cut_at_the_deadline(start):
+    program = start(ECHO, "--drain-timeout=0.3")
+    with socket.create_connection(("127.0.0.1", program.port), timeout=PATIENCE) as client:
+        client.sendall(b"one\n")
+        assert client.recv(10) == b"one\n"
+        program.signal(signal.SIGTERM)
+        assert client.recv(10) == b""
+    program.ends()
+
+
+def test_websockets_go_on(start):
+    program = start(WEBSOCKET)
+    with socket.create_connection(("127.0.0.1", program.port), timeout=PATIENCE) as client:
+        client.sendall(
+            b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+        )
+        assert client.recv(1000).startswith(b"HTTP/1.1 101 ")
+        program.signal(signal.SIGTERM)
+        program.until(lambda: not program.serves())
+        client.sendall(b"\x81\x82\0\0\0\0hi")
+        assert client.recv(1000) == b"\x81\x02hi"
+        assert program.process.poll() is None
+    program.ends()
+
+
+def test_a_connection_whose_proxy_head_is_under_way(start):
+    program = start(PROXY)
+    with socket.create_connection(("127.0.0.1", program.port), timeout=PATIENCE) as client:
+        client.sendall(b"PROXY TCP4 ")
+        time.sleep(0.3)
+        program.signal(signal.SIGTERM)
+        program.until(lambda: not program.serves())
+        client.sendall(b"10.1.1.1 10.1.1.2 5 6\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        with client.makefile("rb") as answer:
+            assert b"v1 " in answer.read()
+    program.ends()
+
+
+# ---- several processes ----
 
 
 def test_handlers_of_the_parent_stay(start):
@@ -262,27 +245,75 @@ for number in (signal.SIGHUP, signal.SIGUSR1):
     program = start(body + WORKERS)
     for number in (signal.SIGHUP, signal.SIGUSR1):
         program.signal(number)
-        program.until(lambda n=number: f"told {n.name}" in program.output())
+        program.says(f"told {number.name}")
     program.signal(signal.SIGTERM)
-    assert program.process.wait(30) == 0
+    program.ends()
 
 
-def test_interrupt_ends_the_parent(start):
+@pytest.mark.parametrize("whom", ["master", "group"])
+def test_term_ends_all(start, whom):
+    """systemd, supervisor and others tell the whole group, so that workers hear of it twice."""
     program = start(WORKERS)
-    program.signal(signal.SIGINT)
-    assert program.process.wait(30) != 0
-    assert "KeyboardInterrupt" in program.output()
+    slow = in_flight(program, 1, 8)
+    (program.signal if whom == "master" else program.signal_group)(signal.SIGTERM)
+    assert [request.done()[0] for request in slow] == ["v1"] * 8
+    program.ends()
 
 
-def test_term_of_the_master_ends_its_workers(start):
+def test_term_to_the_group_reaches_retiring_workers(start):
     program = start(WORKERS)
-    slow = InFlight(program, 1)
-    time.sleep(0.3)
+    slow = in_flight(program, 4, 4)
+    program.load("v2")
+    program.becomes("v2")
+    slow += in_flight(program, 1, 4)
+    program.signal_group(signal.SIGTERM)
+    assert [request.done()[0] for request in slow] == ["v1"] * 4 + ["v2"] * 4
+    program.ends()
+
+
+@pytest.mark.parametrize("whom", ["master", "group"])
+def test_a_later_term_hurries(start, whom):
+    program = start(WORKERS)
+    slow = in_flight(program, 60)
+    tell = program.signal if whom == "master" else program.signal_group
+    tell(signal.SIGTERM)
+    time.sleep(1.5)
+    assert program.process.poll() is None
+    tell(signal.SIGTERM)
+    program.ends()
+    assert not isinstance(slow[0].done(), tuple)
+
+
+def test_workers_end_with_their_master(start):
+    program = start(WORKERS)
+    slow = in_flight(program, 1, 4)
+    program.signal(signal.SIGKILL)
+    assert [request.done()[0] for request in slow] == ["v1"] * 4
+    program.ends(-signal.SIGKILL)
+
+
+def test_workers_may_outlive_their_master(start):
+    program = start(WORKERS, "--keep-orphans")
+    workers = program.workers()
+    program.signal(signal.SIGKILL)
+    program.process.wait(PATIENCE)
+    time.sleep(0.5)
+    assert program.get()[1] in workers
+    assert program.everybody() == workers
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_worker_that_is_told_alone_is_replaced(start, workers):
+    program = start(WORKERS, workers=workers)
+    slow = in_flight(program, 2, 2 * workers)
+    victim = min(program.workers())
+    os.kill(victim, signal.SIGTERM)
+    program.until(lambda: len(program.workers() - {victim}) == workers)
+    assert program.get()[1] != victim
+    assert [request.done()[0] for request in slow] == ["v1"] * 2 * workers
+    program.until(lambda: victim not in program.workers())
     program.signal(signal.SIGTERM)
-    slow.join(30)
-    assert slow.answer[0] == "v1"
-    assert program.process.wait(30) == 0
-    assert not program.serves()
+    program.ends()
 
 
 def test_killed_worker_is_replaced(start):
@@ -292,106 +323,45 @@ def test_killed_worker_is_replaced(start):
     program.until(lambda: len(program.workers() - {victim}) == 2)
 
 
-def test_killed_worker_is_replaced_where_the_application_handles_sigchld(start):
-    handler = "signal.signal(signal.SIGCHLD, lambda number, frame: print('a child', flush=True))"
-    program = start(handler + WORKERS)
+@pytest.mark.parametrize(
+    "handler",
+    ["lambda number, frame: print('a child', flush=True)", "lambda number, frame: os.waitpid(-1, 0)"],
+    ids=["looks", "reaps"],
+)
+def test_killed_worker_is_replaced_where_the_application_handles_sigchld(start, handler):
+    program = start(f"signal.signal(signal.SIGCHLD, {handler})\n" + WORKERS)
     _, pid, _ = program.get()
     os.kill(pid, signal.SIGKILL)
     program.until(lambda: pid not in program.workers() and len(program.workers()) == 2)
     assert program.get()[0] == "v1"
-    assert "a child" in program.output()
 
 
-def test_hup_replaces_workers(start):
-    program = start(WORKERS)
-    before = program.workers()
-    slow = InFlight(program, 1)
-    time.sleep(0.3)
-    program.write("version", "v2")
-    program.signal(signal.SIGHUP)
-    slow.join(30)
-    assert slow.answer[0] == "v1"
-    program.until(lambda: {program.get()[0] for _ in range(20)} == {"v2"})
-    program.until(lambda: not program.workers() & before)
-    with socket.socket(socket.AF_UNIX) as client:
-        client.connect(str(program.folder / "socket"))
-        client.sendall(b"GET / HTTP/1.0\r\n\r\n")
-        assert b"v2" in client.recv(1000)
+def test_sigchld_that_was_ignored_at_the_start(start):
+    program = start(WORKERS, launch=[sys.executable, "-c", IGNORING_SIGCHLD])
+    victim = program.get()[1]
+    os.kill(victim, signal.SIGKILL)
+    program.until(lambda: len(program.workers() - {victim}) == 2)
     program.signal(signal.SIGTERM)
-    assert program.process.wait(30) == 0
+    program.ends()
 
 
-def test_hup_keeps_sockets_of_a_service_manager(start, tmp_path):
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        os.set_inheritable(listener.fileno(), True)
-        launch = [sys.executable, "-c", LAUNCH_ACTIVATED, str(listener.fileno())]
-        program = start(ACTIVATED, launch=launch, fds=[listener.fileno()], port=listener.getsockname()[1])
-        program.until(lambda: len(program.workers()) == 2)
-        for version in ("v2", "broken", "v3"):
-            program.write("version", version)
-            program.signal(signal.SIGHUP)
-            if version == "broken":
-                program.until(lambda: "its old workers go on" in program.output())
-            else:
-                program.until(lambda v=version: {program.get()[0] for _ in range(20)} == {v})
+def test_a_worker_that_hangs_is_killed(start):
+    program = start(IMPATIENT + WORKERS, "--drain-timeout=1")
+    with socket.create_connection(("127.0.0.1", program.port)) as client:
+        client.sendall(b"GET /stuck HTTP/1.1\r\nHost: a\r\n\r\n")
+        time.sleep(0.3)
         program.signal(signal.SIGTERM)
-        assert program.process.wait(30) == 0
+        program.ends()
+    assert "does not end, killing it" in program.output()
 
 
-def test_hup_with_other_numbers_of_workers(start):
-    program = start(WORKERS, workers=3)
-    for count in ("1", "2"):
-        program.write("workers", count)
-        program.write("version", "w" + count)
-        program.signal(signal.SIGHUP)
-        program.until(lambda c=count: {program.get()[0] for _ in range(20)} == {"w" + c})
-        program.until(lambda c=count: len(program.workers()) == int(c))
-
-
-def test_hup_twice_in_a_row(start):
-    program = start(WORKERS)
-    program.write("version", "v2")
-    program.signal(signal.SIGHUP)
-    time.sleep(0.05)
-    program.write("version", "v3")
-    program.signal(signal.SIGHUP)
-    program.until(lambda: {program.get()[0] for _ in range(20)} == {"v3"})
-
-
-def test_program_that_fails_to_start_leaves_the_old_workers(start):
-    program = start(WORKERS)
-    before = program.workers()
-    program.write("version", "broken")
-    program.signal(signal.SIGHUP)
-    program.until(lambda: "its old workers go on" in program.output())
-    assert "a program that does not start" in program.output()
-    assert program.workers() == before
-    program.write("version", "v3")
-    program.signal(signal.SIGHUP)
-    program.until(lambda: {program.get()[0] for _ in range(20)} == {"v3"})
-    program.write("version", "broken")
-    program.signal(signal.SIGHUP)
-    program.until(lambda: program.output().count("its old workers go on") == 2)
-    program.signal(signal.SIGTERM)
-    assert program.process.wait(30) == 0
-    assert not program.serves()
-
-
-def test_no_request_fails_through_a_reload(start):
-    wrk = shutil.which("wrk")
-    if wrk is None:
-        pytest.skip("wrk is not installed")
-    program = start(WORKERS)
-    load = subprocess.Popen(
-        [wrk, "-t1", "-c16", "-d4s", f"http://127.0.0.1:{program.port}/"], stdout=subprocess.PIPE, text=True
-    )
-    for version in ("v2", "v3"):
-        time.sleep(1)
-        program.write("version", version)
-        program.signal(signal.SIGHUP)
-    report = load.communicate(timeout=60)[0]
-    assert int(re.search(r"(\d+) requests in", report)[1]) > 100
-    assert "Non-2xx" not in report
-    errors = re.search(r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)", report)
-    assert errors is None, report
-    program.until(lambda: {program.get()[0] for _ in range(20)} == {"v3"})
+def test_what_workers_start_hears_of_hangups(start):
+    sleeper = 'import subprocess; subprocess.Popen(["sleep", "1000"])'
+    program = start(WORKERS.replace("server = ", sleeper + "\nserver = "), workers=1)
+    (worker,) = program.workers()
+    program.until(lambda: children_of(worker))
+    (child,) = children_of(worker)
+    os.kill(worker, signal.SIGHUP)
+    os.kill(child, signal.SIGHUP)
+    program.until(lambda: child not in program.everybody())
+    assert program.get()[1] == worker

@@ -384,6 +384,118 @@ def test_drain_gives_up_at_its_deadline(way):
         assert busy.rest() == b""
 
 
+class Draining:
+    """A server that drains, in a thread."""
+
+    def __init__(self, server, **limits):
+        self.server, self.results = server, []
+        self.thread = threading.Thread(target=self._run, kwargs=limits)
+        self.thread.start()
+        wait_for(lambda: server.server._config.draining)
+
+    def _run(self, **limits):
+        self.results.append(self.server.call(lambda: self.server.server.drain(**limits)))
+
+    def result(self):
+        self.thread.join(30)
+        return self.results
+
+
+def begin(request):
+    """The head of an answer that promises more, and half of its body."""
+    headers = httputil.HTTPHeaders({"Content-Length": "10"})
+    request.connection.write_headers(httputil.ResponseStartLine("HTTP/1.1", 200, "OK"), headers, b"first")
+
+
+def end(request):
+    request.connection.write(b"-half")
+    request.connection.finish()
+
+
+def begin_raw(request):
+    request.connection.write(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nfirst")
+
+
+@pytest.mark.parametrize("start_answer", [begin, begin_raw])
+def test_drain_keeps_what_an_answer_has_promised(way, start_answer):
+    """An answer that has begun without `Connection: close`: one more request is answered, and told."""
+    held = []
+    with way(held.append) as server, server.connect() as client:
+        client.send(GET)
+        wait_for(lambda: len(held) == 1)
+        request = held.pop()
+        server.call(start_answer, request)
+        head = client.until(b"first")
+        assert b"close" not in head
+        draining = Draining(server, timeout=20.0)
+        server.call(end, request)
+        assert client.until(b"-half") == b"-half"
+        client.send(GET)
+        wait_for(lambda: len(held) == 1)
+        server.call(headers_ok, held.pop(), b"second")
+        answer = client.rest()
+        assert answer.endswith(b"second") and b"Connection: close" in answer
+        client.sock.close()
+        assert draining.result() == [True]
+
+
+def test_drain_closes_what_is_idle_after_a_promise(way):
+    held = []
+    with way(held.append) as server, server.connect() as client:
+        client.send(GET)
+        wait_for(lambda: len(held) == 1)
+        server.call(begin, held[0])
+        draining = Draining(server, timeout=20.0, idle_grace=0.1)
+        server.call(end, held[0])
+        assert client.rest().endswith(b"first-half")
+        assert draining.result() == [True]
+
+
+def test_drain_tells_http_1_0(way):
+    held = []
+    with way(held.append) as server, server.connect() as client:
+        client.send(b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
+        wait_for(lambda: len(held) == 1)
+        draining = Draining(server, timeout=20.0)
+        server.call(headers_ok, held.pop(), b"last")
+        answer = client.rest()
+        assert answer.endswith(b"last") and b"Keep-Alive" not in answer
+        client.sock.close()
+        assert draining.result() == [True]
+
+
+@pytest.mark.parametrize("in_time", [True, False])
+def test_drain_waits_for_detached_connections(way, in_time):
+    streams = []
+    with way(lambda request: streams.append(request.connection.detach())) as server:
+        with server.connect() as client:
+            client.send(GET)
+            wait_for(lambda: len(streams) == 1)
+            draining = Draining(server, timeout=20.0 if in_time else 0.3)
+            server.call(streams[0].write, b"mine")
+            assert client.until(b"mine") == b"mine"
+            if in_time:
+                assert not draining.results
+                server.call(streams[0].close)
+            assert client.rest() == b""
+        assert draining.result() == [in_time]
+
+
+def test_what_was_sent_behind_the_last_answer_does_not_reset_it(way):
+    """The client may send its next request before it can know; what it was answered arrives all the same."""
+    held = []
+    with way(held.append) as server, server.connect() as client:
+        client.send(GET + GET + GET)
+        wait_for(lambda: len(held) == 1)
+        draining = Draining(server, timeout=20.0)
+        server.call(headers_ok, held.pop(), b"x" * 200_000)
+        client.send(GET)
+        answer = client.rest()
+        assert answer.count(b"HTTP/1.1 200 OK") == 1 and answer.endswith(b"x" * 200_000)
+        client.sock.close()
+        assert draining.result() == [True]
+
+
 def test_a_subclass_with_initialize():
     class Server(httpserver.HTTPServer):
         def initialize(self, callback, **kwargs):

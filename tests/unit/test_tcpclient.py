@@ -419,3 +419,29 @@ def test_create_stream_is_overridable(listener, port):
         assert seen == [(None, socket.AF_INET, ("127.0.0.1", port), source)]
 
     run(main)
+
+
+@pytest.mark.parametrize("case", ["no file", "no version", "not idle"])
+def test_a_handshake_that_cannot_begin_leaves_no_stream(listener, port, case):
+    options = {
+        "no file": {"certfile": "not there"},
+        "no version": {"ssl_version": "nonsense"},
+        "not idle": {"cert_reqs": ssl.CERT_NONE},
+    }
+
+    class Busy(tcpclient.TCPClient):
+        def _create_stream(self, *args, **kwargs):
+            stream, future = super()._create_stream(*args, **kwargs)
+            if case == "not idle":
+                future.add_done_callback(lambda _: setattr(self, "reading", stream.read_bytes(1)))
+            return stream, future
+
+    async def main():
+        with pytest.raises((ValueError, TypeError, OSError)):
+            await Busy().connect("127.0.0.1", port, ssl_options=options[case])
+        peer, _ = listener.accept()
+        with peer:
+            peer.settimeout(20)
+            assert peer.recv(1) == b""
+
+    run(main)

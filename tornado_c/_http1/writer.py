@@ -25,6 +25,7 @@ class MessageWriter(httputil.HTTPConnection):
     is_client: bool
     _read_finished: bool
     _disconnect_on_finish: bool
+    _draining: bool
     _request_headers: HTTPHeaders | None
 
     def _init_writing(self) -> None:
@@ -92,6 +93,8 @@ class MessageWriter(httputil.HTTPConnection):
             settle_transfer_encoding(headers, is_http11, forbidden, has_body)
         length = _length(headers)
         self._chunking_output = is_http11 and has_body and length is None
+        if self._draining and not 100 <= code < 200:
+            self._disconnect_on_finish = True
         if "Connection" in headers and says_close(headers["Connection"]):
             if not 100 <= code < 200:  # there is more to come after those
                 self._disconnect_on_finish = True
@@ -100,7 +103,7 @@ class MessageWriter(httputil.HTTPConnection):
                 headers["Connection"] = "close"
         elif has_body and length is None:
             self._disconnect_on_finish = True  # nothing else says where the body ends
-        elif self._request_headers.get("Connection", "").lower() == "keep-alive":
+        elif not self._draining and self._request_headers.get("Connection", "").lower() == "keep-alive":
             headers["Connection"] = "Keep-Alive"
         if self._chunking_output and "Transfer-Encoding" not in headers:
             headers["Transfer-Encoding"] = "chunked"

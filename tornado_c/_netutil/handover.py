@@ -4,6 +4,7 @@ which counts only for the process that it is meant for."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
@@ -70,7 +71,7 @@ def _read(left: dict[str, Any]) -> None:
     _inherited_activated.extend(_open(activated))
     _predecessors.extend(worker for worker in predecessors if is_child(worker.pid))
     for fd in (trial_fd, notes_fd, *(worker.line for worker in _predecessors)):
-        if fd >= 0:
+        with contextlib.suppress(OSError):
             os.set_inheritable(fd, False)
     trial, notes, succeeds = trial_fd, notes_fd, trial_fd < 0
 
@@ -107,6 +108,11 @@ def is_child(pid: int) -> bool:
 def note(sock: socket.socket) -> None:
     """Remember a listening socket for a successor."""
     _listening.add(sock)
+
+
+def listens() -> bool:
+    """Whether there is anything that a successor could take over."""
+    return any(_current().values())
 
 
 def note_activated(sockets: list[socket.socket]) -> None:

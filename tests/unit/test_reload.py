@@ -1,0 +1,332 @@
+"""python -m tornado_c: SIGHUP has a program loaded anew. Nothing is lost, nothing is left behind."""
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import pytest
+from graceful_programs import ASYNC, ONE, PATIENCE, WORKERS, Counting, InFlight, Program, free_port
+
+ACTIVATED = """
+from tornado_c.netutil import activated_sockets
+sockets = activated_sockets()
+assert len(sockets) == 1 and activated_sockets() == []
+fork_processes(2)
+server = HTTPServer(answer)
+server.add_sockets(sockets)
+IOLoop.current().start()
+"""
+#: Does as a service manager: its argument becomes descriptor 3, and the rest is the program.
+LAUNCH_ACTIVATED = """
+import os, sys
+os.dup2(int(sys.argv[1]), 3)
+os.environ["LISTEN_PID"], os.environ["LISTEN_FDS"] = str(os.getpid()), "1"
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+#: As many processes as the file says; 0: it serves alone.
+ANY_NUMBER = """
+sockets = bind_sockets(PORT, "127.0.0.1")
+number = int(open("workers").read())
+if number:
+    fork_processes(number)
+server = HTTPServer(answer)
+server.add_sockets(sockets)
+IOLoop.current().start()
+"""
+TWO_PORTS = """
+ports = [PORT] + ([SECOND] if version in ("v1", "v3") else [])
+sockets = [sock for port in ports for sock in bind_sockets(port, "127.0.0.1")]
+number = int(open("workers").read())
+if number:
+    fork_processes(number)
+server = HTTPServer(answer)
+server.add_sockets(sockets)
+IOLoop.current().start()
+"""
+DELEGATES = """
+class Overridden(HTTPServer):
+    def start_request(self, server_conn, request_conn):
+        return super().start_request(server_conn, request_conn)
+HTTPServer = Overridden
+"""
+HANDLERS = """
+import tornado_c.web
+class Main(tornado_c.web.RequestHandler):
+    async def get(self):
+        if self.request.query:
+            await asyncio.sleep(float(self.request.query))
+        self.write(f"{version} {os.getpid()}")
+answer = tornado_c.web.Application([("/.*", Main)])
+"""
+
+
+@pytest.fixture
+def start(tmp_path):
+    programs = []
+
+    def run(body, *options, **more):
+        programs.append(Program(tmp_path, body, *options, **more))
+        return programs[-1]
+
+    yield run
+    for program in programs:
+        program.close()
+
+
+# ---- several processes ----
+
+
+def test_hup_replaces_workers(start):
+    program = start(WORKERS)
+    before = program.workers()
+    slow = InFlight(program, 1)
+    time.sleep(0.3)
+    program.load("v2")
+    assert slow.done()[0] == "v1"
+    program.becomes("v2")
+    program.until(lambda: not program.workers() & before)
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(program.folder / "socket"))
+        client.sendall(b"GET / HTTP/1.0\r\n\r\n")
+        assert b"v2" in client.recv(1000)
+    program.signal(signal.SIGTERM)
+    program.ends()
+
+
+def test_hup_keeps_sockets_of_a_service_manager(start):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        os.set_inheritable(listener.fileno(), True)
+        launch = [sys.executable, "-c", LAUNCH_ACTIVATED, str(listener.fileno())]
+        program = start(ACTIVATED, launch=launch, fds=[listener.fileno()], port=listener.getsockname()[1])
+        program.until(lambda: len(program.workers()) == 2)
+        for version in ("v2", "broken", "v3"):
+            program.load(version)
+            if version == "broken":
+                program.says("its old workers go on")
+            else:
+                program.becomes(version)
+        program.signal(signal.SIGTERM)
+        assert program.process.wait(PATIENCE) == 0
+
+
+def test_hup_with_other_numbers_of_workers(start):
+    program = start(WORKERS, workers=3)
+    for count in ("1", "2"):
+        program.write("workers", count)
+        program.load("w" + count)
+        program.becomes("w" + count)
+        program.until(lambda c=count: len(program.workers()) == int(c))
+
+
+def test_hup_twice_in_a_row(start):
+    program = start(WORKERS)
+    program.load("v2")
+    time.sleep(0.05)
+    program.load("v3")
+    program.becomes("v3")
+
+
+def test_many_hups_to_a_master_with_threads(start):
+    """Any thread may get the signal, at any time: it is only noted there."""
+    threads = "for _ in range(4): threading.Thread(target=time.sleep, args=(1000,), daemon=True).start()\n"
+    program = start(threads + WORKERS)
+    for number in range(400):
+        program.write("version", f"v{number}")
+        program.signal(signal.SIGHUP)
+        time.sleep(0.005)
+    program.becomes("v399")
+    program.until(lambda: len(program.workers()) == 2)
+    program.signal(signal.SIGTERM)
+    program.ends()
+
+
+def test_drains_overlap(start):
+    """Old workers that take their time do not keep the next ones from being replaced."""
+    program = start(WORKERS, workers=3)
+    before = program.workers()
+    slow = [InFlight(program, 20) for _ in range(12)]
+    program.until(lambda: program.get()[1])
+    program.load("v2")
+    program.becomes("v2")
+    program.until(lambda: len(program.workers() - before) == 3)
+    assert len(program.workers() & before) > 1
+    program.signal_group(signal.SIGTERM)
+    time.sleep(1.5)
+    program.signal_group(signal.SIGTERM)
+    program.ends()
+    assert slow
+
+
+def test_workers_that_start_slowly_are_waited_for(start):
+    slowly = WORKERS.replace("server = ", "if version == 'slow': time.sleep(2)\nserver = ")
+    program = start(slowly)
+    before = program.workers()
+    program.load("slow")
+    program.until(lambda: program.workers() - before)
+    time.sleep(1)
+    assert before <= program.workers()
+    assert program.get()[0] == "v1"
+    program.becomes("slow")
+
+
+def test_a_new_worker_knows_nothing_of_old_ones(start):
+    """One that is told to hurry does not tell those on."""
+    program = start(WORKERS)
+    slow = [InFlight(program, 4) for _ in range(4)]
+    time.sleep(0.3)
+    before = program.workers()
+    program.load("v2")
+    program.until(lambda: len(program.workers() - before) == 2)
+    time.sleep(1)
+    program.becomes("v2")
+    new = program.workers() - before
+    more = [InFlight(program, 60) for _ in range(4)]
+    time.sleep(0.3)
+    for _ in range(2):
+        for pid in new:
+            os.kill(pid, signal.SIGTERM)
+        time.sleep(1.2)
+    assert [request.done()[0] for request in slow] == ["v1"] * 4
+    assert not any(isinstance(request.done(), tuple) for request in more)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_port_that_was_given_up_is_closed(start, workers):
+    second = free_port()
+    program = start(TWO_PORTS.replace("SECOND", str(second)), workers=workers)
+    program.until(lambda: program.serves(second))
+    for version, serves in (("v2", False), ("v3", True)):
+        program.load(version)
+        program.becomes(version)
+        program.until(lambda s=serves: program.serves(second) == s)
+    program.signal(signal.SIGTERM)
+    program.ends()
+
+
+def test_from_several_processes_to_one_and_back(start):
+    program = start(ANY_NUMBER)
+    program.until(lambda: len(program.workers()) == 2)
+    slow = [InFlight(program, 3) for _ in range(4)]
+    time.sleep(0.3)
+    counting = Counting(program)
+    for workers in (0, 2, 0):
+        program.write("workers", str(workers))
+        program.load(f"w{workers}")
+        program.becomes(f"w{workers}")
+        if workers == 0:
+            assert program.get()[1] == program.process.pid
+        program.until(lambda w=workers: len(program.workers()) == w)
+    assert [request.done()[0] for request in slow] == ["v1"] * 4
+    counting.end()
+    program.signal(signal.SIGTERM)
+    program.ends()
+
+
+def test_one_process_ends_its_predecessors_too(start):
+    program = start(ANY_NUMBER)
+    program.until(lambda: len(program.workers()) == 2)
+    slow = [InFlight(program, 5) for _ in range(4)]
+    time.sleep(0.3)
+    program.write("workers", "0")
+    program.load("alone")
+    program.becomes("alone")
+    program.signal(signal.SIGTERM)
+    assert [request.done()[0] for request in slow] == ["v1"] * 4
+    program.ends()
+
+
+# ---- nothing is lost ----
+
+
+def test_no_request_fails_through_a_reload(start):
+    wrk = shutil.which("wrk")
+    if wrk is None:
+        pytest.skip("wrk is not installed")
+    program = start(WORKERS)
+    load = subprocess.Popen(
+        [wrk, "-t1", "-c16", "-d4s", f"http://127.0.0.1:{program.port}/"], stdout=subprocess.PIPE, text=True
+    )
+    for version in ("v2", "v3"):
+        time.sleep(1)
+        program.load(version)
+    report = load.communicate(timeout=PATIENCE)[0]
+    assert int(re.search(r"(\d+) requests in", report)[1]) > 100
+    assert "Non-2xx" not in report
+    errors = re.search(r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)", report)
+    assert errors is None, report
+    program.becomes("v3")
+
+
+@pytest.mark.parametrize("query", ["", "0.01"], ids=["at once", "later"])
+@pytest.mark.parametrize("way", ["", DELEGATES, HANDLERS], ids=["callback", "delegates", "handlers"])
+def test_no_promise_of_keep_alive_is_broken(start, way, query):
+    program = start(way + WORKERS)
+    counting = Counting(program, query=query)
+    for number in range(4):
+        program.load(f"n{number}")
+        program.until(lambda n=number: f"n{n}" in counting.versions)
+    program.becomes("n3")
+    counting.end()
+    program.signal(signal.SIGTERM)
+    program.ends()
+
+
+# ---- a single process ----
+
+
+@pytest.mark.parametrize("body", [ONE, ASYNC], ids=["IOLoop.start", "asyncio.run"])
+def test_hup_to_a_single_process(start, body):
+    program = start(body)
+    counting = Counting(program)
+    for version in ("v2", "v3"):
+        slow = InFlight(program, 1)
+        time.sleep(0.3)
+        program.load(version)
+        assert slow.done()[0] != version
+        program.becomes(version)
+    assert program.get()[1] == program.process.pid
+    assert program.everybody() == {program.process.pid}
+    counting.end()
+    said = program.output()
+    assert (said.count("behind start()") == 2) == (body is ONE)
+    assert (said.count("cleaned up") == 2) == (body is ASYNC)
+    program.signal(signal.SIGTERM)
+    program.ends()
+
+
+def test_hup_to_a_single_process_whose_program_is_broken(start):
+    program = start(ONE)
+    counting = Counting(program)
+    program.load("broken")
+    program.says("SIGHUP tries again")
+    assert program.get()[0] == "v1"
+    program.load("v2")
+    program.becomes("v2")
+    counting.end()
+
+
+def test_term_while_a_single_process_reloads(start):
+    program = start(ONE)
+    slow = InFlight(program, 2)
+    time.sleep(0.3)
+    program.load("v2")
+    time.sleep(1)
+    program.signal(signal.SIGTERM)
+    assert slow.done()[0] == "v1"
+    program.ends()
+
+
+def test_hup_before_there_is_a_server(tmp_path):
+    """It ends a program that serves nobody, as without us."""
+    (tmp_path / "app.py").write_text("import time\nprint('up', flush=True)\ntime.sleep(1000)\n")
+    with subprocess.Popen(
+        [sys.executable, "-m", "tornado_c", "app.py"], cwd=tmp_path, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout.readline() == b"up\n"
+        process.send_signal(signal.SIGHUP)
+        assert process.wait(PATIENCE) == -signal.SIGHUP
