@@ -2,7 +2,7 @@
 
 python -m tornado_c [--drain-timeout SECONDS] SCRIPT [ARGUMENTS]: a program, run with our event loop under
 asyncio.run, and with our core in the place of Tornado's, if that is installed. On SIGTERM it answers what
-is in flight, then ends; with several processes, SIGHUP replaces them one by one by the program as it is then.
+is in flight, then ends; SIGHUP replaces it by the program as it is then, several processes one by one.
 """
 
 from __future__ import annotations

@@ -61,7 +61,8 @@ def fork_processes(num_processes: int | None, max_restarts: int | None = None) -
     child *n* adds the sockets of call *n* to its server and closes the others.
 
     Under ``python -m tornado_c`` the parent passes SIGTERM on and ends when its children have ended, and on
-    SIGHUP executes the program anew, which replaces the children one by one.
+    SIGHUP executes the program anew, which replaces the children one by one, once a trial of it has got to
+    this call. A child that SIGTERM ended alone is replaced. Children end when the parent is gone.
 
     No event loop may be running; one that was only made before is the parent's and, with descriptors of its
     own, each child's.
