@@ -281,7 +281,9 @@
     X(partial, "functools", "partial")                                                                       \
     X(re_compile, "re", "compile")                                                                           \
     X(socket_base, "_socket", "socket")                                                                      \
-    X(socket_class, "socket", "socket")
+    X(socket_class, "socket", "socket")                                                                      \
+    X(ssl_memory_bio, "_ssl", "MemoryBIO")                                                                   \
+    X(ssl_object, "_ssl", "_SSLSocket")
 
 /* Python classes over our C bases and exceptions, which the Python modules hand over with
  * _core.register(NAME, object) when they are imported: state->face_<name>. */

@@ -255,7 +255,14 @@ tc_iostream_call_later(StreamObject *self, PyObject *callback)
 PyObject *
 tc_iostream_tls_begin(StreamObject *self, PyObject *connected)
 {
-    if (tc_stream_check_ready(self) < 0 || tc_tls_begin(self) < 0) {
+    if (tc_stream_check_ready(self) < 0) {
+        return NULL;
+    }
+    if (self->tls != NULL) {
+        PyErr_SetString(PyExc_RuntimeError, "the stream has TLS already");
+        return NULL;
+    }
+    if (tc_tls_begin(self) < 0) {
         return NULL;
     }
     /* The handshake begins in the next turn, when the descriptor is writable. */
@@ -290,13 +297,18 @@ tc_iostream_tls_done(StreamObject *self, PyObject *const *args, Py_ssize_t nargs
         PyErr_SetString(PyExc_TypeError, "memory must be a TLSMemory or None");
         return NULL;
     }
-    if (tls == NULL || self->closed) {
+    if (tls == NULL || self->closed || !tls->accepting) {
         Py_RETURN_NONE;
     }
     tls->accepting = false;
     tls->want = 0;
-    Py_XSETREF(tls->sslobj, Py_XNewRef(tc_arg_or_null(args[0])));
-    Py_XSETREF(tls->memory, (TLSMemoryObject *)Py_XNewRef(memory));
+    /* Only the ssl module's own object is given memory that it must not keep. Any other, and a memory that
+     * belongs to it, is left to the socket's methods in Python. */
+    if (Py_TYPE(args[0]) != (PyTypeObject *)self->state->ssl_object) {
+        Py_RETURN_NONE;
+    }
+    tls->sslobj = Py_NewRef(args[0]);
+    tls->memory = (TLSMemoryObject *)Py_XNewRef(memory);
     if (tls->memory != NULL) {
         tls->memory->maybe_more = true; /* bytes may have come behind the handshake's last ones */
     }

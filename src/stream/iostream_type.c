@@ -587,9 +587,9 @@ static PyType_Spec stream_spec = {
 int
 tc_stream_init_type(PyObject *module, tc_state *state)
 {
-    if (tc_stream_init_callbacks(state) < 0) {
+    state->stream_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &stream_spec, NULL);
+    if (state->stream_type == NULL || tc_stream_init_callbacks(state) < 0) {
         return -1;
     }
-    state->stream_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &stream_spec, NULL);
-    return state->stream_type != NULL ? PyModule_AddType(module, state->stream_type) : -1;
+    return PyModule_AddType(module, state->stream_type);
 }

@@ -48,12 +48,16 @@ tc_stream_resume(StreamObject *self)
 /* ---- user callbacks ---- */
 
 /* args: stream, callback[, data]. What a queued user callback's handle calls: an exception closes the stream
- * and goes on to the loop, as in Tornado 4. */
+ * and goes on to the loop, as in Tornado 4. Python can get at it, by the handle. */
 static PyObject *
-run_user_callback(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
+run_user_callback(PyObject *stream_type, PyObject *const *args, Py_ssize_t nargs)
 {
-    StreamObject *self = (StreamObject *)args[0];
-    self->pending_callbacks--;
+    StreamObject *self = nargs >= 2 ? (StreamObject *)args[0] : NULL;
+    if (self == NULL || !PyObject_TypeCheck(args[0], (PyTypeObject *)stream_type) || self->core == NULL) {
+        PyErr_SetString(PyExc_TypeError, "run_stream_callback() takes a stream and a callback");
+        return NULL;
+    }
+    self->pending_callbacks -= self->pending_callbacks > 0;
     PyObject *result = PyObject_Vectorcall(args[1], args + 2, (size_t)(nargs - 2), NULL);
     if (result == NULL && PyErr_ExceptionMatches(PyExc_Exception)) {
         tc_stream_close_uncaught(self, "application");
@@ -329,6 +333,6 @@ tc_stream_from_fd(PyTypeObject *type, LoopCore *core, int fd, int family)
 int
 tc_stream_init_callbacks(tc_state *state)
 {
-    state->stream_run_callback = PyCFunction_New(&run_user_callback_def, NULL);
+    state->stream_run_callback = PyCFunction_New(&run_user_callback_def, (PyObject *)state->stream_type);
     return state->stream_run_callback != NULL ? 0 : -1;
 }

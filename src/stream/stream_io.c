@@ -296,6 +296,9 @@ Py_ssize_t
 tc_stream_send_front(StreamObject *self)
 {
     StreamBufferObject *buffer = self->writes->buffer;
+    if (buffer->size == 0) {
+        return TC_IO_AGAIN; /* by what looking for hooks has run */
+    }
     tc_piece *piece = tc_stream_buffer_front(buffer);
     if (piece->kind == TC_PIECE_FILE) {
         bool load = false;

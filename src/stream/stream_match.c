@@ -131,7 +131,10 @@ find_regex(StreamObject *self, const char *data, size_t size)
     Py_DECREF(match);
     Py_ssize_t at = end != NULL ? PyLong_AsSsize_t(end) : -1;
     Py_XDECREF(end);
-    if (at < 0) {
+    if (at < 0 || (size_t)at > size) {
+        if (!PyErr_Occurred()) {
+            PyErr_Format(PyExc_ValueError, "a match of %zu bytes cannot end at %zd", size, at);
+        }
         return TC_FIND_RAISED;
     }
     return find_over_limit(self->read, (size_t)at) == TC_FIND_MORE ? at : TC_FIND_UNSATISFIABLE;

@@ -193,6 +193,11 @@ memory_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     if (state == NULL || !PyArg_ParseTuple(args, "OO:TLSMemory", &incoming, &outgoing)) {
         return NULL;
     }
+    PyTypeObject *bio = (PyTypeObject *)state->ssl_memory_bio; /* others might keep what they are given */
+    if (!Py_IS_TYPE(incoming, bio) || !Py_IS_TYPE(outgoing, bio)) {
+        PyErr_SetString(PyExc_TypeError, "TLSMemory() takes two ssl.MemoryBIO");
+        return NULL;
+    }
     TLSMemoryObject *self = (TLSMemoryObject *)type->tp_alloc(type, 0);
     if (self != NULL) {
         self->state = state;

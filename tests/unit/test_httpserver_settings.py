@@ -104,7 +104,6 @@ def test_the_last_connection_of_a_server_that_is_gone():
     assert run_alone(program) == "b''\n"
 
 
-
 @pytest.mark.parametrize(
     "data", [b"", b"GET / HT", GET, GET + b"GET"], ids=["silent", "in the head", "idle", "in the next head"]
 )
