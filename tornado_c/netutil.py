@@ -23,6 +23,7 @@ from tornado_c._netutil.resolvers import (
     Resolver,
     ThreadedResolver,
     _resolve_addr,
+    check_port,
 )
 from tornado_c._support import errno_from_exception
 from tornado_c.ioloop import IOLoop
@@ -79,11 +80,13 @@ def bind_sockets(
     :param reuse_port: set ``SO_REUSEPORT``, so that other processes may bind the same port; default False.
     :returns: the sockets, IPv4 first; closed again, all of them, if one fails.
     :raises ValueError: *reuse_port* on a platform without it.
+    :raises OverflowError: *port* is over 65535.
     :raises OSError: *address* cannot be resolved, or an address cannot be bound. ``::1`` alone may be missing
         where *address* is ``"localhost"``.
     """
     if reuse_port and not hasattr(socket, "SO_REUSEPORT"):
         raise ValueError("the platform doesn't support SO_REUSEPORT")
+    check_port(port)
     if family == socket.AF_UNSPEC and not socket.has_ipv6:
         # getaddrinfo may tell of IPv6 addresses even to a Python that was built without IPv6.
         family = socket.AF_INET

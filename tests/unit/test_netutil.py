@@ -586,3 +586,23 @@ class TestTLS:
             assert not waiting
             client.send(b"hello")
             assert server.recv(10) == b"hello"
+
+
+# --------------------------------------------------------------------------- ports
+
+
+@pytest.mark.parametrize("port", [65536, 99999, "99999", 1 << 40])
+def test_a_port_that_is_none(port):
+    """getaddrinfo would take it modulo 65536, and the server serve somewhere else."""
+    with pytest.raises(OverflowError, match="port must be 0-65535"):
+        netutil.bind_sockets(port, "127.0.0.1")
+
+    async def main():
+        resolvers = [getattr(netutil, name)() for name in (*RESOLVERS, "DefaultExecutorResolver")]
+        resolvers.append(netutil.OverrideResolver(netutil.Resolver(), {"a": "127.0.0.1"}))
+        for resolver in resolvers:
+            with pytest.raises(OverflowError, match="port must be 0-65535"):
+                await resolver.resolve("127.0.0.1", port)
+            resolver.close()
+
+    asyncio.run(main())

@@ -13,7 +13,7 @@ import time
 
 import pytest
 from live_http import FOREIGN_ENVIRONMENT
-from live_tcp import PATIENCE, TLS, run
+from live_tcp import PATIENCE, TLS, listening, run
 from proxy_heads import BAD, GOOD, SIGNATURE, named
 
 from tornado_c import iostream
@@ -400,6 +400,48 @@ frontend front
 backend back
     server one {back} {option}
 """
+
+
+@pytest.mark.parametrize("first", [b"", b"PROXY TCP4 1.2"], ids=["nothing yet", "a part of it"])
+def test_drain_counts_heads(first):
+    """Connections whose head is still to come are waited for like others that are idle, or under way."""
+    head = b"PROXY TCP4 1.2.3.4 1.2.3.5 1 2\r\n"
+
+    async def main():
+        server = HTTPServer(answer_with_ip, proxy_protocol=True, trusted_proxies=["127.0.0.1"])
+        port = listening(server)
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        idle_reader, idle_writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(first)
+        while len(server._heads) < 2:
+            await asyncio.sleep(0.001)
+        draining = asyncio.ensure_future(server.drain(timeout=20, idle_grace=0.1))
+        await asyncio.sleep(0.02)
+        assert not draining.done()
+        writer.write(head[len(first) :] + get("/", "keep-alive"))
+        said = await reader.read()
+        assert said.endswith(b"1.2.3.4 /")
+        assert await idle_reader.read() == b""
+        assert await draining
+        for end in (writer, idle_writer):
+            end.close()
+
+    run(main)
+
+
+def test_drain_ends_a_head_in_time(caplog):
+    async def main():
+        server = HTTPServer(answer_with_ip, proxy_protocol=True, trusted_proxies=["127.0.0.1"])
+        port = listening(server)
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"PROXY")
+        while not server._heads:
+            await asyncio.sleep(0.001)
+        assert not await server.drain(timeout=0.05, idle_grace=0.01)
+        assert await reader.read() == b""
+        writer.close()
+
+    run(main)
 
 
 @pytest.fixture

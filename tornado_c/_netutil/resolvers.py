@@ -18,9 +18,21 @@ for _codec in ("idna", "latin1"):
     "a".encode(_codec)
 
 
+def check_port(port: Any) -> None:
+    """Refuse a port that getaddrinfo would take modulo 65536, as a socket does.
+
+    :raises OverflowError: it is over 65535.
+    """
+    if isinstance(port, (str, bytes)) and port.isdigit():
+        port = int(port)
+    if isinstance(port, int) and port > 65535:
+        raise OverflowError("port must be 0-65535.")
+
+
 def _resolve_addr(
     host: str, port: int, family: socket.AddressFamily = socket.AF_UNSPEC
 ) -> list[tuple[int, Any]]:
+    check_port(port)
     # Solaris resolves a port that is not in its list of services only where a socket type is given.
     found = socket.getaddrinfo(host, port, family, socket.SOCK_STREAM)
     return [(info[0], info[4]) for info in found]
@@ -55,6 +67,7 @@ class Resolver(Configurable):
         :param family: the kind of addresses wanted; default: any.
         :returns: an awaitable of (family, address) pairs; an address is what ``socket.connect`` takes.
         :raises OSError: from the awaitable, where *host* cannot be resolved.
+        :raises OverflowError: from the awaitable, where *port* is over 65535.
         """
         raise NotImplementedError()
 
@@ -68,6 +81,7 @@ class DefaultLoopResolver(Resolver):
     async def resolve(
         self, host: str, port: int, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[tuple[int, Any]]:
+        check_port(port)
         loop = asyncio.get_running_loop()
         found = await loop.getaddrinfo(host, port, family=family, type=socket.SOCK_STREAM)
         return [(info[0], info[4]) for info in found]
