@@ -120,10 +120,20 @@ PyDoc_STRVAR(module_format_head_doc,
              "The head of a message as bytes: the line in UTF-8, the HTTPHeaders in Latin-1.\n\n"
              "Raises ValueError for CR, LF or NUL in a line.");
 
+PyDoc_STRVAR(module_instance_dict_doc, "instance_dict($module, obj, /)\n--\n\n"
+                                       "The dict of an object, whatever its class makes of __dict__.");
+
+static PyObject *
+module_instance_dict(PyObject *module, PyObject *obj)
+{
+    return PyObject_GenericGetDict(obj, NULL);
+}
+
 static PyMethodDef module_methods[] = {
     {"execute_handler", (PyCFunction)(void (*)(void))module_execute_handler, METH_FASTCALL,
      module_execute_handler_doc},
     {"format_head", (PyCFunction)(void (*)(void))tc_http_format_head, METH_FASTCALL, module_format_head_doc},
+    {"instance_dict", module_instance_dict, METH_O, module_instance_dict_doc},
     {"register", module_register, METH_VARARGS, module_register_doc},
     {"signal_when_parent_ends", module_parent_ends, METH_O, module_parent_ends_doc},
     {NULL, NULL, 0, NULL},

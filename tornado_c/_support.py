@@ -17,6 +17,8 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
+from . import _autospec as _autospec
+
 T = TypeVar("T")
 
 #: The string type of option definitions and of ``tornado.util``.

@@ -19,6 +19,7 @@ from http.client import responses as responses
 from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
 from . import _core
+from ._attributes import restore, shown, state
 from ._httputil import cookies as _cookies
 from ._httputil import dates as _dates
 from ._httputil import params as _params
@@ -92,6 +93,8 @@ class HTTPHeaders(_core.HeadersBase, collections.abc.MutableMapping[str, str]):
     Vary: Cookie
     """
 
+    __dict__ = shown("_as_list", "_combined_cache")
+
     if TYPE_CHECKING:
 
         @overload
@@ -118,6 +121,13 @@ class HTTPServerRequest(_core.RequestBase):
     `HTTPInputError` for a Host that is missing in HTTP/1.1 or malformed, and for a query string with too many
     arguments.
     """
+
+    __dict__ = shown(
+        *("method", "uri", "version", "headers", "body", "remote_ip", "protocol", "host", "host_name"),
+        *("connection", "server_connection", "_start_time", "_finish_time", "path", "query", "files"),
+        *("arguments", "query_arguments", "body_arguments"),
+    )
+    __getstate__, __setstate__ = state, restore
 
     def __init__(
         self,

@@ -11,6 +11,7 @@ from inspect import isclass
 from typing import Any, cast
 
 from tornado_c import _core, httputil, routing
+from tornado_c._attributes import restore, shown, state
 from tornado_c._web.handler import RequestHandler
 from tornado_c._web.handlers import ErrorHandler
 from tornado_c._web.targets import check_default, check_target, is_handler_class, is_target
@@ -54,11 +55,15 @@ class _ApplicationRouter(ReversibleRuleRouter):
 
     @property
     def rules(self) -> list[Rule]:  # type: ignore[override]
-        return self._rules
+        try:
+            found: list[Rule] = vars(self)["rules"]
+        except KeyError:
+            raise AttributeError("rules") from None
+        return found
 
     @rules.setter
     def rules(self, rules: list[Rule]) -> None:
-        self._rules = rules
+        vars(self)["rules"] = rules
         self.application._routes = None  # C's table was made of another list
 
     def process_rule(self, rule: Rule) -> Rule:
@@ -94,6 +99,9 @@ class Application(_core.ApplicationBase, ReversibleRouter):
     :param settings: ``debug``, ``serve_traceback``, ``log_function``, ``default_handler_class`` and its
         ``default_handler_args``, ``login_url``, ``cookie_secret`` and whatever the handlers want to know.
     """
+
+    __dict__ = shown("transforms", "default_host", "settings", "wildcard_router", "default_router")
+    __getstate__, __setstate__ = state, restore
 
     # For the HTTP server: it leaves malformed forms to us, and while start_request() is not overridden, it
     # calls the application with whole requests.

@@ -21,6 +21,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, NoReturn, overload
 
 from tornado_c import _core, httputil
+from tornado_c._attributes import restore, shown, state
 from tornado_c._support import (
     current_ioloop,
     future_set_result_unless_cancelled,
@@ -78,6 +79,13 @@ class RequestHandler(_core.HandlerBase):
     _remove_control_chars_regex = re.compile(r"[\x00-\x08\x0e-\x1f]")
     _VALID_HEADER_CHARS = re.compile(r"[\x09\x20-\x7e\x80-\xff]*")
     _stream_request_body = False
+
+    __dict__ = shown(
+        *("application", "request", "path_args", "path_kwargs", "ui", "_headers", "_status_code", "_reason"),
+        *("_write_buffer", "_transforms", "_new_cookie", "_prepared_future", "_finished", "_headers_written"),
+        "_auto_finish",
+    )
+    __getstate__, __setstate__ = state, restore
 
     def __init__(self, application: Application, request: httputil.HTTPServerRequest, **kwargs: Any) -> None:
         super().__init__()

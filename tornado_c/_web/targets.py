@@ -4,17 +4,12 @@ either side: both packages would take one for a function of the request, which a
 
 from __future__ import annotations
 
-import importlib.abc
-import importlib.machinery
-import importlib.util
-import sys
-from collections.abc import Sequence
 from functools import wraps
 from inspect import isclass
-from types import ModuleType
 from typing import Any
 
 from tornado_c import _core, httputil
+from tornado_c._watch import when_imported
 from tornado_c.log import app_log
 
 _OURS, _STOCK = "tornado_c.web", "tornado.web"
@@ -92,7 +87,7 @@ def _guard(module: Any) -> None:
 
     @wraps(get_handler_delegate)
     def checking_get_handler_delegate(self: Any, *args: Any, **kwargs: Any) -> Any:
-        target = args[1] if len(args) > 1 else kwargs.get("target_class")
+        target: Any = args[1] if len(args) > 1 else kwargs.get("target_class")
         if is_handler_class(target):
             app_log.error("Uncaught exception: TypeError: %s", _mixture(target, _OURS, _STOCK))
             request = args[0] if args else kwargs["request"]
@@ -103,32 +98,6 @@ def _guard(module: Any) -> None:
     application.get_handler_delegate = checking_get_handler_delegate
 
 
-class _Watcher(importlib.abc.MetaPathFinder):
-    """Waits for the import of tornado.web, and steps back."""
-
-    def find_spec(
-        self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
-    ) -> importlib.machinery.ModuleSpec | None:
-        if fullname != _STOCK:
-            return None
-        sys.meta_path.remove(self)
-        spec = importlib.util.find_spec(fullname)
-        if spec is None or type(spec.loader) is not importlib.machinery.SourceFileLoader:
-            return spec
-        exec_module = spec.loader.exec_module
-
-        def exec_and_guard(module: ModuleType) -> None:
-            exec_module(module)
-            _guard(module)
-
-        spec.loader.exec_module = exec_and_guard  # type: ignore[method-assign]
-        return spec
-
-
 def guard_stock() -> None:
     """Have stock Tornado's Application refuse our handlers, once it is imported."""
-    module = sys.modules.get(_STOCK)
-    if module is None:
-        sys.meta_path.insert(0, _Watcher())
-    elif module.__name__ == _STOCK:
-        _guard(module)
+    when_imported(_STOCK, _guard)
