@@ -13,7 +13,7 @@ PYTEST := $(abspath $(VENV))/bin/pytest
 LIBASAN = $(shell $(CC) -print-file-name=libasan.so) $(shell $(CC) -print-file-name=libubsan.so)
 
 .DEFAULT_GOAL := help
-.PHONY: help dev test test-debug ctest asan asan-run asan-build hostile hostile-run leaks leaks-run fuzz lint stubs bench bench-loop bench-streams conformance clean
+.PHONY: help dev test test-debug ctest asan asan-run asan-build hostile hostile-run nomemory leaks leaks-run fuzz lint stubs bench bench-loop bench-streams conformance clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -80,6 +80,10 @@ leaks-run:
 
 fuzz: ## libFuzzer on the parsers, $(SECONDS) seconds for each target
 	$(MAKE) -C tests/fuzz run SECONDS=$(SECONDS)
+
+nomemory: dev ## allocations that fail, in tests/hostile/nomemory.py, on an in-place build
+	PYTHONPATH=$(CURDIR) $(PY) -W ignore tests/hostile/nomemory.py
+	PYTHONPATH=$(CURDIR) $(PY) -W ignore tests/hostile/nomemory.py --span 4
 
 conformance: $(VENV)/.ready ## the suites of Tornado and asyncio, as far as they apply
 	$(PY) -m pip install --quiet '.[conformance]'

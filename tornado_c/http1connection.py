@@ -565,6 +565,9 @@ class HTTP1ServerConnection:
                     return
                 if self.stream._read_buffer_size:
                     await asyncio.sleep(0)  # the next request is there already: the loop has its turn first
+        except BaseException:
+            self.stream.close()  # a delegate's start_request has failed: nobody reads any more
+            raise
         finally:
             self._current = None
             delegate.on_close(self)

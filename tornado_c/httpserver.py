@@ -367,6 +367,13 @@ class HTTPServer(TCPServer, Configurable, httputil.HTTPServerConnectionDelegate)
 
     def handle_stream(self, stream: IOStream, address: Any) -> None:
         """Serve HTTP on a stream."""
+        try:
+            self._serve(stream, address)
+        except BaseException:
+            stream.close()  # a TLS handshake that goes on would keep it, with nobody to read
+            raise
+
+    def _serve(self, stream: IOStream, address: Any) -> None:
         if self._answers_natively():
             connection = HTTPConnection.__new__(HTTPConnection)
             connection._attach(self._settings(), stream, address)
