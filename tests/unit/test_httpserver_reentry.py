@@ -80,7 +80,7 @@ def test_connection_that_is_closed_by_what_its_request_held(late, caplog):
 
 @pytest.mark.parametrize("big", [False, True])
 def test_stream_that_is_closed_by_what_its_request_held(big):
-    """While the last of the answer leaves: the stream's close lets go of the connection that is told of it."""
+    """While the last of the answer leaves: its close lets go of the connection that is told of it."""
     body = b"x" * (8_000_000 if big else 10)
 
     class Closes:

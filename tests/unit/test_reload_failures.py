@@ -264,7 +264,8 @@ def test_kill_during_a_trial_leaves_nothing(start):
         '{"pid": "x", "trial": -1}',
         '{"pid": PID, "trial": -1, "notes": -1, "workers": 5, "sockets": [], "activated": []}',
         '{"pid": PID, "trial": -1, "notes": -1, "workers": [[1]], "sockets": [], "activated": []}',
-        '{"pid": PID, "trial": -1, "notes": 99, "workers": [[0, 1, 9, null]], "sockets": [0, 99], "activated": [2]}',
+        '{"pid": PID, "trial": -1, "notes": 99, "workers": [[0, 1, 9, null]], '
+        '"sockets": [0, 99], "activated": [2]}',
     ],
 )
 def test_garbage_in_the_variable(text):
