@@ -28,6 +28,7 @@ _reloading = False  # it ends to be executed anew
 _trial: _reload.Trial | None = None
 _draining: set[asyncio.AbstractEventLoop] = set()
 _main_loop: asyncio.AbstractEventLoop | None = None  # the one of them that runs in the main thread
+_end_main = False  # the next signal is our own, to the main thread
 _old: list[_prefork.Child] = []  # workers of a predecessor that this process, which serves alone, replaces
 
 
@@ -56,15 +57,16 @@ def enable(timeout: float, keep_orphans: bool = False) -> None:
 
 
 def _on_term(number: int, frame: object) -> None:
-    global _ending, _reloading
+    global _ending, _reloading, _end_main
+    if _end_main:
+        _end_main = False
+        raise SystemExit(0)
     if _worker.is_worker() and _worker.is_hurried():
         _end_at_once(number)
     elif _reloading:
         _reloading = False
         handover.drop_held()
     elif _ending:
-        if not _draining:
-            raise SystemExit(0)  # loops in other threads have drained
         if not _worker.is_worker():
             _end_at_once(number)
     elif _pid == os.getpid() and handover.predecessors():
@@ -130,13 +132,15 @@ def _drained(
     loop: asyncio.AbstractEventLoop, loops: list[asyncio.AbstractEventLoop], task: asyncio.Task[None]
 ) -> None:
     """The last one ends them all."""
+    global _end_main
     if not task.cancelled() and task.exception() is not None:
         gen_log.error("Draining failed", exc_info=task.exception())
     _draining.discard(loop)
     if _draining:
         return
-    if _main_loop is None:
-        os.kill(os.getpid(), signal.SIGTERM)  # the main thread waits for something else
+    if _main_loop is None:  # the main thread waits for something else
+        _end_main = True
+        os.kill(os.getpid(), signal.SIGTERM)
     for other in loops:
         if other is not loop:
             other.call_soon_threadsafe(_end, other)

@@ -57,6 +57,18 @@ async def main():
 asyncio.run(main())
 print("not reached", flush=True)
 """
+#: The loop runs in a thread; the main thread waits for something else.
+IN_A_THREAD = """
+def serve():
+    asyncio.set_event_loop(asyncio.new_event_loop())
+    HTTPServer(answer).listen(PORT, "127.0.0.1")
+    IOLoop.current().start()
+    print("behind start()", flush=True)
+
+thread = threading.Thread(target=serve)
+thread.start()
+WAIT
+"""
 WORKERS = """
 sockets = bind_sockets(PORT, "127.0.0.1") + [bind_unix_socket("socket")]
 fork_processes(int(open("workers").read()))

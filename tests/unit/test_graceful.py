@@ -9,24 +9,12 @@ import sys
 import time
 
 import pytest
-from graceful_programs import ASYNC, ONE, PATIENCE, ROOT, WORKERS, InFlight, Program, children_of
+from graceful_programs import ASYNC, IN_A_THREAD, ONE, PATIENCE, ROOT, WORKERS, InFlight, Program, children_of
 
 OWN_HANDLER = """
 signal.signal(signal.SIGTERM, lambda number, frame: os._exit(7))
 HTTPServer(answer).listen(PORT, "127.0.0.1")
 IOLoop.current().start()
-"""
-#: The loop runs in a thread; the main thread waits for something else.
-IN_A_THREAD = """
-def serve():
-    asyncio.set_event_loop(asyncio.new_event_loop())
-    HTTPServer(answer).listen(PORT, "127.0.0.1")
-    IOLoop.current().start()
-    print("behind start()", flush=True)
-
-thread = threading.Thread(target=serve)
-thread.start()
-WAIT
 """
 ECHO = """
 from tornado.tcpserver import TCPServer

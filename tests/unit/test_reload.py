@@ -10,7 +10,17 @@ import sys
 import time
 
 import pytest
-from graceful_programs import ASYNC, ONE, PATIENCE, WORKERS, Counting, InFlight, Program, free_port
+from graceful_programs import (
+    ASYNC,
+    IN_A_THREAD,
+    ONE,
+    PATIENCE,
+    WORKERS,
+    Counting,
+    InFlight,
+    Program,
+    free_port,
+)
 
 ACTIVATED = """
 from tornado_c.netutil import activated_sockets
@@ -295,6 +305,17 @@ def test_hup_to_a_single_process(start, body):
     said = program.output()
     assert (said.count("behind start()") == 2) == (body is ONE)
     assert (said.count("cleaned up") == 2) == (body is ASYNC)
+    program.signal(signal.SIGTERM)
+    program.ends()
+
+
+def test_hup_with_the_loop_in_a_thread(start):
+    program = start(IN_A_THREAD.replace("WAIT", "thread.join()"))
+    counting = Counting(program)
+    for version in ("v2", "v3"):
+        program.load(version)
+        program.becomes(version)
+    counting.end()
     program.signal(signal.SIGTERM)
     program.ends()
 
