@@ -131,7 +131,7 @@ class Child:
     @classmethod
     def of(cls, left: handover.Predecessor) -> Child:
         line = None
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, ValueError):  # it may have closed its end, and not ended yet
             line = socket.socket(fileno=left.line)
         child = cls(left.number, left.pid, line, old=True)
         child.kill_at = left.kill_at
