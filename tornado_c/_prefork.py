@@ -239,15 +239,25 @@ class Master(Watch):
 
     def _start_workers(self) -> int | None:
         while self.to_start and self._may_start():
-            number = self.to_start.pop(0)
-            ours, theirs = socket.socketpair()
+            number = self.to_start[0]
+            lines: tuple[socket.socket, ...] = ()
             with _reload.signals_held():
-                pid = self.fork(number)
+                try:
+                    lines = ours, theirs = socket.socketpair()
+                    pid = self.fork(number)
+                except OSError:
+                    for line in lines:
+                        line.close()
+                    if not self.workers:
+                        raise
+                    gen_log.error("Cannot start child %d now", number, exc_info=True)
+                    return None
                 if pid == 0:
                     ours.close()
                     self._become_worker(theirs)
                     return number
             theirs.close()
+            self.to_start.pop(0)
             self.workers[pid] = Child(number, pid, ours)
         if not self.to_start and not self._old():
             handover.close_rest()

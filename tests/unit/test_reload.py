@@ -38,6 +38,12 @@ os.dup2(int(sys.argv[1]), 3)
 os.environ["LISTEN_PID"], os.environ["LISTEN_FDS"] = str(os.getpid()), "1"
 os.execv(sys.argv[2], sys.argv[2:])
 """
+WITH_TERMINAL = """
+import fcntl, os, sys, termios
+fcntl.ioctl(int(sys.argv[1]), termios.TIOCSCTTY, 0)
+os.close(int(sys.argv[1]))
+os.execv(sys.argv[2], sys.argv[2:])
+"""
 #: As many processes as the file says; 0: it serves alone.
 ANY_NUMBER = """
 sockets = bind_sockets(PORT, "127.0.0.1")
@@ -277,10 +283,10 @@ def test_no_request_fails_through_a_reload(start):
 def test_no_promise_of_keep_alive_is_broken(start, way, query):
     program = start(way + WORKERS)
     counting = Counting(program, query=query)
-    for number in range(4):
+    for number in range(3):
         program.load(f"n{number}")
         program.until(lambda n=number: f"n{n}" in counting.versions)
-    program.becomes("n3")
+    program.becomes("n2")
     counting.end()
     program.signal(signal.SIGTERM)
     program.ends()
@@ -338,6 +344,19 @@ def test_term_while_a_single_process_reloads(start):
     program.load("v2")
     time.sleep(1)
     program.signal(signal.SIGTERM)
+    assert slow.done()[0] == "v1"
+    program.ends()
+
+
+@pytest.mark.parametrize("body", [ONE, WORKERS], ids=["single", "several"])
+def test_a_terminal_that_is_gone(start, body):
+    """That is a SIGHUP, too, but nobody wants the program loaded anew."""
+    master, slave = os.openpty()
+    program = start(body, launch=[sys.executable, "-c", WITH_TERMINAL, str(slave)], fds=[slave])
+    os.close(slave)
+    slow = InFlight(program, 1)
+    time.sleep(0.5)
+    os.close(master)
     assert slow.done()[0] == "v1"
     program.ends()
 

@@ -291,3 +291,24 @@ def test_a_variable_that_is_an_ancestors():
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=env, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
     assert tornado_c
+
+
+def test_a_fork_that_fails_is_tried_again(start):
+    """The system is out of processes for a while."""
+    failing = """
+fork = os.fork
+def sometimes():
+    if os.path.exists("full"):
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+    return fork()
+os.fork = sometimes
+"""
+    program = start(failing + WORKERS)
+    victim = min(program.workers())
+    program.write("full", "")
+    os.kill(victim, signal.SIGKILL)
+    program.says("Cannot start child")
+    (program.folder / "full").unlink()
+    program.until(lambda: len(program.workers() - {victim}) == 2)
+    program.signal(signal.SIGTERM)
+    program.ends()
