@@ -243,6 +243,7 @@
     X(header_names)      /* the cache of http_names.c */                                                     \
     X(http_1_0)          /* "HTTP/1.0" */                                                                    \
     X(http_1_1)          /* "HTTP/1.1" */                                                                    \
+    X(ioloop_last_class) /* of the last IOLoop that ran a callback */                                        \
     X(ioloop_run)        /* the function that a queued callback's handle calls */                            \
     X(keep_alive_value)  /* "Keep-Alive" */                                                                  \
     X(old_faces)         /* a list of what other objects were registered in place of */                      \

@@ -103,27 +103,36 @@ tc_core_timer_set(LoopCore *core, tc_timer *timer, double when)
 }
 
 int
-tc_core_watch(LoopCore *core, tc_watcher *watcher, unsigned events)
+tc_core_can_watch(LoopCore *core)
 {
     if (core_check_open(core) < 0) {
         return -1;
     }
-    /* First: a watcher that the host would not be told of must not look registered. */
-    if (TC_UNLIKELY(core->host != NULL) && tc_guest_watch(core) < 0) {
-        return -1;
-    }
-    int st = tc_poller_set(&core->poller, watcher, events);
-    if (TC_LIKELY(st == TC_OK)) {
-        return 0;
-    }
+    return TC_UNLIKELY(core->host != NULL) ? tc_guest_watch(core) : 0;
+}
+
+int
+tc_core_raise_watch(int st, int fd)
+{
     if (st == -EEXIST) {
-        PyErr_Format(PyExc_ValueError, "fd %d added twice", watcher->fd);
+        PyErr_Format(PyExc_ValueError, "fd %d added twice", fd);
     }
     else {
         errno = -st;
         PyErr_SetFromErrno(PyExc_OSError);
     }
     return -1;
+}
+
+int
+tc_core_watch(LoopCore *core, tc_watcher *watcher, unsigned events)
+{
+    /* First: a watcher that the host would not be told of must not look registered. */
+    if (tc_core_can_watch(core) < 0) {
+        return -1;
+    }
+    int st = tc_poller_set(&core->poller, watcher, events);
+    return TC_LIKELY(st == TC_OK) ? 0 : tc_core_raise_watch(st, watcher->fd);
 }
 
 int

@@ -97,10 +97,19 @@ tc_core_asyncio(LoopCore *core)
     return core->host != NULL ? core->host : (PyObject *)core;
 }
 
+/* The IOLoop over this core, or NULL. Borrowed. While one is being freed it runs Python that may ask for it.
+ */
+static inline PyObject *
+tc_core_ioloop(LoopCore *core)
+{
+    return core->ioloop != NULL && Py_REFCNT(core->ioloop) > 0 ? core->ioloop : NULL;
+}
+
 /* guest.c: what a core asks of its host. Failures are reported as unraisable: the host is closed then. */
 void tc_guest_wake(LoopCore *core); /* run a turn of ours soon */
 void tc_guest_timer_changed(LoopCore *core);
-int tc_guest_watch(LoopCore *core); /* make the host watch our poller; 0 or -1 */
+int tc_guest_watch(LoopCore *core);    /* make the host watch our poller; 0 or -1 */
+int tc_guest_exorcise(LoopCore *core); /* tc_poller_exorcise for a poller that the host watches; 0 or -1 */
 void tc_guest_leave(LoopCore *core);
 PyObject *tc_guest_call_soon(LoopCore *core, bool threadsafe, PyObject *callback, PyObject *const *args,
                              Py_ssize_t nargs, PyObject *context);
@@ -161,6 +170,12 @@ int tc_core_timer_set(LoopCore *core, tc_timer *timer, double when);
  * OSError). */
 int tc_core_watch(LoopCore *core, tc_watcher *watcher, unsigned events);
 
+/* The two halves of that around tc_poller_set, for callers whose watcher must not go meanwhile. Whether the
+ * loop is open and, as a guest, watched: 0 or -1; runs the host's Python. Then -1 with the exception for a
+ * status. */
+int tc_core_can_watch(LoopCore *core);
+int tc_core_raise_watch(int st, int fd);
+
 static inline void
 tc_core_unwatch(LoopCore *core, tc_watcher *watcher)
 {
@@ -195,8 +210,8 @@ bool tc_handle_is_cancelled(LoopCore *core, PyObject *handle);
 PyObject *tc_ready_view_new(LoopCore *core);
 
 /* fd_type.c: Python callbacks on descriptors, for add_reader, add_writer and IOLoop.add_handler. */
-/* Steals handle; returns it borrowed. */
-PyObject *tc_fd_add(LoopCore *core, int fd, bool write, PyObject *handle);
+/* 0 or -1 with an exception. Runs Python: the cancel() of a handle that is replaced. */
+int tc_fd_add(LoopCore *core, int fd, bool write, PyObject *handle);
 /* From now on the reader's handle is run in the event itself where nothing else came before it. Until it is
  * replaced or removed. */
 void tc_fd_read_at_once(LoopCore *core, int fd);

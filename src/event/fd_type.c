@@ -103,6 +103,12 @@ fd_wanted(const FdEntry *entry)
            (entry->handler != NULL ? entry->handler_events & (TC_READ | TC_WRITE) : 0);
 }
 
+static bool
+fd_is_empty(const FdEntry *entry)
+{
+    return entry->reader == NULL && entry->writer == NULL && entry->handler == NULL;
+}
+
 static void
 fd_free(FdEntry *entry)
 {
@@ -114,34 +120,68 @@ fd_free(FdEntry *entry)
     free(entry);
 }
 
-/* Registers what is wanted now; an entry that nobody wants is freed. */
+/* Registers what is wanted now; an entry that nobody wants is freed. TC_OK or a negative errno; runs no
+ * Python, which could take the entry away. */
 static int
 fd_apply(LoopCore *core, FdEntry *entry)
 {
-    if (entry->reader == NULL && entry->writer == NULL && entry->handler == NULL) {
+    if (fd_is_empty(entry)) {
         tc_core_unwatch(core, &entry->watcher);
         fd_free(entry);
-        return 0;
+        return TC_OK;
     }
-    return tc_core_watch(core, &entry->watcher, fd_wanted(entry));
+    return tc_poller_set(&core->poller, &entry->watcher, fd_wanted(entry));
 }
 
-/* After a failed fd_apply and the withdrawal of what it was for: an entry that holds nothing goes. Keeps the
- * exception. */
+/* After a failed fd_apply and the withdrawal of what it was for: an entry that holds nothing goes. */
 static void
 fd_undo(LoopCore *core, FdEntry *entry)
 {
-    PyObject *exc = PyErr_GetRaisedException();
-    if (entry->reader == NULL && entry->writer == NULL && entry->handler == NULL) {
+    if (fd_is_empty(entry)) {
         tc_core_unwatch(core, &entry->watcher);
         fd_free(entry);
     }
-    PyErr_SetRaisedException(exc);
 }
 
+static void
+fd_cancel_handle(LoopCore *core, PyObject *handle) /* steals */
+{
+    PyObject *result = PyObject_CallMethodNoArgs(handle, core->state->str_cancel);
+    if (result == NULL) {
+        PyErr_WriteUnraisable(handle);
+    }
+    Py_XDECREF(result);
+    Py_DECREF(handle);
+}
+
+/* A descriptor that was closed while it was registered and is another file's now: what was added for the old
+ * one is over. */
+static void
+fd_forget_lost(LoopCore *core, int fd)
+{
+    FdEntry *entry = fd_find(core, fd);
+    if (TC_LIKELY(entry == NULL) || !tc_poller_lost(&core->poller, &entry->watcher)) {
+        return;
+    }
+    tc_core_unwatch(core, &entry->watcher);
+    PyObject *handles[] = {entry->reader, entry->writer};
+    entry->reader = entry->writer = NULL;
+    fd_free(entry);
+    for (size_t i = 0; i < TC_ARRAY_LEN(handles); i++) {
+        if (handles[i] != NULL) {
+            fd_cancel_handle(core, handles[i]);
+        }
+    }
+}
+
+/* The entry to be changed for a new callback, or NULL with an exception. Runs Python before it looks. */
 static FdEntry *
 fd_find_or_make(LoopCore *core, int fd)
 {
+    if (tc_core_can_watch(core) < 0) {
+        return NULL;
+    }
+    fd_forget_lost(core, fd);
     FdEntry *entry = fd_find(core, fd);
     if (entry == NULL) {
         entry = calloc(1, sizeof(*entry));
@@ -156,33 +196,22 @@ fd_find_or_make(LoopCore *core, int fd)
     return entry;
 }
 
-static void
-fd_cancel_handle(LoopCore *core, PyObject *handle) /* steals */
-{
-    PyObject *result = PyObject_CallMethodNoArgs(handle, core->state->str_cancel);
-    if (result == NULL) {
-        PyErr_WriteUnraisable(handle);
-    }
-    Py_XDECREF(result);
-    Py_DECREF(handle);
-}
-
-PyObject *
+int
 tc_fd_add(LoopCore *core, int fd, bool write, PyObject *handle)
 {
     FdEntry *entry = fd_find_or_make(core, fd);
     if (entry == NULL) {
-        Py_DECREF(handle);
-        return NULL;
+        return -1;
     }
     PyObject **place = write ? &entry->writer : &entry->reader;
     PyObject *old = *place;
-    *place = handle;
-    if (fd_apply(core, entry) < 0) {
+    *place = Py_NewRef(handle);
+    int st = fd_apply(core, entry);
+    if (st != TC_OK) {
         *place = old;
         fd_undo(core, entry);
         Py_DECREF(handle);
-        return NULL;
+        return tc_core_raise_watch(st, fd);
     }
     if (!write) {
         entry->at_once = false;
@@ -190,7 +219,7 @@ tc_fd_add(LoopCore *core, int fd, bool write, PyObject *handle)
     if (old != NULL) {
         fd_cancel_handle(core, old);
     }
-    return handle;
+    return 0;
 }
 
 void
@@ -216,9 +245,7 @@ tc_fd_remove(LoopCore *core, int fd, bool write)
         entry->at_once = false;
     }
     /* A descriptor that was closed before: there is nothing to change in the kernel, and no error to tell. */
-    if (fd_apply(core, entry) < 0) {
-        PyErr_Clear();
-    }
+    (void)fd_apply(core, entry);
     fd_cancel_handle(core, old);
     return 1;
 }
@@ -226,31 +253,29 @@ tc_fd_remove(LoopCore *core, int fd, bool write)
 int
 tc_fd_set_handler(LoopCore *core, int fd, PyObject *fd_obj, PyObject *handler, unsigned events)
 {
-    FdEntry *entry = fd_find_or_make(core, fd);
-    if (entry == NULL) {
-        return -1;
-    }
-    if (entry->handler != NULL) {
-        PyErr_Format(PyExc_ValueError, "fd %d added twice", fd);
-        return -1;
-    }
     PyObject *context = PyContext_CopyCurrent();
-    if (context == NULL) {
-        fd_undo(core, entry);
+    FdEntry *entry = context != NULL ? fd_find_or_make(core, fd) : NULL;
+    if (entry == NULL) {
+        Py_XDECREF(context);
         return -1;
     }
-    entry->handler = Py_NewRef(handler);
-    entry->handler_fd = Py_NewRef(fd_obj);
-    entry->handler_context = context;
-    entry->handler_events = events;
-    if (fd_apply(core, entry) < 0) {
-        Py_CLEAR(entry->handler);
-        Py_CLEAR(entry->handler_fd);
-        Py_CLEAR(entry->handler_context);
+    int st = -EEXIST;
+    if (entry->handler == NULL) {
+        entry->handler = Py_NewRef(handler);
+        entry->handler_fd = Py_NewRef(fd_obj);
+        entry->handler_context = context;
+        entry->handler_events = events;
+        st = fd_apply(core, entry);
+        if (st == TC_OK) {
+            return 0;
+        }
+        entry->handler = entry->handler_fd = entry->handler_context = NULL;
         fd_undo(core, entry);
-        return -1;
+        Py_DECREF(handler); /* the caller has both as well */
+        Py_DECREF(fd_obj);
     }
-    return 0;
+    Py_DECREF(context);
+    return tc_core_raise_watch(st, fd);
 }
 
 int
@@ -272,8 +297,16 @@ tc_fd_update_handler(LoopCore *core, int fd, unsigned events)
     if (entry == NULL || entry->handler == NULL) {
         return 0;
     }
+    if (tc_core_can_watch(core) < 0) {
+        return -1;
+    }
+    entry = fd_find(core, fd); /* that may have run Python */
+    if (entry == NULL || entry->handler == NULL) {
+        return 0;
+    }
     entry->handler_events = events;
-    return fd_apply(core, entry) < 0 ? -1 : 1;
+    int st = fd_apply(core, entry);
+    return st == TC_OK ? 1 : tc_core_raise_watch(st, fd);
 }
 
 int
@@ -285,9 +318,7 @@ tc_fd_remove_handler(LoopCore *core, int fd)
     }
     PyObject *handler = entry->handler, *fd_obj = entry->handler_fd, *context = entry->handler_context;
     entry->handler = entry->handler_fd = entry->handler_context = NULL;
-    if (fd_apply(core, entry) < 0) {
-        PyErr_Clear();
-    }
+    (void)fd_apply(core, entry);
     Py_DECREF(handler);
     Py_DECREF(fd_obj);
     Py_DECREF(context);
@@ -303,8 +334,9 @@ tc_fd_info(LoopCore *core, int fd)
     }
     /* selectors.EVENT_READ is 1 and EVENT_WRITE 2. */
     int events = (entry->reader != NULL ? 1 : 0) | (entry->writer != NULL ? 2 : 0);
-    return Py_BuildValue("(iOO)", events, entry->reader != NULL ? entry->reader : Py_None,
-                         entry->writer != NULL ? entry->writer : Py_None);
+    /* Steals: making the tuple may collect, and a finalizer take the handles away. */
+    return Py_BuildValue("(iNN)", events, Py_NewRef(entry->reader != NULL ? entry->reader : Py_None),
+                         Py_NewRef(entry->writer != NULL ? entry->writer : Py_None));
 }
 
 PyObject *

@@ -48,38 +48,59 @@ guest_cancel_timer(LoopCore *core)
     Py_DECREF(timer);
 }
 
-void
-tc_guest_timer_changed(LoopCore *core)
+/* Whether the host's timer stands for our earliest one as it is. */
+static bool
+guest_timer_fits(const LoopCore *core, double now)
 {
     const tc_timer *first = tc_heap_first(&core->timers);
-    double now = tc_clock_now();
-    if (core->guest_timer != NULL) {
-        bool same = first != NULL &&
-                    (first->when == core->guest_when ||
-                     (first->when > core->guest_when && first->when - core->guest_when < GUEST_SLACK));
-        if (same && core->guest_when > now) {
-            return;
-        }
-        guest_cancel_timer(core);
-    }
-    if (first == NULL || core->closed) {
-        return;
-    }
-    double delay = first->when > now ? fmin(first->when - now, GUEST_LONGEST) : 0.0;
-    PyObject *seconds = PyFloat_FromDouble(delay);
+    return first != NULL && core->guest_when > now &&
+           (first->when == core->guest_when ||
+            (first->when > core->guest_when && first->when - core->guest_when < GUEST_SLACK));
+}
+
+/* A timer of the host's that calls _guest_due. New reference, or NULL with an exception. */
+static PyObject *
+guest_set_timer(LoopCore *core, double delay)
+{
+    PyObject *seconds = PyFloat_FromDouble(delay), *timer = NULL;
     PyObject *method =
         seconds != NULL ? PyObject_GetAttr((PyObject *)core, core->state->str__guest_due) : NULL;
     if (method != NULL) {
         PyObject *args[4] = {NULL, core->host, seconds, method};
-        core->guest_timer = PyObject_VectorcallMethod(core->state->str_call_later, args + 1,
-                                                      3 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
-        core->guest_when = first->when;
-    }
-    if (core->guest_timer == NULL) {
-        PyErr_WriteUnraisable((PyObject *)core);
+        timer = PyObject_VectorcallMethod(core->state->str_call_later, args + 1,
+                                          3 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
     }
     Py_XDECREF(method);
     Py_XDECREF(seconds);
+    return timer;
+}
+
+/* The host's methods may come back here, and what they set is not to be lost. */
+void
+tc_guest_timer_changed(LoopCore *core)
+{
+    double now = tc_clock_now();
+    if (core->guest_timer != NULL) {
+        if (guest_timer_fits(core, now)) {
+            return;
+        }
+        guest_cancel_timer(core);
+    }
+    const tc_timer *first = tc_heap_first(&core->timers);
+    if (first == NULL || core->closed || core->guest_timer != NULL) {
+        return;
+    }
+    double when = first->when;
+    PyObject *timer = guest_set_timer(core, when > now ? fmin(when - now, GUEST_LONGEST) : 0.0);
+    if (timer == NULL) {
+        PyErr_WriteUnraisable((PyObject *)core);
+        return;
+    }
+    if (core->guest_timer != NULL) {
+        guest_cancel_timer(core);
+    }
+    Py_XSETREF(core->guest_timer, timer);
+    core->guest_when = when;
 }
 
 int
@@ -125,23 +146,43 @@ tc_guest_watch(LoopCore *core)
 }
 
 /* The host may be closed already, and then has forgotten us. */
+static void
+guest_unwatch(LoopCore *core)
+{
+    if (!core->guest_polled) {
+        return;
+    }
+    core->guest_polled = false;
+    PyObject *fd = PyLong_FromLong(core->poller.fd);
+    PyObject *result =
+        fd != NULL ? PyObject_CallMethodOneArg(core->host, core->state->str_remove_reader, fd) : NULL;
+    if (result == NULL) {
+        PyErr_Clear();
+    }
+    Py_XDECREF(result);
+    Py_XDECREF(fd);
+}
+
+int
+tc_guest_exorcise(LoopCore *core)
+{
+    guest_unwatch(core);
+    int st = tc_poller_exorcise(&core->poller);
+    if (st != TC_OK) {
+        errno = -st;
+        PyErr_SetFromErrno(PyExc_OSError);
+        return -1;
+    }
+    return core->closed ? 0 : tc_guest_watch(core);
+}
+
 void
 tc_guest_leave(LoopCore *core)
 {
     if (core->guest_timer != NULL) {
         guest_cancel_timer(core);
     }
-    if (core->guest_polled) {
-        core->guest_polled = false;
-        PyObject *fd = PyLong_FromLong(core->poller.fd);
-        PyObject *result =
-            fd != NULL ? PyObject_CallMethodOneArg(core->host, core->state->str_remove_reader, fd) : NULL;
-        if (result == NULL) {
-            PyErr_Clear();
-        }
-        Py_XDECREF(result);
-        Py_XDECREF(fd);
-    }
+    guest_unwatch(core);
 }
 
 PyObject *

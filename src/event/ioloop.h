@@ -10,16 +10,18 @@ typedef struct {
     LoopCore *core;                /* NULL until initialize() */
 } IOLoopObject;
 
+/* Its core, or NULL with a RuntimeError. Borrowed: an IOLoop keeps its first core for life. */
+LoopCore *tc_ioloop_core(IOLoopObject *self);
+
 /* ---- ioloop_call.c ---- */
 
-/* The call that a handle is to make: ioloop_run(self, callback, *args), or a bound _run_callback where a
- * subclass has its own. */
+/* The call that a handle is to make: ioloop_run(self, callback, *args). */
 typedef struct {
     PyObject *callback;
     PyObject *small[8];
     PyObject **args;
     Py_ssize_t nargs;
-    PyObject *owned; /* a partial made for keyword arguments, or a bound method */
+    PyObject *owned; /* a partial made for keyword arguments */
 } tc_ioloop_call;
 
 /* 0, or -1 with an exception and nothing to free. All but a partial for keyword arguments is borrowed. */
@@ -44,10 +46,10 @@ void tc_ioloop_bound_free(tc_ioloop_bound *bound);
 
 /* ---- ioloop_run.c ---- */
 
-/* args: the IOLoop, the callback, its arguments. What a queued callback's handle calls. */
-PyObject *tc_ioloop_run(PyObject *module, PyObject *const *args, Py_ssize_t nargs);
+/* Calls the callback as an IOLoop does. None, or NULL for KeyboardInterrupt and SystemExit. */
+PyObject *tc_ioloop_run(IOLoopObject *self, PyObject *callback, PyObject *const *args, Py_ssize_t nargs);
 
-/* Makes the function object of tc_ioloop_run, for the module's state. */
-int tc_ioloop_init_run(tc_state *state);
+/* Makes the function that a queued callback's handle calls, for the module's state. */
+int tc_ioloop_init_run(PyObject *module, tc_state *state);
 
 #endif

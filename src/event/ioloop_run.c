@@ -33,7 +33,8 @@ ioloop_handle_result(IOLoopObject *self, PyObject *result)
         return 0;
     }
     if (PyCoro_CheckExact(result)) {
-        Py_SETREF(result, tc_task_start(self->core, result));
+        LoopCore *core = tc_ioloop_core(self);
+        Py_SETREF(result, core != NULL ? tc_task_start(core, result) : NULL);
         if (result == NULL) {
             return -1;
         }
@@ -45,11 +46,9 @@ ioloop_handle_result(IOLoopObject *self, PyObject *result)
 }
 
 PyObject *
-tc_ioloop_run(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
+tc_ioloop_run(IOLoopObject *self, PyObject *callback, PyObject *const *args, Py_ssize_t nargs)
 {
-    IOLoopObject *self = (IOLoopObject *)args[0];
-    PyObject *callback = args[1];
-    PyObject *result = PyObject_Vectorcall(callback, args + 2, (size_t)(nargs - 2), NULL);
+    PyObject *result = PyObject_Vectorcall(callback, args, (size_t)nargs, NULL);
     if (TC_UNLIKELY(result == NULL) || ioloop_handle_result(self, result) < 0) {
         if (ioloop_log_exception(self, callback) < 0) {
             return NULL;
@@ -58,13 +57,39 @@ tc_ioloop_run(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
     Py_RETURN_NONE;
 }
 
+/* Whether it is an IOLoop. The class of the last one is remembered. */
+static inline bool
+is_ioloop(tc_state *state, PyObject *obj)
+{
+    PyObject *type = (PyObject *)Py_TYPE(obj);
+    if (TC_LIKELY(type == state->ioloop_last_class)) {
+        return true;
+    }
+    if (!PyObject_TypeCheck(obj, state->ioloop_type)) {
+        return false;
+    }
+    Py_XSETREF(state->ioloop_last_class, Py_NewRef(type));
+    return true;
+}
+
+/* Python can reach this function through a handle. */
+static PyObject *
+ioloop_run_callback(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
+{
+    if (TC_UNLIKELY(nargs < 2 || !is_ioloop(PyModule_GetState(module), args[0]))) {
+        PyErr_SetString(PyExc_TypeError, "run_callback() takes an IOLoop, a callback and its arguments");
+        return NULL;
+    }
+    return tc_ioloop_run((IOLoopObject *)args[0], args[1], args + 2, nargs - 2);
+}
+
 static PyMethodDef ioloop_run_def = {
-    "run_callback", (PyCFunction)(void (*)(void))tc_ioloop_run, METH_FASTCALL,
+    "run_callback", (PyCFunction)(void (*)(void))ioloop_run_callback, METH_FASTCALL,
     "run_callback(io_loop, callback, /, *args)\n--\n\nRun a callback as the IOLoop does: log, do not raise."};
 
 int
-tc_ioloop_init_run(tc_state *state)
+tc_ioloop_init_run(PyObject *module, tc_state *state)
 {
-    state->ioloop_run = PyCFunction_New(&ioloop_run_def, NULL);
+    state->ioloop_run = PyCFunction_New(&ioloop_run_def, module);
     return state->ioloop_run != NULL ? 0 : -1;
 }

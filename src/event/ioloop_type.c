@@ -3,8 +3,8 @@
  * is in ioloop_call.c and ioloop_run.c. add_callback may be called from any thread. */
 #include "event/ioloop.h"
 
-static LoopCore *
-ioloop_core(IOLoopObject *self)
+LoopCore *
+tc_ioloop_core(IOLoopObject *self)
 {
     if (TC_UNLIKELY(self->core == NULL)) {
         PyErr_SetString(PyExc_RuntimeError, "this IOLoop was not initialized");
@@ -68,8 +68,14 @@ ioloop_attach(IOLoopObject *self, PyObject *core)
     if (!PyObject_TypeCheck(core, self->state->core_type)) {
         return PyErr_Format(PyExc_TypeError, "expected a LoopCore, got %.200s", Py_TYPE(core)->tp_name);
     }
-    ioloop_detach(self);
-    self->core = (LoopCore *)Py_NewRef(core);
+    /* For life: methods that run Python use their core afterwards. */
+    if (self->core != NULL && self->core != (LoopCore *)core) {
+        PyErr_SetString(PyExc_RuntimeError, "this IOLoop has its loop already");
+        return NULL;
+    }
+    if (self->core == NULL) {
+        self->core = (LoopCore *)Py_NewRef(core);
+    }
     self->core->ioloop = (PyObject *)self;
     Py_RETURN_NONE;
 }
@@ -82,18 +88,17 @@ PyDoc_STRVAR(ioloop_run_callback_doc, "_run_callback($self, callback, /)\n--\n\n
 static PyObject *
 ioloop_run_callback(IOLoopObject *self, PyObject *callback)
 {
-    if (ioloop_core(self) == NULL) {
+    if (tc_ioloop_core(self) == NULL) {
         return NULL;
     }
-    PyObject *args[2] = {(PyObject *)self, callback};
-    return tc_ioloop_run(NULL, args, 2);
+    return tc_ioloop_run(self, callback, NULL, 0);
 }
 
 static PyObject *
 ioloop_enqueue(IOLoopObject *self, const char *name, PyObject *const *args, Py_ssize_t nargs,
                PyObject *kwnames)
 {
-    LoopCore *core = ioloop_core(self);
+    LoopCore *core = tc_ioloop_core(self);
     PyObject *const names[] = {self->state->str_callback};
     tc_ioloop_bound bound;
     if (core == NULL || tc_ioloop_bind(name, names, 1, args, nargs, kwnames, &bound) < 0) {
@@ -148,7 +153,7 @@ ioloop_spawn_callback(IOLoopObject *self, PyObject *const *args, Py_ssize_t narg
 static PyObject *
 ioloop_schedule(IOLoopObject *self, double delay, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
-    LoopCore *core = ioloop_core(self);
+    LoopCore *core = tc_ioloop_core(self);
     tc_ioloop_call call;
     if (core == NULL || tc_ioloop_call_init(self, &call, args, nargs, kwnames) < 0) {
         return NULL;
@@ -321,7 +326,7 @@ ioloop_add_handler(IOLoopObject *self, PyObject *const *args, Py_ssize_t nargs, 
 {
     PyObject *const names[] = {self->state->str_fd, self->state->str_handler, self->state->str_events};
     PyObject *values[3];
-    LoopCore *core = ioloop_core(self);
+    LoopCore *core = tc_ioloop_core(self);
     if (core == NULL || tc_args_parse("add_handler", args, nargs, kwnames, names, 3, 3, values) < 0) {
         return NULL;
     }
@@ -344,7 +349,7 @@ ioloop_update_handler(IOLoopObject *self, PyObject *const *args, Py_ssize_t narg
 {
     PyObject *const names[] = {self->state->str_fd, self->state->str_events};
     PyObject *values[2];
-    LoopCore *core = ioloop_core(self);
+    LoopCore *core = tc_ioloop_core(self);
     if (core == NULL || tc_args_parse("update_handler", args, nargs, kwnames, names, 2, 2, values) < 0) {
         return NULL;
     }
@@ -367,7 +372,7 @@ ioloop_remove_handler(IOLoopObject *self, PyObject *const *args, Py_ssize_t narg
     if (tc_args_parse("remove_handler", args, nargs, kwnames, names, 1, 1, &fd_obj) < 0) {
         return NULL;
     }
-    LoopCore *core = ioloop_core(self);
+    LoopCore *core = tc_ioloop_core(self);
     if (core == NULL) {
         return NULL;
     }
@@ -403,8 +408,9 @@ ioloop_running_instance(PyObject *module, PyObject *unused)
         return NULL;
     }
     PyObject *found = Py_None;
-    if (loop != Py_None && PyObject_TypeCheck(loop, state->core_type) && ((LoopCore *)loop)->ioloop != NULL) {
-        found = ((LoopCore *)loop)->ioloop;
+    if (loop != Py_None && PyObject_TypeCheck(loop, state->core_type) &&
+        tc_core_ioloop((LoopCore *)loop) != NULL) {
+        found = tc_core_ioloop((LoopCore *)loop);
     }
     Py_INCREF(found);
     Py_DECREF(loop);
@@ -466,7 +472,7 @@ int
 tc_ioloop_init_type(PyObject *module, tc_state *state)
 {
     state->ioloop_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &ioloop_spec, NULL);
-    if (state->ioloop_type == NULL || tc_ioloop_init_run(state) < 0 ||
+    if (state->ioloop_type == NULL || tc_ioloop_init_run(module, state) < 0 ||
         PyModule_AddFunctions(module, tc_ioloop_functions) < 0) {
         return -1;
     }

@@ -60,10 +60,10 @@ seam_add_fd(LoopCore *core, PyObject *const *args, Py_ssize_t nargs, bool write)
         return NULL;
     }
     PyObject *handle = tc_handle_new(core, false, args[1], args + 2, nargs - 2, NULL);
-    if (handle == NULL || tc_fd_add(core, fd, write, handle) == NULL) {
-        return NULL;
+    if (handle != NULL && tc_fd_add(core, fd, write, handle) < 0) {
+        Py_CLEAR(handle);
     }
-    return Py_NewRef(handle);
+    return handle;
 }
 
 PyObject *
@@ -122,6 +122,10 @@ tc_loop_fd_list(LoopCore *core, PyObject *unused)
 PyObject *
 tc_loop_guest_turn(LoopCore *core, PyObject *unused)
 {
+    if (core->host == NULL) {
+        PyErr_SetString(PyExc_RuntimeError, "this loop is nobody's guest");
+        return NULL;
+    }
     core->guest_scheduled = false;
     if (core->closed) {
         Py_RETURN_NONE;

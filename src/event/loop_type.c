@@ -176,6 +176,10 @@ PyDoc_STRVAR(core_release_doc,
 static PyObject *
 core_release(LoopCore *core, PyObject *unused)
 {
+    if (core->polling) {
+        PyErr_SetString(PyExc_RuntimeError, "this loop waits in another thread");
+        return NULL;
+    }
     tc_core_drop(core);
     tc_wakeup_close(&core->wakeup, &core->poller);
     tc_poller_close(&core->poller);
@@ -280,6 +284,33 @@ core_get_scheduled(LoopCore *core, void *unused)
     return list;
 }
 
+static PyObject *
+core_get_ioloop(LoopCore *core, void *unused)
+{
+    PyObject *io_loop = tc_core_ioloop(core);
+    return Py_NewRef(io_loop != NULL ? io_loop : Py_None);
+}
+
+static PyObject *
+core_get_host(LoopCore *core, void *unused)
+{
+    return Py_NewRef(core->host != NULL ? core->host : Py_None);
+}
+
+/* Once, before anything happens: what a core does depends on whether it has a host, and it calls the host
+ * without holding it. */
+static int
+core_set_host(LoopCore *core, PyObject *value, void *unused)
+{
+    if (value == NULL || value == Py_None || core->host != NULL || core->turn > 0 || core->running ||
+        core->ioloop != NULL) {
+        PyErr_SetString(PyExc_AttributeError, "a loop's host cannot be changed");
+        return -1;
+    }
+    core->host = Py_NewRef(value);
+    return 0;
+}
+
 /* BaseEventLoop.__init__ assigns empty containers: the fields are there already. */
 static int
 core_ignore_set(LoopCore *core, PyObject *value, void *unused)
@@ -306,14 +337,14 @@ static PyGetSetDef core_getset[] = {
     {"_ready", (getter)core_get_ready, (setter)core_ignore_set, NULL, NULL},
     {"_scheduled", (getter)core_get_scheduled, (setter)core_ignore_set, NULL, NULL},
     {"_timer_cancelled_count", (getter)core_get_zero, (setter)core_ignore_set, NULL, NULL},
+    {"_ioloop", (getter)core_get_ioloop, NULL, NULL, NULL},
+    {"_host", (getter)core_get_host, (setter)core_set_host, NULL, NULL},
     {NULL},
 };
 
 static PyMemberDef core_members[] = {
     {"_current_handle", T_OBJECT, offsetof(LoopCore, current_handle), 0, NULL},
     {"_clock_resolution", T_DOUBLE, offsetof(LoopCore, clock_resolution), 0, NULL},
-    {"_ioloop", T_OBJECT, offsetof(LoopCore, ioloop), READONLY, NULL},
-    {"_host", T_OBJECT, offsetof(LoopCore, host), 0, NULL},
     {NULL},
 };
 
@@ -413,6 +444,12 @@ static PyType_Spec core_spec = {
 int
 tc_core_init_type(PyObject *module, tc_state *state)
 {
+#if PY_VERSION_HEX < 0x030e0000
+    if (!PyDict_Check(state->asyncio_current_tasks)) {
+        PyErr_SetString(PyExc_ImportError, "asyncio's table of current tasks is no dict");
+        return -1;
+    }
+#endif
     state->core_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &core_spec, NULL);
     return state->core_type != NULL ? PyModule_AddType(module, state->core_type) : -1;
 }

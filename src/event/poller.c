@@ -58,6 +58,7 @@ tc_poller_strike(tc_poller *poller, tc_watcher *watcher)
     slot->watcher = NULL;
     slot->lost = false;
     slot->generation++;
+    poller->struck = true;
     watcher->registered = false;
     watcher->events = 0;
     poller->count--;
@@ -89,5 +90,6 @@ tc_poller_milliseconds(double timeout)
 tc_watcher *
 tc_poller_find(const tc_poller *poller, int fd)
 {
-    return fd >= 0 && (size_t)fd < poller->slots_cap ? poller->slots[fd].watcher : NULL;
+    const tc_poller_slot *slot = fd >= 0 ? tc_poller_slot_at(poller, fd) : NULL;
+    return slot != NULL ? slot->watcher : NULL;
 }

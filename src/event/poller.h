@@ -41,6 +41,8 @@ typedef struct {
     size_t count;
     struct tc_poller_batch *batch;
     int ready, next; /* the batch: [next, ready) is still to be handed out */
+    bool struck;     /* a watcher was removed since the batch was collected: events of it may be stale */
+    bool haunted;    /* the kernel reports what was removed before: see tc_poller_exorcise */
 } tc_poller;
 
 void tc_poller_init(tc_poller *poller);
@@ -52,6 +54,15 @@ int tc_poller_set(tc_poller *poller, tc_watcher *watcher, unsigned events);
 
 /* Forgets the watcher; its pending events are dropped. The descriptor may be closed already. */
 void tc_poller_remove(tc_poller *poller, tc_watcher *watcher);
+
+/* Whether a registered watcher's descriptor was closed and is another file's by now, of which the kernel will
+ * tell nothing. */
+bool tc_poller_lost(tc_poller *poller, tc_watcher *watcher);
+
+/* Starts the kernel's object anew where `haunted` is set. epoll keeps what was closed as long as a duplicate
+ * of the descriptor lives, here or in another process, reports it without end, and has no way to take it out.
+ */
+int tc_poller_exorcise(tc_poller *poller);
 
 /* The watcher of a descriptor, or NULL. */
 tc_watcher *tc_poller_find(const tc_poller *poller, int fd);
@@ -69,7 +80,15 @@ bool tc_poller_next(tc_poller *poller, tc_watcher **watcher, unsigned *events);
 
 void tc_poller_close(tc_poller *poller);
 
-/* Shared by the backends (poller.c): the slot for a descriptor, grown as needed; NULL without memory. */
+/* Shared by the backends: the slot of a descriptor (0 or more), or NULL beyond the table. */
+static inline tc_poller_slot *
+tc_poller_slot_at(const tc_poller *poller, int fd)
+{
+    return (size_t)fd < poller->slots_cap ? &poller->slots[fd] : NULL;
+}
+
+/* Also shared (poller.c): the same, after growing the table to it; NULL without memory. Only for descriptors
+ * that the kernel has accepted, since any number can be asked for. */
 tc_poller_slot *tc_poller_slot_for(tc_poller *poller, int fd);
 
 /* Also shared: takes a registered watcher out of the table, so that its pending events are stale; tells every

@@ -43,6 +43,7 @@ epoll_start(tc_poller *poller)
         close(poller->fd);
         poller->ready = poller->next = 0;
     }
+    poller->haunted = false;
     if (poller->batch == NULL && (poller->batch = malloc(sizeof(*poller->batch))) == NULL) {
         return -ENOMEM;
     }
@@ -80,33 +81,35 @@ tc_poller_set(tc_poller *poller, tc_watcher *watcher, unsigned events)
     if (st != TC_OK) {
         return st;
     }
-    tc_poller_slot *slot = tc_poller_slot_for(poller, fd);
-    if (slot == NULL) {
-        return -ENOMEM;
-    }
-    if (slot->watcher == watcher) {
+    tc_poller_slot *slot = tc_poller_slot_at(poller, fd);
+    if (slot != NULL && slot->watcher == watcher) {
         if (watcher->events == events) {
             return TC_OK;
         }
         st = epoll_control(poller, EPOLL_CTL_MOD, fd, events, slot->generation);
         if (st == -ENOENT) {
-            st = epoll_control(poller, EPOLL_CTL_ADD, fd, events, slot->generation);
+            poller->struck = true; /* what comes of the old file is stale */
+            st = epoll_control(poller, EPOLL_CTL_ADD, fd, events, ++slot->generation);
         }
         if (st == TC_OK) {
             watcher->events = events;
         }
         return st;
     }
-    if (slot->watcher != NULL) {
+    if (slot != NULL && slot->watcher != NULL) {
         return -EEXIST;
     }
-    uint32_t generation = slot->generation + 1;
+    uint32_t generation = slot != NULL ? slot->generation + 1 : 1;
     st = epoll_control(poller, EPOLL_CTL_ADD, fd, events, generation);
     if (st == -EEXIST) {
         st = epoll_control(poller, EPOLL_CTL_MOD, fd, events, generation);
     }
     if (st != TC_OK) {
         return st;
+    }
+    if (slot == NULL && (slot = tc_poller_slot_for(poller, fd)) == NULL) {
+        epoll_control(poller, EPOLL_CTL_DEL, fd, 0, 0);
+        return -ENOMEM;
     }
     slot->generation = generation;
     slot->watcher = watcher;
@@ -128,12 +131,29 @@ tc_poller_remove(tc_poller *poller, tc_watcher *watcher)
     }
 }
 
+bool
+tc_poller_lost(tc_poller *poller, tc_watcher *watcher)
+{
+    if (!watcher->registered || tc_poller_ensure(poller) != TC_OK) {
+        return false;
+    }
+    uint32_t generation = poller->slots[watcher->fd].generation;
+    return epoll_control(poller, EPOLL_CTL_MOD, watcher->fd, watcher->events, generation) == -ENOENT;
+}
+
+int
+tc_poller_exorcise(tc_poller *poller)
+{
+    return poller->haunted ? epoll_start(poller) : TC_OK;
+}
+
 int
 tc_poller_wait(tc_poller *poller, double timeout)
 {
     int n = epoll_wait(poller->fd, poller->batch->events, BATCH_SIZE, tc_poller_milliseconds(timeout));
     poller->next = 0;
     poller->ready = n > 0 ? n : 0;
+    poller->struck = false;
     return n >= 0 ? n : -errno;
 }
 
@@ -145,6 +165,7 @@ tc_poller_next(tc_poller *poller, tc_watcher **watcher, unsigned *events)
         uint32_t fd = (uint32_t)event->data.u64;
         const tc_poller_slot *slot = &poller->slots[fd];
         if (slot->watcher == NULL || slot->generation != (uint32_t)(event->data.u64 >> 32)) {
+            poller->haunted |= !poller->struck;
             continue;
         }
         *watcher = slot->watcher;

@@ -90,17 +90,20 @@ tc_poller_set(tc_poller *poller, tc_watcher *watcher, unsigned events)
     if (st != TC_OK) {
         return st;
     }
-    tc_poller_slot *slot = tc_poller_slot_for(poller, fd);
-    if (slot == NULL) {
-        return -ENOMEM;
-    }
-    if (slot->watcher != NULL && slot->watcher != watcher) {
+    tc_poller_slot *slot = tc_poller_slot_at(poller, fd);
+    if (slot != NULL && slot->watcher != NULL && slot->watcher != watcher) {
         return -EEXIST;
     }
-    uint32_t generation = slot->watcher == watcher ? slot->generation : slot->generation + 1;
-    st = kqueue_change(poller, fd, slot->watcher == watcher ? watcher->events : 0, events, generation);
+    bool known = slot != NULL && slot->watcher == watcher;
+    uint32_t generation = known ? slot->generation : slot != NULL ? slot->generation + 1 : 1;
+    unsigned before = known ? watcher->events : 0;
+    st = kqueue_change(poller, fd, before, events, generation);
     if (st != TC_OK) {
         return st;
+    }
+    if (slot == NULL && (slot = tc_poller_slot_for(poller, fd)) == NULL) {
+        kqueue_change(poller, fd, events, before, generation);
+        return -ENOMEM;
     }
     if (slot->watcher == NULL) {
         slot->watcher = watcher;
@@ -122,6 +125,27 @@ tc_poller_remove(tc_poller *poller, tc_watcher *watcher)
         kqueue_change(poller, watcher->fd, watcher->events, 0, poller->slots[watcher->fd].generation);
     }
     tc_poller_strike(poller, watcher);
+}
+
+bool
+tc_poller_lost(tc_poller *poller, tc_watcher *watcher)
+{
+    if (!(watcher->events & (TC_READ | TC_WRITE)) || tc_poller_ensure(poller) != TC_OK) {
+        return false;
+    }
+    short filter = watcher->events & TC_READ ? EVFILT_READ : EVFILT_WRITE;
+    uint32_t generation = poller->slots[watcher->fd].generation;
+    struct kevent change;
+    /* Without EV_ADD only a filter that is there is enabled, as it is already. */
+    EV_SET(&change, (uintptr_t)watcher->fd, filter, EV_ENABLE, 0, 0, (void *)(uintptr_t)generation);
+    return kevent(poller->fd, &change, 1, NULL, 0, NULL) < 0 && errno == ENOENT;
+}
+
+/* A filter goes with its descriptor, whatever duplicates there are. */
+int
+tc_poller_exorcise(tc_poller *poller)
+{
+    return TC_OK;
 }
 
 int

@@ -110,19 +110,19 @@ tc_poller_set(tc_poller *poller, tc_watcher *watcher, unsigned events)
     if (st != TC_OK) {
         return st;
     }
-    tc_poller_slot *slot = tc_poller_slot_for(poller, fd);
-    if (slot == NULL) {
-        return -ENOMEM;
-    }
-    if (slot->watcher == watcher && watcher->events == events) {
+    tc_poller_slot *slot = tc_poller_slot_at(poller, fd);
+    if (slot != NULL && slot->watcher == watcher && watcher->events == events) {
         return TC_OK;
     }
-    if (slot->watcher != NULL && slot->watcher != watcher) {
+    if (slot != NULL && slot->watcher != NULL && slot->watcher != watcher) {
         return -EEXIST;
     }
     st = poll_check(fd);
     if (st != TC_OK) {
         return st;
+    }
+    if (slot == NULL && (slot = tc_poller_slot_for(poller, fd)) == NULL) {
+        return -ENOMEM;
     }
     if (slot->watcher == NULL) {
         slot->watcher = watcher;
@@ -144,6 +144,19 @@ tc_poller_remove(tc_poller *poller, tc_watcher *watcher)
     }
     tc_poller_strike(poller, watcher);
     poller->batch->stale = true;
+}
+
+/* As far as a wait has shown: poll knows numbers only, so that another file's is watched all the same. */
+bool
+tc_poller_lost(tc_poller *poller, tc_watcher *watcher)
+{
+    return watcher->registered && poller->slots[watcher->fd].lost;
+}
+
+int
+tc_poller_exorcise(tc_poller *poller)
+{
+    return TC_OK;
 }
 
 int

@@ -29,20 +29,13 @@ ready_traverse(ReadyObject *view, visitproc visit, void *arg)
     return 0;
 }
 
-/* Only a view that nobody can reach is cleared. */
-static int
-ready_clear(ReadyObject *view)
-{
-    Py_CLEAR(view->core);
-    return 0;
-}
-
+/* There is no clear: the core breaks cycles, and a view has its core for life. */
 static void
 ready_dealloc(ReadyObject *view)
 {
     PyTypeObject *type = Py_TYPE(view);
     PyObject_GC_UnTrack(view);
-    ready_clear(view);
+    Py_CLEAR(view->core);
     type->tp_free(view);
     Py_DECREF(type);
 }
@@ -197,7 +190,6 @@ static PyType_Slot ready_slots[] = {
     {Py_tp_doc, "The handles that a loop will run in its next turn, as a deque."},
     {Py_tp_dealloc, ready_dealloc},
     {Py_tp_traverse, ready_traverse},
-    {Py_tp_clear, ready_clear},
     {Py_tp_repr, ready_repr},
     {Py_tp_richcompare, ready_compare},
     {Py_tp_hash, PyObject_HashNotImplemented},

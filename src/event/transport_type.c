@@ -248,8 +248,7 @@ transport_add_reader(TransportObject *self, PyObject *const *args, Py_ssize_t na
     if (tc_args_check("_add_reader", nargs, 2, PY_SSIZE_T_MAX) < 0) {
         return NULL;
     }
-    LoopCore *core = transport_core(self);
-    if (self->closing || self->paused || core == NULL) {
+    if (self->closing || self->paused) {
         Py_RETURN_NONE;
     }
     PyObject *callback = args[1];
@@ -259,16 +258,24 @@ transport_add_reader(TransportObject *self, PyObject *const *args, Py_ssize_t na
     if (fd < 0) {
         return NULL;
     }
+    LoopCore *core = transport_core(self);
+    if (core == NULL) {
+        Py_RETURN_NONE;
+    }
     if (core->closed) {
         PyErr_SetString(PyExc_RuntimeError, "Event loop is closed");
         return NULL;
     }
+    Py_INCREF(core);
     PyObject *handle = tc_handle_new(core, false, callback, args + 2, nargs - 2, NULL);
-    if (handle == NULL || tc_fd_add(core, fd, false, handle) == NULL) {
-        return NULL;
-    }
-    if (native) {
+    int st = handle != NULL ? tc_fd_add(core, fd, false, handle) : -1;
+    if (st == 0 && native) {
         tc_fd_read_at_once(core, fd);
+    }
+    Py_XDECREF(handle);
+    Py_DECREF(core);
+    if (st < 0) {
+        return NULL;
     }
     Py_RETURN_NONE;
 }

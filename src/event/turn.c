@@ -30,6 +30,10 @@ turn_timeout(LoopCore *core)
 static int
 turn_wait(LoopCore *core, double limit)
 {
+    if (TC_UNLIKELY(core->polling)) {
+        PyErr_SetString(PyExc_RuntimeError, "This event loop is already running");
+        return -1;
+    }
     int st = tc_wakeup_ensure(&core->wakeup, &core->poller);
     /* A signal's handler that came due while the last turn ran no bytecode must not wait for the next event.
      */
@@ -39,6 +43,9 @@ turn_wait(LoopCore *core, double limit)
     double timeout = turn_timeout(core);
     if (TC_UNLIKELY(limit >= 0.0) && (timeout < 0.0 || limit < timeout)) {
         timeout = limit;
+    }
+    if (TC_UNLIKELY(core->poller.haunted) && st == TC_OK) {
+        st = tc_poller_exorcise(&core->poller);
     }
     if (st == TC_OK) {
         st = tc_poller_ensure(&core->poller); /* last: what comes before may run Python */
@@ -223,6 +230,9 @@ int
 tc_core_turn_now(LoopCore *core)
 {
     core->thread_id = PyThread_get_thread_ident();
+    if (TC_UNLIKELY(core->poller.haunted) && tc_guest_exorcise(core) < 0) {
+        return -1;
+    }
     int st = tc_poller_ensure(&core->poller);
     if (st == TC_OK) {
         st = tc_poller_wait(&core->poller, 0.0);

@@ -366,10 +366,8 @@ stream_get_socket(StreamObject *self, void *unused)
 static PyObject *
 stream_get_io_loop(StreamObject *self, void *unused)
 {
-    if (self->core == NULL || self->core->ioloop == NULL) {
-        Py_RETURN_NONE;
-    }
-    return Py_NewRef(self->core->ioloop);
+    PyObject *io_loop = self->core != NULL ? tc_core_ioloop(self->core) : NULL;
+    return Py_NewRef(io_loop != NULL ? io_loop : Py_None);
 }
 
 static PyObject *

@@ -95,6 +95,10 @@ change(int q, const struct kevent *event)
         errno = EBADF;
         return -1;
     }
+    if (!(event->flags & EV_ADD)) { /* EV_ENABLE */
+        errno = ENOENT;
+        return i < 0 ? -1 : 0;
+    }
     if (i < 0) {
         if (queues[q].count == MAX_FILTERS) {
             errno = ENOMEM;

@@ -200,6 +200,74 @@ test_closed_without_removal(void)
     close(b[1]);
 }
 
+/* poll knows numbers only, and never loses one. */
+static void
+test_lost_to_another_file(void)
+{
+    tc_poller poller;
+    int a[2], b[2];
+    tc_poller_init(&poller);
+    make_pair(a);
+    make_pair(b);
+    tc_watcher watcher = {.fd = a[0]};
+    CHECK(!tc_poller_lost(&poller, &watcher));
+    CHECK_INT(tc_poller_set(&poller, &watcher, TC_READ), TC_OK);
+    CHECK(!tc_poller_lost(&poller, &watcher));
+    CHECK_INT(dup2(b[0], a[0]), a[0]);
+    CHECK(tc_poller_lost(&poller, &watcher) == !is_poll());
+    close(a[0]);
+    CHECK(!tc_poller_lost(&poller, &watcher));
+    tc_poller_close(&poller);
+    close(a[1]);
+    close(b[0]);
+    close(b[1]);
+}
+
+/* What was removed after its close lives on in a duplicate: only epoll reports it still, until it starts
+ * anew. */
+static void
+test_closed_but_for_a_duplicate(void)
+{
+    tc_poller poller;
+    int a[2], b[2];
+    tc_poller_init(&poller);
+    make_pair(a);
+    make_pair(b);
+    tc_watcher watcher = {.fd = a[0]}, other = {.fd = b[0]};
+    CHECK_INT(tc_poller_set(&poller, &watcher, TC_READ), TC_OK);
+    CHECK_INT(tc_poller_set(&poller, &other, TC_READ), TC_OK);
+    int duplicate = dup(a[0]);
+    close(a[0]);
+    tc_poller_remove(&poller, &watcher);
+    CHECK_INT(write(a[1], "x", 1), 1);
+    CHECK_INT(wait_batch(&poller, 0).count, 0);
+    CHECK(poller.haunted == (strcmp(tc_poller_backend(), "epoll") == 0));
+    CHECK_INT(tc_poller_exorcise(&poller), TC_OK);
+    CHECK(!poller.haunted);
+    CHECK_INT(tc_poller_ensure(&poller), TC_OK);
+    CHECK_INT(tc_poller_wait(&poller, 0), 0);
+    CHECK_INT(write(b[1], "x", 1), 1);
+    CHECK_INT(wait_batch(&poller, 1).count, 1);
+    tc_poller_close(&poller);
+    close(duplicate);
+    close(a[1]);
+    close(b[0]);
+    close(b[1]);
+}
+
+/* A number that is no descriptor costs no memory. */
+static void
+test_numbers_far_off(void)
+{
+    tc_poller poller;
+    tc_poller_init(&poller);
+    tc_watcher watcher = {.fd = 30000000};
+    CHECK(tc_poller_set(&poller, &watcher, TC_READ) < 0);
+    CHECK_INT(poller.slots_cap, 0);
+    CHECK(tc_poller_find(&poller, 30000000) == NULL);
+    tc_poller_close(&poller);
+}
+
 /* The child has a poller of its own: what it removes stays registered in the parent. */
 static void
 test_fork(void)
@@ -351,6 +419,11 @@ main(void)
     RUN_APART(test_refusals);
     RUN_APART(test_removed_and_reused_within_a_batch);
     RUN_APART(test_closed_without_removal);
+    if (!is_libkqueue()) {
+        RUN(test_lost_to_another_file);
+        RUN(test_closed_but_for_a_duplicate);
+    }
+    RUN_APART(test_numbers_far_off);
     RUN_APART(test_many_descriptors);
     RUN_APART(test_wakeup_from_a_thread);
     if (!is_libkqueue()) {
