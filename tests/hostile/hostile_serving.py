@@ -83,7 +83,7 @@ def drawn(seed: int) -> tuple[dict[str, Any], random.Random]:
     names = HOOKS[header["way"]]
     header["names"] = rng.sample(names, min(len(names), rng.choice([1, 1, 2, 3, 5])))
     header["transform"] = rng.sample(TRANSFORM_HOOKS, rng.randrange(1, 3)) if rng.random() < 0.15 else []
-    header["stream"] = rng.sample(STREAM_HOOKS, 1) if rng.random() < 0.15 else []
+    header["stream"] = rng.sample(STREAM_HOOKS, 1) if rng.random() < 0.25 else []
     return header, rng
 
 

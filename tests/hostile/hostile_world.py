@@ -108,7 +108,8 @@ class World:
             self.turn(2)
         with contextlib.suppress(BaseException):
             cls.close(loop)
-        asyncio.set_event_loop(None)
+        with contextlib.suppress(Exception):
+            asyncio.set_event_loop_policy(None)  # it may have been replaced
         IOLoop._ioloop_for_asyncio.clear()
 
 

@@ -9,7 +9,7 @@ import pytest
 from run import KINDS, report, run_program, trials
 
 REGRESSIONS = Path(__file__).parent / "regressions"
-COUNTS = {"calls": 200, "serving": 200, "pipelines": 25}
+COUNTS = {"calls": 150, "serving": 150, "pipelines": 20}
 SECONDS = float(os.environ.get("HOSTILE_SECONDS", 60))
 
 
