@@ -37,6 +37,10 @@ int tc_headers_set(PyObject *headers, PyObject *normalized_name, PyObject *value
 /* The combined value, a new reference; NULL without an exception if missing, with one if it failed. */
 PyObject *tc_headers_get(PyObject *headers, PyObject *normalized_name);
 
+/* The same for several names at once. 0, or -1 with an exception and no value. */
+int tc_headers_get_each(PyObject *headers, PyObject *const *normalized_names, PyObject **values,
+                        size_t count);
+
 /* 1 present, 0 absent, -1 with an exception. */
 int tc_headers_contains(PyObject *headers, PyObject *normalized_name);
 

@@ -68,6 +68,30 @@ pairs_find(HeadersObject *self, PyObject *name)
     return NULL;
 }
 
+void
+tc_headers_pairs_each(HeadersObject *self, PyObject *const *names, PyObject **values, size_t count)
+{
+    uint32_t sizes = 0; /* a bit for each length that a name has */
+    for (size_t j = 0; j < count; j++) {
+        sizes |= 1u << (PyUnicode_GET_LENGTH(names[j]) & 31);
+    }
+    for (size_t i = 0; i < self->npairs; i++) {
+        PyObject *known = self->pairs[2 * i];
+        Py_ssize_t size = PyUnicode_GET_LENGTH(known);
+        if (TC_LIKELY(!(sizes >> (size & 31) & 1))) {
+            continue;
+        }
+        for (size_t j = 0; j < count; j++) {
+            if (TC_UNLIKELY(PyUnicode_GET_LENGTH(names[j]) == size) &&
+                (known == names[j] ||
+                 memcmp(PyUnicode_1BYTE_DATA(known), PyUnicode_1BYTE_DATA(names[j]), (size_t)size) == 0)) {
+                values[j] = Py_NewRef(self->pairs[2 * i + 1]);
+                break;
+            }
+        }
+    }
+}
+
 /* Whether a field could be stored among the pairs, and was. */
 static bool
 pairs_store(HeadersObject *self, PyObject *name, PyObject *value)

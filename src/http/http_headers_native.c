@@ -38,6 +38,26 @@ tc_headers_get(PyObject *headers, PyObject *normalized_name)
 }
 
 int
+tc_headers_get_each(PyObject *headers, PyObject *const *normalized_names, PyObject **values, size_t count)
+{
+    memset(values, 0, count * sizeof(*values));
+    if (TC_LIKELY(tc_headers_own_getitem(headers) && tc_headers_in_pairs((HeadersObject *)headers))) {
+        tc_headers_pairs_each((HeadersObject *)headers, normalized_names, values, count);
+        return 0;
+    }
+    for (size_t i = 0; i < count; i++) {
+        values[i] = tc_headers_get(headers, normalized_names[i]);
+        if (values[i] == NULL && PyErr_Occurred()) {
+            while (i > 0) {
+                Py_CLEAR(values[--i]);
+            }
+            return -1;
+        }
+    }
+    return 0;
+}
+
+int
 tc_headers_contains(PyObject *headers, PyObject *normalized_name)
 {
     if (TC_LIKELY(tc_headers_own_contains(headers))) {

@@ -25,6 +25,9 @@ tc_headers_in_pairs(const HeadersObject *self)
     return self->fields == NULL && self->block == NULL;
 }
 
+/* Fills in the values of those names that are among the pairs: new references. */
+void tc_headers_pairs_each(HeadersObject *self, PyObject *const *names, PyObject **values, size_t count);
+
 /* Removes a key that may be absent from a dict that may be NULL: 1, 0 or -1. */
 int tc_headers_dict_discard(PyObject *dict, PyObject *key);
 

@@ -67,40 +67,56 @@ conn_parse_length(HttpConnObject *self, PyObject *value)
     return self->content_left < 0 && PyErr_Occurred() ? -1 : 0;
 }
 
-/* Has framing.py bring the application's own Transfer-Encoding in line with how the body is sent: 1, or 0 if
- * there is none, or -1. */
+/* Has framing.py bring the application's own Transfer-Encoding in line with how the body is sent. 0 or -1. */
 static int
 conn_settle_encoding(HttpConnObject *self, PyObject *headers, bool forbidden, bool has_body)
 {
     tc_state *state = self->state;
-    PyObject *encoding = tc_headers_get(headers, state->str_Transfer_Encoding);
-    if (TC_LIKELY(encoding == NULL)) {
-        return PyErr_Occurred() ? -1 : 0;
-    }
-    Py_DECREF(encoding);
     PyObject *settle = tc_face(state, settle_transfer_encoding, "tornado_c.httpserver");
     PyObject *args[4] = {headers, self->minor == 1 ? Py_True : Py_False, forbidden ? Py_True : Py_False,
                          has_body ? Py_True : Py_False};
     PyObject *result = settle != NULL ? PyObject_Vectorcall(settle, args, 4, NULL) : NULL;
     Py_XDECREF(result);
-    return result != NULL ? 1 : -1;
+    return result != NULL ? 0 : -1;
 }
 
-/* Whether the application has said "Connection: close": 1, 0 or -1. */
-static int
-conn_told_to_close(HttpConnObject *self, PyObject *headers)
+/* Is this value of a Connection header the application's wish to close? */
+static bool
+conn_is_close(PyObject *value)
 {
-    PyObject *value = tc_headers_get(headers, self->state->str_Connection);
-    if (TC_LIKELY(value == NULL)) {
-        return PyErr_Occurred() ? -1 : 0;
+    if (!PyUnicode_Check(value) || PyUnicode_KIND(value) != PyUnicode_1BYTE_KIND) {
+        return false;
     }
-    bool close = false;
-    if (PyUnicode_Check(value) && PyUnicode_KIND(value) == PyUnicode_1BYTE_KIND) {
-        const char *text = (const char *)PyUnicode_1BYTE_DATA(value);
-        close = tc_http_has_option(text, text + PyUnicode_GET_LENGTH(value), "close");
+    const char *text = (const char *)PyUnicode_1BYTE_DATA(value);
+    return tc_http_has_option(text, text + PyUnicode_GET_LENGTH(value), "close");
+}
+
+enum { SAID_LENGTH, SAID_ENCODING, SAID_CONNECTION, SAID_COUNT };
+
+/* What the application says about the connection itself: Content-Length, Transfer-Encoding and Connection,
+ * new references. 0, or -1 with none. */
+static int
+conn_read_said(HttpConnObject *self, PyObject *headers, bool forbidden, bool has_body, PyObject **said)
+{
+    tc_state *state = self->state;
+    PyObject *names[SAID_COUNT] = {state->str_Content_Length, state->str_Transfer_Encoding,
+                                   state->str_Connection};
+    if (tc_headers_get_each(headers, names, said, SAID_COUNT) < 0) {
+        return -1;
     }
-    Py_DECREF(value);
-    return close;
+    if (TC_UNLIKELY(said[SAID_ENCODING] != NULL)) {
+        int st = conn_settle_encoding(self, headers, forbidden, has_body);
+        Py_CLEAR(said[SAID_LENGTH]);
+        if (st == 0) {
+            said[SAID_LENGTH] = tc_headers_get(headers, state->str_Content_Length);
+        }
+        if (st < 0 || (said[SAID_LENGTH] == NULL && PyErr_Occurred())) {
+            Py_CLEAR(said[SAID_ENCODING]);
+            Py_CLEAR(said[SAID_CONNECTION]);
+            return -1;
+        }
+    }
+    return 0;
 }
 
 /* Adds Connection and Transfer-Encoding where Tornado does, and notes how the body is delimited. */
@@ -109,15 +125,15 @@ conn_frame(HttpConnObject *self, int status, PyObject *headers)
 {
     tc_state *state = self->state;
     bool http11 = self->minor == 1, is_head = self->method_id == TC_HTTP_HEAD;
-    bool forbidden = status == 204 || (status >= 100 && status < 200);
+    bool interim = status >= 100 && status < 200, forbidden = status == 204 || interim;
     bool has_body = !is_head && status != 304 && !forbidden;
-    int encoded = conn_settle_encoding(self, headers, forbidden, has_body);
-    int told_to_close = encoded >= 0 ? conn_told_to_close(self, headers) : -1;
-    PyObject *length = told_to_close >= 0 ? tc_headers_get(headers, state->str_Content_Length) : NULL;
-    if (length == NULL && PyErr_Occurred()) {
+    PyObject *said[SAID_COUNT];
+    if (conn_read_said(self, headers, forbidden, has_body, said) < 0) {
         return -1;
     }
-    if (TC_UNLIKELY(told_to_close || self->config->draining) && !(status >= 100 && status < 200)) {
+    PyObject *length = said[SAID_LENGTH];
+    bool told_to_close = said[SAID_CONNECTION] != NULL && conn_is_close(said[SAID_CONNECTION]);
+    if (TC_UNLIKELY(told_to_close || self->config->draining) && !interim) {
         self->disconnect = true; /* not with those after which there is more to come */
     }
     self->chunking_output = http11 && has_body && length == NULL;
@@ -142,10 +158,12 @@ conn_frame(HttpConnObject *self, int status, PyObject *headers)
              (self->flags & TC_HTTP_CONN_KEEP_ALIVE)) {
         failed = tc_headers_set(headers, state->str_Connection, state->keep_alive_value);
     }
-    if (!failed && self->chunking_output && !encoded) {
+    if (!failed && self->chunking_output && said[SAID_ENCODING] == NULL) {
         failed = tc_headers_set(headers, state->str_Transfer_Encoding, state->str_chunked);
     }
-    Py_XDECREF(length);
+    for (int i = 0; i < SAID_COUNT; i++) {
+        Py_XDECREF(said[i]);
+    }
     return failed;
 }
 
