@@ -315,6 +315,8 @@ class Generator:
     def make_call(self, step: dict[str, Any], depth: int) -> None:
         obj = self.world.objects[step["on"]]
         step["name"] = self.name(obj, own_methods, core_methods)
+        if step["name"].startswith("_") or step["on"] == "ready":
+            self.note_hurt(step)
         step |= self.arguments(type(obj), step["name"], depth)
         if step["do"] == "unbound":
             step["args"].insert(0, self.value("", depth))
@@ -337,9 +339,8 @@ class Generator:
         self.note_hurt(step)
 
     def note_hurt(self, step: dict[str, Any]) -> None:
-        if isinstance(
-            self.world.objects[step["on"]], (type(self.world.loop), type(self.world.objects.get("ioloop")))
-        ):
+        """The loop's own inside, without which it need not turn any more."""
+        if step["on"] in ("loop", "ioloop", "ready"):
             self.world.hurt = True
 
     def make_descriptor(self, step: dict[str, Any], depth: int) -> None:
