@@ -216,13 +216,24 @@ class Subprocess:
         try:
             ended, status = os.waitpid(pid, os.WNOHANG)
         except ChildProcessError:
-            return  # somebody else waited for it
+            Subprocess._waiting[pid]._ask_popen()
+            return
         if ended:
             process = Subprocess._waiting.pop(pid)
-            process.io_loop.add_callback(process._set_returncode, status)
+            process.io_loop.add_callback(process._set_returncode, os.waitstatus_to_exitcode(status))
 
-    def _set_returncode(self, status: int) -> None:
-        code = os.waitstatus_to_exitcode(status)
+    def _ask_popen(self) -> None:
+        """Somebody else waited for the process: most likely our Popen, which knows the code then.
+
+        What it makes of a child that others have reaped is its own rule (0).
+        """
+        code = self.proc.poll()
+        if code is None:  # another thread is inside its wait()
+            self.io_loop.add_callback(self.io_loop.call_later, 0.01, Subprocess._cleanup)
+        elif Subprocess._waiting.pop(self.pid, None) is not None:
+            self.io_loop.add_callback(self._set_returncode, code)
+
+    def _set_returncode(self, code: int) -> None:
         self.returncode = code
         # Popen has not noticed that its process is gone, and would complain when it is collected.
         self.proc.returncode = code
