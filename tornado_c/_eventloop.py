@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import logging
+import os
 import selectors
+import signal
 import socket
 import sys
 import threading
@@ -106,6 +108,18 @@ class _Timers(list[Any]):
             self._core._forget_timer(handle)
 
 
+_signal_loops: weakref.WeakSet[EventLoop] = weakref.WeakSet()  # those that handle signals
+
+
+def _renew_signal_pipes() -> None:
+    """In the child of a fork: its signals are not to be told through a socket that the parent reads."""
+    for loop in list(_signal_loops):
+        loop._renew_signal_pipe()
+
+
+os.register_at_fork(after_in_child=_renew_signal_pipes)
+
+
 class EventLoop(_core.LoopCore, asyncio.SelectorEventLoop):
     """An asyncio event loop whose turns, handles, timers and poller are C.
 
@@ -144,6 +158,23 @@ class EventLoop(_core.LoopCore, asyncio.SelectorEventLoop):
             events._set_running_loop(None)
             self._set_coroutine_origin_tracking(False)
             sys.set_asyncgen_hooks(*old_hooks)
+
+    def add_signal_handler(self, sig: int, callback: Callable[..., object], *args: Any) -> None:  # type: ignore[override]
+        """Call callback(*args) on this loop when the process gets a signal; of the main thread only."""
+        _signal_loops.add(self)
+        super().add_signal_handler(sig, callback, *args)
+
+    def _renew_signal_pipe(self) -> None:
+        own = signal.set_wakeup_fd(-1)
+        if self._closed:
+            return
+        handlers, old = bool(self._signal_handlers), self._csock.fileno()  # type: ignore[attr-defined]
+        self._close_self_pipe()  # type: ignore[attr-defined]
+        self._make_self_pipe()  # type: ignore[attr-defined]
+        if own not in (-1, old):
+            signal.set_wakeup_fd(own)
+        elif handlers:
+            signal.set_wakeup_fd(self._csock.fileno())  # type: ignore[attr-defined]
 
     def close(self) -> None:
         """Close the loop and everything that is queued on it. Raises RuntimeError while it runs."""
