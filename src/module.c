@@ -155,6 +155,12 @@ static int
 module_exec(PyObject *module)
 {
     tc_state *state = PyModule_GetState(module);
+    /* From 3.12 on Python itself refuses, by the slot below. */
+    if (PyInterpreterState_Get() != PyInterpreterState_Main()) {
+        PyErr_SetString(PyExc_ImportError,
+                        "module tornado_c._core does not support loading in subinterpreters");
+        return -1;
+    }
     if (PyModule_AddStringConstant(module, "poller_backend", tc_poller_backend()) < 0) {
         return -1;
     }

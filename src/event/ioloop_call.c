@@ -15,6 +15,11 @@ int
 tc_ioloop_call_init(IOLoopObject *self, tc_ioloop_call *call, PyObject *const *args, Py_ssize_t nargs,
                     PyObject *kwnames)
 {
+    /* As functools.partial, of which Tornado makes one. */
+    if (TC_UNLIKELY(!PyCallable_Check(args[0]))) {
+        PyErr_SetString(PyExc_TypeError, "the first argument must be callable");
+        return -1;
+    }
     call->callback = self->state->ioloop_run;
     call->args = call->small;
     call->owned = NULL;
