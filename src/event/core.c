@@ -3,6 +3,10 @@
 #include "event/core.h"
 
 #include <math.h>
+#include <time.h>
+
+#define CROWDED 4096         /* handles in the queue: other threads are not to add to them at full speed */
+#define CROWDED_SLEEP 100000 /* nanoseconds */
 
 static int
 core_check_open(const LoopCore *core)
@@ -41,6 +45,31 @@ tc_core_call_soon(LoopCore *core, PyObject *callback, PyObject *const *args, Py_
     return handle;
 }
 
+/* Waking a loop costs no system call while it does not wait, so that a thread which does nothing but queue
+ * calls would keep the GIL for whole switch intervals and queue faster than the loop runs. Where many wait,
+ * it sleeps a moment without the GIL, and has to wait for it behind the loop. */
+static void
+core_give_way(const LoopCore *core)
+{
+    if (!core->running || core->thread_id == PyThread_get_thread_ident()) {
+        return;
+    }
+    const struct timespec moment = {.tv_nsec = CROWDED_SLEEP};
+    Py_BEGIN_ALLOW_THREADS nanosleep(&moment, NULL);
+    Py_END_ALLOW_THREADS
+}
+
+void
+tc_core_wake(LoopCore *core)
+{
+    if (core->polling) {
+        tc_wakeup_send(&core->wakeup);
+    }
+    if (TC_UNLIKELY(core->ready.size > CROWDED)) {
+        core_give_way(core);
+    }
+}
+
 PyObject *
 tc_core_call_soon_threadsafe(LoopCore *core, PyObject *callback, PyObject *const *args, Py_ssize_t nargs,
                              PyObject *context)
@@ -56,9 +85,7 @@ tc_core_call_soon_threadsafe(LoopCore *core, PyObject *callback, PyObject *const
         Py_XDECREF(handle);
         return NULL;
     }
-    if (core->polling) {
-        tc_wakeup_send(&core->wakeup);
-    }
+    tc_core_wake(core);
     return handle;
 }
 

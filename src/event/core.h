@@ -46,6 +46,7 @@ typedef struct LoopCore {
     bool closed, stopping, debug;
     bool running;            /* thread_id is valid */
     bool own_time;           /* time() is not ours */
+    unsigned time_tag;       /* the version of the class for which own_time holds */
     bool quiet;              /* no handle was ready when this turn began to dispatch */
     bool polling;            /* inside the kernel's wait without the GIL */
     bool capture;            /* the next call_soon of a Task's step is to be captured, not queued */
@@ -68,13 +69,21 @@ typedef struct LoopCore {
     PyObject *date_text;     /* the Date header of this second, str */
 } LoopCore;
 
-/* The loop's clock, seconds. A subclass may have a time() of its own (virtual time in tests). */
+/* The loop's clock, seconds. A subclass or an instance may have a time() of its own (virtual time in tests),
+ * also one that was put there while the loop runs. */
 double tc_core_own_time(LoopCore *core); /* may run Python */
+
+/* True also where it is not known yet. */
+static inline bool
+tc_core_has_own_time(const LoopCore *core)
+{
+    return core->own_time || Py_TYPE(core)->tp_version_tag != core->time_tag;
+}
 
 static inline double
 tc_core_time(LoopCore *core)
 {
-    return TC_LIKELY(!core->own_time) ? tc_clock_now() : tc_core_own_time(core);
+    return TC_LIKELY(!tc_core_has_own_time(core)) ? tc_clock_now() : tc_core_own_time(core);
 }
 
 /* Queues a call for a coming turn. context NULL: a copy of the current one. Returns the handle (new
@@ -85,6 +94,9 @@ PyObject *tc_core_call_soon(LoopCore *core, PyObject *callback, PyObject *const 
 /* The same from any thread. */
 PyObject *tc_core_call_soon_threadsafe(LoopCore *core, PyObject *callback, PyObject *const *args,
                                        Py_ssize_t nargs, PyObject *context);
+
+/* After something was queued, from any thread: has a loop that waits run. May give up the GIL. */
+void tc_core_wake(LoopCore *core);
 
 /* Queues a call at a time of the loop's clock. */
 PyObject *tc_core_call_at(LoopCore *core, double when, PyObject *callback, PyObject *const *args,

@@ -20,9 +20,7 @@ tc_loop_add_callback(LoopCore *core, PyObject *handle)
 PyObject *
 tc_loop_write_to_self(LoopCore *core, PyObject *unused)
 {
-    if (core->polling) {
-        tc_wakeup_send(&core->wakeup);
-    }
+    tc_core_wake(core);
     Py_RETURN_NONE;
 }
 
@@ -30,8 +28,8 @@ PyObject *
 tc_loop_add_callback_signalsafe(LoopCore *core, PyObject *handle)
 {
     PyObject *result = tc_loop_add_callback(core, handle);
-    if (result != NULL && core->polling) {
-        tc_wakeup_send(&core->wakeup);
+    if (result != NULL) {
+        tc_core_wake(core);
     }
     return result;
 }

@@ -17,20 +17,7 @@ core_py_time(LoopCore *core, PyObject *unused)
     return PyFloat_FromDouble(tc_clock_now());
 }
 
-double
-tc_core_own_time(LoopCore *core)
-{
-    PyObject *value = PyObject_CallMethodNoArgs((PyObject *)core, core->state->str_time);
-    double now = value != NULL ? PyFloat_AsDouble(value) : -1.0;
-    Py_XDECREF(value);
-    if (now == -1.0 && PyErr_Occurred()) {
-        PyErr_WriteUnraisable((PyObject *)core);
-        now = tc_clock_now();
-    }
-    return now;
-}
-
-/* Sees whether time() was overridden in a subclass or replaced on the instance. */
+/* Sees whether time() was overridden in a subclass or replaced, in the class or on the instance. */
 static int
 core_find_time(LoopCore *core)
 {
@@ -40,8 +27,43 @@ core_find_time(LoopCore *core)
     }
     core->own_time =
         !(PyCFunction_CheckExact(method) && PyCFunction_GET_FUNCTION(method) == (PyCFunction)core_py_time);
+    core->time_tag = Py_TYPE(core)->tp_version_tag;
     Py_DECREF(method);
     return 0;
+}
+
+/* A time() that is put on one loop, or taken off it, counts from the next look at the clock on. */
+static int
+core_setattr(PyObject *self, PyObject *name, PyObject *value)
+{
+    LoopCore *core = (LoopCore *)self;
+    int st = PyObject_GenericSetAttr(self, name, value);
+    if (st == 0 && PyUnicode_Check(name) && PyUnicode_Compare(name, core->state->str_time) == 0) {
+        core->own_time = true; /* until the next look says otherwise */
+        core->time_tag = 0;
+    }
+    return st;
+}
+
+double
+tc_core_own_time(LoopCore *core)
+{
+    if (Py_TYPE(core)->tp_version_tag != core->time_tag || core->time_tag == 0) {
+        if (core_find_time(core) < 0) {
+            PyErr_WriteUnraisable((PyObject *)core);
+        }
+        if (!core->own_time) {
+            return tc_clock_now();
+        }
+    }
+    PyObject *value = PyObject_CallMethodNoArgs((PyObject *)core, core->state->str_time);
+    double now = value != NULL ? PyFloat_AsDouble(value) : -1.0;
+    Py_XDECREF(value);
+    if (now == -1.0 && PyErr_Occurred()) {
+        PyErr_WriteUnraisable((PyObject *)core);
+        now = tc_clock_now();
+    }
+    return now;
 }
 
 /* ---- life cycle ---- */
@@ -428,6 +450,7 @@ static PyType_Slot core_slots[] = {
     {Py_tp_dealloc, core_dealloc},
     {Py_tp_traverse, tc_core_traverse},
     {Py_tp_clear, core_clear},
+    {Py_tp_setattro, core_setattr},
     {Py_tp_methods, core_methods},
     {Py_tp_getset, core_getset},
     {Py_tp_members, core_members},

@@ -61,7 +61,7 @@ turn_wait(LoopCore *core, double limit)
             st = tc_poller_wait(&core->poller, timeout);
             core->now = tc_clock_now();
         }
-        if (TC_UNLIKELY(core->own_time)) {
+        if (TC_UNLIKELY(tc_core_has_own_time(core))) {
             core->now = tc_core_own_time(core);
         }
     }
