@@ -32,17 +32,29 @@ module_face(tc_state *state, const char *name)
     return NULL;
 }
 
-/* The class whose layout C takes instances of a face to have; NULL where it makes and reads none. */
+/* The class of which a face must be a subclass, since C takes its instances to have that layout or raises
+ * them; NULL where it does neither. */
 static PyTypeObject *
 module_face_base(tc_state *state, const char *name)
 {
+    PyTypeObject *exception = (PyTypeObject *)PyExc_Exception;
     const struct {
         const char *name;
         PyTypeObject *base;
     } faces[] = {
-        {"HTTPConnection", state->http_conn_type},  {"HTTPHeaders", state->headers_type},
-        {"HTTPServerRequest", state->request_type}, {"IOStream", state->stream_type},
-        {"RequestStartLine", &PyTuple_Type},        {"ResponseStartLine", &PyTuple_Type},
+        {"HTTPConnection", state->http_conn_type},
+        {"HTTPHeaders", state->headers_type},
+        {"HTTPServerRequest", state->request_type},
+        {"IOStream", state->stream_type},
+        {"RequestStartLine", &PyTuple_Type},
+        {"ResponseStartLine", &PyTuple_Type},
+        {"HTTPError", exception},
+        {"HTTPInputError", exception},
+        {"HTTPOutputError", exception},
+        {"MissingArgumentError", exception},
+        {"StreamBufferFullError", exception},
+        {"StreamClosedError", exception},
+        {"UnsatisfiableReadError", exception},
     };
     for (size_t i = 0; i < TC_ARRAY_LEN(faces); i++) {
         if (strcmp(name, faces[i].name) == 0) {
@@ -73,6 +85,9 @@ module_register(PyObject *module, PyObject *args)
     PyTypeObject *base = module_face_base(state, name);
     if (base != NULL && (!PyType_Check(obj) || !PyType_IsSubtype((PyTypeObject *)obj, base))) {
         return PyErr_Format(PyExc_TypeError, "%s must be a subclass of %s", name, base->tp_name);
+    }
+    if (strcmp(name, "http_responses") == 0 && !PyDict_Check(obj)) {
+        return PyErr_Format(PyExc_TypeError, "%s must be a dict", name);
     }
     /* C may be in the middle of using the old one. */
     if (*field != NULL && PyList_Append(state->old_faces, *field) < 0) {

@@ -22,7 +22,7 @@ handle_report(LoopCore *core, PyObject *handle)
     }
     PyObject *call[] = {callback, args};
     text = PyObject_Vectorcall(state->format_callback_source, call, 2, NULL);
-    if (text == NULL || (message = PyUnicode_FromFormat("Exception in callback %U", text)) == NULL) {
+    if (text == NULL || (message = PyUnicode_FromFormat("Exception in callback %S", text)) == NULL) {
         goto done;
     }
     context = PyDict_New();
@@ -31,8 +31,11 @@ handle_report(LoopCore *core, PyObject *handle)
         PyDict_SetItem(context, state->str_handle, handle) < 0) {
         goto done;
     }
-    if (source != NULL && PyObject_IsTrue(source) == 1 &&
-        PyDict_SetItem(context, state->str_source_traceback, source) < 0) {
+    int traced = source != NULL ? PyObject_IsTrue(source) : 0;
+    if (traced < 0) {
+        PyErr_Clear(); /* the callback's exception matters more */
+    }
+    if (traced > 0 && PyDict_SetItem(context, state->str_source_traceback, source) < 0) {
         goto done;
     }
     done = PyObject_CallMethodOneArg(tc_core_asyncio(core), state->str_call_exception_handler, context);

@@ -255,7 +255,8 @@ tc_iostream_call_later(StreamObject *self, PyObject *callback)
 PyObject *
 tc_iostream_tls_begin(StreamObject *self, PyObject *connected)
 {
-    if (tc_stream_check_ready(self) < 0) {
+    int now = PyObject_IsTrue(connected); /* may run Python: first */
+    if (now < 0 || tc_stream_check_ready(self) < 0) {
         return NULL;
     }
     if (self->tls != NULL) {
@@ -266,7 +267,7 @@ tc_iostream_tls_begin(StreamObject *self, PyObject *connected)
         return NULL;
     }
     /* The handshake begins in the next turn, when the descriptor is writable. */
-    self->tls->want = PyObject_IsTrue(connected) ? TC_WRITE : 0;
+    self->tls->want = now ? TC_WRITE : 0;
     return none_after(self, TC_OK);
 }
 

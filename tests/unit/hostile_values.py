@@ -267,8 +267,9 @@ def try_recursion() -> None:
 
 
 def try_registry() -> None:
-    faces = "HTTPHeaders HTTPServerRequest HTTPConnection IOStream RequestStartLine ResponseStartLine".split()
-    for name in faces:
+    faces = "HTTPHeaders HTTPServerRequest HTTPConnection IOStream RequestStartLine ResponseStartLine"
+    raised = "HTTPError HTTPInputError HTTPOutputError MissingArgumentError StreamClosedError"
+    for name in [*faces.split(), *raised.split(), "http_responses"]:
         for wrong in (5, int, object(), None):
             try:
                 _core.register(name, wrong)

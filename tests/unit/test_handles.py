@@ -276,3 +276,33 @@ def test_run_replaced_before_the_import():
         print(int in seen)
     """
     assert run_alone(program) == "True\n"
+
+
+def test_callbacks_are_reported_whatever_their_names_are(loop):
+    """A __qualname__ that is no str, and a traceback of the source whose truth value raises."""
+
+    class Name:
+        def __add__(self, other):
+            return 5
+
+    class Callback:
+        def __init__(self):
+            self.__qualname__ = Name()
+
+        def __call__(self):
+            raise KeyError("the callback's own")
+
+    class Untrue:
+        def __bool__(self):
+            raise ValueError("no truth value")
+
+    reports = []
+    loop.set_exception_handler(lambda loop, context: reports.append(context))
+    handle = loop.call_soon(Callback())
+    if isinstance(loop, tornado_c.EventLoop):  # asyncio loses the callback's exception
+        handle._source_traceback = Untrue()
+    loop.call_soon(loop.stop)
+    loop.run_forever()
+    assert [(report["message"], type(report["exception"])) for report in reports] == [
+        ("Exception in callback 5", KeyError)
+    ]
