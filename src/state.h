@@ -7,6 +7,7 @@
 #define TC_STATE_H
 
 #include "base/compat.h"
+#include "base/list.h"
 
 /* C types, made by tc_<noun>_init_type in this order. */
 #define TC_TYPES(X)                                                                                          \
@@ -387,6 +388,7 @@ typedef struct tc_state {
     tc_handle_freelist handles, timer_handles;
     /* The versions of our handles' types for which _run is asyncio's own. */
     unsigned handle_run_tag, timer_handle_run_tag;
+    tc_link streams;                           /* every StreamObject */
     bool future_loop_known, future_loop_first; /* whether a Future is known to begin with its loop */
     tc_hook_entry hooks[64];
 } tc_state;

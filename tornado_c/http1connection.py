@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 import select
+import time
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Any
 
@@ -44,9 +45,10 @@ CR_OR_LF_RE = re.compile(b"\r|\n")
 _MAX_1XX_RESPONSES = 10
 
 # A body that is at hand is read without the loop having a turn, but only so many bytes of it, where a piece
-# counts for something in itself.
+# counts for something in itself, and only for so many seconds.
 _YIELD_THRESHOLD = 256 * 1024
-_PIECE_YIELD_COST = 1024
+_PIECE_YIELD_COST = 16 * 1024
+_YIELD_SECONDS = 0.001
 
 _CHUNKED, _UNTIL_CLOSE = -1, -2  # in place of a length, for HTTPReader.start_body
 
@@ -309,6 +311,7 @@ class HTTP1Connection(MessageWriter):
         assert reader is not None
         reader.start_body(length)
         work = total = 0
+        began = time.perf_counter()
         while (piece := reader.read_body(self._max_body_size)) is not None:
             if not isinstance(piece, bytes):
                 piece = await piece
@@ -322,9 +325,10 @@ class HTTP1Connection(MessageWriter):
             work += len(piece) + _PIECE_YIELD_COST
             if piece:
                 await self._deliver_body(delegate, piece)
-            if work >= _YIELD_THRESHOLD or not piece:
+            if work >= _YIELD_THRESHOLD or not piece or time.perf_counter() - began >= _YIELD_SECONDS:
                 work = 0
                 await asyncio.sleep(0)
+                began = time.perf_counter()
 
     async def _deliver_body(self, delegate: HTTPMessageDelegate, data: bytes) -> None:
         if self._write_finished and not self.is_client:

@@ -246,7 +246,7 @@ conn_append_body(tc_http_incoming *in, const char *data, size_t size)
 }
 
 static int
-conn_end_body(HttpConnObject *self)
+conn_end_body(HttpConnObject *self, bool ahead)
 {
     tc_http_incoming *in = self->incoming;
     if ((size_t)PyBytes_GET_SIZE(in->body) != in->body_size &&
@@ -254,7 +254,7 @@ conn_end_body(HttpConnObject *self)
         return -1;
     }
     self->incoming = NULL;
-    int status = tc_http_conn_dispatch(self, &in->head, in->bytes, in->body);
+    int status = tc_http_conn_dispatch(self, &in->head, in->bytes, in->body, ahead);
     Py_DECREF(in->body);
     PyMem_Free(in);
     return status;
@@ -284,7 +284,7 @@ conn_read_length_body(HttpConnObject *self, const char *data, size_t size, size_
     if (in->body_size < in->head.content_length) {
         return STEP_WAIT;
     }
-    return step_after(self, conn_end_body(self));
+    return step_after(self, conn_end_body(self, *used < size));
 }
 
 static enum conn_step
@@ -305,7 +305,7 @@ conn_read_chunked_body(HttpConnObject *self, const char *data, size_t size, size
             return STEP_WAIT;
         }
         else if (st == TC_EOF) {
-            return step_after(self, conn_end_body(self));
+            return step_after(self, conn_end_body(self, *used < size));
         }
         else {
             int status = tc_http_conn_refuse(self, st, data + start, size - start);
@@ -341,7 +341,7 @@ conn_start_body(HttpConnObject *self, const tc_http_head *parsed, const char *he
             return STEP_RAISED;
         }
         *used += length;
-        int status = tc_http_conn_dispatch(self, parsed, head, body);
+        int status = tc_http_conn_dispatch(self, parsed, head, body, *used < size);
         Py_DECREF(body);
         return step_after(self, status);
     }
@@ -376,7 +376,7 @@ conn_read_head(HttpConnObject *self, const char *data, size_t size, size_t *used
     self->method_id = parsed.method_id;
     self->disconnect = !conn_can_keep_alive(self);
     if (TC_LIKELY(!(parsed.flags & (TC_HTTP_CHUNKED | TC_HTTP_HAS_LENGTH | TC_HTTP_EXPECT_CONTINUE)))) {
-        return step_after(self, tc_http_conn_dispatch(self, &parsed, head, NULL));
+        return step_after(self, tc_http_conn_dispatch(self, &parsed, head, NULL, *used < size));
     }
     return conn_start_body(self, &parsed, head, data, size, used);
 }
@@ -388,6 +388,10 @@ conn_data(PyObject *consumer, const char *data, size_t size)
     size_t used = 0;
     enum conn_step step = STEP_ON;
     while (step == STEP_ON && used < size) {
+        if (tc_train_is_over(self->stream)) {
+            tc_train_wait(self->stream);
+            break;
+        }
         switch (self->phase) {
         case CONN_HEAD:
             step = conn_read_head(self, data, size, &used);

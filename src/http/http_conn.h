@@ -56,12 +56,16 @@ int tc_http_conn_write_head(HttpConnObject *self, PyObject *status, PyObject *re
 /* Writes a piece of body (bytes), chunked where that was announced. */
 int tc_http_conn_write_chunk(HttpConnObject *self, PyObject *chunk);
 
-/* The answer is complete: the next request is read, or the connection closed. Raises HTTPOutputError where
- * Content-Length was not met. */
-int tc_http_conn_finish(HttpConnObject *self);
+/* The answer is complete and leaves: the next request is read, or the connection closed. *written (or NULL)
+ * becomes a Future for what was written so far. Raises HTTPOutputError where Content-Length was not met. */
+int tc_http_conn_finish(HttpConnObject *self, PyObject **written);
 
-/* A Future (or None where everything is sent, with none_if_done) for what was written so far. */
-PyObject *tc_http_conn_written(HttpConnObject *self, bool none_if_done);
+/* Sends what was written and joined meanwhile, with `join` only where it may not leave together with the
+ * answers to requests that were read already. 0 or -1. */
+int tc_http_conn_flush(HttpConnObject *self, bool join);
+
+/* A Future for what was written so far. */
+PyObject *tc_http_conn_written(HttpConnObject *self);
 
 /* The loop of the connection, borrowed; NULL after it was closed. */
 LoopCore *tc_http_conn_core(HttpConnObject *self);

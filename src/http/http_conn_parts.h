@@ -83,9 +83,10 @@ int tc_http_conn_answered(HttpConnObject *self);
 /* Bytes that a body may have. */
 uint64_t tc_http_conn_body_limit(const HttpConnObject *self);
 
-/* http_dispatch.c: the request is whole: hand it to the application, and go on if it was answered. 0 or -1.
- */
-int tc_http_conn_dispatch(HttpConnObject *self, const tc_http_head *parsed, const char *head, PyObject *body);
+/* http_dispatch.c: the request is whole: hand it to the application, and go on if it was answered. `ahead`:
+ * there is more input at hand. 0 or -1. */
+int tc_http_conn_dispatch(HttpConnObject *self, const tc_http_head *parsed, const char *head, PyObject *body,
+                          bool ahead);
 
 /* http_refuse.c: Tornado's answer to a malformed request, and its log line. What is left of the input is not
  * looked at. 0 or -1. */

@@ -203,13 +203,15 @@ conn_write_headers(HttpConnObject *self, PyObject *const *args, Py_ssize_t nargs
     }
     int st = tc_http_conn_write_head(self, PyTuple_GET_ITEM(v[0], 1), PyTuple_GET_ITEM(v[0], 2), v[1], chunk);
     Py_XDECREF(chunk);
-    if (st < 0) {
+    /* A head alone waits for the first piece of its body. */
+    if (st < 0 ||
+        (tc_arg_or_null(v[2]) != NULL && tc_http_conn_flush(self, tc_arg_or_null(v[3]) == NULL) < 0)) {
         return NULL;
     }
     if (tc_arg_or_null(v[3]) != NULL && !self->stream->closed) {
         return tc_stream_wait_written(self->stream, v[3]);
     }
-    return tc_http_conn_written(self, false);
+    return tc_http_conn_written(self);
 }
 
 PyDoc_STRVAR(conn_write_doc,
@@ -229,7 +231,10 @@ conn_write(HttpConnObject *self, PyObject *const *args, Py_ssize_t nargs, PyObje
     if (tc_http_conn_write_raw(self, v[0], callback) < 0) {
         return NULL;
     }
-    return callback != NULL ? Py_NewRef(Py_None) : tc_http_conn_written(self, false);
+    if (callback != NULL) {
+        Py_RETURN_NONE;
+    }
+    return tc_http_conn_flush(self, true) < 0 ? NULL : tc_http_conn_written(self);
 }
 
 PyDoc_STRVAR(conn_finish_doc,
@@ -238,7 +243,7 @@ PyDoc_STRVAR(conn_finish_doc,
 static PyObject *
 conn_finish(HttpConnObject *self, PyObject *unused)
 {
-    if (tc_http_conn_finish(self) < 0) {
+    if (tc_http_conn_finish(self, NULL) < 0) {
         return NULL;
     }
     Py_RETURN_NONE;
@@ -395,7 +400,12 @@ conn_feed(HttpConnObject *self, PyObject *data)
         tc_cork cork;
         StreamObject *stream = (StreamObject *)Py_NewRef((PyObject *)self->stream);
         bool corked = tc_stream_cork(stream, &cork);
-        used = tc_http_conn_feed(self, bytes, (size_t)size);
+        do { /* all of it, however many requests that is */
+            tc_train_begin(stream);
+            stream->train.waits = false;
+            Py_ssize_t n = tc_http_conn_feed(self, bytes + used, (size_t)(size - used));
+            used = n < 0 ? n : used + n;
+        } while (used >= 0 && used < size && stream->train.waits);
         if (corked && tc_stream_uncork(stream) == TC_RAISED) {
             used = TC_CONSUMER_RAISED;
         }

@@ -161,7 +161,8 @@ conn_call_application(HttpConnObject *self, PyObject *request)
 }
 
 int
-tc_http_conn_dispatch(HttpConnObject *self, const tc_http_head *parsed, const char *head, PyObject *body)
+tc_http_conn_dispatch(HttpConnObject *self, const tc_http_head *parsed, const char *head, PyObject *body,
+                      bool ahead)
 {
     tc_timeout_end(&self->timeout);
     self->phase = CONN_HANDLING;
@@ -171,6 +172,8 @@ tc_http_conn_dispatch(HttpConnObject *self, const tc_http_head *parsed, const ch
         return -1;
     }
     PyObject *request = Py_NewRef(self->request);
+    StreamObject *stream = self->stream;
+    tc_train_call(stream, ahead);
     if ((TC_UNLIKELY(self->config->decompress) && conn_decompress(self, request) < 0) ||
         conn_check_request(self, request, parsed, head) < 0 ||
         (self->config->xheaders && conn_apply_xheaders(self, (RequestObject *)request) < 0)) {
@@ -182,6 +185,9 @@ tc_http_conn_dispatch(HttpConnObject *self, const tc_http_head *parsed, const ch
     Py_DECREF(request);
     if (TC_UNLIKELY(status < 0)) {
         status = tc_http_conn_refuse_exception(self);
+    }
+    if (status == 0 && tc_train_called(stream) == TC_RAISED) {
+        status = -1;
     }
     if (TC_UNLIKELY(self->phase == CONN_CLOSED)) {
         tc_http_conn_drop_request(self);

@@ -80,7 +80,7 @@ request_finish(RequestObject *self, PyObject *unused)
     PyObject *connection = Py_NewRef(self->connection);
     int st;
     if (conn != NULL) {
-        st = tc_http_conn_finish(conn);
+        st = tc_http_conn_finish(conn, NULL);
     }
     else {
         PyObject *result = PyObject_CallMethodNoArgs(connection, self->state->str_finish);

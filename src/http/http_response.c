@@ -316,6 +316,39 @@ conn_send(HttpConnObject *self, const char *head, size_t head_size, PyObject *ch
     return st == TC_RAISED ? -1 : 0;
 }
 
+/* A head leaves with the first piece of its body; alone it waits for that. A chunk may be the answer's last
+ * but for the end mark, which is to leave with it: whoever knows better sends it. */
+static int
+conn_send_head(HttpConnObject *self, tc_bytes_buf *head, PyObject *chunk)
+{
+    StreamObject *stream = self->stream;
+    if (TC_UNLIKELY(chunk == NULL || self->chunking_output)) {
+        return conn_send(self, head->data, head->size, chunk);
+    }
+    const char *data = PyBytes_AS_STRING(chunk);
+    size_t size = (size_t)PyBytes_GET_SIZE(chunk);
+    if (TC_LIKELY(size < TC_STREAM_BY_REFERENCE)) {
+        if (buffer_text(head, data, size) < 0) {
+            return -1;
+        }
+        size = 0;
+    }
+    bool joins = stream->cork != NULL && (stream->cork->size > 0 || tc_train_joins(stream));
+    int st = TC_OK;
+    Py_INCREF(stream);
+    if (joins) {
+        st = tc_stream_write(stream, head->data, head->size, NULL);
+        if (st == TC_OK && size > 0) {
+            st = tc_stream_write(stream, data, size, chunk);
+        }
+    }
+    else {
+        st = tc_stream_send_or_queue(stream, head->data, head->size, data, size, chunk);
+    }
+    Py_DECREF(stream);
+    return st == TC_RAISED ? -1 : 0;
+}
+
 static int
 conn_write_head(HttpConnObject *self, PyObject *status, PyObject *reason, PyObject *headers, PyObject *chunk)
 {
@@ -344,7 +377,7 @@ conn_write_head(HttpConnObject *self, PyObject *status, PyObject *reason, PyObje
             st = conn_count_body(self, (size_t)PyBytes_GET_SIZE(chunk));
         }
         if (st == 0 && conn_writable(self)) {
-            st = conn_send(self, buf.data, buf.size, chunk);
+            st = conn_send_head(self, &buf, chunk);
         }
     }
     tc_buf_free(&self->config->head_buffer);
@@ -399,10 +432,8 @@ tc_http_conn_write_raw(HttpConnObject *self, PyObject *chunk, PyObject *callback
             st = conn_send(self, NULL, 0, bytes);
         }
         if (st == 0 && callback != NULL && conn_writable(self)) {
-            if (self->stream->cork != NULL && tc_stream_flush(self->stream) == TC_RAISED) {
-                st = -1;
-            }
-            else if (conn_writable(self)) {
+            st = tc_http_conn_flush(self, false);
+            if (st == 0 && conn_writable(self)) {
                 PyObject *none = tc_stream_wait_written(self->stream, callback);
                 st = none != NULL ? 0 : -1;
                 Py_XDECREF(none);
@@ -415,6 +446,17 @@ tc_http_conn_write_raw(HttpConnObject *self, PyObject *chunk, PyObject *callback
 }
 
 /* ---- the end of an answer ---- */
+
+int
+tc_http_conn_flush(HttpConnObject *self, bool join)
+{
+    StreamObject *stream = self->stream;
+    if (stream == NULL || stream->cork == NULL || stream->cork->size == 0 ||
+        (join && tc_train_joins(stream))) {
+        return 0;
+    }
+    return tc_stream_flush(stream) == TC_RAISED ? -1 : 0;
+}
 
 static int
 conn_finish(HttpConnObject *self)
@@ -446,40 +488,46 @@ conn_finish(HttpConnObject *self)
     if (!self->read_finished) {
         self->disconnect = true; /* the rest of the request is not worth reading */
     }
-    return self->dispatching || self->phase == CONN_CLOSED ? 0 : tc_http_conn_answered(self);
+    return tc_http_conn_flush(self, true);
 }
 
 int
-tc_http_conn_finish(HttpConnObject *self)
+tc_http_conn_finish(HttpConnObject *self, PyObject **written)
 {
+    if (TC_LIKELY(self->dispatching && written == NULL)) {
+        return conn_finish(self);
+    }
+    bool before = self->write_finished;
     Py_INCREF(self);
     int st = conn_finish(self);
+    if (st == 0 && written != NULL) {
+        Py_XSETREF(*written, tc_http_conn_written(self));
+        st = *written != NULL ? 0 : -1;
+    }
+    if (st == 0 && !before && !self->dispatching && self->phase != CONN_CLOSED) {
+        st = tc_http_conn_answered(self);
+    }
     Py_DECREF(self);
     return st;
 }
 
 PyObject *
-tc_http_conn_written(HttpConnObject *self, bool none_if_done)
+tc_http_conn_written(HttpConnObject *self)
 {
     if (self->stream == NULL) {
         PyErr_SetString(PyExc_AssertionError, "Request closed");
         return NULL;
     }
-    LoopCore *core = self->stream->core;
-    if (!conn_writable(self)) {
-        PyObject *exc = tc_stream_closed_error(self->stream);
-        PyObject *future = exc != NULL ? tc_core_future(core) : NULL;
-        if (future != NULL) {
-            tc_future_fail_quietly(self->state, future, exc);
-        }
-        Py_XDECREF(exc);
-        return future;
+    if (TC_LIKELY(conn_writable(self))) {
+        return tc_stream_wait_written(self->stream, NULL);
     }
-    bool waiting = tc_stream_queued(self->stream) > 0;
-    if (none_if_done && !waiting) {
-        Py_RETURN_NONE;
+    PyObject *exc = tc_stream_closed_error(self->stream);
+    PyObject *future = exc != NULL ? tc_core_future(self->stream->core) : NULL;
+    if (future != NULL) {
+        tc_future_fail_quietly(self->state, future, exc);
     }
-    return tc_stream_wait_written(self->stream, NULL);
+    Py_XDECREF(exc);
+    return future;
 }
 
 /* ---- heads for HTTP1Connection, which writes them itself ---- */

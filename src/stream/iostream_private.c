@@ -198,7 +198,7 @@ tc_iostream_detach(StreamObject *self, PyObject *unused)
     if (answer == NULL) {
         return NULL;
     }
-    if (tc_stream_end_turn_cork(self) == TC_RAISED) {
+    if (tc_stream_end_train(self) == TC_RAISED) {
         Py_DECREF(answer);
         return NULL;
     }

@@ -23,7 +23,9 @@ stream_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     self->closed = true; /* until there is a socket */
     if ((self->state = tc_state_of(type)) == NULL) {
         Py_CLEAR(self);
+        return NULL;
     }
+    tc_list_append(&self->state->streams, &self->link);
     return (PyObject *)self;
 }
 
@@ -98,6 +100,7 @@ stream_dealloc(StreamObject *self)
 {
     PyTypeObject *type = Py_TYPE(self);
     PyObject_GC_UnTrack(self);
+    tc_list_unlink(&self->link);
     if (self->weakrefs != NULL) {
         PyObject_ClearWeakRefs((PyObject *)self);
     }
@@ -586,7 +589,8 @@ int
 tc_stream_init_type(PyObject *module, tc_state *state)
 {
     state->stream_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &stream_spec, NULL);
-    if (state->stream_type == NULL || tc_stream_init_callbacks(state) < 0) {
+    if (state->stream_type == NULL || tc_stream_init_callbacks(state) < 0 ||
+        tc_stream_init_fork(module, state) < 0) {
         return -1;
     }
     return PyModule_AddType(module, state->stream_type);

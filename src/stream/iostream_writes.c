@@ -105,6 +105,16 @@ check_room(StreamObject *self, PyObject *data)
     return 0;
 }
 
+/* What is written is believed sent when its Future is done. */
+static int
+send_joined(StreamObject *self)
+{
+    if (TC_LIKELY(self->cork == NULL)) {
+        return TC_OK;
+    }
+    return self->train.corked ? tc_stream_end_train(self) : tc_stream_flush(self);
+}
+
 PyObject *
 tc_iostream_write(StreamObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
@@ -125,10 +135,15 @@ tc_iostream_write(StreamObject *self, PyObject *const *args, Py_ssize_t nargs, P
     if (self->max_write_buffer_size >= 0 && check_room(self, v[0]) < 0) {
         return NULL;
     }
+    PyObject *callback = tc_arg_or_null(v[1]);
+    bool joins = callback == NULL && tc_train_write(self);
     if (write_object(self, v[0]) == TC_RAISED) {
         return NULL;
     }
-    return written(self, tc_arg_or_null(v[1]));
+    if (!joins && send_joined(self) == TC_RAISED) {
+        return NULL;
+    }
+    return written(self, callback);
 }
 
 /* ---- files ---- */

@@ -13,7 +13,7 @@ tc_stream_set_consumer(StreamObject *self, const tc_consumer_class *cls, PyObjec
     assert(self->consumer == NULL && !tc_stream_is_reading(self));
     self->consumer_class = cls;
     self->consumer = Py_NewRef(consumer);
-    self->paused = self->hung_up = false;
+    self->paused = self->hung_up = self->train.waits = false;
     if (self->buf_len > 0) {
         tc_stream_resume_later(self);
     }
@@ -24,6 +24,7 @@ void
 tc_stream_drop_consumer(StreamObject *self)
 {
     self->consumer_class = NULL;
+    self->train.waits = self->train.ahead = false;
     Py_CLEAR(self->consumer);
 }
 
@@ -248,7 +249,7 @@ tc_stream_close(StreamObject *self, PyObject *exc)
         PyErr_WriteUnraisable((PyObject *)self);
     }
     int st = TC_OK;
-    if (tc_stream_end_turn_cork(self) == TC_RAISED) {
+    if (tc_stream_end_train(self) == TC_RAISED) {
         PyErr_WriteUnraisable((PyObject *)self);
     }
     if (!self->closed) { /* flushing may have found the connection broken */

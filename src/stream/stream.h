@@ -4,12 +4,13 @@
  *
  * Files: stream.c (life and close), stream_event.c, stream_io.c (bytes to and from the descriptor: socket,
  * pipe, TLS or an application's hooks), stream_tls.c, tls_memory.c, stream_read.c (receiving), stream_match.c
- * (pending reads), stream_write.c, stream_cork.c, stream_socket.c (its socket, connecting); Python's methods:
- * iostream_type.c, iostream_reads.c, iostream_writes.c, iostream_private.c. Whatever calls up may run Python,
- * which may close the stream or drop the last other reference: callers hold one of their own and look at
- * `closed` again. From the first interest on (a pending read, write, connect or handshake, a close callback,
- * a consumer) until the close the watcher owns a reference, as Tornado's registration does; before that an
- * unreferenced stream is collected and its peer sees the end. */
+ * (pending reads), stream_write.c, stream_cork.c, stream_train.c (messages that came together),
+ * stream_fork.c, stream_socket.c (its socket, connecting); Python's methods: iostream_type.c,
+ * iostream_reads.c, iostream_writes.c, iostream_private.c. Whatever calls up may run Python, which may close
+ * the stream or drop the last other reference: callers hold one of their own and look at `closed` again. From
+ * the first interest on (a pending read, write, connect or handshake, a close callback, a consumer) until the
+ * close the watcher owns a reference, as Tornado's registration does; before that an unreferenced stream is
+ * collected and its peer sees the end. */
 #ifndef TC_STREAM_H
 #define TC_STREAM_H
 
@@ -81,12 +82,26 @@ typedef struct {
     size_t first_waiter, nwaiters, waiters_cap;
 } tc_writes;
 
-/* Output of one event of ours, joined and sent when the event's handling ends. */
+/* Output that is joined: of one event of ours, or the answers to messages that were read together. */
 typedef struct {
     char *data;
     size_t size, cap;
     bool own; /* not the loop's scratch buffer */
 } tc_cork;
+
+/* Messages that came together, in the turn of the loop at hand (see stream_train.c). */
+typedef struct {
+    double began, last; /* the clock when it was first read in this turn, and latest; 0: not yet */
+    uint32_t turn;      /* core->turn */
+    uint32_t tick;      /* tc_clock_tick() at `last` */
+    uint8_t calls;      /* messages that the application was given in it */
+    uint8_t quick;      /* how many calls in a row were short */
+    bool ahead;         /* a consumer has more input at hand than the message that it handles */
+    bool unanswered;    /* a read of Python's was completed, and nothing written since */
+    bool corked;        /* `cork` is of the train, and lasts until the turn's end */
+    bool over;          /* a consumer has had its share */
+    bool waits;         /* the rest of the input is for a later turn */
+} tc_train;
 
 /* How bytes come and go. */
 enum tc_io_way {
@@ -128,13 +143,14 @@ struct StreamObject {
     tc_read *read;       /* NULL until Python first reads */
     tc_writes *writes;   /* NULL until something had to wait */
     uint64_t sent;       /* bytes that left before there was a `writes` */
-    tc_cork *cork;       /* inside an event of ours, and from a turn's second write to its end */
+    tc_cork *cork;       /* inside an event of ours, and while the answers of a train are joined */
     tc_tls *tls;         /* NULL: plain */
     tc_waiter *connect;  /* while connecting */
-    tc_task resume_task; /* offer what is buffered to the consumer again */
+    tc_task resume_task; /* offer what is buffered to the reader again */
+    tc_link link;        /* in state->streams */
+    tc_train train;
     Py_ssize_t max_buffer_size, max_write_buffer_size; /* the last -1: unlimited */
     int read_chunk_size;
-    uint32_t write_turn;        /* core->turn in which was last written at once */
     unsigned class_version;     /* of the class when its hooks were looked up; 0: not yet */
     unsigned pending_callbacks; /* user callbacks queued: the close callback waits for them */
     short family;               /* of the socket: AF_INET... */
@@ -150,7 +166,7 @@ struct StreamObject {
     bool drained_socket; /* the last read emptied the descriptor: no use trying before an event */
     bool hung_up;      /* the kernel reports a hang-up, which it does unasked: no registration for nothing */
     bool plain_socket; /* the socket object is laid out as CPython's */
-    bool turn_corked;  /* `cork` lasts until the turn's end */
+    bool inherited;    /* a fork of the process has it too: no native consumer reads in this one */
     bool plain_close, plain_error, plain_inline; /* close_fd, get_fd_error, _try_inline_read are ours */
     uint8_t read_way, write_way;                 /* enum tc_io_way */
     uint8_t asked;                               /* events that _add_io_state asked for */
@@ -381,7 +397,12 @@ void tc_stream_consume(StreamObject *self, size_t size);
 int tc_stream_unread(StreamObject *self, const char *data, size_t size);
 
 int tc_stream_offer_buffered(StreamObject *self);
-bool tc_stream_wants_more(const StreamObject *self);
+static inline bool
+tc_stream_wants_more(const StreamObject *self)
+{
+    return !self->closed && TC_LIKELY(!self->train.waits) &&
+           (tc_stream_feeds(self) || tc_stream_is_reading(self));
+}
 void tc_stream_read_closed(StreamObject *self, PyObject *exc);
 
 /* ---- stream_cork.c ---- */
@@ -391,12 +412,6 @@ void tc_stream_read_closed(StreamObject *self, PyObject *exc);
 bool tc_stream_cork(StreamObject *self, tc_cork *cork);
 int tc_stream_uncork(StreamObject *self);
 
-/* Ends the joining of a turn's writes, if that is going on, and sends. */
-int tc_stream_end_turn_cork(StreamObject *self);
-
-/* Forgets what was corked; for a stream that dies with its loop. */
-void tc_stream_drop_cork(StreamObject *self);
-
 /* Writes behind what is corked; a large piece leaves at once with it. As tc_stream_write. Only while corked.
  */
 int tc_stream_cork_write(StreamObject *self, const char *data, size_t size, PyObject *owner);
@@ -404,9 +419,84 @@ int tc_stream_cork_write(StreamObject *self, const char *data, size_t size, PyOb
 /* Sends the corked bytes now; the cork stays. */
 int tc_stream_flush(StreamObject *self);
 
-/* A turn's second write of `size` bytes begins to join what is written till its end; false where this one is
- * to be sent now. */
-bool tc_stream_cork_turn(StreamObject *self, size_t size);
+/* Begins to join the answers of a train; false where that cannot be. Ends with tc_stream_end_train, which
+ * sends, at the turn's end at the latest. */
+bool tc_stream_cork_train(StreamObject *self);
+int tc_stream_end_train(StreamObject *self);
+
+/* Forgets what was corked; for a stream that dies with its loop. */
+void tc_stream_drop_cork(StreamObject *self);
+
+/* ---- stream_train.c ---- */
+
+#define TC_TRAIN_CALLS 16  /* requests of one client in a turn */
+#define TC_TRAIN_READS 64  /* reads of Python's: a message is often several */
+#define TC_TRAIN_SPAN 1e-3 /* seconds that one client has in a turn */
+#define TC_TRAIN_QUICK 8   /* short calls in a row that make the answers of a train join */
+
+void tc_train_start(StreamObject *self);
+int tc_train_measure(StreamObject *self);
+
+static inline void
+tc_train_begin(StreamObject *self)
+{
+    self->train.turn = self->core->turn;
+    self->train.calls = 0;
+    self->train.over = false;
+    self->train.began = self->train.last = 0.0;
+}
+
+/* To be called before a consumer gives a message to the application, and afterwards (TC_OK or TC_RAISED).
+ * `ahead`: it has more input at hand. The clock is read only in trains. */
+static inline void
+tc_train_call(StreamObject *self, bool ahead)
+{
+    tc_train *train = &self->train;
+    if (train->turn != self->core->turn) {
+        tc_train_begin(self);
+    }
+    train->ahead = ahead;
+    if (ahead && train->began == 0.0) {
+        tc_train_start(self);
+    }
+}
+
+static inline int
+tc_train_called(StreamObject *self)
+{
+    self->train.ahead = false;
+    self->train.over = ++self->train.calls >= TC_TRAIN_CALLS;
+    return self->train.began != 0.0 ? tc_train_measure(self) : TC_OK;
+}
+
+/* Whether a consumer has had its share of this turn. */
+static inline bool
+tc_train_is_over(const StreamObject *self)
+{
+    return TC_UNLIKELY(self->train.over) && self->train.turn == self->core->turn && tc_stream_feeds(self);
+}
+
+/* The rest of the input waits for a later turn. */
+void tc_train_wait(StreamObject *self);
+
+/* Whether what a consumer writes now may leave with the answer to the message behind. */
+static inline bool
+tc_train_joins(const StreamObject *self)
+{
+    return self->train.ahead && self->train.quick >= TC_TRAIN_QUICK;
+}
+
+/* A read of Python's begins: TC_OK where it may be completed at once; TC_AGAIN: its turn comes later;
+ * TC_RAISED. */
+int tc_train_read(StreamObject *self);
+
+/* Python writes: whether that may leave with later writes. */
+bool tc_train_write(StreamObject *self);
+
+/* ---- stream_fork.c ---- */
+
+/* Has os.fork() see to the streams of this process; for the module's init. 0, or -1 with an exception. */
+int tc_stream_init_fork(PyObject *module, tc_state *state);
 
 /* ---- stream_write.c ---- */
 

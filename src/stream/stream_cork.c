@@ -1,6 +1,7 @@
-/* Output that is joined before it is sent: that of one event of ours in the loop's scratch buffer, to leave
- * with one send when the event's handling ends; and that of a turn's second and later writes, to leave at its
- * end. A large piece goes out at once behind what is corked, by reference. Runs Python where sending does. */
+/* Output that is joined before it is sent: that of one event of ours in the loop's scratch buffer, which
+ * leaves when the event's handling ends, or before that where somebody may believe that it has left; and the
+ * answers of a train that a coroutine reads. A large piece goes out at once behind what is corked, by
+ * reference. Runs Python where sending does. */
 #include "stream/stream.h"
 
 #define CORK_SIZE 65536
@@ -10,15 +11,20 @@
 static int
 cork_send(StreamObject *self, const char *data, size_t size, PyObject *owner)
 {
-    tc_cork *cork = self->cork, full = *cork;
-    memset(cork, 0, sizeof(*cork));
-    int st = tc_stream_send_or_queue(self, full.data, full.size, data, size, owner);
-    if (self->cork == cork && cork->data == NULL) {
-        full.size = 0;
-        *cork = full;
+    tc_cork *cork = self->cork;
+    char *joined = cork->data;
+    size_t joined_size = cork->size, cap = cork->cap;
+    bool own = cork->own;
+    cork->data = NULL;
+    cork->size = cork->cap = 0;
+    int st = tc_stream_send_or_queue(self, joined, joined_size, data, size, owner);
+    if (TC_LIKELY(self->cork == cork && cork->data == NULL)) {
+        cork->data = joined;
+        cork->cap = cap;
+        cork->own = own;
     }
-    else if (full.data != NULL) {
-        tc_scratch_return(&self->core->output, full.data, full.own);
+    else if (joined != NULL) {
+        tc_scratch_return(&self->core->output, joined, own);
     }
     return st;
 }
@@ -120,51 +126,51 @@ tc_stream_cork_write(StreamObject *self, const char *data, size_t size, PyObject
     return size < TC_STREAM_BY_REFERENCE ? cork_append(self, data, size) : cork_send(self, data, size, owner);
 }
 
-/* ---- several writes in one turn ---- */
+/* ---- the answers of a train ---- */
 
-/* A cork from a turn's second write to the turn's end. */
+/* A cork from the first answer that joins to the turn's end. */
 typedef struct {
     tc_cork cork;
     tc_task task;
     StreamObject *stream; /* kept alive by the task */
-} turn_cork;
+} train_cork;
 
-static turn_cork *
-turn_cork_of(StreamObject *self)
+static train_cork *
+train_cork_of(StreamObject *self)
 {
-    return tc_container_of(self->cork, turn_cork, cork);
+    return tc_container_of(self->cork, train_cork, cork);
 }
 
 static int
-turn_cork_end(StreamObject *self)
+train_cork_end(StreamObject *self)
 {
-    turn_cork *joined = turn_cork_of(self);
-    self->turn_corked = false;
+    train_cork *joined = train_cork_of(self);
+    self->train.corked = false;
     int st = tc_stream_uncork(self);
     PyMem_Free(joined);
     return st;
 }
 
 static int
-turn_cork_run(tc_task *task)
+train_cork_run(tc_task *task)
 {
-    turn_cork *joined = tc_container_of(task, turn_cork, task);
+    train_cork *joined = tc_container_of(task, train_cork, task);
     StreamObject *self = joined->stream;
-    if (turn_cork_end(self) == TC_RAISED) {
+    if (train_cork_end(self) == TC_RAISED) {
         return tc_core_report(self->core, "Exception in writing to", (PyObject *)self);
     }
     return TC_OK;
 }
 
 int
-tc_stream_end_turn_cork(StreamObject *self)
+tc_stream_end_train(StreamObject *self)
 {
-    if (!self->turn_corked) {
+    if (!self->train.corked) {
         return TC_OK;
     }
     PyObject *owner = Py_NewRef((PyObject *)self);
-    tc_core_cancel_task(&turn_cork_of(self)->task);
-    int st = turn_cork_end(self);
+    tc_core_cancel_task(&train_cork_of(self)->task);
+    int st = train_cork_end(self);
     Py_DECREF(owner);
     return st;
 }
@@ -172,39 +178,25 @@ tc_stream_end_turn_cork(StreamObject *self)
 void
 tc_stream_drop_cork(StreamObject *self)
 {
-    if (self->turn_corked) {
+    if (self->train.corked) {
         self->cork->size = 0;
-        turn_cork_end(self);
+        train_cork_end(self);
     }
 }
 
-/* The first write of a turn goes out at once; later ones join and leave when the turn ends. In a guest the
- * turns are the host's, which we do not see. */
 bool
-tc_stream_cork_turn(StreamObject *self, size_t size)
+tc_stream_cork_train(StreamObject *self)
 {
-    LoopCore *core = self->core;
-    if (!core->running || core->host != NULL || size >= TC_STREAM_BY_REFERENCE) {
-        return false;
-    }
-    tc_stream_resolve(self);
-    if (self->write_way == TC_IO_HOOK) { /* called, and its errors raised, in the write itself */
-        return false;
-    }
-    if (self->write_turn != core->turn) {
-        self->write_turn = core->turn;
-        return false;
-    }
-    turn_cork *joined = tc_stream_can_send(self) ? PyMem_Calloc(1, sizeof(turn_cork)) : NULL;
+    train_cork *joined = PyMem_Calloc(1, sizeof(train_cork));
     if (joined == NULL) {
         return false;
     }
     tc_list_init(&joined->task.link);
-    joined->task.run = turn_cork_run;
+    joined->task.run = train_cork_run;
     joined->task.owner = Py_NewRef((PyObject *)self);
     joined->stream = self;
-    tc_core_defer_flush(core, &joined->task);
+    tc_core_defer_flush(self->core, &joined->task);
     tc_stream_cork(self, &joined->cork);
-    self->turn_corked = true;
+    self->train.corked = true;
     return true;
 }

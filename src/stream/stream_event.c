@@ -7,9 +7,12 @@
 static bool
 wants_to_read(const StreamObject *self)
 {
+    if (TC_UNLIKELY(self->inherited) && self->consumer != NULL && !tc_stream_is_reading(self)) {
+        return false;
+    }
     /* Without a reader, and for a paused consumer, too, the peer's end is noticed; bytes that come first stop
      * that until they are read. */
-    return tc_stream_feeds(self) || tc_stream_is_reading(self) || self->buf_len == 0;
+    return tc_stream_wants_more(self) || self->buf_len == 0;
 }
 
 static unsigned
@@ -167,6 +170,10 @@ event_handle(StreamObject *self, unsigned events)
 {
     int st;
     self->asked = 0;
+    if (TC_UNLIKELY(self->inherited) && self->consumer != NULL && !tc_stream_is_reading(self)) {
+        self->mask = self->hung_up = true; /* what comes is for the process that we were forked from */
+        events &= TC_WRITE;
+    }
     if (TC_UNLIKELY(self->connecting || tc_stream_handshaking(self)) && event_set_up(self, &events, &st)) {
         return st;
     }
@@ -248,6 +255,11 @@ static int
 resume_run(tc_task *task)
 {
     StreamObject *self = tc_container_of(task, StreamObject, resume_task);
+    if (tc_train_is_over(self)) {
+        tc_stream_resume_later(self); /* in the next turn */
+        return TC_OK;
+    }
+    self->train.waits = false;
     tc_cork cork;
     bool corked = tc_stream_cork(self, &cork);
     int st = self->closed ? TC_OK : tc_stream_offer_buffered(self);

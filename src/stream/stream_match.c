@@ -170,6 +170,7 @@ read_finish_unseen(StreamObject *self, const char *data, size_t size)
         return TC_RAISED;
     }
     self->read->kind = TC_READ_NONE;
+    self->train.unanswered = true;
     tc_future_resolve_new(self->state, self->read->waiter.future, bytes);
     Py_CLEAR(self->read->waiter.future);
     Py_CLEAR(self->read->pattern);
@@ -186,6 +187,7 @@ tc_read_finish(StreamObject *self, const char *data, size_t size)
     }
     tc_read done = *self->read;
     memset(self->read, 0, sizeof(*self->read));
+    self->train.unanswered = true;
     PyObject *bytes = done.kind == TC_READ_INTO ? PyLong_FromSsize_t(done.filled)
                                                 : PyBytes_FromStringAndSize(data, (Py_ssize_t)size);
     int st = bytes != NULL ? TC_OK : TC_RAISED;

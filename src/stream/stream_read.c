@@ -141,6 +141,9 @@ deliver(StreamObject *self, const char *data, size_t size, size_t *used)
 {
     *used = 0;
     if (tc_stream_feeds(self)) {
+        if (TC_UNLIKELY(self->inherited)) {
+            return TC_OK;
+        }
         PyObject *consumer = Py_NewRef(self->consumer);
         Py_ssize_t n = self->consumer_class->data(consumer, data, size);
         Py_DECREF(consumer);
@@ -359,15 +362,6 @@ is_searching(const StreamObject *self)
            (self->read->kind == TC_READ_UNTIL || self->read->kind == TC_READ_REGEX);
 }
 
-bool
-tc_stream_wants_more(const StreamObject *self)
-{
-    if (self->closed) {
-        return false;
-    }
-    return tc_stream_feeds(self) || tc_stream_is_reading(self);
-}
-
 /* Reads once and delivers. Bytes received; 0: nothing now, or closed; -1: TC_RAISED. *seen is how many
  * buffered bytes were looked at last: in one burst a pattern is searched for again only when there are twice
  * as many, so that the work stays linear. */
@@ -412,7 +406,7 @@ tc_stream_readable(StreamObject *self)
     }
     size_t seen = 0;
     bool more = true;
-    for (size_t budget = READ_MOST; budget > 0 && more && !self->closed;) {
+    for (size_t budget = READ_MOST; budget > 0 && more && !self->closed && !tc_train_is_over(self);) {
         Py_ssize_t n = receive(self, &seen);
         if (n < 0) {
             return TC_RAISED;
@@ -478,14 +472,30 @@ read_begin(StreamObject *self, const tc_read *request, PyObject *callback, PyObj
     return 0;
 }
 
+/* A read was tried. One that has to wait sends the answers of those before it. TC_OK or TC_RAISED. */
+static int
+read_tried(StreamObject *self)
+{
+    if (!tc_stream_is_reading(self)) {
+        self->train.calls += self->train.calls < UINT8_MAX;
+        return TC_OK;
+    }
+    self->train.last = 0.0;
+    return tc_stream_end_train(self);
+}
+
 int
 tc_stream_inline_read(StreamObject *self)
 {
     /* Inside a delivery the bytes behind it are not in the buffer yet: the event goes on with this read
      * afterwards. */
     bool now = !self->reading_event;
-    int st = TC_OK;
-    if (now && tc_stream_is_reading(self) &&
+    int st = now ? tc_train_read(self) : TC_OK;
+    if (st == TC_AGAIN) {
+        tc_train_wait(self);
+        return read_tried(self);
+    }
+    if (st == TC_OK && now && tc_stream_is_reading(self) &&
         (self->buf_len > 0 || (self->read->target == 0 && self->read->kind >= TC_READ_BYTES &&
                                self->read->kind <= TC_READ_INTO))) {
         size_t used;
@@ -515,6 +525,9 @@ tc_stream_inline_read(StreamObject *self)
     }
     /* A read that was satisfied from the buffer changes nothing, unless reading was masked. */
     bool masked = !self->watcher.registered || !(self->watcher.events & TC_READ);
+    if (st == TC_OK) {
+        st = read_tried(self);
+    }
     if (st == TC_OK && !self->closed && (masked || tc_stream_is_reading(self)) &&
         tc_stream_update(self) < 0) {
         st = TC_RAISED;

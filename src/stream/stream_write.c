@@ -125,7 +125,7 @@ done_future(StreamObject *self)
 PyObject *
 tc_stream_wait_written(StreamObject *self, PyObject *callback)
 {
-    /* Corked bytes count as sent: they leave before the loop waits again, or join the queue. */
+    /* Corked bytes count as sent: callers send them first where they may not join others. */
     bool done =
         tc_stream_can_send(self) && (self->writes == NULL || self->writes->done >= self->writes->index);
     if (done && callback == NULL) {
@@ -375,7 +375,7 @@ tc_stream_write(StreamObject *self, const char *data, size_t size, PyObject *own
         bool waiting = tc_stream_queued(self) > 0 && !self->connecting && !tc_stream_handshaking(self);
         return waiting ? writes_go_on(self) : TC_OK;
     }
-    if (self->cork == NULL && !tc_stream_cork_turn(self, size)) {
+    if (self->cork == NULL) {
         return tc_stream_send_or_queue(self, NULL, 0, data, size, owner);
     }
     return tc_stream_cork_write(self, data, size, owner);

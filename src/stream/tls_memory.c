@@ -144,6 +144,18 @@ tc_tls_memory_flush(TLSMemoryObject *self, int fd)
     }
 }
 
+void
+tc_tls_memory_forget(TLSMemoryObject *self)
+{
+    Py_CLEAR(self->unsent);
+    self->sent = 0;
+    PyObject *output = memory_take(self, NULL);
+    if (output == NULL) {
+        PyErr_WriteUnraisable((PyObject *)self);
+    }
+    Py_XDECREF(output);
+}
+
 /* ---- Python's methods ---- */
 
 PyDoc_STRVAR(memory_fill_doc,

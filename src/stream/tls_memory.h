@@ -35,4 +35,7 @@ int tc_tls_memory_send(TLSMemoryObject *self, int fd, const char *data, size_t s
 /* Sends everything: TC_OK; TC_AGAIN where the socket takes no more now; TC_RAISED. */
 int tc_tls_memory_flush(TLSMemoryObject *self, int fd);
 
+/* Forgets what OpenSSL has put out and what is unsent: another process sends it. */
+void tc_tls_memory_forget(TLSMemoryObject *self);
+
 #endif

@@ -203,12 +203,13 @@ finish_clear_close_callback(HandlerObject *self)
     return result != NULL ? 0 : -1;
 }
 
+/* *future (or NULL) becomes that of the answer, where the connection is ours. */
 static int
-finish_connection(HandlerObject *self)
+finish_connection(HandlerObject *self, PyObject **future)
 {
     HttpConnObject *native = (HttpConnObject *)Py_XNewRef((PyObject *)tc_handler_conn(self));
     if (TC_LIKELY(native != NULL)) {
-        int st = tc_http_conn_finish(native);
+        int st = tc_http_conn_finish(native, future);
         Py_DECREF(native);
         return st;
     }
@@ -326,8 +327,9 @@ finish_answer(HandlerObject *self, PyObject *chunk, bool want)
     if ((!self->headers_written && finish_headers(self) < 0) || finish_clear_close_callback(self) < 0) {
         return NULL;
     }
-    PyObject *future = tc_handler_flush(self, true, want);
-    if (future == NULL || finish_connection(self) < 0 ||
+    bool own = tc_handler_owns(self, TC_HOOK_flush);
+    PyObject *future = tc_handler_flush(self, true, false);
+    if (future == NULL || finish_connection(self, own && want ? &future : NULL) < 0 ||
         finish_hook(self, TC_HOOK__log, state->str__log, finish_log) < 0) {
         Py_XDECREF(future);
         return NULL;

@@ -203,13 +203,23 @@ output_add_cookies(HandlerObject *self)
     return result != NULL ? 0 : -1;
 }
 
+/* After a write to a connection of ours: the Future, where one is wanted, of what has left by then. */
+static PyObject *
+output_written(HttpConnObject *conn, bool want)
+{
+    if (!want) {
+        Py_RETURN_NONE;
+    }
+    return tc_http_conn_flush(conn, false) < 0 ? NULL : tc_http_conn_written(conn);
+}
+
 /* A Future that is done, of the handler's loop. */
 static PyObject *
 output_done_future(HandlerObject *self)
 {
     HttpConnObject *conn = (HttpConnObject *)Py_XNewRef((PyObject *)tc_handler_conn(self));
     if (conn != NULL) {
-        PyObject *future = tc_http_conn_written(conn, false);
+        PyObject *future = output_written(conn, true);
         Py_DECREF(conn);
         return future;
     }
@@ -229,7 +239,7 @@ output_send_head(HandlerObject *self, PyObject *status, PyObject *reason, PyObje
         int st = tc_http_conn_write_head(native, status, reason, headers, chunk);
         *sent = st != TC_HEAD_BAD;
         if (st == 0) {
-            result = want ? tc_http_conn_written(native, false) : Py_NewRef(Py_None);
+            result = output_written(native, want);
         }
         Py_DECREF(native);
         return result;
@@ -271,7 +281,7 @@ output_write_chunk(HandlerObject *self, PyObject *chunk, bool want)
     if (TC_LIKELY(native != NULL)) {
         PyObject *result = NULL;
         if (tc_http_conn_write_chunk(native, chunk) == 0) {
-            result = want ? tc_http_conn_written(native, false) : Py_NewRef(Py_None);
+            result = output_written(native, want);
         }
         Py_DECREF(native);
         return result;
