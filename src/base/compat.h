@@ -60,4 +60,26 @@ PyObject_GetOptionalAttr(PyObject *obj, PyObject *name, PyObject **result)
 }
 #endif
 
+/* The value of an exact int of one digit (30 bits or fewer); false for any other object. */
+static inline bool
+tc_long_is_small(PyObject *obj, int *value)
+{
+    if (!PyLong_CheckExact(obj)) {
+        return false;
+    }
+#if PY_VERSION_HEX >= 0x030c0000
+    if (!PyUnstable_Long_IsCompact((PyLongObject *)obj)) {
+        return false;
+    }
+    *value = (int)PyUnstable_Long_CompactValue((PyLongObject *)obj);
+#else
+    Py_ssize_t size = Py_SIZE(obj);
+    if (size < -1 || size > 1) {
+        return false;
+    }
+    *value = size == 0 ? 0 : (int)size * (int)((PyLongObject *)obj)->ob_digit[0];
+#endif
+    return true;
+}
+
 #endif

@@ -41,9 +41,16 @@ int tc_http_conn_write_raw(HttpConnObject *self, PyObject *chunk, PyObject *call
  * NULL with TypeError. */
 PyObject *tc_http_chunk(PyObject *obj, bool text);
 
+/* The slow part of tc_http_status_code. */
+int tc_http_odd_status_code(PyObject *status, int *code);
+
 /* What a status, which may be any object, says about an answer's framing: its value where that is a whole
  * number that C has. 0, or -1 with an exception. */
-int tc_http_status_code(PyObject *status, int *code);
+static inline int
+tc_http_status_code(PyObject *status, int *code)
+{
+    return TC_LIKELY(tc_long_is_small(status, code)) ? 0 : tc_http_odd_status_code(status, code);
+}
 
 /* Writes the status line, the headers (HTTPHeaders; Connection and Transfer-Encoding are added to it as
  * Tornado does) and the first piece of body (bytes, may be NULL). 0, or with what write_headers raises

@@ -186,9 +186,9 @@ buffer_text(tc_bytes_buf *buf, const char *text, size_t size)
 }
 
 int
-tc_http_status_code(PyObject *status, int *code)
+tc_http_odd_status_code(PyObject *status, int *code)
 {
-    if (TC_LIKELY(PyLong_Check(status))) {
+    if (PyLong_Check(status)) {
         int overflow;
         long value = PyLong_AsLongAndOverflow(status, &overflow);
         *code = overflow > 0 || value > INT_MAX   ? INT_MAX

@@ -412,7 +412,9 @@ execute_make_handler(tc_state *state, PyObject *cls, PyObject *application, PyOb
 static bool
 execute_is_handler_class(tc_state *state, PyObject *cls)
 {
-    return PyType_Check(cls) && PyType_IsSubtype((PyTypeObject *)cls, state->request_handler_type);
+    PyTypeObject *type = (PyTypeObject *)cls;
+    return PyType_Check(cls) &&
+           (tc_handler_plain_new(type) || PyType_IsSubtype(type, state->request_handler_type));
 }
 
 /* [transform(request) for transform in application.transforms] */

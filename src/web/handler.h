@@ -53,8 +53,14 @@ PyObject *tc_handler_request_attr(HandlerObject *self, PyObject *name);
 /* request.method, a new reference. */
 PyObject *tc_handler_method(HandlerObject *self);
 
+PyObject *tc_handler_no_field(HandlerObject *self, const char *name);
+
 /* The field, borrowed, or NULL with AttributeError where it was never set. */
-PyObject *tc_handler_field(HandlerObject *self, PyObject *field, const char *name);
+static inline PyObject *
+tc_handler_field(HandlerObject *self, PyObject *field, const char *name)
+{
+    return TC_LIKELY(field != NULL) ? field : tc_handler_no_field(self, name);
+}
 
 /* What __init__ does. kwargs (may be NULL) go to initialize(). 0 or -1. */
 int tc_handler_setup(HandlerObject *self, PyObject *application, PyObject *request, PyObject *kwargs);

@@ -7,12 +7,10 @@
 #include "base/args.h"
 
 PyObject *
-tc_handler_field(HandlerObject *self, PyObject *field, const char *name)
+tc_handler_no_field(HandlerObject *self, const char *name)
 {
-    if (TC_UNLIKELY(field == NULL)) {
-        PyErr_Format(PyExc_AttributeError, "'%s' object has no attribute '%s'", Py_TYPE(self)->tp_name, name);
-    }
-    return field;
+    return PyErr_Format(PyExc_AttributeError, "'%s' object has no attribute '%s'", Py_TYPE(self)->tp_name,
+                        name);
 }
 
 HttpConnObject *

@@ -34,12 +34,8 @@ route_is_tuple(PyObject *obj, Py_ssize_t size)
 static inline Py_ssize_t
 route_number(PyObject *obj)
 {
-    Py_ssize_t number = PyLong_CheckExact(obj) ? PyLong_AsSsize_t(obj) : -1;
-    if (TC_UNLIKELY(number < 0)) {
-        PyErr_Clear();
-        return -1;
-    }
-    return number;
+    int number;
+    return TC_LIKELY(tc_long_is_small(obj, &number) && number >= 0) ? number : -1;
 }
 
 /* Is the router's list as long as it was, with this rule at this place? */
