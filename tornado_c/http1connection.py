@@ -133,6 +133,7 @@ class HTTP1Connection(MessageWriter):
         self._request_headers: HTTPHeaders | None = None
         self._reader: _core.HTTPReader | None = None
         self._lingering = False
+        self._encrypted = False  # what comes is TLS's records, to be dropped
         self._watching = is_client  # the stream may have a close callback, which is to go
         self._clear_callbacks()
 
@@ -309,7 +310,7 @@ class HTTP1Connection(MessageWriter):
     async def _read_pieces(self, length: int, delegate: HTTPMessageDelegate) -> None:
         reader = self._reader
         assert reader is not None
-        reader.start_body(length)
+        reader.start_body(_UNTIL_CLOSE if self._encrypted else length)
         work = total = 0
         began = time.perf_counter()
         while (piece := reader.read_body(self._max_body_size)) is not None:
@@ -369,9 +370,10 @@ class HTTP1Connection(MessageWriter):
             return False
         if not self.stream._end_output():
             return False
-        if self._reader is not None and isinstance(self.stream, iostream.SSLIOStream):
-            self._reader.start_body(_UNTIL_CLOSE)  # records as they come are no body
         self._lingering = True
+        self._encrypted = isinstance(self.stream, iostream.SSLIOStream)
+        if self._encrypted and self._reader is not None:
+            self._reader.start_body(_UNTIL_CLOSE)
         return True
 
     async def _linger(self) -> None:
