@@ -4,6 +4,7 @@ Tornado's iostream in both generations: Futures, or callbacks as in 2.x-4.x."""
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import io
 import os
@@ -330,7 +331,7 @@ class SSLIOStream(IOStream):
         except OSError as e:
             # A port scanner that is gone already, or never was there; else a network that has failed.
             if not self._is_connreset(e) and e.args[0] not in (0, errno.EBADF, errno.ENOTCONN):
-                self._log_handshake_error(e)
+                _log_handshake_error(self.socket, e)
             self.close(exc_info=e)
         except AttributeError as e:
             # The connection was reset before it was wrapped: the ssl module made no TLS object.
@@ -351,18 +352,10 @@ class SSLIOStream(IOStream):
     def _handshake_failed(self, error: ssl.SSLError) -> None:
         number = error.args[0]
         if number in (ssl.SSL_ERROR_SSL, ssl.SSL_ERROR_SYSCALL):
-            self._log_handshake_error(error)
+            _log_handshake_error(self.socket, error)
         elif number not in (ssl.SSL_ERROR_EOF, ssl.SSL_ERROR_ZERO_RETURN):
             raise error
         self.close(exc_info=error)
-
-    def _log_handshake_error(self, error: OSError) -> None:
-        sock = self.socket  # None where a callback of the ssl module has closed the stream
-        try:
-            peer = sock.getpeername()
-        except Exception:
-            peer = "(not connected)"
-        gen_log.warning("SSL Error on %s %s: %s", sock.fileno() if sock else -1, peer, error)
 
 
 class PipeIOStream(BaseIOStream):
@@ -423,6 +416,15 @@ def _sort_arguments(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[IOLo
     if unknown:
         raise TypeError(f"BaseIOStream.__init__() got an unexpected keyword argument '{sorted(unknown)[0]}'")
     return io_loop, sizes
+
+
+def _log_handshake_error(sock: socket.socket | None, error: OSError) -> None:
+    """sock: None where a callback of the ssl module has closed the stream."""
+    peer: Any = "(not connected)"
+    if sock is not None:
+        with contextlib.suppress(Exception):
+            peer = sock.getpeername()
+    gen_log.warning("SSL Error on %s %s: %s", sock.fileno() if sock else -1, peer, error)
 
 
 def _look_at(future: asyncio.Future[Any]) -> None:

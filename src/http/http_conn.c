@@ -106,6 +106,7 @@ void
 tc_http_conn_let_go(HttpConnObject *self)
 {
     self->phase = CONN_CLOSED;
+    self->handed_over = true;
     tc_timeout_end(&self->timeout);
     if (tc_list_linked(&self->link)) {
         tc_list_unlink(&self->link);
@@ -414,7 +415,7 @@ conn_data(PyObject *consumer, const char *data, size_t size)
     }
     if (step == STEP_STOP) {
         /* What is left is nobody's, unless the stream was handed over, perhaps to TLS. */
-        return (Py_ssize_t)(self->closing ? size : used);
+        return (Py_ssize_t)(self->handed_over ? used : size);
     }
     if (self->phase == CONN_HANDLING && self->stream->consumer == consumer) {
         tc_stream_pause(self->stream);

@@ -58,9 +58,10 @@ struct HttpConnObject {
     bool disconnect; /* close once the answer is sent */
     bool seen_idle;  /* by a drain, since when nothing has come */
     bool chunking_output;
-    bool cut_short; /* the answer failed half-way: nothing more of it is written, nor its last chunk */
-    bool closing;   /* only the output queue holds the connection open */
-    bool linger;    /* the request was refused: see to it that the answer arrives */
+    bool cut_short;   /* the answer failed half-way: nothing more of it is written, nor its last chunk */
+    bool handed_over; /* the stream is the application's now */
+    bool closing;     /* only the output queue holds the connection open */
+    bool linger;      /* the request was refused: see to it that the answer arrives */
 };
 
 /* http_conn.c */
