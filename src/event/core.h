@@ -120,8 +120,8 @@ tc_core_ioloop(LoopCore *core)
 /* guest.c: what a core asks of its host. Failures are reported as unraisable: the host is closed then. */
 void tc_guest_wake(LoopCore *core); /* run a turn of ours soon */
 void tc_guest_timer_changed(LoopCore *core);
-int tc_guest_watch(LoopCore *core);    /* make the host watch our poller; 0 or -1 */
-int tc_guest_exorcise(LoopCore *core); /* tc_poller_exorcise for a poller that the host watches; 0 or -1 */
+int tc_guest_watch(LoopCore *core);        /* make the host watch our poller; 0 or -1 */
+int tc_guest_renew_poller(LoopCore *core); /* tc_poller_renew for a poller that the host watches; 0 or -1 */
 void tc_guest_leave(LoopCore *core);
 PyObject *tc_guest_call_soon(LoopCore *core, bool threadsafe, PyObject *callback, PyObject *const *args,
                              Py_ssize_t nargs, PyObject *context);

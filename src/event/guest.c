@@ -164,10 +164,10 @@ guest_unwatch(LoopCore *core)
 }
 
 int
-tc_guest_exorcise(LoopCore *core)
+tc_guest_renew_poller(LoopCore *core)
 {
     guest_unwatch(core);
-    int st = tc_poller_exorcise(&core->poller);
+    int st = tc_poller_renew(&core->poller);
     if (st != TC_OK) {
         errno = -st;
         PyErr_SetFromErrno(PyExc_OSError);

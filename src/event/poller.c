@@ -58,7 +58,7 @@ tc_poller_strike(tc_poller *poller, tc_watcher *watcher)
     slot->watcher = NULL;
     slot->lost = false;
     slot->generation++;
-    poller->struck = true;
+    poller->removed = true;
     watcher->registered = false;
     watcher->events = 0;
     poller->count--;

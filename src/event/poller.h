@@ -41,8 +41,8 @@ typedef struct {
     size_t count;
     struct tc_poller_batch *batch;
     int ready, next; /* the batch: [next, ready) is still to be handed out */
-    bool struck;     /* a watcher was removed since the batch was collected: events of it may be stale */
-    bool haunted;    /* the kernel reports what was removed before: see tc_poller_exorcise */
+    bool removed;    /* a watcher was removed since the batch was collected: events of it may be stale */
+    bool stale;      /* the kernel reports what was removed before: see tc_poller_renew */
 } tc_poller;
 
 void tc_poller_init(tc_poller *poller);
@@ -59,10 +59,10 @@ void tc_poller_remove(tc_poller *poller, tc_watcher *watcher);
  * tell nothing. */
 bool tc_poller_lost(tc_poller *poller, tc_watcher *watcher);
 
-/* Starts the kernel's object anew where `haunted` is set. epoll keeps what was closed as long as a duplicate
+/* Starts the kernel's object anew where `stale` is set. epoll keeps what was closed as long as a duplicate
  * of the descriptor lives, here or in another process, reports it without end, and has no way to take it out.
  */
-int tc_poller_exorcise(tc_poller *poller);
+int tc_poller_renew(tc_poller *poller);
 
 /* The watcher of a descriptor, or NULL. */
 tc_watcher *tc_poller_find(const tc_poller *poller, int fd);

@@ -43,7 +43,7 @@ epoll_start(tc_poller *poller)
         close(poller->fd);
         poller->ready = poller->next = 0;
     }
-    poller->haunted = false;
+    poller->stale = false;
     if (poller->batch == NULL && (poller->batch = malloc(sizeof(*poller->batch))) == NULL) {
         return -ENOMEM;
     }
@@ -88,7 +88,7 @@ tc_poller_set(tc_poller *poller, tc_watcher *watcher, unsigned events)
         }
         st = epoll_control(poller, EPOLL_CTL_MOD, fd, events, slot->generation);
         if (st == -ENOENT) {
-            poller->struck = true; /* what comes of the old file is stale */
+            poller->removed = true; /* what comes of the old file is stale */
             st = epoll_control(poller, EPOLL_CTL_ADD, fd, events, ++slot->generation);
         }
         if (st == TC_OK) {
@@ -142,9 +142,9 @@ tc_poller_lost(tc_poller *poller, tc_watcher *watcher)
 }
 
 int
-tc_poller_exorcise(tc_poller *poller)
+tc_poller_renew(tc_poller *poller)
 {
-    return poller->haunted ? epoll_start(poller) : TC_OK;
+    return poller->stale ? epoll_start(poller) : TC_OK;
 }
 
 int
@@ -153,7 +153,7 @@ tc_poller_wait(tc_poller *poller, double timeout)
     int n = epoll_wait(poller->fd, poller->batch->events, BATCH_SIZE, tc_poller_milliseconds(timeout));
     poller->next = 0;
     poller->ready = n > 0 ? n : 0;
-    poller->struck = false;
+    poller->removed = false;
     return n >= 0 ? n : -errno;
 }
 
@@ -165,7 +165,7 @@ tc_poller_next(tc_poller *poller, tc_watcher **watcher, unsigned *events)
         uint32_t fd = (uint32_t)event->data.u64;
         const tc_poller_slot *slot = &poller->slots[fd];
         if (slot->watcher == NULL || slot->generation != (uint32_t)(event->data.u64 >> 32)) {
-            poller->haunted |= !poller->struck;
+            poller->stale |= !poller->removed;
             continue;
         }
         *watcher = slot->watcher;

@@ -143,7 +143,7 @@ tc_poller_lost(tc_poller *poller, tc_watcher *watcher)
 
 /* A filter goes with its descriptor, whatever duplicates there are. */
 int
-tc_poller_exorcise(tc_poller *poller)
+tc_poller_renew(tc_poller *poller)
 {
     return TC_OK;
 }

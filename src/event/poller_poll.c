@@ -154,7 +154,7 @@ tc_poller_lost(tc_poller *poller, tc_watcher *watcher)
 }
 
 int
-tc_poller_exorcise(tc_poller *poller)
+tc_poller_renew(tc_poller *poller)
 {
     return TC_OK;
 }

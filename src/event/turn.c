@@ -44,8 +44,8 @@ turn_wait(LoopCore *core, double limit)
     if (TC_UNLIKELY(limit >= 0.0) && (timeout < 0.0 || limit < timeout)) {
         timeout = limit;
     }
-    if (TC_UNLIKELY(core->poller.haunted) && st == TC_OK) {
-        st = tc_poller_exorcise(&core->poller);
+    if (TC_UNLIKELY(core->poller.stale) && st == TC_OK) {
+        st = tc_poller_renew(&core->poller);
     }
     if (st == TC_OK) {
         st = tc_poller_ensure(&core->poller); /* last: what comes before may run Python */
@@ -230,7 +230,7 @@ int
 tc_core_turn_now(LoopCore *core)
 {
     core->thread_id = PyThread_get_thread_ident();
-    if (TC_UNLIKELY(core->poller.haunted) && tc_guest_exorcise(core) < 0) {
+    if (TC_UNLIKELY(core->poller.stale) && tc_guest_renew_poller(core) < 0) {
         return -1;
     }
     int st = tc_poller_ensure(&core->poller);

@@ -12,6 +12,12 @@ pytestmark = pytest.mark.conformance
 # Modules that cannot pass, and why.
 ACCEPTED = {"api_test": "wants Python functions with readable source, where ours are C"}
 
+# Single tests that cannot, by the start of their names.
+ACCEPTED_TESTS = {
+    # Has a handler send Content-Length and Transfer-Encoding together, which ours does not (RFC 9112, 6.2).
+    "test_chunked_with_content_length (tornado.test.simple_httpclient_test.ChunkedWithContentLengthTest",
+}
+
 
 @pytest.fixture(scope="module")
 def swap() -> str:
@@ -29,6 +35,7 @@ def test_module(module, swap):
     if module in ACCEPTED:
         pytest.skip(ACCEPTED[module])
     ours = tornado_suite.run(swap, module)
+    ours.bad = [name for name in ours.bad if not name.startswith(tuple(ACCEPTED_TESTS))]
     if ours.run and not (ours.bad or ours.skipped or ours.crash):
         return
     baseline = tornado_suite.run("stock", module)
