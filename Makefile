@@ -9,7 +9,8 @@ BENCH ?=
 CC ?= cc
 
 PY := $(abspath $(VENV))/bin/python
-PYTEST := $(abspath $(VENV))/bin/pytest
+# A worker for each processor; a file's tests stay together.
+PYTEST := $(abspath $(VENV))/bin/pytest -n auto --dist loadfile
 LIBASAN = $(shell $(CC) -print-file-name=libasan.so) $(shell $(CC) -print-file-name=libubsan.so)
 
 .DEFAULT_GOAL := help
@@ -87,7 +88,7 @@ nomemory: dev ## allocations that fail, in tests/hostile/nomemory.py, on an in-p
 
 conformance: $(VENV)/.ready ## the suites of Tornado and asyncio, as far as they apply
 	$(PY) -m pip install --quiet '.[conformance]'
-	$(PYTEST) -m conformance
+	$(PYTEST) --dist load -m conformance
 
 lint: $(VENV)/.ready stubs ## ruff, mypy, stubtest, clang-format and the documents
 	$(PY) -m ruff check setup.py tornado_c tests examples
