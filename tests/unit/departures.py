@@ -38,6 +38,8 @@ CLOSING = {
     "HTTP/1.0 without a Content-Length": re.compile(rb"/chunked[^ ]* HTTP/1\.0.*keep-alive", re.I | re.S),
 }
 HOW_IT_CLOSES = re.compile(rb"Connection: (?:close|Keep-Alive)\r\n")
+#: We answer with other cookies, and so with a body of another length; stock joins the lines by commas.
+COOKIE_LINES = re.compile(rb"\ncookie:.*\ncookie:", re.I | re.S)
 
 
 def departure(data: bytes, ours: bytes, stock: bytes, hasty: bool = False) -> str:
@@ -70,4 +72,12 @@ def departure(data: bytes, ours: bytes, stock: bytes, hasty: bool = False) -> st
         for name, pattern in CLOSING.items():
             if pattern.search(data):
                 return name
+    if COOKIE_LINES.search(data) and _heads(ours) == _heads(stock):
+        return "several Cookie lines"
     return ""
+
+
+def _heads(answers: bytes) -> list[bytes]:
+    """The heads of some answers, without the length of their bodies."""
+    heads = re.findall(rb"HTTP/1\.1 [^\r]*\r\n(?:[^\r]+\r\n)*\r\n", answers)
+    return [re.sub(rb"Content-Length: \d+\r\n", b"", head) for head in heads]
