@@ -69,13 +69,12 @@ conn_parse_length(HttpConnObject *self, PyObject *value)
 
 /* Has framing.py bring the application's own Transfer-Encoding in line with how the body is sent. 0 or -1. */
 static int
-conn_settle_encoding(HttpConnObject *self, PyObject *headers, bool forbidden, bool has_body)
+conn_settle_encoding(HttpConnObject *self, PyObject *headers, bool forbidden)
 {
     tc_state *state = self->state;
     PyObject *settle = tc_face(state, settle_transfer_encoding, "tornado_c.httpserver");
-    PyObject *args[4] = {headers, self->minor == 1 ? Py_True : Py_False, forbidden ? Py_True : Py_False,
-                         has_body ? Py_True : Py_False};
-    PyObject *result = settle != NULL ? PyObject_Vectorcall(settle, args, 4, NULL) : NULL;
+    PyObject *args[3] = {headers, self->minor == 1 ? Py_True : Py_False, forbidden ? Py_True : Py_False};
+    PyObject *result = settle != NULL ? PyObject_Vectorcall(settle, args, 3, NULL) : NULL;
     Py_XDECREF(result);
     return result != NULL ? 0 : -1;
 }
@@ -96,7 +95,7 @@ enum { SAID_LENGTH, SAID_ENCODING, SAID_CONNECTION, SAID_COUNT };
 /* What the application says about the connection itself: Content-Length, Transfer-Encoding and Connection,
  * new references. 0, or -1 with none. */
 static int
-conn_read_said(HttpConnObject *self, PyObject *headers, bool forbidden, bool has_body, PyObject **said)
+conn_read_said(HttpConnObject *self, PyObject *headers, bool forbidden, PyObject **said)
 {
     tc_state *state = self->state;
     PyObject *names[SAID_COUNT] = {state->str_Content_Length, state->str_Transfer_Encoding,
@@ -105,7 +104,7 @@ conn_read_said(HttpConnObject *self, PyObject *headers, bool forbidden, bool has
         return -1;
     }
     if (TC_UNLIKELY(said[SAID_ENCODING] != NULL)) {
-        int st = conn_settle_encoding(self, headers, forbidden, has_body);
+        int st = conn_settle_encoding(self, headers, forbidden);
         Py_CLEAR(said[SAID_LENGTH]);
         if (st == 0) {
             said[SAID_LENGTH] = tc_headers_get(headers, state->str_Content_Length);
@@ -128,7 +127,7 @@ conn_frame(HttpConnObject *self, int status, PyObject *headers)
     bool interim = status >= 100 && status < 200, forbidden = status == 204 || interim;
     bool has_body = !is_head && status != 304 && !forbidden;
     PyObject *said[SAID_COUNT];
-    if (conn_read_said(self, headers, forbidden, has_body, said) < 0) {
+    if (conn_read_said(self, headers, forbidden, said) < 0) {
         return -1;
     }
     PyObject *length = said[SAID_LENGTH];

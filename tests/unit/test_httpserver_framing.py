@@ -208,6 +208,16 @@ def test_answers_without_a_body(way, status):
     assert (b"Transfer-Encoding: chunked" in head) == (status != 204)
 
 
+@pytest.mark.parametrize("name", ENCODINGS)
+@pytest.mark.parametrize("way", WAYS)
+def test_head_has_the_transfer_encoding_of_get(way, name):
+    headers, encoding, has_length = ENCODINGS[name]
+    data = exchange(way, writes(headers, 200, ()), get("HEAD", "1.1", "Connection: close"))
+    answer = Received(data.replace(b"\r\n\r\n", b"\r\n\r\n0\r\n\r\n") if encoding else data)
+    assert answer.headers.get_list("Transfer-Encoding") == ([] if encoding is None else [encoding])
+    assert ("Content-Length" in answer.headers) is has_length
+
+
 @pytest.mark.parametrize("value", [5, b"chunked", None])
 @pytest.mark.parametrize("way", WAYS)
 def test_transfer_encoding_that_is_no_text(way, value):

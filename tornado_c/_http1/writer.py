@@ -90,7 +90,7 @@ class MessageWriter(httputil.HTTPConnection):
         has_body = not self._is_bodiless(start_line) and not forbidden
         is_http11 = request.version == "HTTP/1.1"
         if "Transfer-Encoding" in headers:
-            settle_transfer_encoding(headers, is_http11, forbidden, has_body)
+            settle_transfer_encoding(headers, is_http11, forbidden)
         length = _length(headers)
         self._chunking_output = is_http11 and has_body and length is None
         if self._draining and not 100 <= code < 200:
