@@ -46,7 +46,8 @@ typedef struct LoopCore {
     bool closed, stopping, debug;
     bool running;            /* thread_id is valid */
     bool own_time;           /* time() is not ours */
-    unsigned time_tag;       /* the version of the class for which own_time holds */
+    unsigned own_time_tag;   /* the version of the class for which own_time holds, or 0 */
+    unsigned time_tag;       /* the same where time() is ours, else UINT_MAX */
     bool quiet;              /* no handle was ready when this turn began to dispatch */
     bool polling;            /* inside the kernel's wait without the GIL */
     bool capture;            /* the next call_soon of a Task's step is to be captured, not queued */
@@ -77,7 +78,7 @@ double tc_core_own_time(LoopCore *core); /* may run Python */
 static inline bool
 tc_core_has_own_time(const LoopCore *core)
 {
-    return core->own_time || Py_TYPE(core)->tp_version_tag != core->time_tag;
+    return Py_TYPE(core)->tp_version_tag != core->time_tag;
 }
 
 static inline double

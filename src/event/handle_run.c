@@ -122,9 +122,15 @@ handle_is_native(tc_state *state, PyObject *handle)
     if (TC_UNLIKELY(type->tp_version_tag != *known) && !handle_find_run(state, type, known)) {
         return false;
     }
-    PyObject *context = SLOT(handle, context), *args = SLOT(handle, args);
-    return TC_LIKELY(context != NULL && PyContext_CheckExact(context) && SLOT(handle, callback) != NULL &&
-                     (EXTRA(handle)->nargs >= 0 || (args != NULL && PyTuple_CheckExact(args))));
+    PyObject *context = SLOT(handle, context);
+    if (TC_UNLIKELY(context == NULL || !PyContext_CheckExact(context) || SLOT(handle, callback) == NULL)) {
+        return false;
+    }
+    if (TC_LIKELY(EXTRA(handle)->nargs >= 0)) {
+        return true;
+    }
+    PyObject *args = SLOT(handle, args);
+    return args != NULL && PyTuple_CheckExact(args);
 }
 
 int

@@ -163,7 +163,9 @@ handle_traverse(PyObject *handle, visitproc visit, void *arg)
     Py_VISIT(SLOT(handle, context));
     Py_VISIT(SLOT(handle, source_traceback));
     Py_VISIT(SLOT(handle, repr));
-    Py_VISIT(SLOT(handle, cancelled));
+    if (TC_UNLIKELY(SLOT(handle, cancelled) != Py_False)) {
+        Py_VISIT(SLOT(handle, cancelled));
+    }
     Py_VISIT(SLOT(handle, when));
     Py_VISIT(SLOT(handle, scheduled));
     if (extra->nargs >= 1) {

@@ -9,6 +9,8 @@
 #include "base/args.h"
 #include "event/loop_parts.h"
 
+#include <limits.h>
+
 /* ---- its clock ---- */
 
 static PyObject *
@@ -27,7 +29,8 @@ core_find_time(LoopCore *core)
     }
     core->own_time =
         !(PyCFunction_CheckExact(method) && PyCFunction_GET_FUNCTION(method) == (PyCFunction)core_py_time);
-    core->time_tag = Py_TYPE(core)->tp_version_tag;
+    core->own_time_tag = Py_TYPE(core)->tp_version_tag;
+    core->time_tag = core->own_time || core->own_time_tag == 0 ? UINT_MAX : core->own_time_tag;
     Py_DECREF(method);
     return 0;
 }
@@ -39,8 +42,8 @@ core_setattr(PyObject *self, PyObject *name, PyObject *value)
     LoopCore *core = (LoopCore *)self;
     int st = PyObject_GenericSetAttr(self, name, value);
     if (st == 0 && PyUnicode_Check(name) && PyUnicode_Compare(name, core->state->str_time) == 0) {
-        core->own_time = true; /* until the next look says otherwise */
-        core->time_tag = 0;
+        core->own_time_tag = 0;
+        core->time_tag = UINT_MAX;
     }
     return st;
 }
@@ -48,7 +51,7 @@ core_setattr(PyObject *self, PyObject *name, PyObject *value)
 double
 tc_core_own_time(LoopCore *core)
 {
-    if (Py_TYPE(core)->tp_version_tag != core->time_tag || core->time_tag == 0) {
+    if (Py_TYPE(core)->tp_version_tag != core->own_time_tag || core->own_time_tag == 0) {
         if (core_find_time(core) < 0) {
             PyErr_WriteUnraisable((PyObject *)core);
         }
