@@ -393,6 +393,9 @@ conn_data(PyObject *consumer, const char *data, size_t size)
             tc_train_wait(self->stream);
             break;
         }
+        if (TC_UNLIKELY(self->stream->inherited)) {
+            break; /* the application has forked: what follows is for the parent to answer */
+        }
         switch (self->phase) {
         case CONN_HEAD:
             step = conn_read_head(self, data, size, &used);

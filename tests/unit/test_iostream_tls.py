@@ -180,7 +180,7 @@ class TestServerAndSClient:
             else:
                 reading = stream.read_until_close() if read == "until_close" else stream.read_bytes(100)
                 client.tell(b"last words\n")
-                await until(lambda: stream.socket.pending() == 0)
+                await until(lambda: stream._read_buffer_size == len(b"last words\n"))
                 await stream.write(b"seen\n")
                 await client.said(b"seen")
             if how == "ragged":

@@ -203,14 +203,14 @@ class TestCorkedOutput:
             futures.append(stream.write(big))
             futures.append(stream.write(b"small"))
             assert not futures[1].done()
-            received = 0
+            received = bytearray()
             while not futures[0].done():
                 try:
-                    received += len(served.client.recv(1 << 20))
+                    received += served.client.recv(1 << 20)
                 except BlockingIOError:
                     pass
                 loop.asyncio_loop._run_once()
-            served.received += b"x" * received
+            served.received += received
 
         async def main():
             nonlocal served
