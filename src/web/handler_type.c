@@ -222,7 +222,8 @@ handler_dealloc(HandlerObject *self)
 
 /* -- attributes ----------------------------------------------------------------------------------------- */
 
-/* Flags take any object, by its truth, as attributes of a Python class do. */
+/* Flags take any object, by its truth, as attributes of a Python class do. They cannot be deleted: what a
+ * request whose _auto_finish is gone should do nobody has said. */
 static PyObject *
 handler_get_flag(HandlerObject *self, void *offset)
 {
@@ -232,7 +233,11 @@ handler_get_flag(HandlerObject *self, void *offset)
 static int
 handler_set_flag(HandlerObject *self, PyObject *value, void *offset)
 {
-    int truth = value != NULL ? PyObject_IsTrue(value) : 0;
+    if (value == NULL) {
+        PyErr_SetString(PyExc_AttributeError, "this attribute of a handler cannot be deleted");
+        return -1;
+    }
+    int truth = PyObject_IsTrue(value);
     if (truth >= 0) {
         *(bool *)((char *)self + (size_t)offset) = truth;
     }

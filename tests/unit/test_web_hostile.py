@@ -62,6 +62,18 @@ def serve():
         server.close()
 
 
+@pytest.mark.parametrize("name", ["_auto_finish", "_finished", "_headers_written"])
+def test_flags_that_are_deleted(serve, name):
+    """The request fails; without _auto_finish it would wait for ever."""
+
+    class Handler(Hello):
+        def prepare(self):
+            delattr(self, name)
+
+    exchange = serve(web.Application([("/", Handler)]))
+    assert exchange("/").startswith(b"HTTP/1.1 500 ")
+
+
 TABLES = [
     *(5, "text", (), (1, 2, 3, 4), ([], 0, {}, ()), ([], -1, {}, ()), ([], 0, {}, ((),))),
     ([1], 1, {"/": 5}, ()),
