@@ -400,6 +400,7 @@ def in_thread(build: Callable[[], World]) -> World:
 
 def plain_request_is_served() -> None:
     """On a new loop, a new server: what was done before has not hurt what all share."""
+    asyncio._set_running_loop(None)  # the end of a run may have been replaced by what raises
     world = World()
     try:
 

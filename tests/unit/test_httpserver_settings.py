@@ -243,5 +243,6 @@ def test_wrong_arguments_are_named_as_stock_does(number):
     for module in (stock, httpserver):
         with pytest.raises(TypeError) as caught:
             CALLS[number](module, lambda request: None)
-        texts.append(str(caught.value))
+        # From 3.13 on there are suggestions where the call is one of Python's.
+        texts.append(str(caught.value).partition(". Did you mean")[0])
     assert texts[0] == texts[1]
