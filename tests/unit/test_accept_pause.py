@@ -5,6 +5,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -94,7 +95,10 @@ class Server:
             client.close()
         self.expect_answers(self.clients[self.ALLOWED :])
         if _core.poller_backend == "epoll":
-            assert is_watched(self.child.pid, self.listener)
+            end = time.monotonic() + PATIENCE
+            while not is_watched(self.child.pid, self.listener):
+                assert time.monotonic() < end
+                time.sleep(0.01)
 
     @staticmethod
     def expect_answers(clients):

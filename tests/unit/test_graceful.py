@@ -122,6 +122,7 @@ def test_second_term_ends_at_once(start):
 def test_an_interrupt_shows_the_application(start, body):
     program = start(body)
     program.get()
+    time.sleep(0.3)  # the function that answers has returned
     program.signal(signal.SIGINT)
     program.ends(-signal.SIGINT)
     said = program.output()
