@@ -168,6 +168,8 @@ def show_exception(
     """
     while traceback is not None and traceback.tb_next is not None and not is_applications(traceback):
         traceback = traceback.tb_next
+    if isinstance(error, SyntaxError) and traceback is not None and not is_applications(traceback):
+        traceback = None  # it could not even be compiled
     last, frame = None, traceback
     while frame is not None:
         last, frame = frame if is_applications(frame) else last, frame.tb_next

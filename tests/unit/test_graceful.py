@@ -130,8 +130,8 @@ def test_an_interrupt_shows_the_application(start, body):
     assert "tornado_c" not in said and "runpy" not in said, said
 
 
-def test_an_error_of_the_application_shows_the_application(tmp_path):
-    code = "def fail():\n    import json\n    json.loads('x')\nfail()\n"
+@pytest.mark.parametrize("code", ["def fail():\n    import json\n    json.loads('x')\nfail()\n", "def f(:\n"])
+def test_an_error_of_the_application_shows_the_application(tmp_path, code):
     (tmp_path / "app.py").write_text(code)
     command = [sys.executable, "-m", "tornado_c", "app.py"]
     env = {**os.environ, "PYTHONPATH": ROOT}
