@@ -261,6 +261,9 @@ handle_says_cancelled(PyObject *handle)
 static bool
 handle_in_debug_mode(PyObject *handle)
 {
+    if (TC_LIKELY(tc_timer_pending(tc_handle_timer(handle)))) {
+        return EXTRA(handle)->core->debug;
+    }
     const tc_state *state = EXTRA(handle)->state;
     PyObject *loop = SLOT(handle, loop);
     return loop != NULL && state != NULL && PyObject_TypeCheck(loop, state->core_type) &&
