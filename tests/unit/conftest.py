@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from graceful_programs import Program
 from iostream_tls_tools import TlsWorld, make_certificates
 from iostream_world import Ours, Stock, World
 
@@ -53,3 +54,17 @@ def fault_shim(tmp_path_factory):
     library = tmp_path_factory.mktemp("faults") / "faults.so"
     subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", library, source, "-ldl"], check=True)
     return library
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Start a program under ``python -m tornado_c``; it ends with the test."""
+    programs = []
+
+    def run(body, *options, **more):
+        programs.append(Program(tmp_path, body, *options, **more))
+        return programs[-1]
+
+    yield run
+    for program in programs:
+        program.close()

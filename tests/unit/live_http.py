@@ -257,3 +257,20 @@ def headers_ok(request: Any, text: bytes, status: int = 200, reason: str = "OK",
     headers = util.HTTPHeaders({"Content-Length": str(len(text))} | fields)
     request.connection.write_headers(util.ResponseStartLine("HTTP/1.1", status, reason), headers, text)
     request.connection.finish()
+
+
+def both_ways(answer):
+    """Servers that call answer(connection) for each request: the native way and with a delegate."""
+
+    class Message(httputil.HTTPMessageDelegate):
+        def __init__(self, connection):
+            self.connection = connection
+
+        def finish(self):
+            answer(self.connection)
+
+    class Delegate(httputil.HTTPServerConnectionDelegate):
+        def start_request(self, server_conn, request_conn):
+            return Message(request_conn)
+
+    return [lambda request: answer(request.connection), Delegate()]

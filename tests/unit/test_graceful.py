@@ -9,7 +9,7 @@ import sys
 import time
 
 import pytest
-from graceful_programs import ASYNC, IN_A_THREAD, ONE, PATIENCE, ROOT, WORKERS, InFlight, Program, children_of
+from graceful_programs import ASYNC, IN_A_THREAD, ONE, PATIENCE, ROOT, WORKERS, InFlight, children_of
 
 OWN_HANDLER = """
 signal.signal(signal.SIGTERM, lambda number, frame: os._exit(7))
@@ -49,19 +49,6 @@ import os, signal, sys
 signal.signal(signal.SIGCHLD, signal.SIG_IGN)
 os.execv(sys.argv[1], sys.argv[1:])
 """
-
-
-@pytest.fixture
-def start(tmp_path):
-    programs = []
-
-    def run(body, *options, **more):
-        programs.append(Program(tmp_path, body, *options, **more))
-        return programs[-1]
-
-    yield run
-    for program in programs:
-        program.close()
 
 
 def in_flight(program, seconds, count=1):

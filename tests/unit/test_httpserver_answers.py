@@ -5,13 +5,11 @@ import contextlib
 import http
 
 import pytest
-from live_http import OURS, STOCK, Client, both, headers_ok, raw_ok, serving, talk, wait_for
+from live_http import OURS, STOCK, Client, both, both_ways, headers_ok, raw_ok, serving, talk, wait_for
 
 from tornado_c.httpserver import HTTPConnection
 from tornado_c.httputil import (
     HTTPHeaders,
-    HTTPMessageDelegate,
-    HTTPServerConnectionDelegate,
     ResponseStartLine,
 )
 
@@ -312,23 +310,6 @@ def test_wrong_arguments_of_write_headers(args):
 
 STATUSES = [1, 99, 100, 999, 1000, 12345, -1, -200, 0, True, 1 << 40, 10**30, 200.7, http.HTTPStatus.OK]
 NO_STATUSES = ["200", None, b"200", float("nan"), [200], 1j]
-
-
-def both_ways(answer):
-    """Servers that call answer(connection) for each request: the native way and with a delegate."""
-
-    class Message(HTTPMessageDelegate):
-        def __init__(self, connection):
-            self.connection = connection
-
-        def finish(self):
-            answer(self.connection)
-
-    class Delegate(HTTPServerConnectionDelegate):
-        def start_request(self, server_conn, request_conn):
-            return Message(request_conn)
-
-    return [lambda request: answer(request.connection), Delegate()]
 
 
 @pytest.mark.parametrize("status", [*STATUSES, *NO_STATUSES], ids=repr)

@@ -4,14 +4,12 @@ Both ways through a server, and handlers, on raw sockets.
 """
 
 import pytest
-from live_http import serving
+from live_http import both_ways, serving
 from web_servers import ThreadedServer, collecting, request
 
 from tornado_c import web
 from tornado_c.httputil import (
     HTTPHeaders,
-    HTTPMessageDelegate,
-    HTTPServerConnectionDelegate,
     ResponseStartLine,
 )
 
@@ -21,19 +19,8 @@ BODY = b"0123456789"
 
 def server_of(way, answer):
     """answer(connection) for each request."""
-
-    class Message(HTTPMessageDelegate):
-        def __init__(self, connection):
-            self.connection = connection
-
-        def finish(self):
-            answer(self.connection)
-
-    class Delegate(HTTPServerConnectionDelegate):
-        def start_request(self, server_conn, request_conn):
-            return Message(request_conn)
-
-    return Delegate() if way == "delegate" else lambda request: answer(request.connection)
+    native, delegate = both_ways(answer)
+    return delegate if way == "delegate" else native
 
 
 def get(method="GET", version="1.1", *headers):

@@ -20,7 +20,6 @@ from graceful_programs import (
     WORKERS,
     Counting,
     InFlight,
-    Program,
     free_port,
 )
 
@@ -81,19 +80,6 @@ class Main(tornado_c.web.RequestHandler):
         self.write(f"{version} {os.getpid()}")
 answer = tornado_c.web.Application([("/.*", Main)])
 """
-
-
-@pytest.fixture
-def start(tmp_path):
-    programs = []
-
-    def run(body, *options, **more):
-        programs.append(Program(tmp_path, body, *options, **more))
-        return programs[-1]
-
-    yield run
-    for program in programs:
-        program.close()
 
 
 # ---- several processes ----
