@@ -1,100 +1,36 @@
-/* The extension module tornado_c._core: multi-phase initialisation, the state's life cycle and the
- * registration of the Python classes that C makes instances of. */
+/* The extension module tornado_c._core: multi-phase initialisation, the state's life cycle and the module's
+ * own functions. */
 #include "event/core.h"
 #include "http/http_reader.h"
-#include "base/raise.h"
-#include "state.h"
+#include "base/state.h"
 #include "web/handler.h"
 
 #ifdef __linux__
 #include <sys/prctl.h>
 #endif
 
-PyObject *
-tc_face_or_raise(PyObject *face, const char *name, const char *module)
-{
-    if (TC_UNLIKELY(face == NULL)) {
-        PyErr_Format(PyExc_RuntimeError, "%s is not registered; import %s first", name, module);
-    }
-    return face;
-}
-
-/* Where the state keeps a face; NULL for a name that it does not know. */
-static PyObject **
-module_face(tc_state *state, const char *name)
-{
-#define TC_X(face)                                                                                           \
-    if (strcmp(name, #face) == 0) {                                                                          \
-        return &state->face_##face;                                                                          \
-    }
-    TC_FACES(TC_X)
-#undef TC_X
-    return NULL;
-}
-
-/* The class of which a face must be a subclass, since C takes its instances to have that layout or raises
- * them; NULL where it does neither. */
-static PyTypeObject *
-module_face_base(tc_state *state, const char *name)
-{
-    PyTypeObject *exception = (PyTypeObject *)PyExc_Exception;
-    const struct {
-        const char *name;
-        PyTypeObject *base;
-    } faces[] = {
-        {"HTTPConnection", state->http_conn_type},
-        {"HTTPHeaders", state->headers_type},
-        {"HTTPServerRequest", state->request_type},
-        {"IOStream", state->stream_type},
-        {"RequestStartLine", &PyTuple_Type},
-        {"ResponseStartLine", &PyTuple_Type},
-        {"HTTPError", exception},
-        {"HTTPInputError", exception},
-        {"HTTPOutputError", exception},
-        {"MissingArgumentError", exception},
-        {"StreamBufferFullError", exception},
-        {"StreamClosedError", exception},
-        {"UnsatisfiableReadError", exception},
-    };
-    for (size_t i = 0; i < TC_ARRAY_LEN(faces); i++) {
-        if (strcmp(name, faces[i].name) == 0) {
-            return faces[i].base;
-        }
-    }
-    return NULL;
-}
-
-PyDoc_STRVAR(module_register_doc, "register($module, name, obj, /)\n--\n\n"
-                                  "Hand a Python class or exception to C, which makes instances of it.\n\n"
-                                  "Raises LookupError for a name that C does not know, TypeError where C\n"
-                                  "could make no instances of the class.");
+PyDoc_STRVAR(
+    module_register_doc,
+    "register($module, group, /, *, faces={}, upcalls={})\n--\n\n"
+    "Hand Python objects to C: the classes and exceptions that it makes instances of (faces), and what\n"
+    "it calls or reads (upcalls). Each module of the package hands over one group.\n\n"
+    "Raises LookupError where a name of the group is missing or C knows none of that name, TypeError\n"
+    "where C could not use the object. Nothing is registered then.");
 
 static PyObject *
-module_register(PyObject *module, PyObject *args)
+module_register(PyObject *module, PyObject *args, PyObject *kwargs)
 {
-    const char *name;
-    PyObject *obj;
-    if (!PyArg_ParseTuple(args, "sO:register", &name, &obj)) {
-        return NULL;
+    static char *names[] = {"", "faces", "upcalls", NULL};
+    const char *group;
+    PyObject *faces = NULL, *upcalls = NULL, *none = PyDict_New();
+    int st = -1;
+    if (none != NULL && PyArg_ParseTupleAndKeywords(args, kwargs, "s|$O!O!:register", names, &group,
+                                                    &PyDict_Type, &faces, &PyDict_Type, &upcalls)) {
+        st = tc_state_register(PyModule_GetState(module), group, faces != NULL ? faces : none,
+                               upcalls != NULL ? upcalls : none);
     }
-    tc_state *state = PyModule_GetState(module);
-    PyObject **field = module_face(state, name);
-    if (field == NULL) {
-        return PyErr_Format(PyExc_LookupError, "no face named '%s'", name);
-    }
-    PyTypeObject *base = module_face_base(state, name);
-    if (base != NULL && (!PyType_Check(obj) || !PyType_IsSubtype((PyTypeObject *)obj, base))) {
-        return PyErr_Format(PyExc_TypeError, "%s must be a subclass of %s", name, base->tp_name);
-    }
-    if (strcmp(name, "http_responses") == 0 && !PyDict_Check(obj)) {
-        return PyErr_Format(PyExc_TypeError, "%s must be a dict", name);
-    }
-    /* C may be in the middle of using the old one. */
-    if (*field != NULL && PyList_Append(state->old_faces, *field) < 0) {
-        return NULL;
-    }
-    Py_XSETREF(*field, Py_NewRef(obj));
-    Py_RETURN_NONE;
+    Py_XDECREF(none);
+    return st == 0 ? Py_NewRef(Py_None) : NULL;
 }
 
 PyDoc_STRVAR(module_execute_handler_doc,
@@ -149,7 +85,8 @@ static PyMethodDef module_methods[] = {
      module_execute_handler_doc},
     {"format_head", (PyCFunction)(void (*)(void))tc_http_format_head, METH_FASTCALL, module_format_head_doc},
     {"instance_dict", module_instance_dict, METH_O, module_instance_dict_doc},
-    {"register", module_register, METH_VARARGS, module_register_doc},
+    {"register", (PyCFunction)(void (*)(void))module_register, METH_VARARGS | METH_KEYWORDS,
+     module_register_doc},
     {"signal_when_parent_ends", module_parent_ends, METH_O, module_parent_ends_doc},
     {NULL, NULL, 0, NULL},
 };
@@ -203,7 +140,7 @@ module_exec(PyObject *module)
     }
     TC_KEYWORDS(TC_X)
 #undef TC_X
-    if ((state->old_faces = PyList_New(0)) == NULL || tc_future_init_methods(state) < 0) {
+    if ((state->replaced = PyList_New(0)) == NULL || tc_future_init_methods(state) < 0) {
         return -1;
     }
 #define TC_X(name, init)                                                                                     \
@@ -225,8 +162,11 @@ module_traverse(PyObject *module, visitproc visit, void *arg)
 #define TC_X(field, module_name, attr) Py_VISIT(state->field);
     TC_IMPORTS(TC_X)
 #undef TC_X
-#define TC_X(name) Py_VISIT(state->face_##name);
+#define TC_X(name, group, base) Py_VISIT(state->face_##name);
     TC_FACES(TC_X)
+#undef TC_X
+#define TC_X(name, group, type) Py_VISIT(state->upcall_##name);
+    TC_UPCALLS(TC_X)
 #undef TC_X
 #define TC_X(name, ...) Py_VISIT(state->kw_##name);
     TC_KEYWORDS(TC_X)
@@ -254,8 +194,11 @@ module_clear(PyObject *module)
 #define TC_X(field, module_name, attr) Py_CLEAR(state->field);
     TC_IMPORTS(TC_X)
 #undef TC_X
-#define TC_X(name) Py_CLEAR(state->face_##name);
+#define TC_X(name, group, base) Py_CLEAR(state->face_##name);
     TC_FACES(TC_X)
+#undef TC_X
+#define TC_X(name, group, type) Py_CLEAR(state->upcall_##name);
+    TC_UPCALLS(TC_X)
 #undef TC_X
 #define TC_X(name, ...) Py_CLEAR(state->kw_##name);
     TC_KEYWORDS(TC_X)
@@ -283,20 +226,13 @@ static PyModuleDef_Slot module_slots[] = {
     {0, NULL},
 };
 
-struct PyModuleDef tc_module = {
-    PyModuleDef_HEAD_INIT,
-    .m_name = "tornado_c._core",
-    .m_doc = "The C core of tornado_c. Use the modules of the package tornado_c instead.",
-    .m_size = sizeof(tc_state),
-    .m_methods = module_methods,
-    .m_slots = module_slots,
-    .m_traverse = module_traverse,
-    .m_clear = module_clear,
-    .m_free = module_free,
-};
-
 PyMODINIT_FUNC
 PyInit__core(void)
 {
+    tc_module.m_methods = module_methods;
+    tc_module.m_slots = module_slots;
+    tc_module.m_traverse = module_traverse;
+    tc_module.m_clear = module_clear;
+    tc_module.m_free = module_free;
     return PyModuleDef_Init(&tc_module);
 }

@@ -279,4 +279,4 @@ async def _wrap_awaitable(awaitable: Awaitable[Any]) -> Any:
     return await awaitable
 
 
-_core.register("wrap_awaitable", _wrap_awaitable)
+_core.register("ioloop", upcalls={"wrap_awaitable": _wrap_awaitable})

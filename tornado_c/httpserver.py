@@ -16,6 +16,7 @@ from ._http1.adapters import _CallableAdapter as _CallableAdapter
 from ._http1.adapters import _HTTPRequestContext as _HTTPRequestContext
 from ._http1.adapters import _ProxyAdapter as _ProxyAdapter
 from ._http1.adapters import watch_request_task
+from ._http1.framing import settle_transfer_encoding
 from ._http1.gzip import decompress_request
 from ._http1.parts import DEFAULT_LINGER_SIZE, DEFAULT_LINGER_TIMEOUT
 from ._support import Configurable
@@ -497,10 +498,15 @@ class _Connections(MutableSet[Any]):
         self._serving.discard(connection)
 
 
-_core.register("HTTPConnection", HTTPConnection)
-_core.register("decompress_request", decompress_request)
-_core.register("own_handle_stream", HTTPServer.handle_stream)
-_core.register("own_on_close", HTTPServer.on_close)
-_core.register("own_start_request", HTTPServer.start_request)
-_core.register("HTTPRequestContext", _HTTPRequestContext)
-_core.register("watch_request_task", watch_request_task)
+_core.register(
+    "httpserver",
+    faces={"HTTPConnection": HTTPConnection, "HTTPRequestContext": _HTTPRequestContext},
+    upcalls={
+        "decompress_request": decompress_request,
+        "own_handle_stream": HTTPServer.handle_stream,
+        "own_on_close": HTTPServer.on_close,
+        "own_start_request": HTTPServer.start_request,
+        "settle_transfer_encoding": settle_transfer_encoding,
+        "watch_request_task": watch_request_task,
+    },
+)

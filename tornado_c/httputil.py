@@ -574,16 +574,23 @@ for _function in (format_timestamp, parse_cookie, qs_to_qsl, split_host_and_port
     _function.__module__ = __name__
 del _function
 
-_core.register("normalize_header", _normalize_header)
-_core.register("httputil_globals", globals())
-_core.register("HTTPHeaders", HTTPHeaders)
-_core.register("HTTPInputError", HTTPInputError)
-_core.register("HTTPOutputError", HTTPOutputError)
-_core.register("HTTPServerRequest", HTTPServerRequest)
-_core.register("RequestStartLine", RequestStartLine)
-_core.register("ResponseStartLine", ResponseStartLine)
-_core.register("parse_query", _parse_query)
-_core.register("parse_body", _parse_body)
-_core.register("load_cookies", _load_cookies)
-_core.register("parse_int", parse_int)
-_core.register("split_host_and_port", split_host_and_port)
+_core.register(
+    "httputil",
+    faces={
+        "HTTPHeaders": HTTPHeaders,
+        "HTTPInputError": HTTPInputError,
+        "HTTPOutputError": HTTPOutputError,
+        "HTTPServerRequest": HTTPServerRequest,
+        "RequestStartLine": RequestStartLine,
+        "ResponseStartLine": ResponseStartLine,
+    },
+    upcalls={
+        "httputil_globals": globals(),
+        "load_cookies": _load_cookies,
+        "normalize_header": _normalize_header,
+        "parse_body": _parse_body,
+        "parse_int": parse_int,
+        "parse_query": _parse_query,
+        "split_host_and_port": split_host_and_port,
+    },
+)

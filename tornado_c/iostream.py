@@ -440,18 +440,25 @@ def doctests() -> Any:
     return doctest.DocTestSuite()
 
 
-_core.register("IOStream", IOStream)
-_core.register("StreamClosedError", StreamClosedError)
-_core.register("UnsatisfiableReadError", UnsatisfiableReadError)
-_core.register("StreamBufferFullError", StreamBufferFullError)
-_core.register("SSLEOFError", ssl.SSLEOFError)
-_core.register("SSLWantReadError", ssl.SSLWantReadError)
-_core.register("SSLWantWriteError", ssl.SSLWantWriteError)
-_core.register("socket_read_from_fd", IOStream.read_from_fd)
-_core.register("socket_write_to_fd", IOStream.write_to_fd)
-_core.register("socket_close_fd", IOStream.close_fd)
-_core.register("socket_get_fd_error", IOStream.get_fd_error)
-_core.register("pipe_read_from_fd", PipeIOStream.read_from_fd)
-_core.register("pipe_write_to_fd", PipeIOStream.write_to_fd)
-_core.register("tls_read_from_fd", SSLIOStream.read_from_fd)
-_core.register("tls_write_to_fd", SSLIOStream.write_to_fd)
+_core.register(
+    "iostream",
+    faces={
+        "IOStream": IOStream,
+        "SSLEOFError": ssl.SSLEOFError,
+        "SSLWantReadError": ssl.SSLWantReadError,
+        "SSLWantWriteError": ssl.SSLWantWriteError,
+        "StreamBufferFullError": StreamBufferFullError,
+        "StreamClosedError": StreamClosedError,
+        "UnsatisfiableReadError": UnsatisfiableReadError,
+    },
+    upcalls={
+        "pipe_read_from_fd": PipeIOStream.read_from_fd,
+        "pipe_write_to_fd": PipeIOStream.write_to_fd,
+        "socket_close_fd": IOStream.close_fd,
+        "socket_get_fd_error": IOStream.get_fd_error,
+        "socket_read_from_fd": IOStream.read_from_fd,
+        "socket_write_to_fd": IOStream.write_to_fd,
+        "tls_read_from_fd": SSLIOStream.read_from_fd,
+        "tls_write_to_fd": SSLIOStream.write_to_fd,
+    },
+)

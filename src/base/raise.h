@@ -2,7 +2,7 @@
 #ifndef TC_RAISE_H
 #define TC_RAISE_H
 
-#include "state.h"
+#include "base/state.h"
 
 /* An OSError (of the right subclass) for an errno; NULL with another exception set. */
 PyObject *tc_oserror_new(int err);

@@ -13,7 +13,7 @@
 #include "event/poller.h"
 #include "event/ready.h"
 #include "event/wakeup.h"
-#include "state.h"
+#include "base/state.h"
 
 /* Native work that was put off to the end of the turn; embedded in what it serves. */
 typedef struct tc_task tc_task;

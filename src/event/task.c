@@ -61,7 +61,7 @@ task_coroutine_of(LoopCore *core, PyObject *awaitable)
     if (PyCoro_CheckExact(awaitable) || Py_IS_TYPE(awaitable, core->state->native_coroutine_type)) {
         return Py_NewRef(awaitable);
     }
-    PyObject *wrap = tc_face(core->state, wrap_awaitable, "tornado_c");
+    PyObject *wrap = tc_upcall(core->state, wrap_awaitable);
     return wrap != NULL ? PyObject_CallOneArg(wrap, awaitable) : NULL;
 }
 
@@ -84,7 +84,7 @@ task_from_factory(LoopCore *core, PyObject *awaitable)
     if (PyCoro_CheckExact(awaitable)) {
         coroutine = Py_NewRef(awaitable);
     }
-    else if ((wrap = tc_face(core->state, wrap_awaitable, "tornado_c")) != NULL) {
+    else if ((wrap = tc_upcall(core->state, wrap_awaitable)) != NULL) {
         coroutine = PyObject_CallOneArg(wrap, awaitable);
     }
     if (coroutine != NULL) {

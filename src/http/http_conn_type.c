@@ -155,7 +155,7 @@ tc_http_conn_context_object(HttpConnObject *self)
             PyErr_SetString(PyExc_AttributeError, "the connection has no stream");
             return NULL;
         }
-        PyObject *cls = tc_face(self->state, HTTPRequestContext, "tornado_c.httpserver");
+        PyObject *cls = tc_face(self->state, HTTPRequestContext);
         PyObject *address = cls != NULL ? tc_http_conn_address(self) : NULL;
         if (address != NULL) {
             PyObject *protocol = self->config->protocol != NULL ? self->config->protocol : Py_None;

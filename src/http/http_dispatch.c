@@ -71,7 +71,7 @@ conn_check_request(HttpConnObject *self, PyObject *request, const tc_http_head *
 static int
 conn_decompress(HttpConnObject *self, PyObject *request)
 {
-    PyObject *decompress = tc_face(self->state, decompress_request, "tornado_c.httpserver");
+    PyObject *decompress = tc_upcall(self->state, decompress_request);
     PyObject *result =
         decompress != NULL
             ? PyObject_CallFunction(decompress, "Onn", request, (Py_ssize_t)TC_STREAM_CHUNK,
@@ -116,7 +116,7 @@ conn_run_coroutine(HttpConnObject *self, PyObject *coroutine)
     if (task == NULL) {
         return -1;
     }
-    PyObject *watch = tc_face(self->state, watch_request_task, "tornado_c.httpserver");
+    PyObject *watch = tc_upcall(self->state, watch_request_task);
     PyObject *args[3] = {NULL, task, (PyObject *)self};
     PyObject *result =
         watch != NULL ? PyObject_Vectorcall(watch, args + 1, 2 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL) : NULL;

@@ -7,7 +7,7 @@
 #define TC_HTTP_HEADERS_H
 
 #include "base/buf.h"
-#include "state.h"
+#include "base/state.h"
 
 #define TC_HEADERS_PAIRS 6 /* so many fields need no dict */
 

@@ -50,7 +50,7 @@ headers_is_value(int kind, const void *data, Py_ssize_t start, Py_ssize_t end, b
 int
 tc_headers_raise(tc_state *state, const char *message)
 {
-    PyObject *error = tc_face(state, HTTPInputError, "tornado_c.httputil");
+    PyObject *error = tc_face(state, HTTPInputError);
     if (error != NULL) {
         PyErr_SetString(error, message);
     }
@@ -61,7 +61,7 @@ tc_headers_raise(tc_state *state, const char *message)
 int
 tc_headers_raise_invalid(tc_state *state, const char *what, PyObject *obj)
 {
-    PyObject *error = tc_face(state, HTTPInputError, "tornado_c.httputil");
+    PyObject *error = tc_face(state, HTTPInputError);
     if (error != NULL) {
         PyErr_Format(error, "Invalid header %s %R", what, obj);
     }

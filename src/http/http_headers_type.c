@@ -195,7 +195,7 @@ headers_new_is_plain(tc_state *state, PyObject *face)
 PyObject *
 tc_headers_new(tc_state *state)
 {
-    PyObject *face = tc_face(state, HTTPHeaders, "tornado_c.httputil");
+    PyObject *face = tc_face(state, HTTPHeaders);
     if (face == NULL) {
         return NULL;
     }
@@ -378,7 +378,7 @@ PyDoc_STRVAR(headers_dunder_copy_doc, "__copy__($self, /)\n--\n\n"
 static PyObject *
 headers_copy(HeadersObject *self, PyObject *ignored)
 {
-    PyObject *face = tc_face(self->state, HTTPHeaders, "tornado_c.httputil");
+    PyObject *face = tc_face(self->state, HTTPHeaders);
     return face != NULL ? PyObject_CallOneArg(face, (PyObject *)self) : NULL;
 }
 

@@ -29,9 +29,9 @@ listener_is_native(HttpListenerObject *self)
 {
     tc_state *state = self->state;
     return !self->config->delegates &&
-           listener_has_own(self, state->str_handle_stream, state->face_own_handle_stream) &&
-           listener_has_own(self, state->str_start_request, state->face_own_start_request) &&
-           listener_has_own(self, state->str_on_close, state->face_own_on_close);
+           listener_has_own(self, state->str_handle_stream, state->upcall_own_handle_stream) &&
+           listener_has_own(self, state->str_start_request, state->upcall_own_start_request) &&
+           listener_has_own(self, state->str_on_close, state->upcall_own_on_close);
 }
 
 /* Leaves a connection to the server's Python methods, in the context in which it began to listen. */
@@ -63,8 +63,8 @@ static int
 listener_accepted(tc_acceptor *acceptor, int fd, const struct sockaddr *peer, socklen_t size)
 {
     HttpListenerObject *self = tc_container_of(acceptor, HttpListenerObject, acceptor);
-    PyTypeObject *stream_class = (PyTypeObject *)tc_face(self->state, IOStream, "tornado_c.iostream");
-    PyTypeObject *conn_class = (PyTypeObject *)tc_face(self->state, HTTPConnection, "tornado_c.httpserver");
+    PyTypeObject *stream_class = (PyTypeObject *)tc_face(self->state, IOStream);
+    PyTypeObject *conn_class = (PyTypeObject *)tc_face(self->state, HTTPConnection);
     if (stream_class == NULL || conn_class == NULL) {
         close(fd);
         return TC_RAISED;

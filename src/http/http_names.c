@@ -137,15 +137,15 @@ tc_names_is_normal(tc_state *state, PyObject *name)
 static inline PyObject *
 names_replacement(tc_state *state)
 {
-    PyObject *globals = state->face_httputil_globals;
-    if (TC_UNLIKELY(globals == NULL || !PyDict_CheckExact(globals))) {
+    PyObject *globals = state->upcall_httputil_globals;
+    if (TC_UNLIKELY(globals == NULL)) {
         return NULL;
     }
     PyObject *now = PyDict_GetItemWithError(globals, state->str__normalize_header);
     if (TC_UNLIKELY(now == NULL)) {
         PyErr_Clear(); /* deleted: the registered one stays in force */
     }
-    return TC_LIKELY(now == state->face_normalize_header) ? NULL : now;
+    return TC_LIKELY(now == state->upcall_normalize_header) ? NULL : now;
 }
 
 bool
@@ -186,8 +186,7 @@ tc_names_normalize(tc_state *state, PyObject *name)
         return names_find(state, (const char *)PyUnicode_1BYTE_DATA(name), (size_t)PyUnicode_GET_LENGTH(name),
                           name);
     }
-    PyObject *function =
-        tc_face_or_raise(state->face_normalize_header, "_normalize_header", "tornado_c.httputil");
+    PyObject *function = tc_upcall(state, normalize_header);
     return function != NULL ? names_call(function, name) : NULL;
 }
 

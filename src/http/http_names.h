@@ -2,7 +2,7 @@
 #ifndef TC_HTTP_NAMES_H
 #define TC_HTTP_NAMES_H
 
-#include "state.h"
+#include "base/state.h"
 
 /* The normalised form of any object given as a header name, a new reference. May run Python: a name that is
  * not an ASCII str, and every name while httputil._normalize_header is replaced, goes to that function. */

@@ -12,7 +12,7 @@ static int
 reader_refuse(HttpReaderObject *self, int error, const char *data, size_t size)
 {
     char text[300];
-    PyObject *cls = tc_face(self->state, HTTPInputError, "tornado_c.httputil");
+    PyObject *cls = tc_face(self->state, HTTPInputError);
     if (cls != NULL) {
         tc_http_error_message(error, data, size, text, sizeof(text));
         PyErr_SetString(cls, text);
@@ -62,11 +62,11 @@ reader_start_line(HttpReaderObject *self, const char *data, const tc_http_head *
 {
     PyObject *version = reader_version(self, head->minor);
     if (self->client) {
-        PyObject *cls = tc_face(self->state, ResponseStartLine, "tornado_c.httputil");
+        PyObject *cls = tc_face(self->state, ResponseStartLine);
         PyObject *reason = head->target.len > 0 ? span_text(data, head->target) : Py_NewRef(Py_None);
         return start_line_new(cls, version, PyLong_FromLong(head->status), reason);
     }
-    PyObject *cls = tc_face(self->state, RequestStartLine, "tornado_c.httputil");
+    PyObject *cls = tc_face(self->state, RequestStartLine);
     PyObject *method = head->method_id == TC_HTTP_GET    ? Py_NewRef(self->state->str_GET)
                        : head->method_id == TC_HTTP_POST ? Py_NewRef(self->state->str_POST)
                                                          : span_text(data, head->method);

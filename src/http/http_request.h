@@ -5,7 +5,7 @@
 #define TC_HTTP_REQUEST_H
 
 #include "http/http_parser.h"
-#include "state.h"
+#include "base/state.h"
 
 #define TC_REQUEST_INLINE_HEAD 200 /* a longer head gets memory of its own */
 

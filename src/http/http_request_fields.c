@@ -144,7 +144,7 @@ tc_request_host(RequestObject *self)
 static PyObject *
 request_host_name(RequestObject *self)
 {
-    PyObject *split = tc_face(self->state, split_host_and_port, "tornado_c.httputil");
+    PyObject *split = tc_upcall(self->state, split_host_and_port);
     PyObject *host = split != NULL ? Py_XNewRef(tc_request_host(self)) : NULL, *made = NULL;
     if (host != NULL) {
         PyObject *lower = PyObject_CallMethodNoArgs(host, self->state->str_lower);
@@ -219,7 +219,7 @@ request_query_arguments(RequestObject *self)
         made = PyDict_New();
     }
     else {
-        PyObject *parse = tc_face(self->state, parse_query, "tornado_c.httputil");
+        PyObject *parse = tc_upcall(self->state, parse_query);
         made = parse != NULL ? PyObject_CallOneArg(parse, query) : NULL;
     }
     Py_DECREF(query);
@@ -287,7 +287,7 @@ request_arguments(RequestObject *self)
 static PyObject *
 request_cookies(RequestObject *self)
 {
-    PyObject *load = tc_face(self->state, load_cookies, "tornado_c.httputil");
+    PyObject *load = tc_upcall(self->state, load_cookies);
     PyObject *headers = load != NULL ? Py_XNewRef(tc_request_headers(self)) : NULL;
     PyObject *made = headers != NULL ? PyObject_CallOneArg(load, headers) : NULL;
     Py_XDECREF(headers);
@@ -305,7 +305,7 @@ tc_request_parse_body(RequestObject *self, PyObject *unused)
     if (self->body_parsed) {
         Py_RETURN_NONE;
     }
-    PyObject *parse = tc_face(self->state, parse_body, "tornado_c.httputil"), *result = NULL;
+    PyObject *parse = tc_upcall(self->state, parse_body), *result = NULL;
     PyObject *headers = Py_XNewRef(tc_request_headers(self)), *body = Py_XNewRef(self->body);
     PyObject *arguments = Py_XNewRef(request_body_arguments(self)), *files = Py_XNewRef(request_files(self));
     if ((headers == NULL || body == NULL || arguments == NULL || files == NULL) && !PyErr_Occurred()) {

@@ -152,7 +152,7 @@ PyObject *
 tc_request_new(tc_state *state, PyObject *connection, const char *head, const tc_http_head *info,
                PyObject *body)
 {
-    PyTypeObject *type = (PyTypeObject *)tc_face(state, HTTPServerRequest, "tornado_c.httputil");
+    PyTypeObject *type = (PyTypeObject *)tc_face(state, HTTPServerRequest);
     RequestObject *self = type != NULL ? (RequestObject *)type->tp_alloc(type, 0) : NULL;
     if (self == NULL) {
         return NULL;

@@ -34,7 +34,7 @@ conn_check_answering(const HttpConnObject *self)
 static int
 conn_output_error(HttpConnObject *self, const char *format, long long number)
 {
-    PyObject *cls = tc_face(self->state, HTTPOutputError, "tornado_c.httputil");
+    PyObject *cls = tc_face(self->state, HTTPOutputError);
     if (cls != NULL) {
         PyErr_Format(cls, format, number);
     }
@@ -57,7 +57,7 @@ conn_parse_length(HttpConnObject *self, PyObject *value)
         }
     }
     /* Whatever is not plain digits is parse_int's to judge. */
-    PyObject *parse = tc_face(self->state, parse_int, "tornado_c.httputil");
+    PyObject *parse = tc_upcall(self->state, parse_int);
     PyObject *number = parse != NULL ? PyObject_CallOneArg(parse, value) : NULL;
     if (number == NULL) {
         return -1;
@@ -72,7 +72,7 @@ static int
 conn_settle_encoding(HttpConnObject *self, PyObject *headers, bool forbidden)
 {
     tc_state *state = self->state;
-    PyObject *settle = tc_face(state, settle_transfer_encoding, "tornado_c.httpserver");
+    PyObject *settle = tc_upcall(state, settle_transfer_encoding);
     PyObject *args[3] = {headers, self->minor == 1 ? Py_True : Py_False, forbidden ? Py_True : Py_False};
     PyObject *result = settle != NULL ? PyObject_Vectorcall(settle, args, 3, NULL) : NULL;
     Py_XDECREF(result);

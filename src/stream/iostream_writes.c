@@ -96,7 +96,7 @@ check_room(StreamObject *self, PyObject *data)
         return -1;
     }
     if ((size_t)size + bytes_held(self) > most) {
-        PyObject *cls = tc_face(self->state, StreamBufferFullError, "tornado_c.iostream");
+        PyObject *cls = tc_face(self->state, StreamBufferFullError);
         if (cls != NULL) {
             PyErr_SetString(cls, "Reached maximum write buffer size");
         }

@@ -131,7 +131,7 @@ tc_waiter_clear(tc_waiter *waiter)
 PyObject *
 tc_stream_closed_error(StreamObject *self)
 {
-    PyObject *cls = tc_face(self->state, StreamClosedError, "tornado_c.iostream");
+    PyObject *cls = tc_face(self->state, StreamClosedError);
     return cls != NULL ? PyObject_CallOneArg(cls, self->error != NULL ? self->error : Py_None) : NULL;
 }
 

@@ -4,7 +4,7 @@
 #ifndef TC_STREAM_BUFFER_H
 #define TC_STREAM_BUFFER_H
 
-#include "state.h"
+#include "base/state.h"
 
 #include <sys/uio.h>
 

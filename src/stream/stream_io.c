@@ -48,13 +48,13 @@ tc_stream_resolve_slow(StreamObject *self)
     tc_state *state = self->state;
     PyObject *saved = PyErr_GetRaisedException();
     self->read_way =
-        (uint8_t)hook_way(hook_find(self, state->str_read_from_fd), state->face_socket_read_from_fd,
-                          state->face_pipe_read_from_fd, state->face_tls_read_from_fd);
+        (uint8_t)hook_way(hook_find(self, state->str_read_from_fd), state->upcall_socket_read_from_fd,
+                          state->upcall_pipe_read_from_fd, state->upcall_tls_read_from_fd);
     self->write_way =
-        (uint8_t)hook_way(hook_find(self, state->str_write_to_fd), state->face_socket_write_to_fd,
-                          state->face_pipe_write_to_fd, state->face_tls_write_to_fd);
-    self->plain_close = hook_find(self, state->str_close_fd) == state->face_socket_close_fd;
-    self->plain_error = hook_find(self, state->str_get_fd_error) == state->face_socket_get_fd_error;
+        (uint8_t)hook_way(hook_find(self, state->str_write_to_fd), state->upcall_socket_write_to_fd,
+                          state->upcall_pipe_write_to_fd, state->upcall_tls_write_to_fd);
+    self->plain_close = hook_find(self, state->str_close_fd) == state->upcall_socket_close_fd;
+    self->plain_error = hook_find(self, state->str_get_fd_error) == state->upcall_socket_get_fd_error;
     self->plain_inline = hook_find(self, state->str__try_inline_read) ==
                          _PyType_Lookup(state->stream_type, state->str__try_inline_read);
     self->class_version =

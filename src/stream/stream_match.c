@@ -236,7 +236,7 @@ read_stream_out(StreamObject *self, const char *data, size_t size)
 static int
 read_unsatisfiable(StreamObject *self)
 {
-    PyObject *cls = tc_face(self->state, UnsatisfiableReadError, "tornado_c.iostream");
+    PyObject *cls = tc_face(self->state, UnsatisfiableReadError);
     if (cls == NULL) {
         return TC_RAISED;
     }

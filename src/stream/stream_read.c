@@ -197,7 +197,7 @@ failed_closed(PyObject *exc, StreamObject *self, bool consumed)
 static int
 over_full(StreamObject *self)
 {
-    PyObject *cls = tc_face(self->state, StreamBufferFullError, "tornado_c.iostream");
+    PyObject *cls = tc_face(self->state, StreamBufferFullError);
     PyObject *exc = cls != NULL ? PyObject_CallFunction(cls, "s", "Reached maximum read buffer size") : NULL;
     if (exc == NULL) {
         return TC_RAISED;

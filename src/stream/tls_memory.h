@@ -4,7 +4,7 @@
 #define TC_TLS_MEMORY_H
 
 #include "base/base.h"
-#include "state.h"
+#include "base/state.h"
 
 #define TC_TLS_RECORD 16384                   /* bytes: the most that one record carries (RFC 8446, 5.1) */
 #define TC_TLS_HANDSHAKE 0x16                 /* the first byte of a handshake's record */

@@ -23,7 +23,7 @@ application_call_slow(ApplicationObject *self, PyObject *request)
         Py_DECREF(execute);
     }
     else if (found == 0) {
-        PyObject *run = tc_face(state, run_delegate, "tornado_c.web"), *args[2] = {delegate, request};
+        PyObject *run = tc_upcall(state, run_delegate), *args[2] = {delegate, request};
         result = run != NULL ? PyObject_Vectorcall(run, args, 2, NULL) : NULL;
     }
     Py_DECREF(delegate);
@@ -59,7 +59,7 @@ application_default(ApplicationObject *self, tc_route *route)
     if (st != 0) {
         return st < 0 ? -1 : 0;
     }
-    PyObject *error_handler = tc_face(state, ErrorHandler, "tornado_c.web");
+    PyObject *error_handler = tc_face(state, ErrorHandler);
     if (error_handler == NULL) {
         return -1;
     }

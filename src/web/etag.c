@@ -8,7 +8,7 @@
 static PyObject *
 etag_hash(tc_state *state, PyObject *piece, bool alone)
 {
-    PyObject *small = state->face_small_sha1;
+    PyObject *small = state->upcall_small_sha1;
     bool little = alone && PyBytes_CheckExact(piece) && PyBytes_GET_SIZE(piece) <= ETAG_SMALL;
     return PyObject_CallOneArg(little && small != NULL ? small : state->hashlib_sha1, piece);
 }

@@ -16,7 +16,7 @@
 static int
 execute_raise(tc_state *state, int status)
 {
-    PyObject *error = tc_face(state, HTTPError, "tornado_c.web");
+    PyObject *error = tc_face(state, HTTPError);
     return tc_handler_raise(error != NULL ? PyObject_CallFunction(error, "i", status) : NULL);
 }
 
@@ -70,7 +70,7 @@ execute_parse_body(HandlerObject *self)
     if (state->face_HTTPInputError == NULL || !PyErr_ExceptionMatches(state->face_HTTPInputError)) {
         return -1;
     }
-    PyObject *cause = PyErr_GetRaisedException(), *error = tc_face(state, HTTPError, "tornado_c.web");
+    PyObject *cause = PyErr_GetRaisedException(), *error = tc_face(state, HTTPError);
     PyObject *message = error != NULL ? PyUnicode_FromFormat("Invalid body: %S", cause) : NULL;
     PyObject *exc = message != NULL ? PyObject_CallFunction(error, "iO", 400, message) : NULL;
     if (exc != NULL) {
@@ -322,7 +322,7 @@ tc_execute_fail(HandlerObject *self)
     if (!PyErr_ExceptionMatches(PyExc_Exception) && !PyErr_ExceptionMatches(state->asyncio_cancelled_error)) {
         return -1;
     }
-    PyObject *fail = state->face_execute_failed;
+    PyObject *fail = state->upcall_execute_failed;
     PyObject *exc = PyErr_GetRaisedException(), *outer = PyErr_GetHandledException();
     PyErr_SetHandledException(exc); /* sys.exc_info() in what is called now */
     PyObject *args[2] = {(PyObject *)self, exc};
@@ -377,7 +377,7 @@ static int
 execute_replaced(HandlerObject *self, PyObject *path_args, PyObject *path_kwargs)
 {
     tc_state *state = self->state;
-    PyObject *run = tc_face(state, run_execute, "tornado_c.web");
+    PyObject *run = tc_upcall(state, run_execute);
     PyObject *transforms = Py_NewRef(self->transforms != NULL ? self->transforms : Py_None);
     PyObject *args[4] = {(PyObject *)self, transforms, path_args != NULL ? path_args : Py_None,
                          path_kwargs != NULL ? path_kwargs : Py_None};
@@ -488,7 +488,7 @@ execute_take_kwargs(PyObject *kwargs, PyObject **dict)
 static PyObject *
 execute_refuse_target(tc_state *state, PyObject *target, PyObject *application, PyObject *request)
 {
-    PyObject *handler = tc_face(state, ErrorHandler, "tornado_c.web");
+    PyObject *handler = tc_face(state, ErrorHandler);
     PyObject *logged = handler != NULL ? tc_web_call(state, log_bad_target, target) : NULL;
     PyObject *kwargs = logged != NULL ? Py_BuildValue("{Oi}", state->str_status_code, 500) : NULL;
     PyObject *result = NULL;

@@ -220,16 +220,32 @@ finish_connection(HandlerObject *self, PyObject **future)
     return result != NULL ? 0 : -1;
 }
 
+/* The dict in which the logger keeps what isEnabledFor() of each level said last, and which the logging
+ * package empties in place; borrowed. NULL with an exception. */
+static PyObject *
+log_cache(tc_state *state, PyObject *logger)
+{
+    if (TC_UNLIKELY(state->access_log_cached != logger)) {
+        PyObject *cache;
+        if (PyObject_GetOptionalAttr(logger, state->str__cache, &cache) < 0) {
+            return NULL;
+        }
+        Py_XSETREF(state->access_log_cache, cache != NULL ? cache : Py_NewRef(Py_None));
+        Py_XSETREF(state->access_log_cached, Py_NewRef(logger));
+    }
+    return state->access_log_cache;
+}
+
 /* Would a line of this level reach a handler? Reads the logger's own cache of the answer. 1, 0, -1. */
 static int
 log_is_enabled(tc_state *state, long level)
 {
-    PyObject *logger = tc_face(state, access_log, "tornado_c.web"), *number, *cached = NULL;
-    if (logger == NULL || (number = PyLong_FromLong(level)) == NULL) {
+    PyObject *logger = tc_upcall(state, access_log), *number, *cached = NULL;
+    PyObject *cache = logger != NULL ? log_cache(state, logger) : NULL;
+    if (cache == NULL || (number = PyLong_FromLong(level)) == NULL) {
         return -1;
     }
-    PyObject *cache = state->face_access_log_cache; /* a dict, or None */
-    int found = cache != NULL && PyDict_Check(cache) ? PyDict_GetItemRef(cache, number, &cached) : 0;
+    int found = PyDict_Check(cache) ? PyDict_GetItemRef(cache, number, &cached) : 0;
     if (found == 0) {
         cached = PyObject_CallMethodOneArg(logger, state->str_isEnabledFor, number);
     }

@@ -9,7 +9,7 @@
 static PyObject *
 argument_raise_invalid(tc_state *state, PyObject *value, PyObject *name)
 {
-    PyObject *error = tc_face(state, HTTPError, "tornado_c.web");
+    PyObject *error = tc_face(state, HTTPError);
     PyObject *start = error != NULL ? PyBytes_FromStringAndSize(PyBytes_AS_STRING(value),
                                                                 Py_MIN(PyBytes_GET_SIZE(value), 40))
                                     : NULL;
@@ -176,11 +176,11 @@ handler_last_argument(HandlerObject *self, PyObject *name, PyObject *default_val
     if (size > 0) {
         result = PySequence_GetItem(texts, size - 1);
     }
-    else if (size == 0 && default_value != NULL && default_value != self->state->face_arg_default) {
+    else if (size == 0 && default_value != NULL && default_value != self->state->upcall_arg_default) {
         result = Py_NewRef(default_value);
     }
     else if (size == 0) {
-        tc_handler_raise(tc_web_call(self->state, MissingArgumentError, name));
+        tc_handler_raise(tc_web_call_registered(tc_face(self->state, MissingArgumentError), name));
     }
     Py_DECREF(texts);
     return result;
@@ -205,7 +205,7 @@ handler_get_one(HandlerObject *self, const char *method, PyObject *attr, PyObjec
         result = handler_last_argument(self, out[0], out[1], source, strip);
     }
     else {
-        PyObject *marker = out[1] != NULL ? out[1] : state->face_arg_default;
+        PyObject *marker = out[1] != NULL ? out[1] : state->upcall_arg_default;
         PyObject *call[5] = {(PyObject *)self, out[0], marker != NULL ? marker : Py_None, source, strip};
         result = PyObject_VectorcallMethod(state->str__get_argument, call, 5, NULL);
     }

@@ -177,7 +177,7 @@ handler_clear_header(HandlerObject *self, PyObject *const *args, Py_ssize_t narg
 static PyObject *
 status_reason(tc_state *state, PyObject *status)
 {
-    PyObject *responses = tc_face(state, http_responses, "tornado_c.web"), *reason;
+    PyObject *responses = tc_upcall(state, http_responses), *reason;
     if (responses == NULL || PyDict_GetItemRef(responses, status, &reason) < 0) {
         return NULL;
     }

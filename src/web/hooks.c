@@ -5,7 +5,7 @@
 uint32_t
 tc_hooks_compute(tc_state *state, PyTypeObject *type)
 {
-    PyObject *originals = state->face_hook_originals;
+    PyObject *originals = state->upcall_hook_originals;
     if (originals == NULL || type->tp_getattro != PyObject_GenericGetAttr) {
         return 0; /* __getattr__ and __getattribute__ may answer for any name */
     }

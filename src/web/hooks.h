@@ -5,7 +5,7 @@
 #define TC_HOOKS_H
 
 #include "base/instance.h"
-#include "state.h"
+#include "base/state.h"
 
 /* Sorted; the order gives the bits. */
 #define TC_HOOKS(X)                                                                                          \
@@ -69,14 +69,13 @@ tc_hooks_of(tc_state *state, PyObject *obj)
     return TC_LIKELY(tc_instance_is_bare(obj)) ? tc_hooks_of_type(state, Py_TYPE(obj)) : 0;
 }
 
-/* What a function of the Python side, given by its face's name, makes of one argument; NULL with an
- * exception. */
-#define tc_web_call(state, name, arg) tc_web_call_face(tc_face(state, name, "tornado_c.web"), arg)
+/* What the upcall of this name makes of one argument; NULL with an exception. */
+#define tc_web_call(state, name, arg) tc_web_call_registered(tc_upcall(state, name), arg)
 
 static inline PyObject *
-tc_web_call_face(PyObject *face, PyObject *arg)
+tc_web_call_registered(PyObject *function, PyObject *arg)
 {
-    return face != NULL ? PyObject_CallOneArg(face, arg) : NULL;
+    return function != NULL ? PyObject_CallOneArg(function, arg) : NULL;
 }
 
 /* Whether this one hook is ours, for a long-lived object with attributes of its own: makes its dict and looks

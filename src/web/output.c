@@ -223,7 +223,7 @@ output_done_future(HandlerObject *self)
         Py_DECREF(conn);
         return future;
     }
-    PyObject *make = tc_face(self->state, done_future, "tornado_c.web");
+    PyObject *make = tc_upcall(self->state, done_future);
     return make != NULL ? PyObject_CallNoArgs(make) : NULL;
 }
 
@@ -244,7 +244,7 @@ output_send_head(HandlerObject *self, PyObject *status, PyObject *reason, PyObje
         Py_DECREF(native);
         return result;
     }
-    PyObject *line_type = tc_face(state, ResponseStartLine, "tornado_c.web");
+    PyObject *line_type = tc_face(state, ResponseStartLine);
     PyObject *line = line_type != NULL ? PyObject_CallFunction(line_type, "sOO", "", status, reason) : NULL;
     PyObject *conn = line != NULL ? tc_handler_request_attr(self, state->str_connection) : NULL;
     if (conn != NULL) {

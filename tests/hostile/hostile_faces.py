@@ -8,16 +8,33 @@ import importlib.util
 import sys
 from typing import Any
 
+#: Faces and upcalls by their names, and what they were registered as: a group of "faces" or of "upcalls".
 FACES: dict[str, Any] = {}
+_KINDS: dict[str, tuple[str, str]] = {}
+_now: dict[str, Any] = {}
+
+
+def register(name: str, obj: object) -> None:
+    """Register a group of faces and upcalls anew with another object under this name."""
+    group, kind = _KINDS[name]
+    objects: dict[str, dict[str, Any]] = {"faces": {}, "upcalls": {}}
+    for other, (its_group, its_kind) in _KINDS.items():
+        if its_group == group:
+            objects[its_kind][other] = _now[other]
+    objects[kind][name] = obj
+    importlib.import_module("tornado_c._core").register(group, **objects)
+    _now[name] = obj
 
 
 def _note() -> None:
     core = importlib.import_module("tornado_c._core")
     register = core.register
 
-    def noting(name: str, obj: object, /) -> None:
-        FACES[name] = obj
-        register(name, obj)
+    def noting(group: str, /, **kinds: dict[str, Any]) -> None:
+        for kind, objects in kinds.items():
+            _KINDS.update(dict.fromkeys(objects, (group, kind)))
+            FACES.update(objects)
+        register(group, **kinds)
 
     core.register = noting  # type: ignore[assignment]
     for name in (
@@ -31,6 +48,7 @@ def _note() -> None:
     ):
         importlib.import_module(f"tornado_c.{name}")
     core.register = register
+    _now.update(FACES)
 
 
 _note()

@@ -281,8 +281,8 @@ class Machine:
 
     def do_register(self, step: dict[str, Any]) -> None:
         """Give C something else than one of our classes; undone when the program ends."""
-        name = step["name"]
-        register, before = found("tornado_c._core:register"), sys.modules["hostile_faces"].FACES[name]  # type: ignore[attr-defined]
+        name, faces = step["name"], sys.modules["hostile_faces"]
+        register, before = faces.register, faces.FACES[name]
         self.world.undo.append(lambda: register(name, before))
         register(name, self.value(step["args"][0]))
 

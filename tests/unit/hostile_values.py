@@ -15,8 +15,25 @@ from functools import partial
 from typing import Any
 
 import tornado_c
-from tornado_c import _core, httputil, web
-from tornado_c.httputil import HTTPHeaders, HTTPServerRequest, RequestStartLine
+from tornado_c import _core
+
+#: What the modules hand to C: the faces and the upcalls of each group.
+GROUPS: dict[str, tuple[dict[Any, Any], dict[Any, Any]]] = {}
+
+_register = _core.register
+
+
+def _note(group: str, /, **kinds: dict[Any, Any]) -> None:
+    GROUPS[group] = kinds.get("faces", {}), kinds.get("upcalls", {})
+    _register(group, **kinds)
+
+
+_core.register = _note
+
+from tornado_c import httputil, web  # noqa: E402
+from tornado_c.httputil import HTTPHeaders, HTTPServerRequest, RequestStartLine  # noqa: E402
+
+_core.register = _register
 
 action: list[Callable[[], object]] = [lambda: None]
 
@@ -267,21 +284,33 @@ def try_recursion() -> None:
 
 
 def try_registry() -> None:
-    faces = "HTTPHeaders HTTPServerRequest HTTPConnection IOStream RequestStartLine ResponseStartLine"
-    raised = "HTTPError HTTPInputError HTTPOutputError MissingArgumentError StreamClosedError"
-    for name in [*faces.split(), *raised.split(), "http_responses"]:
-        for wrong in (5, int, object(), None):
-            try:
-                _core.register(name, wrong)
-            except TypeError:
-                continue
-            raise AssertionError(name)
+    for group, (faces, upcalls) in GROUPS.items():
+        for name in faces:
+            for wrong in (5, int, object(), None):
+                if name != "HTTPRequestContext" or wrong is not int:
+                    refused(TypeError, group, {**faces, name: wrong}, upcalls)
+        for name in {"hook_originals", "http_responses", "httputil_globals"} & set(upcalls):
+            refused(TypeError, group, faces, {**upcalls, name: 5})
+        for name in faces:
+            refused(LookupError, group, {other: faces[other] for other in faces if other != name}, upcalls)
+        for name in upcalls:
+            refused(LookupError, group, faces, {other: upcalls[other] for other in upcalls if other != name})
+        for unknown in ("header_names", 5, Key("HTTPHeaders")):
+            refused(LookupError, group, {**faces, unknown: int}, upcalls)
+            refused(LookupError, group, faces, {**upcalls, unknown: int})
+        _core.register(group, faces=faces, upcalls=upcalls)
+    assert set(GROUPS) == {"httpserver", "httputil", "ioloop", "iostream", "web"}
+    refused(LookupError, "core", {}, {})
+    for wrong in (None, 5, [], ()):
+        refused(TypeError, "ioloop", wrong, wrong)
+
+
+def refused(error: type[Exception], group: str, faces: Any, upcalls: Any) -> None:
     try:
-        _core.register("header_names", 5)
-    except LookupError:
-        pass
-    else:
-        raise AssertionError("header_names")
+        _core.register(group, faces=faces, upcalls=upcalls)
+    except error:
+        return
+    raise AssertionError((group, faces, upcalls))
 
 
 if __name__ == "__main__":

@@ -41,7 +41,10 @@ MACHINES = {
     "http/http_parser.h",
 }
 
-INTERPRETER = {"Python.h", "base/compat.h", "state.h"}
+INTERPRETER = {"Python.h", "base/compat.h", "base/state.h"}
+
+#: What the state holds for each layer: lists and structs of words, no functions.
+LISTS = {f"{layer}/names.h" for layer in LAYERS}
 
 _INCLUDE = re.compile(r'^\s*#\s*include\s*[<"]([^>"]+)', re.MULTILINE)
 
@@ -67,9 +70,9 @@ def reached(start, includes):
 
 
 def test_every_file_is_in_a_layer():
-    """Folders below src/ are layers; right below it are the module and its state only."""
+    """Folders below src/ are layers; right below it are the module and the lists of all layers."""
     tops = {name.partition("/")[0] for name in included()}
-    assert tops == {*LAYERS, "module.c", "state.h"}
+    assert tops == {*LAYERS, "module.c", "all_names.h"}
 
 
 def test_includes_point_down():
@@ -100,7 +103,32 @@ def test_machines_do_not_know_the_interpreter():
 
 def test_plain_files_are_listed_as_machines():
     includes = included()
-    assert {name for name in includes if not reached(name, includes) & INTERPRETER} == MACHINES
+    plain = {name for name in includes if not reached(name, includes) & INTERPRETER}
+    assert plain - LISTS == MACHINES
+
+
+def test_lists_reach_the_state_by_one_way():
+    """base/state.h is a struct over the lists of all layers, which it gets from one file outside of them."""
+    includes = included()
+    assert {name for name, names in includes.items() if LISTS & set(names)} == {"all_names.h"}
+    assert {name for name, names in includes.items() if "all_names.h" in names} == {"base/state.h"}
+    for name in LISTS:
+        assert not re.search(r"\w\s*\([^)]*\)\s*[;{]", (SRC / name).read_text()), f"{name} has a function"
+
+
+@pytest.mark.parametrize("kind", ["str", "text", "kw", "face", "upcall"])
+def test_names_stand_in_the_lowest_layer_that_uses_them(kind):
+    text = {}
+    for layer in LAYERS:
+        text[layer] = "".join(path.read_text() for path in (SRC / layer).rglob("*.[ch]"))
+    kinds = {"str": "NAMES", "text": "TEXTS", "kw": "KEYWORDS", "face": "FACES", "upcall": "UPCALLS"}
+    for layer in LAYERS:
+        for entries in re.findall(
+            rf"#define TC_{layer.upper()}_{kinds[kind]}\(X\)(.*?)\n\n", text[layer], re.S
+        ):
+            for name in re.findall(r"X\((\w+)", entries):
+                lower = LAYERS[: LAYERS.index(layer)]
+                assert not [low for low in lower if re.search(rf"\b{kind}_{name}\b", text[low])], name
 
 
 @pytest.mark.skipif(shutil.which("nm") is None, reason="nm is not installed")

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from tornado_c import _core
-
 
 def says_close(value: Any) -> bool:
     """Whether a Connection header has the option "close"."""
@@ -34,6 +32,3 @@ def settle_transfer_encoding(headers: Any, is_http11: bool, forbidden: bool) -> 
         del headers["Transfer-Encoding"]
     else:
         headers["Transfer-Encoding"] = "chunked"
-
-
-_core.register("settle_transfer_encoding", settle_transfer_encoding)

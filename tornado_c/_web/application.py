@@ -12,8 +12,10 @@ from typing import Any, cast
 
 from tornado_c import _core, httputil, routing
 from tornado_c._attributes import restore, shown, state
-from tornado_c._web.handler import RequestHandler
+from tornado_c._web.errors import HTTPError, MissingArgumentError
+from tornado_c._web.handler import _ARG_DEFAULT, RequestHandler
 from tornado_c._web.handlers import ErrorHandler
+from tornado_c._web.native import UPCALLS
 from tornado_c._web.targets import check_default, check_target, is_handler_class, is_target
 from tornado_c.httpserver import HTTPServer
 from tornado_c.log import access_log, app_log
@@ -390,14 +392,23 @@ async def _run_steps(waiting: Awaitable[None], steps: Iterator[Callable[[], Awai
             await result
 
 
-_core.register("run_delegate", _run_delegate)
 _core.register(
-    "hook_originals",
-    {
-        **{name: value for name, value in vars(_core.HandlerBase).items()},
-        **{name: value for name, value in vars(RequestHandler).items()},
-        "find_handler": Application.__dict__["find_handler"],
-        "get_handler_delegate": Application.__dict__["get_handler_delegate"],
-        "log_request": Application.__dict__["log_request"],
+    "web",
+    faces={
+        "ErrorHandler": ErrorHandler,
+        "HTTPError": HTTPError,
+        "MissingArgumentError": MissingArgumentError,
+    },
+    upcalls={
+        **UPCALLS,
+        "arg_default": _ARG_DEFAULT,
+        "hook_originals": {
+            **vars(_core.HandlerBase),
+            **vars(RequestHandler),
+            "find_handler": Application.__dict__["find_handler"],
+            "get_handler_delegate": Application.__dict__["get_handler_delegate"],
+            "log_request": Application.__dict__["log_request"],
+        },
+        "run_delegate": _run_delegate,
     },
 )

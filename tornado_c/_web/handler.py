@@ -562,6 +562,3 @@ class RequestHandler(_core.HandlerBase):
 
     def _ui_method(self, method: Callable[..., str]) -> Callable[..., str]:
         return lambda *args, **kwargs: method(self, *args, **kwargs)
-
-
-_core.register("arg_default", _ARG_DEFAULT)

@@ -6,7 +6,7 @@ import string
 from collections.abc import Callable
 from typing import Any
 
-from tornado_c import _core, httputil
+from tornado_c import httputil
 from tornado_c._web.errors import HTTPError
 from tornado_c._web.handler import RequestHandler
 from tornado_c._web.urls import scheme_and_netloc
@@ -81,6 +81,3 @@ class FallbackHandler(RequestHandler):
         self.fallback(self.request)
         self._finished = True
         self.on_finish()
-
-
-_core.register("ErrorHandler", ErrorHandler)

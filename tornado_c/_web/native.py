@@ -11,9 +11,8 @@ import urllib.parse
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from tornado_c import _core, httputil
+from tornado_c import httputil
 from tornado_c._support import ObjectDict, utf8
-from tornado_c._web.errors import HTTPError, MissingArgumentError
 from tornado_c._web.targets import log_bad_target
 from tornado_c.log import access_log, app_log
 
@@ -132,21 +131,20 @@ def _make_ui(handler: RequestHandler) -> ObjectDict:
     return ui
 
 
-_core.register("HTTPError", HTTPError)
-_core.register("MissingArgumentError", MissingArgumentError)
-_core.register("access_log", access_log)
-# What isEnabledFor() of each level said last; the logging package empties it in place.
-_core.register("access_log_cache", getattr(access_log, "_cache", None))
-_core.register("add_cookie_headers", _add_cookie_headers)
-_core.register("check_etag", _check_etag)
-_core.register("convert_header_value", _convert_header_value)
-_core.register("done_future", _done_future)
-_core.register("execute_failed", _execute_failed)
-_core.register("http_responses", httputil.responses)
-_core.register("log_bad_target", log_bad_target)
-_core.register("json_encode", _json_encode)
-_core.register("make_ui", _make_ui)
-_core.register("run_execute", _run_execute)
-_core.register("small_sha1", _small_sha1)
-_core.register("spawn_task", _spawn_task)
-_core.register("unquote_to_bytes", urllib.parse.unquote_to_bytes)
+#: What C calls and reads, by the names that it has there.
+UPCALLS = {
+    "access_log": access_log,
+    "add_cookie_headers": _add_cookie_headers,
+    "check_etag": _check_etag,
+    "convert_header_value": _convert_header_value,
+    "done_future": _done_future,
+    "execute_failed": _execute_failed,
+    "http_responses": httputil.responses,
+    "json_encode": _json_encode,
+    "log_bad_target": log_bad_target,
+    "make_ui": _make_ui,
+    "run_execute": _run_execute,
+    "small_sha1": _small_sha1,
+    "spawn_task": _spawn_task,
+    "unquote_to_bytes": urllib.parse.unquote_to_bytes,
+}

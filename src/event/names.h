@@ -1,0 +1,113 @@
+/* What the state holds for the event layer; see base/state.h. */
+#ifndef TC_NAMES_EVENT_H
+#define TC_NAMES_EVENT_H
+
+#include "base/compat.h"
+
+#define TC_EVENT_TYPES(X)                                                                                    \
+    X(handle, tc_handle_init_type)                                                                           \
+    X(timer_handle, tc_timer_handle_init_type)                                                               \
+    X(core, tc_core_init_type)                                                                               \
+    X(ready_view, tc_ready_view_init_type)                                                                   \
+    X(ioloop, tc_ioloop_init_type)                                                                           \
+    X(transport, tc_transport_init_type)
+
+#define TC_EVENT_NAMES(X)                                                                                    \
+    X(_args)                                                                                                 \
+    X(_cancelled)                                                                                            \
+    X(_check_callback)                                                                                       \
+    X(_check_thread)                                                                                         \
+    X(_fatal_error)                                                                                          \
+    X(_guest_due)                                                                                            \
+    X(_guest_turn)                                                                                           \
+    X(_log_callback_exception)                                                                               \
+    X(_log_slow)                                                                                             \
+    X(_read_ready__on_eof)                                                                                   \
+    X(_run)                                                                                                  \
+    X(_run_once)                                                                                             \
+    X(_task_factory)                                                                                         \
+    X(_watch_result)                                                                                         \
+    X(_watched_by_host)                                                                                      \
+    X(add_reader)                                                                                            \
+    X(buffer_updated)                                                                                        \
+    X(call_at)                                                                                               \
+    X(call_exception_handler)                                                                                \
+    X(call_later)                                                                                            \
+    X(call_soon)                                                                                             \
+    X(call_soon_threadsafe)                                                                                  \
+    X(callback)                                                                                              \
+    X(cancel)                                                                                                \
+    X(context)                                                                                               \
+    X(create_task)                                                                                           \
+    X(data_received)                                                                                         \
+    X(deadline)                                                                                              \
+    X(delay)                                                                                                 \
+    X(events)                                                                                                \
+    X(fd)                                                                                                    \
+    X(get_buffer)                                                                                            \
+    X(get_debug)                                                                                             \
+    X(get_task_factory)                                                                                      \
+    X(handle)                                                                                                \
+    X(handler)                                                                                               \
+    X(is_running)                                                                                            \
+    X(loop)                                                                                                  \
+    X(message)                                                                                               \
+    X(name)                                                                                                  \
+    X(remove_reader)                                                                                         \
+    X(source_traceback)                                                                                      \
+    X(time)                                                                                                  \
+    X(timeout)                                                                                               \
+    X(total_seconds)                                                                                         \
+    X(when)                                                                                                  \
+    X(write)
+
+#define TC_EVENT_KEYWORDS(X)                                                                                 \
+    X(context, "(s)", "context")                                                                             \
+    X(loop, "(s)", "loop")                                                                                   \
+    X(loop_eager_start, "(ss)", "loop", "eager_start")
+
+#define TC_EVENT_OWN(X)                                                                                      \
+    X(ioloop_last_class) /* of the last IOLoop that ran a callback */                                        \
+    X(ioloop_run)        /* the function that a queued callback's handle calls */                            \
+    X(transport_write)   /* the standard library's write() of a transport */
+
+#if PY_VERSION_HEX < 0x030e0000
+#define TC_CURRENT_TASKS "_current_tasks" /* a dict: loop -> task */
+#else
+#define TC_CURRENT_TASKS "current_task" /* a function of the loop */
+#endif
+
+#define TC_EVENT_IMPORTS(X)                                                                                  \
+    X(asyncio_buffered_protocol, "asyncio", "BufferedProtocol")                                              \
+    X(asyncio_cancelled_error, "asyncio", "CancelledError")                                                  \
+    X(asyncio_current_tasks, "asyncio.tasks", TC_CURRENT_TASKS)                                              \
+    X(asyncio_events_dict, "asyncio.events", "__dict__")                                                     \
+    X(asyncio_flow_control, "asyncio.transports", "_FlowControlMixin")                                       \
+    X(asyncio_get_running_loop, "asyncio.events", "_get_running_loop")                                       \
+    X(asyncio_handle, "asyncio", "Handle")                                                                   \
+    X(asyncio_selector_transport, "asyncio.selector_events", "_SelectorSocketTransport")                     \
+    X(asyncio_task, "asyncio", "Task")                                                                       \
+    X(asyncio_timer_handle, "asyncio", "TimerHandle")                                                        \
+    X(extract_stack, "asyncio.format_helpers", "extract_stack")                                              \
+    X(format_callback_source, "asyncio.format_helpers", "_format_callback_source")                           \
+    X(number_real, "numbers", "Real")                                                                        \
+    X(partial, "functools", "partial")
+
+#define TC_EVENT_UPCALLS(X) X(wrap_awaitable, ioloop, NULL)
+
+/* Dead handles kept for the next call_soon. */
+typedef struct {
+    PyObject *items[128];
+    int size;
+} tc_handle_freelist;
+
+#define TC_EVENT_FIELDS                                                                                      \
+    /* A C type that asyncio takes for a coroutine; borrowed, set by its layer. */                           \
+    PyTypeObject *native_coroutine_type;                                                                     \
+    tc_handle_freelist handles, timer_handles;                                                               \
+    /* The versions of our handles' types for which _run is asyncio's own. */                                \
+    unsigned handle_run_tag, timer_handle_run_tag;                                                           \
+    /* Whether a Future is known to begin with its loop. */                                                  \
+    bool future_loop_known, future_loop_first;
+
+#endif

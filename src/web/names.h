@@ -1,0 +1,124 @@
+/* What the state holds for applications; see base/state.h. */
+#ifndef TC_NAMES_WEB_H
+#define TC_NAMES_WEB_H
+
+#include "base/base.h"
+
+#define TC_WEB_TYPES(X)                                                                                      \
+    X(application, tc_application_init_type)                                                                 \
+    X(request_handler, tc_request_handler_init_type)                                                         \
+    X(execution, tc_execution_init_type)
+
+#define TC_WEB_NAMES(X)                                                                                      \
+    X(Date)                                                                                                  \
+    X(Etag)                                                                                                  \
+    X(SUPPORTED_METHODS)                                                                                     \
+    X(Server)                                                                                                \
+    X(_cache)                                                                                                \
+    X(__init__)                                                                                              \
+    X(_break_cycles)                                                                                         \
+    X(_clear_representation_headers)                                                                         \
+    X(_compile_routes)                                                                                       \
+    X(_convert_header_value)                                                                                 \
+    X(_cross_origin_protection)                                                                              \
+    X(_execute)                                                                                              \
+    X(_get_argument)                                                                                         \
+    X(_get_arguments)                                                                                        \
+    X(_log)                                                                                                  \
+    X(_should_not_send_content)                                                                              \
+    X(arguments)                                                                                             \
+    X(body_arguments)                                                                                        \
+    X(check_etag_header)                                                                                     \
+    X(clear)                                                                                                 \
+    X(compute_etag)                                                                                          \
+    X(connection)                                                                                            \
+    X(decode_argument)                                                                                       \
+    X(default_handler_args)                                                                                  \
+    X(default_handler_class)                                                                                 \
+    X(execute)                                                                                               \
+    X(find_handler)                                                                                          \
+    X(flush)                                                                                                 \
+    X(get)                                                                                                   \
+    X(get_handler_delegate)                                                                                  \
+    X(groupdict)                                                                                             \
+    X(groups)                                                                                                \
+    X(hexdigest)                                                                                             \
+    X(host_name)                                                                                             \
+    X(initialize)                                                                                            \
+    X(isEnabledFor)                                                                                          \
+    X(join)                                                                                                  \
+    X(log_function)                                                                                          \
+    X(log_request)                                                                                           \
+    X(method)                                                                                                \
+    X(on_connection_close)                                                                                   \
+    X(on_finish)                                                                                             \
+    X(path)                                                                                                  \
+    X(post)                                                                                                  \
+    X(prepare)                                                                                               \
+    X(reason)                                                                                                \
+    X(result)                                                                                                \
+    X(set_close_callback)                                                                                    \
+    X(set_default_headers)                                                                                   \
+    X(set_etag_header)                                                                                       \
+    X(set_header)                                                                                            \
+    X(set_status)                                                                                            \
+    X(settings)                                                                                              \
+    X(source)                                                                                                \
+    X(status_code)                                                                                           \
+    X(strip)                                                                                                 \
+    X(throw)                                                                                                 \
+    X(transform_chunk)                                                                                       \
+    X(transform_first_chunk)                                                                                 \
+    X(transforms)                                                                                            \
+    X(write_headers)
+
+#define TC_WEB_TEXTS(X)                                                                                      \
+    X(content_length, "Content-Length")                                                                      \
+    X(content_type, "Content-Type")                                                                          \
+    X(html, "text/html; charset=UTF-8")                                                                      \
+    X(json, "application/json; charset=UTF-8")                                                               \
+    X(server, "TornadoServer/6.6.1")
+
+#define TC_WEB_KEYWORDS(X)                                                                                   \
+    X(include_footers, "(s)", "include_footers")                                                             \
+    X(name, "(s)", "name")
+
+#define TC_WEB_OWN(X)                                                                                        \
+    X(access_log_cache)  /* what isEnabledFor() of each level said last: a dict, or None */                  \
+    X(access_log_cached) /* the logger that access_log_cache belongs to */
+
+#define TC_WEB_IMPORTS(X) X(hashlib_sha1, "hashlib", "sha1")
+
+#define TC_WEB_FACES(X)                                                                                      \
+    X(ErrorHandler, web, state->request_handler_type)                                                        \
+    X(HTTPError, web, (PyTypeObject *)PyExc_Exception)                                                       \
+    X(MissingArgumentError, web, (PyTypeObject *)PyExc_Exception)
+
+#define TC_WEB_UPCALLS(X)                                                                                    \
+    X(access_log, web, NULL)                                                                                 \
+    X(add_cookie_headers, web, NULL)                                                                         \
+    X(arg_default, web, NULL)                                                                                \
+    X(check_etag, web, NULL)                                                                                 \
+    X(convert_header_value, web, NULL)                                                                       \
+    X(done_future, web, NULL)                                                                                \
+    X(execute_failed, web, NULL)                                                                             \
+    X(hook_originals, web, &PyDict_Type)                                                                     \
+    X(http_responses, web, &PyDict_Type)                                                                     \
+    X(json_encode, web, NULL)                                                                                \
+    X(log_bad_target, web, NULL)                                                                             \
+    X(make_ui, web, NULL)                                                                                    \
+    X(run_delegate, web, NULL)                                                                               \
+    X(run_execute, web, NULL)                                                                                \
+    X(small_sha1, web, NULL)                                                                                 \
+    X(spawn_task, web, NULL)                                                                                 \
+    X(unquote_to_bytes, web, NULL)
+
+/* What the class of one version tag has left as it is, see web/hooks.h. */
+typedef struct {
+    unsigned tag; /* 0: free */
+    uint32_t own;
+} tc_hook_entry;
+
+#define TC_WEB_FIELDS tc_hook_entry hooks[64];
+
+#endif
