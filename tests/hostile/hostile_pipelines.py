@@ -23,12 +23,11 @@ from hostile_calls import Note
 from hostile_steps import Failure, left_set
 from hostile_world import tls_contexts
 
-sys.path.append(str(Path(__file__).resolve().parent.parent / "unit"))
-
-from beside_stock import KINDS, make_server  # noqa: E402
-from request_generator import Writer  # noqa: E402
+sys.path.append(str(Path(__file__).resolve().parent.parent))
 
 import tornado_c  # noqa: E402
+from support.beside_stock import KINDS, make_server  # noqa: E402
+from support.request_generator import Writer  # noqa: E402
 
 SETTINGS = {"max_header_size": 20_000, "max_body_size": 1_000_000}
 PATIENCE = 20.0  # seconds for an answer; it comes at once

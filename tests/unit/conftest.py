@@ -6,9 +6,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from graceful_programs import Program
-from iostream_tls_tools import TlsWorld, make_certificates
-from iostream_world import Ours, Stock, World
+
+from support.graceful_programs import Program
+from support.iostream_tls_tools import TlsWorld, make_certificates
+from support.iostream_world import Ours, Stock, World
 
 
 @pytest.fixture(params=[Ours, Stock], ids=["ours", "stock"])

@@ -8,8 +8,8 @@ import sys
 import time
 
 import pytest
-from live_http import CHILD_ENVIRONMENT, FOREIGN_ENVIRONMENT
 
+from support.children import CHILD_ENVIRONMENT, FOREIGN_ENVIRONMENT
 from tornado_c import netutil
 
 ACTIVATE = shutil.which("systemd-socket-activate")

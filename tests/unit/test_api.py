@@ -11,24 +11,10 @@ import pytest
 import tornado.test
 
 import tornado_c
+from support.implementations import MODULES
 from tornado_c import _core
 
 SNAPSHOT = Path(tornado.test.__file__).parent / "api.txt"
-
-#: Modules that replace one of Tornado's.
-MODULES = (
-    "http1connection",
-    "httpserver",
-    "httputil",
-    "ioloop",
-    "iostream",
-    "log",
-    "netutil",
-    "options",
-    "process",
-    "routing",
-)
-MODULES += ("tcpclient", "tcpserver", "web")
 
 #: Where our signature is another on purpose: additions, nearly all of them from Tornado before 6.0.
 ACCEPTED = {

@@ -14,6 +14,7 @@ import zipfile
 import pytest
 
 import tornado_c
+from support.live_tcp import free_port
 
 PACKAGE = os.path.dirname(os.path.abspath(tornado_c.__file__))
 
@@ -197,8 +198,6 @@ ALONE = """
 
 def test_a_program_of_ours_needs_no_tornado(tmp_path, bare):
     """It runs, on our loop, and drains."""
-    from test_examples import free_port
-
     port = free_port()
     (tmp_path / "app.py").write_text(textwrap.dedent(ALONE))
     command = [sys.executable, "-S", "-m", "tornado_c", "app.py", str(port)]

@@ -12,9 +12,9 @@ import sys
 from unittest import mock
 
 import pytest
-from web_servers import ThreadedServer, collecting, request
 
 import tornado_c
+from support.web_servers import ThreadedServer, collecting, request
 from tornado_c import httpserver, httputil, ioloop, iostream, web
 
 stock_httputil = pytest.importorskip("tornado.httputil")

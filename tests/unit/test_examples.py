@@ -1,7 +1,6 @@
 """Runs each program of examples/ as a person would, on a free port, and talks to it."""
 
 import contextlib
-import importlib.util
 import os
 import re
 import signal
@@ -12,23 +11,15 @@ import time
 from pathlib import Path
 
 import pytest
-from live_http import CHILD_ENVIRONMENT, PATIENCE, Client
+
+from support.children import CHILD_ENVIRONMENT
+from support.live_http import PATIENCE, Client
+from support.live_tcp import free_port
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 WITH_WEB = ["hello_handler", "startup_listen", "startup_bind_start", "startup_add_sockets"]
 WITH_WEB += ["startup_reuse_port"]
 CORES = os.cpu_count() or 1
-
-
-def needs_web():
-    if importlib.util.find_spec("tornado_c.web") is None:
-        pytest.skip("tornado_c.web is not there yet")
-
-
-def free_port():
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
 
 
 @contextlib.contextmanager
@@ -110,26 +101,22 @@ def test_tcp_line_server():
 
 
 def test_hello_handler():
-    needs_web()
     with running("hello_handler", "--port=") as port:
         assert get(port) == ("HTTP/1.1 200 OK", "Hello, world")
         assert get(port, "/none")[0] == "HTTP/1.1 404 Not Found"
 
 
 def test_startup_listen():
-    needs_web()
     with running("startup_listen") as port:
         assert get(port) == ("HTTP/1.1 200 OK", "Hello from one process\n")
 
 
 def test_startup_bind_start():
-    needs_web()
     with running("startup_bind_start", processes=True) as port:
         assert len(several_answers(port, r"process (\d+)")) >= min(2, CORES)
 
 
 def test_startup_add_sockets():
-    needs_web()
     with running("startup_add_sockets", processes=True) as port:
         assert several_answers(port, r"worker (\d+)") <= {str(i) for i in range(CORES)}
 
@@ -137,7 +124,6 @@ def test_startup_add_sockets():
 @pytest.mark.skipif(not hasattr(socket, "SO_REUSEPORT"), reason="no SO_REUSEPORT")
 def test_startup_reuse_port():
     """A worker dies with connections in its own queue: they are served all the same."""
-    needs_web()
     with running("startup_reuse_port", processes=True) as port:
         pids = {int(pid) for pid in several_answers(port, r"worker \d+, process (\d+)")}
         for pid in pids:

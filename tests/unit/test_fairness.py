@@ -7,10 +7,10 @@ import sys
 import time
 
 import pytest
-from iostream_tls_tools import client_context, make_certificates, server_context
-from live_http import Client, serving
 
 import tornado_c
+from support.iostream_tls_tools import client_context, make_certificates, server_context
+from support.live_http import Client, serving
 from tornado_c import ioloop, netutil, web
 from tornado_c.httputil import (
     HTTPHeaders,

@@ -9,8 +9,8 @@ import sys
 import pytest
 import tornado.escape
 import tornado.httputil
-from live_http import CHILD_ENVIRONMENT
 
+from support.children import CHILD_ENVIRONMENT
 from tornado_c import _support, httputil
 
 # ---- what is compared ----

@@ -9,7 +9,8 @@ import sys
 import time
 
 import pytest
-from graceful_programs import ASYNC, IN_A_THREAD, ONE, PATIENCE, ROOT, WORKERS, InFlight, children_of
+
+from support.graceful_programs import ASYNC, IN_A_THREAD, ONE, PATIENCE, ROOT, WORKERS, InFlight, children_of
 
 OWN_HANDLER = """
 signal.signal(signal.SIGTERM, lambda number, frame: os._exit(7))

@@ -18,9 +18,9 @@ import threading
 import weakref
 
 import pytest
-from guest_hosts import HOSTS, LIMIT, Host
 
 import tornado_c
+from support.guest_hosts import HOSTS, LIMIT, Host
 from tornado_c import _core
 from tornado_c.ioloop import IOLoop, PeriodicCallback
 from tornado_c.iostream import IOStream

@@ -12,8 +12,8 @@ import socket
 import weakref
 
 import pytest
-from guest_hosts import HOSTS, LIMIT, Host, descriptors
 
+from support.guest_hosts import HOSTS, LIMIT, Host, descriptors
 from tornado_c import netutil, web
 from tornado_c.httpserver import HTTPServer
 from tornado_c.ioloop import IOLoop

@@ -7,9 +7,9 @@ import contextlib
 import socket
 
 import pytest
-from alone import run_alone
 
 import tornado_c
+from support.children import run_alone
 
 LOOPS = {"ours": tornado_c.EventLoop, "asyncio": asyncio.SelectorEventLoop}
 

@@ -6,9 +6,10 @@ import logging
 import random
 
 import pytest
-from http1_roles import OURS, STOCK, fetch, serve
-from test_http_cases import CASES
-from test_httpserver_wire import SEEDS, damage
+
+from support.damage import REQUESTS, damage
+from support.http1_roles import OURS, STOCK, fetch, serve
+from support.http_cases import CASES
 
 NAMES = [case.name for case in CASES]
 #: Longer ones are cut at some of their bytes only.
@@ -179,7 +180,7 @@ def test_damaged_requests_beside_stock(seed, caplog):
     async def run():
         same = 0
         for _ in range(200):
-            data = b"".join(damage(rng.choice(SEEDS), rng) for _ in range(rng.choice([1, 1, 2])))
+            data = b"".join(damage(rng.choice(REQUESTS), rng) for _ in range(rng.choice([1, 1, 2])))
             events, sent = told(await serve(OURS, [data], linger_timeout=0, **limits))
             stock_events, stock_sent = told(await serve(STOCK, [data], **limits))
             if (events, sent) == (stock_events, stock_sent):

@@ -7,8 +7,8 @@ import logging
 import zlib
 
 import pytest
-from http1_roles import ANSWER, OURS, STOCK, Peer, fetch, recorder, serve, serving_delegate, turns
 
+from support.http1_roles import ANSWER, OURS, STOCK, Peer, fetch, recorder, serve, serving_delegate, turns
 from tornado_c import http1connection, httputil, iostream
 
 BOTH = pytest.mark.parametrize("modules", [OURS, STOCK], ids=["ours", "stock"])

@@ -2,32 +2,18 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from support.http_cases import CASES
+
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = ["http_parser.c", "http_chunked.c", "http_chars.c", "http_error.c"]
-
-
-def _load_loader():
-    name = "http_cases_loader"
-    spec = importlib.util.spec_from_file_location(name, ROOT / "tests/http_cases/loader.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-loader = _load_loader()
-CASES = loader.load()
 
 
 @pytest.fixture(scope="session")

@@ -3,8 +3,8 @@
 import asyncio
 
 import pytest
-from iostream_world import turns
 
+from support.iostream_world import turns
 from tornado_c import _core
 
 HEAD = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"

@@ -5,8 +5,19 @@ import contextlib
 import http
 
 import pytest
-from live_http import OURS, STOCK, Client, both, both_ways, headers_ok, raw_ok, serving, talk, wait_for
 
+from support.live_http import (
+    OURS,
+    STOCK,
+    Client,
+    both,
+    both_ways,
+    headers_ok,
+    raw_ok,
+    serving,
+    talk,
+    wait_for,
+)
 from tornado_c.httpserver import HTTPConnection
 from tornado_c.httputil import (
     HTTPHeaders,

@@ -8,10 +8,11 @@ import logging
 import random
 
 import pytest
-from beside_stock import KINDS, converse_all
-from departures import BODY_ANNOUNCED, REFUSED, TOO_LONG, departure
-from request_generator import LIMITS, conversation, damaged
-from test_httpserver_wire import damage
+
+from support.beside_stock import KINDS, converse_all
+from support.damage import damage
+from support.departures import BODY_ANNOUNCED, REFUSED, TOO_LONG, departure
+from support.request_generator import LIMITS, conversation, damaged
 
 SETTINGS = [
     {"xheaders": True, "trusted_downstream": ["5.5.5.5"]},

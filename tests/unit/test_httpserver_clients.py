@@ -5,8 +5,9 @@ import socket
 import subprocess
 
 import pytest
-from live_http import FOREIGN_ENVIRONMENT, Client, raw_ok, serving, wait_for
 
+from support.children import FOREIGN_ENVIRONMENT
+from support.live_http import Client, raw_ok, serving, wait_for
 from tornado_c.httputil import HTTPHeaders, ResponseStartLine
 from tornado_c.iostream import StreamClosedError
 

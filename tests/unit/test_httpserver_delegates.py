@@ -11,8 +11,8 @@ import threading
 import pytest
 import tornado.test
 import tornado.web
-from live_http import OURS, STOCK, Client, LiveServer, headers_ok, serving, talk, wait_for
 
+from support.live_http import OURS, STOCK, Client, LiveServer, headers_ok, serving, talk, wait_for
 from tornado_c import http1connection, httpserver, httputil, netutil, web
 
 LAST = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"

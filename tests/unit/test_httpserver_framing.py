@@ -4,9 +4,9 @@ Both ways through a server, and handlers, on raw sockets.
 """
 
 import pytest
-from live_http import both_ways, serving
-from web_servers import ThreadedServer, collecting, request
 
+from support.live_http import both_ways, serving
+from support.web_servers import ThreadedServer, collecting, request
 from tornado_c import web
 from tornado_c.httputil import (
     HTTPHeaders,

@@ -12,10 +12,11 @@ import subprocess
 import warnings
 
 import pytest
-from live_http import FOREIGN_ENVIRONMENT, PATIENCE, LiveServer, raw_ok
-from proxied_app import FORMS, large
-from proxies import make_certificate
 
+from support.children import FOREIGN_ENVIRONMENT
+from support.live_http import PATIENCE, LiveServer, raw_ok
+from support.proxied_app import FORMS, large
+from support.proxies import make_certificate
 from tornado_c import netutil
 
 BODY = large(3_000_000)

@@ -7,10 +7,10 @@ import http.client
 import json
 
 import pytest
-from live_http import PATIENCE, Client, LiveServer, wait_for
-from proxied_app import FORMS, large
-from proxies import Proxy, make_certificate
 
+from support.live_http import PATIENCE, Client, LiveServer, wait_for
+from support.proxied_app import FORMS, large
+from support.proxies import Proxy, make_certificate
 from tornado_c import netutil
 
 LINKS = ["tcp", "unix", "tls"]

@@ -5,8 +5,8 @@ import gc
 import http.client
 
 import pytest
-from live_http import raw_ok, serving, talk, wait_for
 
+from support.live_http import raw_ok, serving, talk, wait_for
 from tornado_c.httpserver import HTTPServer
 from tornado_c.httputil import HTTPHeaders, ResponseStartLine
 from tornado_c.iostream import IOStream

@@ -5,8 +5,8 @@ import json
 import warnings
 
 import pytest
-from live_http import OURS, STOCK, both, headers_ok, raw_ok, serving, talk
 
+from support.live_http import OURS, STOCK, both, headers_ok, raw_ok, serving, talk
 from tornado_c.httpserver import HTTPRequest, HTTPServer
 from tornado_c.httputil import HTTPServerRequest
 

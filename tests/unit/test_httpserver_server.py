@@ -13,18 +13,10 @@ import threading
 import weakref
 
 import pytest
-from live_http import (
-    CHILD_ENVIRONMENT,
-    PATIENCE,
-    Client,
-    LiveServer,
-    headers_ok,
-    raw_ok,
-    serving,
-    talk,
-    wait_for,
-)
 
+from support.children import CHILD_ENVIRONMENT
+from support.live_http import PATIENCE, Client, LiveServer, headers_ok, raw_ok, serving, talk, wait_for
+from support.live_tcp import free_port
 from tornado_c import _core, netutil
 from tornado_c.httpserver import HTTPConnection, HTTPServer
 from tornado_c.ioloop import IOLoop
@@ -217,12 +209,6 @@ def run_in_thread(start):
         thread.join(PATIENCE)
 
     return found[0], stop
-
-
-def free_port():
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
 
 
 @pytest.mark.parametrize("way", ["listen", "bind and start", "add_sockets", "add_socket", "start(1)"])

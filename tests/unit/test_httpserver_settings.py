@@ -4,9 +4,9 @@ import asyncio
 import socket
 
 import pytest
-from alone import run_alone
-from live_http import OURS, STOCK, both, headers_ok, raw_ok, serving, talk, wait_for
 
+from support.children import run_alone
+from support.live_http import OURS, STOCK, both, headers_ok, raw_ok, serving, talk, wait_for
 from tornado_c import httpserver, netutil
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"

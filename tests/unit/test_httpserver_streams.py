@@ -7,9 +7,9 @@ import logging
 import ssl
 
 import pytest
-from live_http import OURS, STOCK, raw_ok, serving, wait_for
-from live_tcp import TLS
 
+from support.live_http import OURS, STOCK, raw_ok, serving, wait_for
+from support.live_tcp import TLS
 from tornado_c.httpserver import HTTPServer
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"

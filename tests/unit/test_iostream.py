@@ -12,8 +12,8 @@ import socket
 import weakref
 
 import pytest
-from iostream_world import LIMIT, reset, turns, until
 
+from support.iostream_world import LIMIT, reset, turns, until
 from tornado_c import iostream, netutil
 from tornado_c.ioloop import IOLoop
 

@@ -9,7 +9,8 @@ import sys
 import weakref
 
 import pytest
-from iostream_world import turns, until
+
+from support.iostream_world import turns, until
 
 
 @pytest.fixture(params=["ours", "stock"])

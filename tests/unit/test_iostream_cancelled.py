@@ -5,8 +5,9 @@ import asyncio
 import socket
 
 import pytest
-from iostream_tls_tools import client_context, server_context
-from iostream_world import turns, until
+
+from support.iostream_tls_tools import client_context, server_context
+from support.iostream_world import turns, until
 
 READS = {
     "until": lambda stream: stream.read_until(b"\n"),

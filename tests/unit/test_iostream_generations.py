@@ -6,8 +6,8 @@ import asyncio
 import socket
 
 import pytest
-from iostream_world import reset, turns, until
 
+from support.iostream_world import reset, turns, until
 from tornado_c import iostream
 from tornado_c.ioloop import IOLoop
 

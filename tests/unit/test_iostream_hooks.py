@@ -10,7 +10,8 @@ import weakref
 from unittest import mock
 
 import pytest
-from iostream_world import turns, until
+
+from support.iostream_world import turns, until
 
 
 def hooked(world):

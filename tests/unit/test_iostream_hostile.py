@@ -1,7 +1,7 @@
 """Whatever Python puts where a stream's C looks: an operation may fail, the process lives."""
 
-from live_tcp import TLS
-from test_web_hostile import run_program
+from support.children import run_program
+from support.live_tcp import TLS
 
 
 def test_private_names():

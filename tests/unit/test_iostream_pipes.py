@@ -5,7 +5,8 @@ import os
 import socket
 
 import pytest
-from iostream_world import turns, until
+
+from support.iostream_world import turns, until
 
 
 @pytest.fixture

@@ -9,7 +9,8 @@ import re
 import socket
 
 import pytest
-from iostream_world import Ours, Stock, World, turns
+
+from support.iostream_world import Ours, Stock, World, turns
 
 SEEDS = int(os.environ.get("STREAM_SEEDS", "40"))  # more by hand
 

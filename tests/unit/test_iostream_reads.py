@@ -6,7 +6,8 @@ import asyncio
 import re
 
 import pytest
-from iostream_world import reset, turns, until
+
+from support.iostream_world import reset, turns, until
 
 
 class TestReadInto:

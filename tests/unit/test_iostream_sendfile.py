@@ -6,7 +6,8 @@ import os
 import socket
 
 import pytest
-from iostream_world import reset, turns, until
+
+from support.iostream_world import reset, turns, until
 
 SIZE = 5_000_000
 
@@ -27,7 +28,7 @@ def content(file, offset=0, size=None):
 @pytest.fixture(params=["socket", "tcp", "hook", "tls"])
 def ends(request, ours, certificates):
     """A coroutine function: a sending stream of each kind, and the stream that receives."""
-    from iostream_tls_tools import TlsWorld
+    from support.iostream_tls_tools import TlsWorld
 
     async def make():
         if request.param == "tls":
@@ -250,7 +251,7 @@ class TestBeforeItIsConnected:
         ours.run(main)
 
     def test_during_the_handshake(self, ours, certificates, file):
-        from iostream_tls_tools import TlsWorld, client_context, server_context
+        from support.iostream_tls_tools import TlsWorld, client_context, server_context
 
         async def main():
             tls = TlsWorld(ours, certificates)

@@ -4,8 +4,9 @@ import asyncio
 import threading
 
 import pytest
-from iostream_world import Ours, World
-from live_http import raw_ok, serving
+
+from support.iostream_world import Ours, World
+from support.live_http import raw_ok, serving
 
 USES = {
     "read": lambda stream: stream.read_bytes(1),

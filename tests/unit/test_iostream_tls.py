@@ -9,9 +9,9 @@ import socket
 import ssl
 
 import pytest
-from iostream_tls_tools import TlsWorld, client_context, server_context
-from iostream_world import Ours, World, reset, turns, until
 
+from support.iostream_tls_tools import TlsWorld, client_context, server_context
+from support.iostream_world import Ours, World, reset, turns, until
 from tornado_c.ioloop import IOLoop
 
 ALLOW_CLIENT_RENEGOTIATION = 1 << 8  # SSL_OP_ALLOW_CLIENT_RENEGOTIATION, which ssl names from 3.12 on

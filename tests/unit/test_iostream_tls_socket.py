@@ -5,8 +5,9 @@ import socket
 import ssl
 
 import pytest
-from iostream_tls_tools import client_context, server_context
-from iostream_world import until
+
+from support.iostream_tls_tools import client_context, server_context
+from support.iostream_world import until
 
 TLS13 = ssl.TLSVersion.TLSv1_3
 

@@ -5,12 +5,13 @@ import os
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
-from live_http import CHILD_ENVIRONMENT, Client
 
-APP = Path(__file__).with_name("leaving_app.py")
+from support.children import CHILD_ENVIRONMENT, PROGRAMS
+from support.live_http import Client
+
+APP = PROGRAMS / "leaving_app.py"
 PLACES = ("native", "delegates", "lines")
 
 

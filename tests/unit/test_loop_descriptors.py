@@ -8,9 +8,9 @@ import os
 import socket
 
 import pytest
-from alone import run_alone
 
 import tornado_c
+from support.children import run_alone
 from tornado_c.ioloop import IOLoop
 
 

@@ -3,7 +3,8 @@ functions are called with anything: errors come of it, and the process lives.
 """
 
 import pytest
-from alone import run_alone
+
+from support.children import run_alone
 
 TOOLS = """if True:
     import asyncio, gc, itertools, os, signal, socket, sys, threading

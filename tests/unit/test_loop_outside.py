@@ -12,10 +12,10 @@ import threading
 import unittest.mock
 
 import pytest
-from alone import run_alone
 from tornado import ioloop as stock_ioloop
 
 import tornado_c
+from support.children import run_alone
 from tornado_c import ioloop as our_ioloop
 from tornado_c.process import Subprocess
 

@@ -12,10 +12,10 @@ import sys
 import time
 
 import pytest
-from live_http import FOREIGN_ENVIRONMENT
-from live_tcp import PATIENCE, TLS, listening, run
-from proxy_heads import BAD, GOOD, SIGNATURE, named
 
+from support.children import FOREIGN_ENVIRONMENT
+from support.live_tcp import PATIENCE, TLS, listening, run
+from support.proxy_heads import BAD, GOOD, SIGNATURE, named
 from tornado_c import iostream
 from tornado_c._proxy_protocol import MAX_V2_HEAD, MalformedHead, TrustedProxies, parse_head
 from tornado_c.httpserver import HTTPServer

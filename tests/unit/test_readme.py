@@ -5,16 +5,13 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 import tornado_c
 
 pytest.importorskip("tornado")
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "typed"))
-
-import check  # noqa: E402
+from typed import check  # noqa: E402
 
 ENVIRONMENT = {
     **os.environ,

@@ -3,18 +3,15 @@
 import asyncio
 import ctypes
 import gc
-import os
 import signal
 import socket
-import subprocess
-import sys
 import time
 import weakref
-from pathlib import Path
 
 import pytest
 
 import tornado_c
+from support.children import run_alone
 from tornado_c.httpserver import HTTPConnection, HTTPServer
 from tornado_c.ioloop import IOLoop
 from tornado_c.iostream import IOStream, StreamClosedError
@@ -81,10 +78,27 @@ class TestDeferredTasks:
     def test_dropped_with_a_loop_that_is_only_forgotten(self):
         """In a program of its own: nothing else may have kept the thread's first IOLoop."""
         program = """if True:
-            import asyncio, gc
-            from test_reentrancy import IOLoop, TestDeferredTasks, weakref
+            import asyncio, gc, socket, weakref
+            from tornado_c.httpserver import HTTPConnection
+            from tornado_c.ioloop import IOLoop
+            from tornado_c.iostream import IOStream
+
+            left, peer = socket.socketpair()
+            request = b"GET / HTTP/1.1\\r\\nHost: test\\r\\n\\r\\n"
+            peer.sendall(b"line\\n" + request)
+
+            async def waiting():
+                stream = IOStream(left)
+                assert await stream.read_until(b"\\n") == b"line\\n"
+                assert stream._read_buffer_size == len(request)
+                return stream
+
             io_loop = IOLoop(make_current=False)
-            stream, peer = TestDeferredTasks.attach(io_loop)
+            stream = io_loop.run_sync(waiting)
+            HTTPConnection(stream, None, print)
+            stream = weakref.ref(stream)
+            gc.collect()
+            assert stream() is not None
             core = weakref.ref(io_loop.asyncio_loop)
             IOLoop._ioloop_for_asyncio.pop(core())
             IOLoop._main_instance = None
@@ -92,13 +106,9 @@ class TestDeferredTasks:
             del io_loop
             gc.collect()
             assert stream() is None and core() is None
+            peer.close()
         """
-        paths = [str(Path(tornado_c.__file__).parent.parent), str(Path(__file__).parent)]
-        environment = os.environ | {"PYTHONPATH": os.pathsep.join(paths)}
-        done = subprocess.run(
-            [sys.executable, "-c", program], env=environment, capture_output=True, text=True
-        )
-        assert (done.returncode, done.stdout) == (0, ""), done.stderr
+        assert run_alone(program) == ""
 
 
 class TestResume:

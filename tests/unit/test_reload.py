@@ -12,7 +12,8 @@ import sys
 import time
 
 import pytest
-from graceful_programs import (
+
+from support.graceful_programs import (
     ASYNC,
     IN_A_THREAD,
     ONE,

@@ -9,9 +9,9 @@ import sys
 import sysconfig
 
 import pytest
-from graceful_programs import ONE, PATIENCE, PROGRAM, ROOT, WORKERS, Counting, Program
 
 import tornado_c
+from support.graceful_programs import ONE, PATIENCE, PROGRAM, ROOT, WORKERS, Counting, Program
 
 #: Fails after the fork, where the version says so.
 FAILING_WORKERS = """

@@ -8,10 +8,11 @@ import ssl
 import threading
 
 import pytest
-from iostream_tls_tools import client_context, server_context
-from iostream_world import until
-from live_http import serving
-from live_tcp import TLS
+
+from support.iostream_tls_tools import client_context, server_context
+from support.iostream_world import until
+from support.live_http import serving
+from support.live_tcp import TLS
 
 
 def talk(sock, context, before=b"", send=b"hello\n"):

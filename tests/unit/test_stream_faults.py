@@ -6,13 +6,12 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-import tornado_c
+from support.children import CHILD_ENVIRONMENT, PROGRAMS
 
-PROGRAM = Path(__file__).resolve().parent / "stream_fault_scenarios.py"
+PROGRAM = PROGRAMS / "stream_fault_scenarios.py"
 LIMIT = 300  # seconds for one scenario with all its faults, under a sanitizer, too
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the shim knows Linux's calls")
@@ -33,9 +32,8 @@ SCENARIOS = {
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_each_call_at_each_position(fault_shim, certificates, scenario):
     (certificates / "file").write_bytes(bytes(range(250)) * 800)
-    environment = os.environ | {
+    environment = CHILD_ENVIRONMENT | {
         "LD_PRELOAD": " ".join(filter(None, [os.environ.get("LD_PRELOAD"), str(fault_shim)])),
-        "PYTHONPATH": str(Path(tornado_c.__file__).parent.parent),
         "PYTHONWARNINGS": "error,ignore::ResourceWarning",
     }
     result = subprocess.run(

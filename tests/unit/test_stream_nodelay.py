@@ -10,10 +10,11 @@ import sys
 import textwrap
 
 import pytest
-from iostream_world import turns
-from live_http import CHILD_ENVIRONMENT, Client, serving
-from live_tcp import TLS, listening, run
 
+from support.children import CHILD_ENVIRONMENT
+from support.iostream_world import turns
+from support.live_http import Client, serving
+from support.live_tcp import TLS, listening, run
 from tornado_c import netutil
 from tornado_c.httpserver import HTTPServer
 from tornado_c.iostream import IOStream

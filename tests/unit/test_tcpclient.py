@@ -13,9 +13,9 @@ import pytest
 import tornado.iostream
 import tornado.netutil
 import tornado.tcpclient
-from live_http import FOREIGN_ENVIRONMENT
-from live_tcp import TLS_FOLDER, run
 
+from support.children import FOREIGN_ENVIRONMENT
+from support.live_tcp import TLS_FOLDER, run
 from tornado_c import iostream, netutil, tcpclient
 from tornado_c.ioloop import IOLoop
 

@@ -12,8 +12,8 @@ import sys
 
 import pytest
 import tornado.tcpserver
-from live_tcp import TLS, LineServer, listening, run, talk
 
+from support.live_tcp import TLS, LineServer, listening, run, talk
 from tornado_c.ioloop import IOLoop
 from tornado_c.tcpserver import TCPServer
 

@@ -11,9 +11,9 @@ import sys
 
 import pytest
 import tornado.tcpserver
-from live_http import FOREIGN_ENVIRONMENT
-from live_tcp import TLS, LineServer, listening, run, talk
 
+from support.children import FOREIGN_ENVIRONMENT
+from support.live_tcp import TLS, LineServer, listening, run, talk
 from tornado_c.tcpserver import TCPServer
 
 OPENSSL = shutil.which("openssl")

@@ -6,8 +6,9 @@ import random
 import ssl
 
 import pytest
-from iostream_tls_tools import client_context, server_context
 
+from support.damage import damage
+from support.iostream_tls_tools import client_context, server_context
 from tornado_c import netutil
 from tornado_c.tcpserver import TCPServer
 
@@ -31,22 +32,6 @@ class Echo(TCPServer):
             self.serving.discard(stream)
 
 
-def damage(rng, data):
-    data = bytearray(data)
-    for _ in range(rng.randrange(1, 4)):
-        at = rng.randrange(len(data) + 1)
-        kind = rng.randrange(4)
-        if kind == 0 and at < len(data):
-            data[at] ^= 1 << rng.randrange(8)
-        elif kind == 1:
-            del data[at : at + rng.randrange(1, 30)]
-        elif kind == 2:
-            data[at:at] = rng.randbytes(rng.randrange(1, 100))
-        else:
-            data += data[:at]
-    return bytes(data)
-
-
 class Client:
     """TLS over memory, whose bytes are damaged from the handshake on, or after it."""
 
@@ -60,7 +45,7 @@ class Client:
     def send(self):
         data = self.outgoing.read()
         if self.damaging and self.rng.random() < 0.5:
-            data = damage(self.rng, data)
+            data = damage(data, self.rng, [self.rng.randbytes(size) for size in (1, 5, 30, 99)])
         while data:
             n = self.rng.choice([1, 5, 100, len(data), len(data)])
             self.writer.write(data[:n])

@@ -10,11 +10,12 @@ import subprocess
 import threading
 
 import pytest
-from iostream_tls_tools import server_context
-from iostream_world import turns
-from live_http import FOREIGN_ENVIRONMENT, raw_ok, serving, wait_for
-from live_tcp import TLS
 
+from support.children import FOREIGN_ENVIRONMENT
+from support.iostream_tls_tools import server_context
+from support.iostream_world import turns
+from support.live_http import raw_ok, serving, wait_for
+from support.live_tcp import TLS
 from tornado_c.httpserver import HTTPServer
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"

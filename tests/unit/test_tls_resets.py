@@ -7,9 +7,9 @@ import socket
 import ssl
 
 import pytest
-from iostream_world import reset
-from live_tcp import TLS, listening, run
 
+from support.iostream_world import reset
+from support.live_tcp import TLS, listening, run
 from tornado_c.httpserver import HTTPServer
 from tornado_c.tcpserver import TCPServer
 

@@ -5,15 +5,13 @@ import inspect
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
-from test_api import MODULES
+
+from support.implementations import MODULES
 
 pytest.importorskip("mypy")
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "typed"))
-
-import check  # noqa: E402
+from typed import check  # noqa: E402
 
 #: Where ours is Any and Tornado's is not.
 UNTYPED = {

@@ -3,7 +3,8 @@
 import asyncio
 
 import pytest
-from web_servers import pair, request
+
+from support.web_servers import pair, request
 
 
 def application(web):

@@ -8,8 +8,8 @@ import threading
 from unittest import mock
 
 import pytest
-from web_servers import SIDES, ThreadedServer, collecting, request
 
+from support.web_servers import SIDES, ThreadedServer, collecting, request
 from tornado_c import _core, web
 from tornado_c.routing import HostMatches, PathMatches, Rule, RuleRouter
 

@@ -3,33 +3,14 @@
 What would end the interpreter on failure runs in a process of its own.
 """
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
-from web_servers import ThreadedServer, collecting, request
 
-import tornado_c
+from support.children import run_program
+from support.web_servers import ThreadedServer, collecting, request
 from tornado_c import web
 from tornado_c.routing import PathMatches, Rule
 
 PARTS = 32
-
-
-def run_program(name, *arguments):
-    here = Path(__file__).parent
-    paths = [str(Path(tornado_c.__file__).parent.parent), str(here)]
-    done = subprocess.run(
-        [sys.executable, "-X", "faulthandler", str(here / name), *arguments],
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout.split()
 
 
 @pytest.mark.parametrize("part", range(0, PARTS, 8))

@@ -3,8 +3,9 @@
 import http
 
 import pytest
-from web_application import make_app
-from web_servers import ThreadedServer, collecting, pair, request
+
+from support.web_application import make_app
+from support.web_servers import ThreadedServer, collecting, pair, request
 
 
 @pytest.fixture(scope="module")

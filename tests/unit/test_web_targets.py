@@ -6,8 +6,8 @@ import sys
 import textwrap
 
 import pytest
-from web_servers import ThreadedServer, collecting, request
 
+from support.web_servers import ThreadedServer, collecting, request
 from tornado_c import httputil, web
 from tornado_c.routing import AnyMatches, PathMatches, Router, Rule, RuleRouter
 

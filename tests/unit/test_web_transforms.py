@@ -3,8 +3,8 @@
 import array
 
 import pytest
-from web_servers import ThreadedServer, collecting, pair, request
 
+from support.web_servers import ThreadedServer, collecting, pair, request
 from tornado_c import httputil
 
 BODY = b"0123456789" * 40

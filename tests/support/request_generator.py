@@ -11,7 +11,7 @@ import random
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from request_words import (
+from support.request_words import (
     BAD_CODINGS,
     BAD_HEADERS,
     BAD_HOSTS,

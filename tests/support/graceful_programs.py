@@ -12,6 +12,7 @@ import threading
 import time
 
 import tornado_c
+from support.live_tcp import free_port
 
 ROOT = os.path.dirname(os.path.dirname(tornado_c.__file__))
 PATIENCE = 60
@@ -76,12 +77,6 @@ server = HTTPServer(answer)
 server.add_sockets(sockets)
 IOLoop.current().start()
 """
-
-
-def free_port():
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
 
 
 class Program:

@@ -15,7 +15,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from live_http import FOREIGN_ENVIRONMENT, PATIENCE
+
+from support.children import FOREIGN_ENVIRONMENT
+from support.live_http import PATIENCE
 
 NGINX = """
 daemon off;

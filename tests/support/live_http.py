@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import os
 import queue
 import socket
 import threading
@@ -18,16 +17,6 @@ import tornado.netutil
 from tornado_c import httpserver, httputil, ioloop, netutil
 
 PATIENCE = 20.0  # seconds after which a client gives up: a test that waits for it has failed
-
-
-#: The environment for programs that must find the tornado_c that is tested here, to be run in another folder.
-CHILD_ENVIRONMENT = os.environ | {
-    "PYTHONPATH": os.path.dirname(os.path.dirname(os.path.abspath(httpserver.__file__))),
-    "PYTHONUNBUFFERED": "1",
-}
-
-#: For programs that are not ours: a sanitizer that is preloaded here is not for them.
-FOREIGN_ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "LD_PRELOAD"}
 
 
 class Flavour:

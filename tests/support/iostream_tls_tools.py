@@ -8,8 +8,7 @@ import ssl
 import subprocess
 import threading
 
-from iostream_world import until
-
+from support.iostream_world import until
 from tornado_c.tcpserver import TCPServer
 
 EXTENSIONS = "subjectAltName=DNS:localhost,IP:127.0.0.1"

@@ -1,4 +1,4 @@
-"""Reads the transcripts beside this file; README.md describes their format."""
+"""Reads the transcripts of tests/http_cases; README.md there describes their format."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-HERE = Path(__file__).parent
+from support.children import TESTS
+
+FOLDER = TESTS / "http_cases"
 
 _ESCAPE = re.compile(r"\\(?:x([0-9a-fA-F]{2})|\{(\d+):((?:[^}\\]|\\.)*)\}|(.))", re.S)
 _SIMPLE = {"r": "\r", "n": "\n", "t": "\t", "0": "\0", "\\": "\\"}
@@ -73,7 +75,7 @@ def parse(text: str, where: str) -> Iterator[Case]:
         yield Case(name, request, _parse_expect(blocks[1][2].splitlines(), name), limits)
 
 
-def load(folder: Path = HERE) -> list[Case]:
+def load(folder: Path = FOLDER) -> list[Case]:
     cases = []
     for path in sorted(folder.glob("*.md")):
         if path.name != "README.md":
@@ -82,3 +84,6 @@ def load(folder: Path = HERE) -> list[Case]:
     if len(set(names)) != len(names):
         raise ValueError("two cases of one name")
     return cases
+
+
+CASES = load()

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import socket
 
 import tornado.test
 
@@ -12,6 +13,12 @@ PATIENCE = 30  # seconds, far beyond what anything takes
 
 TLS_FOLDER = os.path.dirname(tornado.test.__file__)
 TLS = {"certfile": os.path.join(TLS_FOLDER, "test.crt"), "keyfile": os.path.join(TLS_FOLDER, "test.key")}
+
+
+def free_port():
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return sock.getsockname()[1]
 
 
 def run(main):
