@@ -25,12 +25,12 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import NoReturn
 
-from . import EventLoopPolicy, __version__, _core, _shutdown, install, version
-from ._program import CannotRun, Program
-from .httpserver import HTTPServer
-from .httputil import HTTPHeaders, HTTPServerRequest, ResponseStartLine
-from .ioloop import IOLoop
-from .netutil import bind_sockets
+from tornado_c import EventLoopPolicy, __version__, _core, _shutdown, install, version
+from tornado_c._program import CannotRun, Program
+from tornado_c.httpserver import HTTPServer
+from tornado_c.httputil import HTTPHeaders, HTTPServerRequest, ResponseStartLine
+from tornado_c.ioloop import IOLoop
+from tornado_c.netutil import bind_sockets
 
 _ASYNCIO = os.path.dirname(asyncio.__file__) + os.sep
 

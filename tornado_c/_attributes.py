@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import _core
+from tornado_c import _core
 
 
 def shown(*names: str) -> Any:

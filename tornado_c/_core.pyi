@@ -12,9 +12,9 @@ from typing import Any, Self, TypeVar, final, overload
 
 from typing_extensions import disjoint_base
 
-from .httputil import HTTPConnection, HTTPFile, HTTPHeaders, HTTPServerRequest
-from .ioloop import IOLoop, _Selectable
-from .web import Application, RequestHandler, _ApplicationRouter, _ArgDefaultMarker
+from tornado_c.httputil import HTTPConnection, HTTPFile, HTTPHeaders, HTTPServerRequest
+from tornado_c.ioloop import IOLoop, _Selectable
+from tornado_c.web import Application, RequestHandler, _ApplicationRouter, _ArgDefaultMarker
 
 _Callback = Callable[..., Any]
 _Fd = TypeVar("_Fd", bound=_Selectable)

@@ -16,8 +16,8 @@ from asyncio import base_events, events, sslproto
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, SupportsIndex
 
-from . import _core, _serving
-from ._transport import SocketTransport
+from tornado_c import _core, _serving
+from tornado_c._transport import SocketTransport
 
 _asyncio_log = logging.getLogger("asyncio")
 

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
-from . import _autospec as _autospec
+from tornado_c import _autospec as _autospec
 
 T = TypeVar("T")
 

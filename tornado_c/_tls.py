@@ -9,7 +9,7 @@ import ssl
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from . import _core
+from tornado_c import _core
 
 _T = TypeVar("_T")
 

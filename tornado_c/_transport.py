@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from asyncio import selector_events
 
-from . import _core
+from tornado_c import _core
 
 
 class SocketTransport(

@@ -13,9 +13,9 @@ import time
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Any
 
-from . import _core, httputil, iostream
-from ._http1.gzip import _GzipMessageDelegate
-from ._http1.parts import (
+from tornado_c import _core, httputil, iostream
+from tornado_c._http1.gzip import _GzipMessageDelegate
+from tornado_c._http1.parts import (
     DEFAULT_LINGER_SIZE,
     DEFAULT_LINGER_TIMEOUT,
     HEAD_END,
@@ -26,18 +26,18 @@ from ._http1.parts import (
     wants_continue,
     within,
 )
-from ._http1.parts import _ExceptionLoggingContext as _ExceptionLoggingContext
-from ._http1.parts import _QuietException as _QuietException
-from ._http1.writer import MessageWriter
-from .httputil import is_transfer_encoding_chunked as is_transfer_encoding_chunked
-from .httputil import parse_hex_int as parse_hex_int
-from .httputil import parse_int as parse_int
-from .log import gen_log
+from tornado_c._http1.parts import _ExceptionLoggingContext as _ExceptionLoggingContext
+from tornado_c._http1.parts import _QuietException as _QuietException
+from tornado_c._http1.writer import MessageWriter
+from tornado_c.httputil import is_transfer_encoding_chunked as is_transfer_encoding_chunked
+from tornado_c.httputil import parse_hex_int as parse_hex_int
+from tornado_c.httputil import parse_int as parse_int
+from tornado_c.log import gen_log
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .httputil import HTTPHeaders, HTTPMessageDelegate
+    from tornado_c.httputil import HTTPHeaders, HTTPMessageDelegate
 
 CR_OR_LF_RE = re.compile(b"\r|\n")
 

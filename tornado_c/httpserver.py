@@ -11,21 +11,21 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, MutableSet
 from typing import Any, cast
 
-from . import _core, httputil
-from ._http1.adapters import _CallableAdapter as _CallableAdapter
-from ._http1.adapters import _HTTPRequestContext as _HTTPRequestContext
-from ._http1.adapters import _ProxyAdapter as _ProxyAdapter
-from ._http1.adapters import watch_request_task
-from ._http1.framing import settle_transfer_encoding
-from ._http1.gzip import decompress_request
-from ._http1.parts import DEFAULT_LINGER_SIZE, DEFAULT_LINGER_TIMEOUT
-from ._support import Configurable
-from .http1connection import HTTP1ConnectionParameters, HTTP1ServerConnection
-from .httputil import HTTPServerRequest
-from .ioloop import IOLoop
-from .iostream import IOStream
-from .log import app_log
-from .tcpserver import TCPServer
+from tornado_c import _core, httputil
+from tornado_c._http1.adapters import _CallableAdapter as _CallableAdapter
+from tornado_c._http1.adapters import _HTTPRequestContext as _HTTPRequestContext
+from tornado_c._http1.adapters import _ProxyAdapter as _ProxyAdapter
+from tornado_c._http1.adapters import watch_request_task
+from tornado_c._http1.framing import settle_transfer_encoding
+from tornado_c._http1.gzip import decompress_request
+from tornado_c._http1.parts import DEFAULT_LINGER_SIZE, DEFAULT_LINGER_TIMEOUT
+from tornado_c._support import Configurable
+from tornado_c.http1connection import HTTP1ConnectionParameters, HTTP1ServerConnection
+from tornado_c.httputil import HTTPServerRequest
+from tornado_c.ioloop import IOLoop
+from tornado_c.iostream import IOStream
+from tornado_c.log import app_log
+from tornado_c.tcpserver import TCPServer
 
 HTTPRequest = HTTPServerRequest
 

@@ -19,9 +19,9 @@ from datetime import timedelta
 from typing import Any, ClassVar, Protocol, TypeVar, overload
 from weakref import WeakKeyDictionary
 
-from . import _core
-from ._eventloop import GuestCore
-from ._support import Configurable, future_add_done_callback, import_object, is_future
+from tornado_c import _core
+from tornado_c._eventloop import GuestCore
+from tornado_c._support import Configurable, future_add_done_callback, import_object, is_future
 
 app_log = logging.getLogger("tornado.application")
 gen_log = logging.getLogger("tornado.general")
@@ -80,7 +80,7 @@ class IOLoop(Configurable, _core.IOLoopBase):
 
     @classmethod
     def configurable_default(cls) -> type[Configurable]:
-        from .platform.asyncio import AsyncIOLoop
+        from tornado_c.platform.asyncio import AsyncIOLoop
 
         return AsyncIOLoop
 
@@ -90,7 +90,7 @@ class IOLoop(Configurable, _core.IOLoopBase):
 
         Raises RuntimeError for any other class.
         """
-        from .platform.asyncio import BaseAsyncIOLoop
+        from tornado_c.platform.asyncio import BaseAsyncIOLoop
 
         if isinstance(impl, str):
             impl = import_object(impl)
@@ -101,7 +101,7 @@ class IOLoop(Configurable, _core.IOLoopBase):
     def initialize(self, make_current: bool = True) -> None:
         """Called with the constructor's arguments. make_current: become this thread's current loop."""
         if self._core is None:  # a direct subclass
-            from .platform.asyncio import _new_asyncio_loop
+            from tornado_c.platform.asyncio import _new_asyncio_loop
 
             self._bind(_new_asyncio_loop())
         if make_current:
@@ -197,7 +197,7 @@ class IOLoop(Configurable, _core.IOLoopBase):
             return None
         else:
             loop = None
-        from .platform.asyncio import AsyncIOMainLoop, _new_asyncio_loop
+        from tornado_c.platform.asyncio import AsyncIOMainLoop, _new_asyncio_loop
 
         if loop is None:
             loop = _new_asyncio_loop()

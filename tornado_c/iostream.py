@@ -14,10 +14,10 @@ import ssl
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Self, overload
 
-from . import _core, _tls
-from .ioloop import IOLoop, _Selectable
-from .log import gen_log
-from .netutil import _client_ssl_defaults, _server_ssl_defaults, ssl_wrap_socket
+from tornado_c import _core, _tls
+from tornado_c.ioloop import IOLoop, _Selectable
+from tornado_c.log import gen_log
+from tornado_c.netutil import _client_ssl_defaults, _server_ssl_defaults, ssl_wrap_socket
 
 _StreamBuffer = _core._StreamBuffer
 

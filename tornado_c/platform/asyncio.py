@@ -16,8 +16,8 @@ import warnings
 from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
-from .._eventloop import EventLoop
-from ..ioloop import IOLoop, _convert_awaitable, _event_loop_policy
+from tornado_c._eventloop import EventLoop
+from tornado_c.ioloop import IOLoop, _convert_awaitable, _event_loop_policy
 
 #: Selector threads to shut down when the interpreter exits.
 _selector_loops: set[SelectorThread] = set()
