@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from tornado_c._swap import install
+from tornado_c._swap.install import install
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
-    from tornado_c._eventloop import EventLoop
-    from tornado_c._policy import EventLoopPolicy
+    from tornado_c._asyncio.eventloop import EventLoop
+    from tornado_c._asyncio.policy import EventLoopPolicy
 
 _T = TypeVar("_T")
 
@@ -22,7 +22,7 @@ __version__ = "0.1.0"
 
 def new_event_loop() -> EventLoop:
     """A new native asyncio event loop."""
-    from tornado_c._eventloop import EventLoop
+    from tornado_c._asyncio.eventloop import EventLoop
 
     return EventLoop()
 
@@ -46,11 +46,11 @@ def __getattr__(name: str) -> Any:
     # Loaded on demand: a child of a swapped program imports this package at its start, and may never need
     # asyncio.
     if name == "EventLoop":
-        from tornado_c._eventloop import EventLoop
+        from tornado_c._asyncio.eventloop import EventLoop
 
         return EventLoop
     if name == "EventLoopPolicy":
-        from tornado_c._policy import EventLoopPolicy
+        from tornado_c._asyncio.policy import EventLoopPolicy
 
         return EventLoopPolicy
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -25,8 +25,9 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import NoReturn
 
-from tornado_c import EventLoopPolicy, __version__, _core, _shutdown, install, version
-from tornado_c._program import CannotRun, Program
+from tornado_c import EventLoopPolicy, __version__, _core, install, version
+from tornado_c._workers import shutdown
+from tornado_c._workers.program import CannotRun, Program
 from tornado_c.httpserver import HTTPServer
 from tornado_c.httputil import HTTPHeaders, HTTPServerRequest, ResponseStartLine
 from tornado_c.ioloop import IOLoop
@@ -144,7 +145,7 @@ def run_program(program: Program, drain_timeout: float, keep_orphans: bool) -> N
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # from 3.14 on; nothing else reaches asyncio.run
         asyncio.set_event_loop_policy(EventLoopPolicy())
-    _shutdown.enable(drain_timeout, keep_orphans)
+    shutdown.enable(drain_timeout, keep_orphans)
     try:
         program.run()
     except CannotRun:
@@ -153,7 +154,7 @@ def run_program(program: Program, drain_timeout: float, keep_orphans: bool) -> N
         sys.excepthook = functools.partial(show_exception, sys.excepthook)
         raise
     finally:
-        _shutdown.program_ended()
+        shutdown.program_ended()
 
 
 def show_exception(

@@ -14,8 +14,8 @@ from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Any
 
 from tornado_c import _core, httputil, iostream
-from tornado_c._http1.gzip import _GzipMessageDelegate
-from tornado_c._http1.parts import (
+from tornado_c._http.gzip import _GzipMessageDelegate
+from tornado_c._http.parts import (
     DEFAULT_LINGER_SIZE,
     DEFAULT_LINGER_TIMEOUT,
     HEAD_END,
@@ -26,9 +26,9 @@ from tornado_c._http1.parts import (
     wants_continue,
     within,
 )
-from tornado_c._http1.parts import _ExceptionLoggingContext as _ExceptionLoggingContext
-from tornado_c._http1.parts import _QuietException as _QuietException
-from tornado_c._http1.writer import MessageWriter
+from tornado_c._http.parts import _ExceptionLoggingContext as _ExceptionLoggingContext
+from tornado_c._http.parts import _QuietException as _QuietException
+from tornado_c._http.writer import MessageWriter
 from tornado_c.httputil import is_transfer_encoding_chunked as is_transfer_encoding_chunked
 from tornado_c.httputil import parse_hex_int as parse_hex_int
 from tornado_c.httputil import parse_int as parse_int

@@ -12,14 +12,14 @@ from collections.abc import Callable, Iterable, Iterator, MutableSet
 from typing import Any, cast
 
 from tornado_c import _core, httputil
-from tornado_c._http1.adapters import _CallableAdapter as _CallableAdapter
-from tornado_c._http1.adapters import _HTTPRequestContext as _HTTPRequestContext
-from tornado_c._http1.adapters import _ProxyAdapter as _ProxyAdapter
-from tornado_c._http1.adapters import watch_request_task
-from tornado_c._http1.framing import settle_transfer_encoding
-from tornado_c._http1.gzip import decompress_request
-from tornado_c._http1.parts import DEFAULT_LINGER_SIZE, DEFAULT_LINGER_TIMEOUT
-from tornado_c._support import Configurable
+from tornado_c._http.adapters import _CallableAdapter as _CallableAdapter
+from tornado_c._http.adapters import _HTTPRequestContext as _HTTPRequestContext
+from tornado_c._http.adapters import _ProxyAdapter as _ProxyAdapter
+from tornado_c._http.adapters import watch_request_task
+from tornado_c._http.framing import settle_transfer_encoding
+from tornado_c._http.gzip import decompress_request
+from tornado_c._http.parts import DEFAULT_LINGER_SIZE, DEFAULT_LINGER_TIMEOUT
+from tornado_c._support.util import Configurable
 from tornado_c.http1connection import HTTP1ConnectionParameters, HTTP1ServerConnection
 from tornado_c.httputil import HTTPServerRequest
 from tornado_c.ioloop import IOLoop

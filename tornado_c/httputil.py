@@ -19,26 +19,27 @@ from http.client import responses as responses
 from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
 from tornado_c import _core
-from tornado_c._attributes import restore, shown, state
-from tornado_c._httputil import cookies as _cookies
-from tornado_c._httputil import dates as _dates
-from tornado_c._httputil import params as _params
-from tornado_c._httputil import ranges as _ranges
-from tornado_c._httputil import urls as _urls
-from tornado_c._httputil.cookies import _unquote_cookie as _unquote_cookie
-from tornado_c._httputil.cookies import parse_cookie as parse_cookie
-from tornado_c._httputil.dates import format_timestamp as format_timestamp
-from tornado_c._httputil.grammar import _ABNF
-from tornado_c._httputil.params import _encode_header as _encode_header
-from tornado_c._httputil.params import _parse_header as _parse_header
-from tornado_c._httputil.params import _parseparam as _parseparam
-from tornado_c._httputil.ranges import _get_content_range as _get_content_range
-from tornado_c._httputil.ranges import _int_or_none as _int_or_none
-from tornado_c._httputil.ranges import _parse_request_range as _parse_request_range
-from tornado_c._httputil.urls import qs_to_qsl as qs_to_qsl
-from tornado_c._httputil.urls import split_host_and_port as split_host_and_port
-from tornado_c._httputil.urls import url_concat as url_concat
-from tornado_c._support import ObjectDict, parse_qs_bytes, utf8
+from tornado_c._http import cookies as _cookies
+from tornado_c._http import dates as _dates
+from tornado_c._http import params as _params
+from tornado_c._http import ranges as _ranges
+from tornado_c._http import urls as _urls
+from tornado_c._http.cookies import _unquote_cookie as _unquote_cookie
+from tornado_c._http.cookies import parse_cookie as parse_cookie
+from tornado_c._http.dates import format_timestamp as format_timestamp
+from tornado_c._http.grammar import _ABNF
+from tornado_c._http.params import _encode_header as _encode_header
+from tornado_c._http.params import _parse_header as _parse_header
+from tornado_c._http.params import _parseparam as _parseparam
+from tornado_c._http.ranges import _get_content_range as _get_content_range
+from tornado_c._http.ranges import _int_or_none as _int_or_none
+from tornado_c._http.ranges import _parse_request_range as _parse_request_range
+from tornado_c._http.urls import qs_to_qsl as qs_to_qsl
+from tornado_c._http.urls import split_host_and_port as split_host_and_port
+from tornado_c._http.urls import url_concat as url_concat
+from tornado_c._support.attributes import restore, shown, state
+from tornado_c._support.escape import parse_qs_bytes, utf8
+from tornado_c._support.util import ObjectDict
 
 if TYPE_CHECKING:
     import unittest

@@ -20,8 +20,9 @@ from typing import Any, ClassVar, Protocol, TypeVar, overload
 from weakref import WeakKeyDictionary
 
 from tornado_c import _core
-from tornado_c._eventloop import GuestCore
-from tornado_c._support import Configurable, future_add_done_callback, import_object, is_future
+from tornado_c._asyncio.eventloop import GuestCore
+from tornado_c._support.concurrent import future_add_done_callback, is_future
+from tornado_c._support.util import Configurable, import_object
 
 app_log = logging.getLogger("tornado.application")
 gen_log = logging.getLogger("tornado.general")

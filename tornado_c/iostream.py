@@ -14,7 +14,8 @@ import ssl
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Self, overload
 
-from tornado_c import _core, _tls
+from tornado_c import _core
+from tornado_c._stream import tls
 from tornado_c.ioloop import IOLoop, _Selectable
 from tornado_c.log import gen_log
 from tornado_c.netutil import _client_ssl_defaults, _server_ssl_defaults, ssl_wrap_socket
@@ -170,7 +171,7 @@ class IOStream(BaseIOStream):
                 server_side=server_side,
                 do_handshake_on_connect=False,
             )
-            _tls.move_into_memory(wrapped)
+            tls.move_into_memory(wrapped)
         except BaseException:
             plain.close()
             raise
@@ -311,7 +312,7 @@ class SSLIOStream(IOStream):
             do_handshake_on_connect=False,
             server_side=False,
         )
-        _tls.move_into_memory(wrapped)
+        tls.move_into_memory(wrapped)
         self._set_socket(wrapped)
         self._tls_wants(IOLoop.WRITE)
 
@@ -337,7 +338,7 @@ class SSLIOStream(IOStream):
             # The connection was reset before it was wrapped: the ssl module made no TLS object.
             self.close(exc_info=e)
         else:
-            self._tls_done(*_tls.native_parts(self.socket))
+            self._tls_done(*tls.native_parts(self.socket))
             future = self._ssl_connect_future
             self._ssl_connect_future = None
             if future is not None and not future.done():
@@ -347,7 +348,7 @@ class SSLIOStream(IOStream):
         """What the peer sent while the stream was another is in that one's buffer."""
         size = before._read_buffer_size
         if size:
-            _tls.take_records(self.socket, before._consume(size))
+            tls.take_records(self.socket, before._consume(size))
 
     def _handshake_failed(self, error: ssl.SSLError) -> None:
         number = error.args[0]

@@ -12,9 +12,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from tornado_c._netutil import handover
-from tornado_c._netutil.activation import activated_sockets
-from tornado_c._netutil.resolvers import (
+from tornado_c._stream.resolvers import (
     BlockingResolver,
     DefaultExecutorResolver,
     DefaultLoopResolver,
@@ -25,7 +23,9 @@ from tornado_c._netutil.resolvers import (
     _resolve_addr,
     check_port,
 )
-from tornado_c._support import errno_from_exception
+from tornado_c._support.util import errno_from_exception
+from tornado_c._workers import handover
+from tornado_c._workers.activation import activated_sockets
 from tornado_c.ioloop import IOLoop
 from tornado_c.log import gen_log
 

@@ -26,7 +26,7 @@ import textwrap
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, ClassVar, NoReturn, TextIO
 
-from tornado_c._support import basestring_type
+from tornado_c._support.util import basestring_type
 from tornado_c.log import LogFormatter, define_logging_options, enable_pretty_logging
 
 __all__ = [

@@ -12,8 +12,11 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from tornado_c import _prefork, _reload
-from tornado_c._support import future_set_exception_unless_cancelled, future_set_result_unless_cancelled
+from tornado_c._support.concurrent import (
+    future_set_exception_unless_cancelled,
+    future_set_result_unless_cancelled,
+)
+from tornado_c._workers import prefork, reload
 from tornado_c.ioloop import IOLoop
 from tornado_c.iostream import PipeIOStream
 from tornado_c.log import gen_log
@@ -80,10 +83,10 @@ def fork_processes(num_processes: int | None, max_restarts: int | None = None) -
     if num_processes is None or num_processes <= 0:
         num_processes = cpu_count()
     _refuse_running_loop()
-    _reload.trial_passed()
+    reload.trial_passed()
     restarts_left = _DEFAULT_MAX_RESTARTS if max_restarts is None else max_restarts
     gen_log.info("Starting %d processes", num_processes)
-    return _prefork.master_class()(num_processes, restarts_left, _fork_child).run()
+    return prefork.master_class()(num_processes, restarts_left, _fork_child).run()
 
 
 def _refuse_running_loop() -> None:

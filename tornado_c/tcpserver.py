@@ -14,9 +14,12 @@ import weakref
 from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, Any, overload
 
-from tornado_c import _serving, _tls, process
-from tornado_c._proxy_protocol import HeadReader, TrustedProxies, log_refusal
-from tornado_c._support import errno_from_exception, is_future
+from tornado_c import process
+from tornado_c._stream import tls
+from tornado_c._stream.proxy_protocol import HeadReader, TrustedProxies, log_refusal
+from tornado_c._support.concurrent import is_future
+from tornado_c._support.util import errno_from_exception
+from tornado_c._workers import serving
 from tornado_c.ioloop import IOLoop
 from tornado_c.iostream import IOStream, SSLIOStream
 from tornado_c.log import app_log
@@ -190,7 +193,7 @@ class TCPServer:
         _listening_servers.add(self)
         if self._given_loop is None:
             self._current_loop = IOLoop.current()
-        _serving.accepting(self.io_loop)
+        serving.accepting(self.io_loop)
         for sock in sockets:
             fd = sock.fileno()
             self._sockets[fd] = sock
@@ -291,7 +294,7 @@ class TCPServer:
                 connection = ssl_wrap_socket(
                     connection, self.ssl_options, server_side=True, do_handshake_on_connect=False
                 )
-                _tls.move_into_memory(connection)
+                tls.move_into_memory(connection)
             except Exception as e:
                 connection.close()
                 if not _peer_left(e):

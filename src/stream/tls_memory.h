@@ -1,4 +1,4 @@
-/* TLSMemoryObject, the C part of tornado_c._tls.TLSSocket: records between OpenSSL, which works on two
+/* TLSMemoryObject, the C part of tornado_c._stream.tls.TLSSocket: records between OpenSSL, which works on two
  * ssl.MemoryBIO, and a socket. So many records leave in one system call, and one arrives in one. */
 #ifndef TC_TLS_MEMORY_H
 #define TC_TLS_MEMORY_H

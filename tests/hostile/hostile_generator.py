@@ -17,8 +17,8 @@ from hostile_values import BASES, RAISED, VALUES, methods_of
 from hostile_world import World
 
 MODULES = (
-    "_core _eventloop httputil httpserver http1connection iostream ioloop tcpserver tcpclient netutil "
-    "web routing options log platform.asyncio"
+    "_core _asyncio.eventloop httputil httpserver http1connection iostream ioloop tcpserver tcpclient "
+    "netutil web routing options log platform.asyncio"
 ).split()
 
 #: What blocks by its nature, forks, ends the process, installs something for good or calls from threads.

@@ -5,7 +5,7 @@ import struct
 
 import pytest
 
-from tornado_c._proxy_protocol import MAX_V2_HEAD
+from tornado_c._stream.proxy_protocol import MAX_V2_HEAD
 
 SIGNATURE = b"\r\n\r\n\x00\r\nQUIT\n"
 FIELD = b"\x04\x00\x05extra"  # an additional field, of a type that says nothing

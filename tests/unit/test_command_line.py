@@ -205,7 +205,7 @@ def test_a_program_of_ours_needs_no_tornado(tmp_path, bare):
     with subprocess.Popen(
         command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
-        assert process.stdout.readline() == "listens tornado_c._eventloop\n"
+        assert process.stdout.readline() == "listens tornado_c._asyncio.eventloop\n"
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
         connection.request("GET", "/")
         process.send_signal(signal.SIGTERM)

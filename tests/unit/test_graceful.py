@@ -42,8 +42,8 @@ IOLoop.current().start()
 """
 #: A worker that hangs is killed sooner than after five seconds.
 IMPATIENT = """
-import tornado_c._prefork
-tornado_c._prefork.KILL_MARGIN = 0.5
+import tornado_c._workers.prefork
+tornado_c._workers.prefork.KILL_MARGIN = 0.5
 """
 IGNORING_SIGCHLD = """
 import os, signal, sys

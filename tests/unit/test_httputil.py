@@ -10,7 +10,8 @@ import unittest
 
 import pytest
 
-from tornado_c import _support, httputil
+from tornado_c import httputil
+from tornado_c._support import escape as own_escape
 
 stock = pytest.importorskip("tornado.httputil")
 escape = pytest.importorskip("tornado.escape")
@@ -538,12 +539,12 @@ def test_escape_helpers():
     for query in queries:
         for keep in (False, True):
             for strict in (False, True):
-                same("parse_qs_bytes", query, keep, strict, module=escape, ours=_support)
-        same("parse_qs_bytes", query, max_num_fields=2, module=escape, ours=_support)
+                same("parse_qs_bytes", query, keep, strict, module=escape, ours=own_escape)
+        same("parse_qs_bytes", query, max_num_fields=2, module=escape, ours=own_escape)
     for value in (None, "", "é", b"\xc3\xa9", b"\xff", 5, bytearray(b"x"), "\ud800"):
         for name in ("utf8", "to_unicode", "native_str"):
-            same(name, value, module=escape, ours=_support)
-    assert _support.parse_qsl_bytes("a=1&b=&a=2", True) == [("a", b"1"), ("b", b""), ("a", b"2")]
+            same(name, value, module=escape, ours=own_escape)
+    assert own_escape.parse_qsl_bytes("a=1&b=&a=2", True) == [("a", b"1"), ("b", b""), ("a", b"2")]
 
 
 def steps(function, *args):
@@ -572,8 +573,8 @@ def steps(function, *args):
         lambda n: httputil._parse_header('a; b="' + ";" * n),
         lambda n: httputil.parse_cookie("a=b; " * n),
         lambda n: httputil.parse_cookie('a="' + r"\134" * n + '"'),
-        lambda n: _support.parse_qs_bytes(b"a=%41%4a&" * n),
-        lambda n: _support.parse_qs_bytes(b"%41b" * n),
+        lambda n: own_escape.parse_qs_bytes(b"a=%41%4a&" * n),
+        lambda n: own_escape.parse_qs_bytes(b"%41b" * n),
         lambda n: httputil.parse_multipart_form_data(
             b"1234",
             PARTS[3][: -len(END)] * n + END,

@@ -10,7 +10,7 @@ TOOLS = """if True:
     import asyncio, gc, itertools, os, signal, socket, sys, threading
     import tornado_c
     from tornado_c import _core
-    from tornado_c._eventloop import GuestCore
+    from tornado_c._asyncio.eventloop import GuestCore
     from tornado_c.ioloop import IOLoop
 
     class Hostile:

@@ -17,7 +17,7 @@ from support.children import FOREIGN_ENVIRONMENT
 from support.live_tcp import PATIENCE, TLS, listening, run
 from support.proxy_heads import BAD, GOOD, SIGNATURE, named
 from tornado_c import iostream
-from tornado_c._proxy_protocol import MAX_V2_HEAD, MalformedHead, TrustedProxies, parse_head
+from tornado_c._stream.proxy_protocol import MAX_V2_HEAD, MalformedHead, TrustedProxies, parse_head
 from tornado_c.httpserver import HTTPServer
 from tornado_c.netutil import bind_sockets, bind_unix_socket
 from tornado_c.tcpserver import TCPServer

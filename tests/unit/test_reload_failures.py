@@ -274,7 +274,7 @@ def test_garbage_in_the_variable(text):
         "os.environ['TORNADO_C_HANDOVER'] = text\n"
         "import tornado_c.netutil, sys\n"
         "assert 'TORNADO_C_HANDOVER' not in os.environ\n"
-        "from tornado_c._netutil import handover\n"
+        "from tornado_c._workers import handover\n"
         "assert handover.predecessors() == [] and os.fstat(0) and os.fstat(2)\n"
     )
     done = subprocess.run(
@@ -287,7 +287,7 @@ def test_garbage_in_the_variable(text):
 def test_a_variable_that_is_an_ancestors():
     left = {"pid": os.getpid(), "trial": -1, "notes": -1, "workers": [], "sockets": [], "activated": []}
     env = {**os.environ, "TORNADO_C_HANDOVER": json.dumps(left)}
-    code = "from tornado_c._netutil import handover; assert not handover.succeeds"
+    code = "from tornado_c._workers import handover; assert not handover.succeeds"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=env, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
     assert tornado_c

@@ -14,7 +14,9 @@ import tornado.concurrent
 import tornado.escape
 import tornado.util
 
-from tornado_c import _support
+import tornado_c
+from tornado_c._support import concurrent as own_concurrent
+from tornado_c._support import escape, optional, util
 
 
 def outcome(function, *args, **kwargs):
@@ -25,7 +27,8 @@ def outcome(function, *args, **kwargs):
         return type(e), str(e)
 
 
-MODULES = ["_support", "log", "options", "netutil", "process", "tcpclient", "tcpserver"]
+MODULES = ["_support.concurrent", "_support.escape", "_support.optional", "_support.util"]
+MODULES += ["log", "options", "netutil", "process", "tcpclient", "tcpserver"]
 
 
 @pytest.mark.parametrize("module", MODULES)
@@ -37,19 +40,19 @@ import tornado_c.{module}
 loaded = [name for name in sys.modules if name.startswith("tornado.")]
 assert not loaded, loaded
 """
-    env = {**os.environ, "PYTHONPATH": os.path.dirname(os.path.dirname(_support.__file__))}
+    env = {**os.environ, "PYTHONPATH": os.path.dirname(os.path.dirname(tornado_c.__file__))}
     subprocess.run([sys.executable, "-W", "error", "-c", code], env=env, check=True)
 
 
 def test_require_tornado_returns_the_module():
-    assert _support.require_tornado("this test") is sys.modules["tornado"]
-    assert _support.require_tornado("this test", "tornado.util") is tornado.util
+    assert optional.require_tornado("this test") is sys.modules["tornado"]
+    assert optional.require_tornado("this test", "tornado.util") is tornado.util
 
 
 def test_require_tornado_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "tornado.template", None)
     with pytest.raises(ImportError) as caught:
-        _support.require_tornado("template rendering", "tornado.template")
+        optional.require_tornado("template rendering", "tornado.template")
     assert "template rendering" in str(caught.value)
     assert "pip install 'tornado_c[tornado]'" in str(caught.value)
 
@@ -58,15 +61,15 @@ def test_require_tornado_lets_other_missing_modules_through(tmp_path, monkeypatc
     (tmp_path / "needs_more.py").write_text("import no_such_module_anywhere\n")
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(ModuleNotFoundError) as caught:
-        _support.require_tornado("this test", "needs_more")
+        optional.require_tornado("this test", "needs_more")
     assert caught.value.name == "no_such_module_anywhere"
 
 
 @pytest.mark.parametrize("value", ["", "é", b"", b"\xc3\xa9", b"\xff", None, 1, ["a"], bytearray(b"a")])
 def test_text(value):
-    assert outcome(_support.utf8, value) == outcome(tornado.escape.utf8, value)
-    assert outcome(_support.to_unicode, value) == outcome(tornado.escape.to_unicode, value)
-    assert outcome(_support.native_str, value) == outcome(tornado.escape.native_str, value)
+    assert outcome(escape.utf8, value) == outcome(tornado.escape.utf8, value)
+    assert outcome(escape.to_unicode, value) == outcome(tornado.escape.to_unicode, value)
+    assert outcome(escape.native_str, value) == outcome(tornado.escape.native_str, value)
 
 
 @pytest.mark.parametrize(
@@ -74,11 +77,11 @@ def test_text(value):
     ["os", "os.path", "os.path.join", "os.nothing", "no_such_module", "no_such_module.name", "email.mime"],
 )
 def test_import_object(name):
-    assert outcome(_support.import_object, name) == outcome(tornado.util.import_object, name)
+    assert outcome(util.import_object, name) == outcome(tornado.util.import_object, name)
 
 
 def test_object_dict():
-    d = _support.ObjectDict(a=1)
+    d = util.ObjectDict(a=1)
     d.b = 2
     assert (d.a, d["b"]) == (1, 2)
     assert outcome(lambda: d.c) == (AttributeError, "c")
@@ -87,11 +90,11 @@ def test_object_dict():
 
 @pytest.mark.parametrize("error", [OSError(errno.EPIPE, "x"), OSError(), ValueError(7, "x"), ValueError()])
 def test_errno_from_exception(error):
-    assert _support.errno_from_exception(error) == tornado.util.errno_from_exception(error)
+    assert util.errno_from_exception(error) == tornado.util.errno_from_exception(error)
 
 
 def test_timedelta_to_seconds():
-    assert _support.timedelta_to_seconds(datetime.timedelta(minutes=1, milliseconds=500)) == 60.5
+    assert util.timedelta_to_seconds(datetime.timedelta(minutes=1, milliseconds=500)) == 60.5
 
 
 class TestFutures:
@@ -100,20 +103,20 @@ class TestFutures:
             return asyncio.Future()
 
         for x in (asyncio.run(run()), concurrent.futures.Future(), None, 1, object()):
-            assert _support.is_future(x) == tornado.concurrent.is_future(x)
+            assert own_concurrent.is_future(x) == tornado.concurrent.is_future(x)
 
     def test_unless_cancelled(self, caplog):
         done = concurrent.futures.Future()
-        _support.future_set_result_unless_cancelled(done, 5)
+        own_concurrent.future_set_result_unless_cancelled(done, 5)
         assert done.result() == 5
         failed = concurrent.futures.Future()
-        _support.future_set_exception_unless_cancelled(failed, KeyError("x"))
+        own_concurrent.future_set_exception_unless_cancelled(failed, KeyError("x"))
         assert isinstance(failed.exception(), KeyError)
         cancelled = concurrent.futures.Future()
         cancelled.cancel()
-        _support.future_set_result_unless_cancelled(cancelled, 5)
+        own_concurrent.future_set_result_unless_cancelled(cancelled, 5)
         assert not caplog.records
-        _support.future_set_exception_unless_cancelled(cancelled, KeyError("x"))
+        own_concurrent.future_set_exception_unless_cancelled(cancelled, KeyError("x"))
         (record,) = caplog.records
         assert (record.name, record.levelno) == ("tornado.application", logging.ERROR)
         assert record.getMessage() == "Exception after Future was cancelled"
@@ -122,18 +125,18 @@ class TestFutures:
     def test_done_callback_runs_at_once_when_done(self):
         seen = []
         future = concurrent.futures.Future()
-        _support.future_add_done_callback(future, seen.append)
+        own_concurrent.future_add_done_callback(future, seen.append)
         assert seen == []
         future.set_result(None)
         assert seen == [future]
-        _support.future_add_done_callback(future, seen.append)
+        own_concurrent.future_add_done_callback(future, seen.append)
         assert seen == [future, future]
 
     def test_chain(self):
         async def run():
             pairs = [(asyncio.Future(), asyncio.Future()) for _ in range(4)]
             for a, b in pairs:
-                _support.chain_future(a, b)
+                own_concurrent.chain_future(a, b)
             pairs[0][0].set_result(1)
             pairs[1][0].set_exception(KeyError("x"))
             pairs[2][0].cancel()
@@ -150,7 +153,7 @@ class TestFutures:
 
 
 # The same hierarchies are built over our class and over Tornado's.
-@pytest.fixture(params=[_support.Configurable, tornado.util.Configurable], ids=["ours", "stock"])
+@pytest.fixture(params=[util.Configurable, tornado.util.Configurable], ids=["ours", "stock"])
 def family(request):
     class Root(request.param):
         @classmethod
@@ -206,7 +209,7 @@ class TestConfigurable:
         assert (type(made), made.got) == (family.Usual, ((), {}))
 
     def test_abstract(self):
-        for base in (_support.Configurable, tornado.util.Configurable):
+        for base in (util.Configurable, tornado.util.Configurable):
             with pytest.raises(NotImplementedError):
                 base()
 
@@ -255,8 +258,8 @@ class TestConfigurable:
 
 
 def test_configurable_over_a_base_in_c():
-    class Root(dict, _support.Configurable):
-        __new__ = _support.Configurable.__new__
+    class Root(dict, util.Configurable):
+        __new__ = util.Configurable.__new__
 
         def __init__(self, *args):
             pass

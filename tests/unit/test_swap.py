@@ -40,9 +40,9 @@ def test_modules_are_ours_under_both_names():
 
 def test_every_module_of_the_list():
     assert run("""
-        import importlib, tornado_c, tornado_c._swap
+        import importlib, tornado_c, tornado_c._swap.install
         tornado_c.install()
-        for name in tornado_c._swap.SWAPPED:
+        for name in tornado_c._swap.install.SWAPPED:
             module = importlib.import_module(f"tornado.{name}")
             assert module is importlib.import_module(f"tornado_c.{name}"), name
         from tornado.netutil import Resolver, ThreadedResolver

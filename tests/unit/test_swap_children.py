@@ -33,7 +33,7 @@ names = ["tornado", "tornado_c", "pytest"]
 print(json.dumps({
     "found": [name for name in names if importlib.util.find_spec(name)],
     "loaded": sorted(name for name in sys.modules if name.startswith("tornado")),
-    "path": [path for path in sys.path if not path.endswith("_children")],
+    "path": [path for path in sys.path if not path.endswith("children")],
 }))
 """
 

@@ -19,7 +19,7 @@ import pytest
 import tornado.test
 
 import tornado_c
-from tornado_c._transport import SocketTransport
+from tornado_c._asyncio.transport import SocketTransport
 
 LIMIT = 30  # seconds: far beyond what anything here takes
 TLS_FOLDER = os.path.dirname(tornado.test.__file__)

@@ -11,12 +11,12 @@ from inspect import isclass
 from typing import Any, cast
 
 from tornado_c import _core, httputil, routing
-from tornado_c._attributes import restore, shown, state
+from tornado_c._support.attributes import restore, shown, state
 from tornado_c._web.errors import HTTPError, MissingArgumentError
 from tornado_c._web.handler import _ARG_DEFAULT, RequestHandler
 from tornado_c._web.handlers import ErrorHandler
-from tornado_c._web.native import UPCALLS
 from tornado_c._web.targets import check_default, check_target, is_handler_class, is_target
+from tornado_c._web.upcalls import UPCALLS
 from tornado_c.httpserver import HTTPServer
 from tornado_c.log import access_log, app_log
 from tornado_c.netutil import _DEFAULT_BACKLOG

@@ -21,17 +21,12 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, NoReturn, overload
 
 from tornado_c import _core, httputil
-from tornado_c._attributes import restore, shown, state
-from tornado_c._support import (
-    current_ioloop,
-    future_set_result_unless_cancelled,
-    native_str,
-    require_tornado,
-    to_unicode,
-    utf8,
-)
+from tornado_c._support.attributes import restore, shown, state
+from tornado_c._support.concurrent import current_ioloop, future_set_result_unless_cancelled
+from tornado_c._support.escape import native_str, to_unicode, utf8
+from tornado_c._support.optional import require_tornado
 from tornado_c._web.errors import Finish, HTTPError
-from tornado_c._web.native import _execute_failed
+from tornado_c._web.upcalls import _execute_failed
 from tornado_c.log import app_log, gen_log
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from inspect import isclass
 from typing import Any
 
 from tornado_c import _core, httputil
-from tornado_c._watch import when_imported
+from tornado_c._support.imports import when_imported
 from tornado_c.log import app_log
 
 _OURS, _STOCK = "tornado_c.web", "tornado.web"

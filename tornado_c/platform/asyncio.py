@@ -16,7 +16,7 @@ import warnings
 from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
-from tornado_c._eventloop import EventLoop
+from tornado_c._asyncio.eventloop import EventLoop
 from tornado_c.ioloop import IOLoop, _convert_awaitable, _event_loop_policy
 
 #: Selector threads to shut down when the interpreter exits.

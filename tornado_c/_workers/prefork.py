@@ -19,8 +19,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from tornado_c import _reload, _worker
-from tornado_c._netutil import handover
+from tornado_c._workers import handover, reload, worker
 from tornado_c.log import gen_log
 
 _SIGNALS = (signal.SIGCHLD, signal.SIGHUP, signal.SIGTERM)
@@ -31,7 +30,7 @@ KILL_MARGIN = 5.0
 #: A status that somebody else has taken.
 _UNKNOWN = 255 << 8
 
-#: Seconds that a worker has to answer what is in flight; see `_shutdown.enable`.
+#: Seconds that a worker has to answer what is in flight; see `shutdown.enable`.
 drain_timeout = 30.0
 
 #: A signal that came before there was anybody to act on it.
@@ -42,7 +41,7 @@ stop_wanted = False
 def master_class() -> type[Watch]:
     """What rules the workers of this program."""
     in_main = threading.current_thread() is threading.main_thread()
-    return Master if _reload.enabled() and in_main else Watch
+    return Master if reload.enabled() and in_main else Watch
 
 
 def keep_predecessors() -> None:
@@ -52,7 +51,7 @@ def keep_predecessors() -> None:
     """
     if handover.predecessors():
         if not stop_wanted:
-            _reload.report_failure(exc_info=True)
+            reload.report_failure(exc_info=True)
         Master(0, 0, lambda number: 0).run()
 
 
@@ -84,7 +83,7 @@ class Watch:
         """Start what is to be started now; the number, in a child."""
         while self.to_start:
             number = self.to_start.pop(0)
-            with _reload.signals_held():
+            with reload.signals_held():
                 pid = self.fork(number)
             if pid == 0:
                 return number
@@ -159,7 +158,7 @@ class Child:
     def retire(self) -> None:
         """Have it end well, unless it was told already."""
         if self.stays:
-            self.tell(_worker.DRAIN)
+            self.tell(worker.DRAIN)
 
     def has_ended(self) -> bool:
         """Whether it has; its end is waited for then."""
@@ -213,7 +212,7 @@ class Master(Watch):
         self.workers = {left.pid: Child.of(left) for left in handover.take_predecessors()}
         self.held = not self.has_program  # the roll-out has stopped: the new workers do not come to serve
         self.stopped_at: float | None = None
-        self.trial: _reload.Trial | None = None
+        self.trial: reload.Trial | None = None
         self.pid = os.getpid()
         self.notes = _Notes()
 
@@ -241,7 +240,7 @@ class Master(Watch):
         while self.to_start and self._may_start():
             number = self.to_start[0]
             lines: tuple[socket.socket, ...] = ()
-            with _reload.signals_held():
+            with reload.signals_held():
                 try:
                     lines = ours, theirs = socket.socketpair()
                     pid = self.fork(number)
@@ -271,8 +270,8 @@ class Master(Watch):
             other.close()
         self.workers.clear()
         if hangup:
-            signal.signal(signal.SIGHUP, _worker.on_hangup)
-        _worker.begin(line, self.pid)
+            signal.signal(signal.SIGHUP, worker.on_hangup)
+        worker.begin(line, self.pid)
 
     def _may_start(self) -> bool:
         """One at a time where old ones wait for their successors, or all at once."""
@@ -314,7 +313,7 @@ class Master(Watch):
 
     def _obey(self, number: int) -> None:
         global reload_wanted
-        if number == signal.SIGTERM or (number == signal.SIGHUP and _reload.lost_terminal()):
+        if number == signal.SIGTERM or (number == signal.SIGHUP and reload.lost_terminal()):
             self._stop()
         elif number == signal.SIGHUP:
             reload_wanted = True
@@ -326,15 +325,15 @@ class Master(Watch):
             self._end_trial()
             for child in self.workers.values():
                 child.retire()
-        elif now - self.stopped_at > _worker.TOGETHER:
+        elif now - self.stopped_at > worker.TOGETHER:
             for child in self.workers.values():
-                child.tell(_worker.HURRY)
+                child.tell(worker.HURRY)
 
     def _hear(self, child: Child) -> None:
         said = child.heard()
-        if _worker.SERVES in said and not child.serves:
+        if worker.SERVES in said and not child.serves:
             self._serves(child)
-        if _worker.TOLD in said and child.stays and self.stopped_at is None:
+        if worker.TOLD in said and child.stays and self.stopped_at is None:
             # Somebody else wants this process to end, not the service.
             child.kill_at = time.monotonic() + drain_timeout + KILL_MARGIN
             self._succeed(child)
@@ -403,14 +402,14 @@ class Master(Watch):
         rolling = self._old() and not self.held
         if reload_wanted and self.trial is None and self.stopped_at is None and not rolling:
             reload_wanted = False
-            self.trial = _reload.start_trial()
+            self.trial = reload.start_trial()
 
     def _tried(self) -> None:
         assert self.trial is not None
         good = self.trial.passed()
         self.trial = None
         if not good:
-            _reload.report_failure()
+            reload.report_failure()
         elif not reload_wanted:
             self._execute()
 
@@ -421,11 +420,11 @@ class Master(Watch):
 
     def _execute(self) -> None:
         """Become the program anew, unless a signal came just now. Returns where it cannot be."""
-        with _reload.signals_held():
+        with reload.signals_held():
             for number in self.notes.take():
                 self._obey(number)
             if self.stopped_at is None and not reload_wanted:
-                _reload.execute([child.leave() for child in self.workers.values()], self.notes.fd)
+                reload.execute([child.leave() for child in self.workers.values()], self.notes.fd)
 
 
 class _Notes:

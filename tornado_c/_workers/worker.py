@@ -9,8 +9,8 @@ import socket
 import time
 from typing import Any
 
-from tornado_c import _core, _serving
-from tornado_c._netutil import handover
+from tornado_c import _core
+from tornado_c._workers import handover, serving
 
 #: What is said over the line between a worker and its master.
 SERVES = b"s"  # by the worker: connections are accepted
@@ -43,8 +43,8 @@ def begin(line: socket.socket, master: int) -> None:
     _pid, _master, _line = os.getpid(), master, line
     line.setblocking(False)
     handover.forget()
-    _serving.on_loop = lambda loop: loop.call_later(_WITHOUT_SERVER, _report)
-    _serving.on_accepting = lambda loop: loop.call_soon(loop.call_later, SETTLING, _report)
+    serving.on_loop = lambda loop: loop.call_later(_WITHOUT_SERVER, _report)
+    serving.on_accepting = lambda loop: loop.call_soon(loop.call_later, SETTLING, _report)
     if not outlive_master:
         _core.signal_when_parent_ends(signal.SIGTERM)
         if os.getppid() != master:  # it has ended already

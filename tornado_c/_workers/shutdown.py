@@ -12,8 +12,7 @@ import sys
 import threading
 from typing import Any
 
-from tornado_c import _prefork, _reload, _serving, _worker
-from tornado_c._netutil import handover
+from tornado_c._workers import handover, prefork, reload, serving, worker
 from tornado_c.ioloop import IOLoop
 from tornado_c.log import gen_log
 from tornado_c.tcpserver import listening_servers
@@ -25,11 +24,11 @@ _timeout = 30.0
 _pid = 0
 _ending = False
 _reloading = False  # it ends to be executed anew
-_trial: _reload.Trial | None = None
+_trial: reload.Trial | None = None
 _draining: set[asyncio.AbstractEventLoop] = set()
 _main_loop: asyncio.AbstractEventLoop | None = None  # the one of them that runs in the main thread
 _end_main = False  # the next signal is our own, to the main thread
-_old: list[_prefork.Child] = []  # workers of a predecessor that this process, which serves alone, replaces
+_old: list[prefork.Child] = []  # workers of a predecessor that this process, which serves alone, replaces
 
 
 def enable(timeout: float, keep_orphans: bool = False) -> None:
@@ -39,18 +38,18 @@ def enable(timeout: float, keep_orphans: bool = False) -> None:
     :param keep_orphans: whether workers go on when their master is gone.
     """
     global _timeout, _pid
-    _timeout = _prefork.drain_timeout = timeout
+    _timeout = prefork.drain_timeout = timeout
     _pid = os.getpid()
-    _worker.outlive_master = keep_orphans
+    worker.outlive_master = keep_orphans
     if signal.getsignal(signal.SIGCHLD) == signal.SIG_IGN:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # ignored, it would keep from us how children ended
     if signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
         signal.signal(signal.SIGTERM, _on_term)
     if handover.trial < 0:
-        _serving.on_accepting = lambda loop: loop.call_soon(loop.call_later, _worker.SETTLING, _serves, loop)
+        serving.on_accepting = lambda loop: loop.call_soon(loop.call_later, worker.SETTLING, _serves, loop)
         if signal.getsignal(signal.SIGHUP) == signal.SIG_DFL:
             signal.signal(signal.SIGHUP, _on_hangup)
-    _reload.enable()
+    reload.enable()
 
 
 # --------------------------------------------------------------------------- SIGTERM
@@ -61,16 +60,16 @@ def _on_term(number: int, frame: object) -> None:
     if _end_main:
         _end_main = False
         raise SystemExit(0)
-    if _worker.is_worker() and _worker.is_hurried():
+    if worker.is_worker() and worker.is_hurried():
         _end_at_once(number)
     elif _reloading:
         _reloading = False
         handover.drop_held()
     elif _ending:
-        if not _worker.is_worker():
+        if not worker.is_worker():
             _end_at_once(number)
     elif _pid == os.getpid() and handover.predecessors():
-        _prefork.stop_wanted = True
+        prefork.stop_wanted = True
         raise SystemExit(0)  # for keep_predecessors(): nothing else rules them yet
     elif loops := _serving_loops():
         _ending = True
@@ -84,7 +83,7 @@ def _on_term(number: int, frame: object) -> None:
 def _end_at_once(number: int) -> None:
     """As without a handler: nothing runs that could be drained, or the second signal says to hurry."""
     for child in _old if _pid == os.getpid() else ():
-        child.tell(_worker.HURRY)
+        child.tell(worker.HURRY)
     signal.signal(number, signal.SIG_DFL)
     os.kill(os.getpid(), number)
 
@@ -164,20 +163,20 @@ def _on_hangup(number: int, frame: object) -> None:
     if _pid != os.getpid() or not (loops or handover.succeeds or handover.listens()):
         signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)
-    elif _reload.lost_terminal():
+    elif reload.lost_terminal():
         if not _ending:
             os.kill(os.getpid(), signal.SIGTERM)
     else:
-        _prefork.reload_wanted = True
+        prefork.reload_wanted = True
         if loops:
             loops[0].call_soon_threadsafe(_see_to_reloading, loops[0])
 
 
 def _see_to_reloading(loop: asyncio.AbstractEventLoop) -> None:
     global _trial
-    if _prefork.reload_wanted and not (_ending or _trial or _old or handover.predecessors()):
-        _prefork.reload_wanted = False
-        _trial = _reload.start_trial()
+    if prefork.reload_wanted and not (_ending or _trial or _old or handover.predecessors()):
+        prefork.reload_wanted = False
+        _trial = reload.start_trial()
         if _trial is not None:
             loop.add_reader(_trial.fd, _tried, loop)
 
@@ -189,8 +188,8 @@ def _tried(loop: asyncio.AbstractEventLoop) -> None:
     good = _trial.passed()
     _trial = None
     if not good:
-        _reload.report_failure()
-    if _prefork.reload_wanted:
+        reload.report_failure()
+    if prefork.reload_wanted:
         _see_to_reloading(loop)
     elif good and not _ending:
         _ending = _reloading = True
@@ -200,14 +199,14 @@ def _tried(loop: asyncio.AbstractEventLoop) -> None:
 
 def program_ended() -> None:
     """To be called when the application's program has come to its end, by an exception or without."""
-    if _pid != os.getpid() or _worker.is_worker() or handover.trial >= 0:
+    if _pid != os.getpid() or worker.is_worker() or handover.trial >= 0:
         return
     if _trial is not None:
         _trial.end()
     if _reloading:
-        _reload.execute_at_end(child.leave() for child in _old)
+        reload.execute_at_end(child.leave() for child in _old)
     elif not isinstance(sys.exc_info()[1], KeyboardInterrupt) and handover.predecessors():
-        _prefork.keep_predecessors()
+        prefork.keep_predecessors()
         if sys.exc_info()[1] is None:
             raise SystemExit(1)
 
@@ -217,9 +216,9 @@ def program_ended() -> None:
 
 def _serves(loop: asyncio.AbstractEventLoop) -> None:
     """This process serves, alone: what its predecessor left is not needed any more."""
-    if _pid == os.getpid() and not _worker.is_worker() and not _ending:
+    if _pid == os.getpid() and not worker.is_worker() and not _ending:
         handover.close_rest()
-        _old.extend(map(_prefork.Child.of, handover.take_predecessors()))
+        _old.extend(map(prefork.Child.of, handover.take_predecessors()))
         for child in _old:
             child.retire()
         _look_after_old(loop)
@@ -242,7 +241,7 @@ def _reap_old() -> None:
 
 async def _old_ended() -> None:
     """Wait for the old workers, which have a time limit of their own."""
-    _old.extend(map(_prefork.Child.of, handover.take_predecessors()))
+    _old.extend(map(prefork.Child.of, handover.take_predecessors()))
     for child in _old:
         child.retire()
     while _old:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import types
 from typing import Any
 
-from tornado_c._watch import when_imported
+from tornado_c._support.imports import when_imported
 
 
 class _CoreMethods(type):

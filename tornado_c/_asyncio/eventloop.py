@@ -16,8 +16,9 @@ from asyncio import base_events, events, sslproto
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, SupportsIndex
 
-from tornado_c import _core, _serving
-from tornado_c._transport import SocketTransport
+from tornado_c import _core
+from tornado_c._asyncio.transport import SocketTransport
+from tornado_c._workers import serving
 
 _asyncio_log = logging.getLogger("asyncio")
 
@@ -123,7 +124,7 @@ os.register_at_fork(after_in_child=_renew_signal_pipes)
 class EventLoop(_core.LoopCore, asyncio.SelectorEventLoop):
     """An asyncio event loop whose turns, handles, timers and poller are C.
 
-    Transports of stream sockets are C where it counts (see _transport.py). The rest (datagrams, pipes,
+    Transports of stream sockets are C where it counts (see transport.py). The rest (datagrams, pipes,
     subprocesses, executors, debug mode) is the standard library's selector loop.
     """
 
@@ -142,7 +143,7 @@ class EventLoop(_core.LoopCore, asyncio.SelectorEventLoop):
         """Run until stop() is called."""
         self._check_closed()
         self._check_running()
-        _serving.loop_starts(self)
+        serving.loop_starts(self)
         self._set_coroutine_origin_tracking(self._debug)
         old_hooks = sys.get_asyncgen_hooks()
         try:
@@ -202,7 +203,7 @@ class EventLoop(_core.LoopCore, asyncio.SelectorEventLoop):
             return handle
 
     def _start_serving(self, *args: Any, **kwargs: Any) -> None:
-        _serving.accepting(self)
+        serving.accepting(self)
         super()._start_serving(*args, **kwargs)
 
     def _make_socket_transport(

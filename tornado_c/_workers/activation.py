@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 
-from tornado_c._netutil import handover
+from tornado_c._workers import handover
 
 #: The number of the first descriptor that the service manager hands over; the others follow it.
 _FIRST_FD = 3

@@ -12,8 +12,8 @@ import sys
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from tornado_c import _core, _serving
-from tornado_c._netutil import handover
+from tornado_c import _core
+from tornado_c._workers import handover, serving
 from tornado_c.log import gen_log
 
 #: Signals that wait while a process forks a worker or becomes another program.
@@ -46,7 +46,7 @@ def enable() -> None:
     _terminal = _has_terminal()
     if handover.trial >= 0:
         _core.signal_when_parent_ends(signal.SIGKILL)
-        _serving.on_accepting = lambda loop: trial_passed()
+        serving.on_accepting = lambda loop: trial_passed()
     else:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _HELD)  # a predecessor left them blocked
         for number in _late_signals():

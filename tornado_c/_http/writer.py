@@ -6,8 +6,8 @@ import asyncio
 from typing import TYPE_CHECKING, Any, cast
 
 from tornado_c import _core, httputil, iostream
-from tornado_c._http1.framing import says_close, settle_transfer_encoding
-from tornado_c._support import future_add_done_callback, future_set_result_unless_cancelled
+from tornado_c._http.framing import says_close, settle_transfer_encoding
+from tornado_c._support.concurrent import future_add_done_callback, future_set_result_unless_cancelled
 from tornado_c.httputil import parse_int
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from tornado_c._eventloop import EventLoop
+from tornado_c._asyncio.eventloop import EventLoop
 
 if sys.version_info >= (3, 14):
     from asyncio.unix_events import _DefaultEventLoopPolicy as _StandardPolicy  # its public name warns

@@ -12,7 +12,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from tornado_c import httputil
-from tornado_c._support import ObjectDict, utf8
+from tornado_c._support.escape import utf8
+from tornado_c._support.util import ObjectDict
 from tornado_c._web.targets import log_bad_target
 from tornado_c.log import access_log, app_log
 

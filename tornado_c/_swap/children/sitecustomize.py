@@ -17,7 +17,7 @@ def _swap():
     import importlib.machinery
     import importlib.util
 
-    package = os.path.dirname(HERE)
+    package = os.path.dirname(os.path.dirname(HERE))
     suffixes = importlib.machinery.EXTENSION_SUFFIXES
     if not any(os.path.exists(os.path.join(package, "_core" + suffix)) for suffix in suffixes):
         return  # another Python than the one that the package was built for
@@ -35,7 +35,7 @@ def _swap():
         module = sys.modules["tornado_c"] = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
     try:
-        from tornado_c._swap import install
+        from tornado_c._swap.install import install
 
         install()
     except (ImportError, RuntimeError) as exc:

@@ -27,7 +27,7 @@ SWAPPED: tuple[str, ...] = (
     "httpserver",
 )
 
-_CHILDREN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "_children")
+_CHILDREN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "children")
 
 
 class _Loader(importlib.abc.Loader):

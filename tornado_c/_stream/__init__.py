@@ -1,0 +1,1 @@
+"""The parts of the modules about streams: TLS, PROXY protocol, resolvers."""

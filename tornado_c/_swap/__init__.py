@@ -1,0 +1,1 @@
+"""The swap: our modules under Tornado's names, in this process and in its children."""

@@ -1,0 +1,1 @@
+"""Processes that serve: how a program starts, forks, reloads and ends. See ARCHITECTURE.rst."""
