@@ -1,7 +1,7 @@
 /* HTTPConnectionBase: the Python methods of a connection, those of 2.x-4.x's HTTPConnection and those
  * of 6.x's interface. */
 #include "http/http_conn_parts.h"
-#include "http/http_headers.h"
+#include "http/headers/headers.h"
 
 #include "base/args.h"
 

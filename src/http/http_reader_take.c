@@ -2,7 +2,7 @@
  * only Python that may run is the allocator's. */
 #include "http/http_reader.h"
 
-#include "http/http_headers.h"
+#include "http/headers/headers.h"
 
 /* So many chunks are decoded in a row; then the loop has its turn. */
 #define READER_CHUNKS_AT_ONCE 256

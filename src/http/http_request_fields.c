@@ -4,7 +4,7 @@
 #include "http/http_request_parts.h"
 
 #include "http/http_conn.h"
-#include "http/http_headers.h"
+#include "http/headers/headers.h"
 
 static PyObject *
 span_text(const RequestObject *self, tc_span span)

@@ -1,7 +1,7 @@
 /* The writing half of a connection: status line, headers, body, the end of an answer, with the rules of
  * Tornado's HTTP1Connection. May run Python: headers of a subclass, and whatever closing a stream runs. */
 #include "http/http_conn_parts.h"
-#include "http/http_headers.h"
+#include "http/headers/headers.h"
 #include "http/http_reader.h"
 
 #include "base/args.h"

@@ -52,7 +52,7 @@
     X(update)
 
 #define TC_HTTP_OWN(X)                                                                                       \
-    X(header_names)     /* the cache of http_names.c */                                                      \
+    X(header_names)     /* the cache of headers/names.c */                                                   \
     X(http_1_0)         /* "HTTP/1.0" */                                                                     \
     X(http_1_1)         /* "HTTP/1.1" */                                                                     \
     X(keep_alive_value) /* "Keep-Alive" */                                                                   \

@@ -9,7 +9,7 @@
 #define TC_HANDLER_H
 
 #include "http/http_conn.h"
-#include "http/http_headers.h"
+#include "http/headers/headers.h"
 #include "http/http_request.h"
 #include "web/hooks.h"
 

@@ -1,6 +1,6 @@
 /* What may stand in a header: names and values as HTTPHeaders accepts them, and Tornado's words for what it
- * does not. Called by http_headers_type.c. Runs no Python but for error messages. */
-#include "http/http_headers_parts.h"
+ * does not. Called by type.c. Runs no Python but for error messages. */
+#include "http/headers/parts.h"
 
 /* tchar of RFC 9110: letters, digits and !#$%&'*+-.^_`|~ */
 static inline bool

@@ -1,7 +1,7 @@
 /* The pairs of an HTTPHeaders, in order: the iterator behind get_all, the walk for C, and the lines of a
  * message head. Called by Python code and by the HTTP drivers. Runs Python for instances that are not plain
- * (see http_headers.h) and for names or values that are not str. */
-#include "http/http_headers_parts.h"
+ * (see headers.h) and for names or values that are not str. */
+#include "http/headers/parts.h"
 
 #ifdef __SSE2__
 #include <emmintrin.h>

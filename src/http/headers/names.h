@@ -1,6 +1,6 @@
 /* Header names in the case that HTTPHeaders keeps them in: "coNtent-TYPE" -> "Content-Type". */
-#ifndef TC_HTTP_NAMES_H
-#define TC_HTTP_NAMES_H
+#ifndef TC_HEADERS_NAMES_H
+#define TC_HEADERS_NAMES_H
 
 #include "base/state.h"
 

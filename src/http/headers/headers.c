@@ -1,6 +1,6 @@
-/* Access to an HTTPHeaders for the rest of C, as http_headers.h promises it. Called by the HTTP drivers and
+/* Access to an HTTPHeaders for the rest of C, as headers.h promises it. Called by the HTTP drivers and
  * by handlers. What a class has overridden is called as a method; only then does anything here run Python. */
-#include "http/http_headers_parts.h"
+#include "http/headers/parts.h"
 
 bool
 tc_headers_plain(PyObject *obj)

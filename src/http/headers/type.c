@@ -1,15 +1,15 @@
 /* The C base of httputil.HTTPHeaders, a multi-map of header fields that is lazy inside: life, access by key,
- * copying, the type. How fields are kept is the business of http_headers_fields.c; http_headers_parse.c adds,
- * http_headers_pairs.c walks and writes out, http_headers_state.c pickles, http_headers_native.c serves the
+ * copying, the type. How fields are kept is the business of store.c; add.c adds,
+ * walk.c walks and writes out, pickle.c pickles, headers.c serves the
  * rest of C. Called by Python code and by the HTTP drivers, on any thread that holds the interpreter's lock.
  *
  * Methods that subclasses override are called as methods: C recognises its own by the identity of slots and
  * functions. What may run Python: overridden methods, a replaced _normalize_header, and names or values that
  * are not str. */
-#include "http/http_headers_parts.h"
+#include "http/headers/parts.h"
 
 #include "base/args.h"
-#include "http/http_names.h"
+#include "http/headers/names.h"
 
 /* Is update() the one of MutableMapping? (The bare C base has none.) */
 static bool

@@ -1,10 +1,10 @@
 /* What puts values into an HTTPHeaders from outside: add(), parse_line() and parse(), with the checks of
  * names and values. Called by Python code. Methods that subclasses override are called as methods; that and a
  * replaced _normalize_header run Python. */
-#include "http/http_headers_parts.h"
+#include "http/headers/parts.h"
 
 #include "base/args.h"
-#include "http/http_names.h"
+#include "http/headers/names.h"
 
 /* As tc_headers_put, through the methods of a class that overrides __contains__ or __setitem__. */
 static int

@@ -1,11 +1,11 @@
 /* Normalised header names: a bounded, direct-mapped cache from the bytes of a name as somebody wrote it to
  * the str that HTTPHeaders keeps. One cache belongs to the module's state. Used on any thread that holds the
- * interpreter's lock; runs Python only where http_names.h says so.
+ * interpreter's lock; runs Python only where names.h says so.
  *
  * Monitoring tools replace httputil._normalize_header at run time. httputil registers its own function
  * (normalize_header) and its module dictionary (httputil_globals); as long as the dictionary holds that very
  * function, names are normalised here, otherwise the replacement is called for each name, without a cache. */
-#include "http/http_names.h"
+#include "http/headers/names.h"
 
 #define NAMES_SLOTS 1024
 #define NAMES_MAX_SIZE 64 /* longer names are normalised each time */

@@ -1,11 +1,26 @@
-/* What the http_headers_*.c files share among themselves. Names are normalised, results are 0 or -1 with an
+/* What the files of this folder share among themselves. Names are normalised, results are 0 or -1 with an
  * exception, and new references, unless said otherwise. */
-#ifndef TC_HTTP_HEADERS_PARTS_H
-#define TC_HTTP_HEADERS_PARTS_H
+#ifndef TC_HEADERS_PARTS_H
+#define TC_HEADERS_PARTS_H
 
-#include "http/http_headers.h"
+#include "http/headers/headers.h"
 
-/* http_headers_fields.c */
+#define TC_HEADERS_PAIRS 6 /* so many fields need no dict */
+
+/* The C part of an HTTPHeaders. */
+typedef struct HeadersObject {
+    PyObject_HEAD tc_state *state; /* borrowed */
+    PyObject *fields;              /* dict: name -> the only value, or the list of values; NULL: `pairs` */
+    PyObject *combined; /* dict: name -> combined value of a field whose values are a list; may be NULL */
+    char *block;        /* raw header block not parsed yet, PyMem_Malloc; NULL otherwise */
+    size_t block_size;
+    bool exposed;   /* Python has seen the dicts: all values are lists, `combined` is exactly Tornado's */
+    uint8_t npairs; /* 0 where there is a dict or a block */
+    PyObject
+        *pairs[2 * TC_HEADERS_PAIRS]; /* name, value, name...: str in ASCII and str, names all different */
+} HeadersObject;
+
+/* store.c */
 
 /* The slow part of tc_headers_fields. */
 PyObject *tc_headers_load(HeadersObject *self);
@@ -58,7 +73,7 @@ int tc_headers_expose(HeadersObject *self);
 /* Back to an instance without any fields. */
 void tc_headers_reset(HeadersObject *self);
 
-/* http_headers_text.c */
+/* check.c */
 
 static inline bool
 tc_headers_is_blank(Py_UCS4 c)
@@ -78,16 +93,16 @@ int tc_headers_raise(tc_state *state, const char *message);
 int tc_headers_raise_invalid(tc_state *state, const char *what, PyObject *obj);
 int tc_headers_raise_not_str(PyObject *obj);
 
-/* http_headers_type.c: the slots, by which an instance of a class that overrides nothing is recognised */
+/* type.c: the slots, by which an instance of a class that overrides nothing is recognised */
 PyObject *tc_headers_getitem(HeadersObject *self, PyObject *key);
 int tc_headers_setitem(HeadersObject *self, PyObject *key, PyObject *value);
 int tc_headers_has(HeadersObject *self, PyObject *key);
 PyObject *tc_headers_iter(HeadersObject *self);
 
-/* http_headers_pairs.c: the method get_all */
+/* walk.c: the method get_all */
 PyObject *tc_headers_get_all(HeadersObject *self, PyObject *ignored);
 
-/* http_headers_parse.c: methods, and add(name, value) of this class, whatever subclasses make of it */
+/* add.c: methods, and add(name, value) of this class, whatever subclasses make of it */
 PyObject *tc_headers_add(HeadersObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames);
 PyObject *tc_headers_parse_line(HeadersObject *self, PyObject *const *args, Py_ssize_t nargs,
                                 PyObject *kwnames);
@@ -96,7 +111,7 @@ int tc_headers_add_pair(HeadersObject *self, PyObject *name, PyObject *value, bo
 
 extern const char tc_headers_add_doc[], tc_headers_parse_line_doc[], tc_headers_parse_doc[];
 
-/* http_headers_state.c: methods and attributes */
+/* pickle.c: methods and attributes */
 PyObject *tc_headers_getstate(HeadersObject *self, PyObject *ignored);
 PyObject *tc_headers_setstate(HeadersObject *self, PyObject *values);
 PyObject *tc_headers_reduce(HeadersObject *self, PyObject *ignored);
@@ -107,7 +122,7 @@ int tc_headers_set_combined_cache(HeadersObject *self, PyObject *value, void *cl
 
 extern const char tc_headers_getstate_doc[], tc_headers_setstate_doc[], tc_headers_reduce_doc[];
 
-/* http_headers_native.c */
+/* headers.c */
 
 /* May pairs be read straight from the fields? False for anything but a HeadersBase. */
 bool tc_headers_plain(PyObject *obj);

@@ -1,5 +1,5 @@
 /* The fields of an HTTPHeaders: storing, adding, looking up, and the parsing of a raw block when it is first
- * touched. Names are normalised already. Called by the http_headers_*.c files, on any thread that holds the
+ * touched. Names are normalised already. Called by the files of this folder, on any thread that holds the
  * interpreter's lock.
  *
  * Most answers have few headers with one value each, which are kept as pairs until somebody wants more than
@@ -9,9 +9,9 @@
  * _combined_cache, come into being when Python asks for them; from then on the instance works on them alone
  * ("exposed"): their keys may run Python in any lookup, which may put others in their place. So may the end
  * of any value. A dict that is looked into is held. */
-#include "http/http_headers_parts.h"
+#include "http/headers/parts.h"
 
-#include "http/http_names.h"
+#include "http/headers/names.h"
 
 static int headers_parse_block(HeadersObject *self);
 

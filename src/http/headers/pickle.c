@@ -1,7 +1,7 @@
 /* The state of an HTTPHeaders as Python sees it: the two dicts that Tornado's class has, and what pickle and
  * copy.deepcopy make of them. Called by Python code; handing out a dict turns the lazy fields into it for
  * good. */
-#include "http/http_headers_parts.h"
+#include "http/headers/parts.h"
 
 const char tc_headers_getstate_doc[] =
     PyDoc_STR("__getstate__($self, /)\n--\n\n"

@@ -3,26 +3,11 @@
  * "Plain" below is an instance of a class over HeadersBase that has not overridden what the function would
  * use; for anything else the functions call the object's own methods, so they are always right and only then
  * slow. A method replaced on a single instance is not looked for. */
-#ifndef TC_HTTP_HEADERS_H
-#define TC_HTTP_HEADERS_H
+#ifndef TC_HEADERS_H
+#define TC_HEADERS_H
 
 #include "base/buf.h"
 #include "base/state.h"
-
-#define TC_HEADERS_PAIRS 6 /* so many fields need no dict */
-
-/* The C part of an HTTPHeaders. Nobody but the http_headers_*.c files touches the fields. */
-typedef struct HeadersObject {
-    PyObject_HEAD tc_state *state; /* borrowed */
-    PyObject *fields;              /* dict: name -> the only value, or the list of values; NULL: `pairs` */
-    PyObject *combined; /* dict: name -> combined value of a field whose values are a list; may be NULL */
-    char *block;        /* raw header block not parsed yet, PyMem_Malloc; NULL otherwise */
-    size_t block_size;
-    bool exposed;   /* Python has seen the dicts: all values are lists, `combined` is exactly Tornado's */
-    uint8_t npairs; /* 0 where there is a dict or a block */
-    PyObject
-        *pairs[2 * TC_HEADERS_PAIRS]; /* name, value, name...: str in ASCII and str, names all different */
-} HeadersObject;
 
 /* A new HTTPHeaders over a copy of a raw header block, which must be valid: lines "Name: value" ended by CRLF
  * or LF, values in Latin-1. It is parsed when the headers are first touched. NULL with an exception. */
