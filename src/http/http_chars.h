@@ -1,5 +1,5 @@
 /* Character classes of HTTP (RFC 9110, section 5.6.2, and RFC 3986) and the scanners built on them: a
- * table of 256 bytes, and 16 bytes at a time where SSE2 exists. Used by the head and the chunked machine.
+ * table of 256 bytes, and 16 bytes at a time where SSE2 exists. Used by the machines and by HTTPHeaders.
  *
  * Scanners never read outside [base, end), whatever the vector width. */
 #ifndef TC_HTTP_CHARS_H
@@ -26,10 +26,33 @@ tc_http_char_is(char c, unsigned classes)
     return (tc_http_char_class[(uint8_t)c] & classes) != 0;
 }
 
+/* A byte, or any code point. */
 static inline bool
-tc_http_is_blank(char c)
+tc_http_is_blank(uint32_t c)
 {
     return c == ' ' || c == '\t';
+}
+
+/* Leaves out the blanks at both ends. */
+static inline void
+tc_http_trim(const char **p, const char **end)
+{
+    while (*p < *end && tc_http_is_blank((uint8_t)(*p)[0])) {
+        ++*p;
+    }
+    while (*p < *end && tc_http_is_blank((uint8_t)(*end)[-1])) {
+        --*end;
+    }
+}
+
+/* Passes over CRLF or LF at p. NULL where there is neither, or not all of it yet. */
+static inline const char *
+tc_http_pass_line_end(const char *p, const char *end)
+{
+    if (TC_LIKELY(end - p >= 2 && memcmp(p, "\r\n", 2) == 0)) {
+        return p + 2;
+    }
+    return TC_LIKELY(p < end && *p == '\n') ? p + 1 : NULL;
 }
 
 /* The value of a hex digit, or -1. */
@@ -41,6 +64,51 @@ tc_http_hex_digit(char c)
     }
     c = (char)(c | 0x20);
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+static inline uint32_t
+tc_http_load32(const char *p)
+{
+    uint32_t word;
+    memcpy(&word, p, sizeof(word));
+    return word;
+}
+
+static inline uint64_t
+tc_http_load64(const char *p)
+{
+    uint64_t word;
+    memcpy(&word, p, sizeof(word));
+    return word;
+}
+
+#define TC_HTTP_LOWER32 0x20202020u
+#define TC_HTTP_LOWER64 0x2020202020202020u
+
+/* Whether `size` bytes at p are `lower`, ASCII letters in any case. `lower` holds letters, digits and minus
+ * only, and p no control characters: then setting bit 5 makes no other byte equal. size is a constant. */
+static inline __attribute__((always_inline)) bool
+tc_http_equal_blind(const char *p, const char *lower, size_t size)
+{
+    if (size >= 8) {
+        uint64_t diff = 0;
+        for (size_t i = 0; i + 8 <= size; i += 8) {
+            diff |= (tc_http_load64(p + i) | TC_HTTP_LOWER64) ^ tc_http_load64(lower + i);
+        }
+        return (diff |
+                ((tc_http_load64(p + size - 8) | TC_HTTP_LOWER64) ^ tc_http_load64(lower + size - 8))) == 0;
+    }
+    if (size >= 4) {
+        uint32_t diff = (tc_http_load32(p) | TC_HTTP_LOWER32) ^ tc_http_load32(lower);
+        return (diff |
+                ((tc_http_load32(p + size - 4) | TC_HTTP_LOWER32) ^ tc_http_load32(lower + size - 4))) == 0;
+    }
+    for (size_t i = 0; i < size; i++) {
+        if ((p[i] | 0x20) != lower[i]) {
+            return false;
+        }
+    }
+    return true;
 }
 
 #ifdef __SSE2__

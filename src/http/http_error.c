@@ -76,21 +76,6 @@ text_add(text *t, const char *bytes, size_t size)
     }
 }
 
-static bool
-name_is(const char *name, size_t size, const char *lower)
-{
-    if (size != strlen(lower)) {
-        return false;
-    }
-    for (size_t i = 0; i < size; i++) {
-        char c = name[i];
-        if ((c >= 'A' && c <= 'Z' ? c + 32 : c) != lower[i]) {
-            return false;
-        }
-    }
-    return true;
-}
-
 /* Adds bytes as Python's repr() shows them as Latin-1 text, in UTF-8. */
 static void
 text_add_repr(text *t, const char *bytes, size_t size)
@@ -115,16 +100,6 @@ text_add_repr(text *t, const char *bytes, size_t size)
     text_add(t, quote, 1);
 }
 
-/* The line that begins at p, without its end; *next is where the next one begins. */
-static const char *
-line_end(const char *p, const char *end, const char **next)
-{
-    const char *feed = memchr(p, '\n', (size_t)(end - p));
-    *next = feed != NULL ? feed + 1 : end;
-    const char *stop = feed != NULL ? feed : end;
-    return stop > p && stop[-1] == '\r' ? stop - 1 : stop;
-}
-
 static const char *
 first_line(const char *data, const char *end)
 {
@@ -136,84 +111,62 @@ first_line(const char *data, const char *end)
 
 /* "Unexpected HTTP version 'HTTP/2.0'": where a request line ends, or a status line begins. */
 static void
-text_add_version(text *t, const char *data, size_t size)
+text_add_version(text *t, const char *data, const char *end)
 {
-    const char *end = data + size, *next, *p = first_line(data, end);
-    const char *stop = line_end(p, end, &next);
-    if (stop - p >= 8) {
+    tc_http_line line;
+    const char *p = first_line(data, end);
+    if (tc_http_next_line(data, &p, end, &line) && line.end - line.start >= 8) {
         text_add(t, " ", 1);
-        text_add_repr(t, memcmp(p, "HTTP/", 5) == 0 ? p : stop - 8, 8);
+        text_add_repr(t, memcmp(line.start, "HTTP/", 5) == 0 ? line.start : line.end - 8, 8);
     }
 }
 
 /* " name 'X '" or " value '...'", of the first header line that has something wrong. */
 static void
-text_add_bad_header(text *t, const char *data, size_t size)
+text_add_bad_header(text *t, const char *data, const char *end)
 {
-    const char *end = data + size, *p = first_line(data, end), *next;
-    (void)line_end(p, end, &next);
-    for (p = next; p < end; p = next) {
-        const char *stop = line_end(p, end, &next);
-        const char *colon = memchr(p, ':', (size_t)(stop - p));
-        if (colon == NULL) {
-            return;
-        }
-        if (colon == p || tc_http_scan_token(p, p, colon) != colon) {
+    tc_http_line line;
+    const char *p = first_line(data, end);
+    (void)tc_http_next_line(data, &p, end, &line);
+    while (tc_http_next_line(data, &p, end, &line) && line.colon != NULL) {
+        if (line.colon == line.start ||
+            tc_http_scan_token(line.start, line.start, line.colon) != line.colon) {
             text_add(t, " name ", 6);
-            text_add_repr(t, p, (size_t)(colon - p));
+            text_add_repr(t, line.start, (size_t)(line.colon - line.start));
             return;
         }
-        const char *value = colon + 1, *value_end = stop;
-        while (value < value_end && tc_http_is_blank(*value)) {
-            value++;
-        }
-        while (value < value_end && tc_http_is_blank(value_end[-1])) {
-            value_end--;
-        }
-        if (tc_http_scan_value(value, value, value_end) != value_end) {
+        if (tc_http_scan_value(line.value, line.value, line.value_end) != line.value_end) {
             text_add(t, " value ", 7);
-            text_add_repr(t, value, (size_t)(value_end - value));
+            text_add_repr(t, line.value, (size_t)(line.value_end - line.value));
             return;
         }
     }
 }
 
+static bool
+line_has_name(const tc_http_line *line, const char *lower)
+{
+    size_t size = strlen(lower);
+    return line->colon != NULL && (size_t)(line->colon - line->start) == size &&
+           tc_http_scan_token(line->start, line->start, line->colon) == line->colon &&
+           tc_http_equal_blind(line->start, lower, size);
+}
+
 /* Adds the values of the lines of one name, joined with commas. */
 static void
-text_add_values(text *t, const char *data, size_t size, const char *lower_name)
+text_add_values(text *t, const char *data, const char *end, const char *lower_name)
 {
-    const char *p = data;
-    const char *end = data + size;
+    tc_http_line line;
     bool first = true;
-    while (p < end && (*p == '\r' || *p == '\n')) {
-        p++;
-    }
-    while (p < end) {
-        const char *feed = memchr(p, '\n', (size_t)(end - p));
-        const char *line_end = feed != NULL ? feed : end;
-        const char *next = feed != NULL ? feed + 1 : end;
-        if (line_end > p && line_end[-1] == '\r') {
-            line_end--;
-        }
-        if (line_end == p) {
-            return;
-        }
-        const char *colon = memchr(p, ':', (size_t)(line_end - p));
-        if (colon != NULL && name_is(p, (size_t)(colon - p), lower_name)) {
-            const char *value = colon + 1;
-            while (value < line_end && tc_http_is_blank(*value)) {
-                value++;
-            }
-            while (value < line_end && tc_http_is_blank(line_end[-1])) {
-                line_end--;
-            }
+    const char *p = first_line(data, end);
+    while (tc_http_next_line(data, &p, end, &line) && line.end > line.start) {
+        if (line_has_name(&line, lower_name)) {
             if (!first) {
                 text_add(t, ",", 1);
             }
             first = false;
-            text_add(t, value, (size_t)(line_end - value));
+            text_add(t, line.value, (size_t)(line.value_end - line.value));
         }
-        p = next;
     }
 }
 
@@ -228,28 +181,28 @@ tc_http_error_message(int error, const char *data, size_t size, char *out, size_
     text_add(&t, base, strlen(base));
     switch (error < 0 ? -error : error) {
     case TC_HTTP_ERR_VERSION:
-        text_add_version(&t, data, size);
+        text_add_version(&t, data, data + size);
         break;
     case TC_HTTP_ERR_HEADER:
-        text_add_bad_header(&t, data, size);
+        text_add_bad_header(&t, data, data + size);
         break;
     case TC_HTTP_ERR_TRANSFER_ENCODING:
         text_add(&t, " ", 1);
-        text_add_values(&t, data, size, "transfer-encoding");
+        text_add_values(&t, data, data + size, "transfer-encoding");
         break;
     case TC_HTTP_ERR_CONTENT_LENGTH:
         text_add(&t, ": ", 2);
-        text_add_values(&t, data, size, "content-length");
+        text_add_values(&t, data, data + size, "content-length");
         break;
     case TC_HTTP_ERR_LENGTHS_DIFFER:
         text_add(&t, ": '", 3);
-        text_add_values(&t, data, size, "content-length");
+        text_add_values(&t, data, data + size, "content-length");
         text_add(&t, "'", 1);
         break;
     case TC_HTTP_ERR_HOST:
     case TC_HTTP_ERR_HOST_MULTIPLE:
         text_add(&t, ": '", 3);
-        text_add_values(&t, data, size, "host");
+        text_add_values(&t, data, data + size, "host");
         text_add(&t, "'", 1);
         break;
     default:

@@ -23,61 +23,8 @@ typedef struct {
     bool chunked;
 } framing;
 
-static inline uint32_t
-load32(const char *p)
-{
-    uint32_t word;
-    memcpy(&word, p, sizeof(word));
-    return word;
-}
-
-static inline uint64_t
-load64(const char *p)
-{
-    uint64_t word;
-    memcpy(&word, p, sizeof(word));
-    return word;
-}
-
-#define LOWER32 0x20202020u
-#define LOWER64 0x2020202020202020u
-
-/* Whether `size` bytes at p are `lower`, ASCII letters in any case. `lower` holds letters, digits and minus
- * only, and p no control characters: then setting bit 5 makes no other byte equal. size is a constant. */
-static inline __attribute__((always_inline)) bool
-equal_blind(const char *p, const char *lower, size_t size)
-{
-    if (size >= 8) {
-        uint64_t diff = 0;
-        for (size_t i = 0; i + 8 <= size; i += 8) {
-            diff |= (load64(p + i) | LOWER64) ^ load64(lower + i);
-        }
-        return (diff | ((load64(p + size - 8) | LOWER64) ^ load64(lower + size - 8))) == 0;
-    }
-    if (size >= 4) {
-        uint32_t diff = (load32(p) | LOWER32) ^ load32(lower);
-        return (diff | ((load32(p + size - 4) | LOWER32) ^ load32(lower + size - 4))) == 0;
-    }
-    for (size_t i = 0; i < size; i++) {
-        if ((p[i] | 0x20) != lower[i]) {
-            return false;
-        }
-    }
-    return true;
-}
-
 #define IS(p, size, literal)                                                                                 \
-    ((size) == sizeof(literal) - 1 && equal_blind((p), (literal), sizeof(literal) - 1))
-
-/* Passes over CRLF or LF at p. NULL where there is neither, or not all of it yet. */
-static inline const char *
-pass_line_end(const char *p, const char *end)
-{
-    if (TC_LIKELY(end - p >= 2 && memcmp(p, "\r\n", 2) == 0)) {
-        return p + 2;
-    }
-    return TC_LIKELY(p < end && *p == '\n') ? p + 1 : NULL;
-}
+    ((size) == sizeof(literal) - 1 && tc_http_equal_blind((p), (literal), sizeof(literal) - 1))
 
 /* Counts the bytes of empty lines before the request line. */
 static int
@@ -86,7 +33,7 @@ skip_empty_lines(const char *data, size_t size, size_t *start)
     size_t pos = 0;
     int lines = 0;
     while (pos < size) {
-        const char *next = pass_line_end(data + pos, data + size);
+        const char *next = tc_http_pass_line_end(data + pos, data + size);
         if (TC_LIKELY(next == NULL)) {
             break;
         }
@@ -176,17 +123,17 @@ parse_start_line(const char *data, const char **pos, const char *end, tc_http_he
     }
     head->target = (tc_span){(uint32_t)(token - data), (uint32_t)(p - token)};
     p++;
-    uint64_t version = load64(p);
-    bool known = version == load64("HTTP/1.1") || version == load64("HTTP/1.0");
+    uint64_t version = tc_http_load64(p);
+    bool known = version == tc_http_load64("HTTP/1.1") || version == tc_http_load64("HTTP/1.0");
     if (TC_UNLIKELY(!known)) {
         bool digits = is_digit(p[5]) && p[6] == '.' && is_digit(p[7]);
-        if (memcmp(p, "HTTP/", 5) != 0 || !digits || pass_line_end(p + 8, end) == NULL) {
+        if (memcmp(p, "HTTP/", 5) != 0 || !digits || tc_http_pass_line_end(p + 8, end) == NULL) {
             return -TC_HTTP_ERR_START_LINE;
         }
         return -TC_HTTP_ERR_VERSION;
     }
     head->minor = (uint8_t)(p[7] - '0');
-    *pos = pass_line_end(p + 8, end);
+    *pos = tc_http_pass_line_end(p + 8, end);
     return *pos != NULL ? TC_OK : -TC_HTTP_ERR_START_LINE;
 }
 
@@ -202,7 +149,7 @@ parse_status_line(const char *data, const char **pos, const char *end, tc_http_h
     }
     const char *reason = p + 13;
     const char *reason_end = tc_http_scan_value(data, reason, end);
-    *pos = pass_line_end(reason_end, end);
+    *pos = tc_http_pass_line_end(reason_end, end);
     if (*pos == NULL) {
         return -TC_HTTP_ERR_STATUS_LINE;
     }
@@ -258,29 +205,6 @@ take_content_length(framing *seen, const char *p, const char *end, tc_http_head 
     }
 }
 
-bool
-tc_http_has_option(const char *p, const char *end, const char *option)
-{
-    size_t size = strlen(option);
-    for (; p < end; p++) {
-        const char *token = p;
-        while (p < end && *p != ',') {
-            p++;
-        }
-        const char *token_end = p;
-        while (token < token_end && tc_http_is_blank(*token)) {
-            token++;
-        }
-        while (token < token_end && tc_http_is_blank(token_end[-1])) {
-            token_end--;
-        }
-        if ((size_t)(token_end - token) == size && equal_blind(token, option, size)) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static void
 take_connection(framing *seen, const char *p, const char *end, tc_http_head *head)
 {
@@ -297,17 +221,6 @@ take_connection(framing *seen, const char *p, const char *end, tc_http_head *hea
     }
 }
 
-static inline void
-trim(const char **p, const char **end)
-{
-    while (*p < *end && tc_http_is_blank(**p)) {
-        ++*p;
-    }
-    while (*p < *end && tc_http_is_blank((*end)[-1])) {
-        --*end;
-    }
-}
-
 /* Notes a header that matters; name and value are valid. */
 static inline void
 take_header(framing *seen, const char *data, const char *name, size_t name_size, const char *value,
@@ -315,18 +228,18 @@ take_header(framing *seen, const char *data, const char *name, size_t name_size,
 {
     switch (name_size) {
     case 4:
-        if (equal_blind(name, "host", 4)) {
-            trim(&value, &end);
+        if (tc_http_equal_blind(name, "host", 4)) {
+            tc_http_trim(&value, &end);
             seen->hosts++;
             head->host = (tc_span){(uint32_t)(value - data), (uint32_t)(end - value)};
         }
         break;
     case 6:
-        if (equal_blind(name, "cookie", 6)) {
+        if (tc_http_equal_blind(name, "cookie", 6)) {
             head->flags |= TC_HTTP_HAS_COOKIE;
         }
-        else if (equal_blind(name, "expect", 6)) {
-            trim(&value, &end);
+        else if (tc_http_equal_blind(name, "expect", 6)) {
+            tc_http_trim(&value, &end);
             head->flags &= ~(uint32_t)TC_HTTP_EXPECT_CONTINUE;
             if (seen->expects++ == 0 && head->minor == 1 && IS(value, end - value, "100-continue")) {
                 head->flags |= TC_HTTP_EXPECT_CONTINUE;
@@ -334,30 +247,30 @@ take_header(framing *seen, const char *data, const char *name, size_t name_size,
         }
         break;
     case 10:
-        if (equal_blind(name, "connection", 10)) {
-            trim(&value, &end);
+        if (tc_http_equal_blind(name, "connection", 10)) {
+            tc_http_trim(&value, &end);
             take_connection(seen, value, end, head);
         }
         break;
     case 12:
-        if (equal_blind(name, "content-type", 12)) {
+        if (tc_http_equal_blind(name, "content-type", 12)) {
             head->flags |= TC_HTTP_HAS_CONTENT_TYPE;
         }
         break;
     case 13:
-        if (equal_blind(name, "if-none-match", 13)) {
+        if (tc_http_equal_blind(name, "if-none-match", 13)) {
             head->flags |= TC_HTTP_HAS_IF_NONE_MATCH;
         }
         break;
     case 14:
-        if (equal_blind(name, "content-length", 14)) {
-            trim(&value, &end);
+        if (tc_http_equal_blind(name, "content-length", 14)) {
+            tc_http_trim(&value, &end);
             take_content_length(seen, value, end, head);
         }
         break;
     case 17:
-        if (equal_blind(name, "transfer-encoding", 17)) {
-            trim(&value, &end);
+        if (tc_http_equal_blind(name, "transfer-encoding", 17)) {
+            tc_http_trim(&value, &end);
             seen->chunked = seen->encodings++ == 0 && IS(value, end - value, "chunked");
         }
         break;
@@ -444,7 +357,7 @@ parse_lines(const char *data, size_t start, size_t size, bool answer, bool chunk
         const char *name = p;
         p = tc_http_scan_token(data, p, end);
         if (TC_UNLIKELY(p == end || *p != ':' || p == name)) {
-            const char *next = p == name ? pass_line_end(p, end) : NULL;
+            const char *next = p == name ? tc_http_pass_line_end(p, end) : NULL;
             if (next == NULL) {
                 return name_error(name, end);
             }
@@ -455,7 +368,7 @@ parse_lines(const char *data, size_t start, size_t size, bool answer, bool chunk
         size_t name_size = (size_t)(p - name);
         const char *value = p + 1;
         const char *value_end = tc_http_scan_value(data, value, end);
-        p = pass_line_end(value_end, end);
+        p = tc_http_pass_line_end(value_end, end);
         if (TC_UNLIKELY(p == NULL)) {
             return -TC_HTTP_ERR_HEADER;
         }
@@ -518,25 +431,4 @@ tc_http_parse_answer_head(tc_http_parser *parser, const char *data, size_t size,
                           tc_http_head *head)
 {
     return parse_head(parser, data, size, limit, true, head);
-}
-
-bool
-tc_http_next_header(const char *block, size_t size, size_t *pos, tc_span *name, tc_span *value)
-{
-    if (*pos >= size) {
-        return false;
-    }
-    const char *end = block + size;
-    const char *start = block + *pos;
-    const char *colon = tc_http_scan_token(block, start, end);
-    assert(colon < end && *colon == ':');
-    const char *text = colon + 1;
-    const char *text_end = tc_http_scan_value(block, text, end);
-    const char *next = pass_line_end(text_end, end);
-    assert(next != NULL);
-    trim(&text, &text_end);
-    *pos = (size_t)(next - block);
-    *name = (tc_span){(uint32_t)(start - block), (uint32_t)(colon - start)};
-    *value = (tc_span){(uint32_t)(text - block), (uint32_t)(text_end - text)};
-    return true;
 }

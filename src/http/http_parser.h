@@ -12,7 +12,7 @@
 #ifndef TC_HTTP_PARSER_H
 #define TC_HTTP_PARSER_H
 
-#include "base/base.h"
+#include "http/http_lines.h"
 
 /* Why a request was refused. Negated, it is the parser's return value. */
 enum tc_http_error {
@@ -102,12 +102,5 @@ int tc_http_parse_head(tc_http_parser *parser, const char *data, size_t size, si
  * request. */
 int tc_http_parse_answer_head(tc_http_parser *parser, const char *data, size_t size, size_t limit,
                               tc_http_head *head);
-
-/* The next header of a block that tc_http_parse_head has accepted (so it cannot fail): fills name and value
- * and moves *pos behind the line. False at the end. Start with *pos = 0; spans count from `block`. */
-bool tc_http_next_header(const char *block, size_t size, size_t *pos, tc_span *name, tc_span *value);
-
-/* Whether a list of options, the value of a Connection header, has this one (given in lower case). */
-bool tc_http_has_option(const char *p, const char *end, const char *option);
 
 #endif

@@ -421,6 +421,48 @@ test_next_header(void)
     free(copy);
 }
 
+static bool
+piece_is(const char *start, const char *end, const char *expected)
+{
+    return (size_t)(end - start) == strlen(expected) && memcmp(start, expected, strlen(expected)) == 0;
+}
+
+/* Lines of a block that was not checked: name and value where there is a colon, else the line alone. */
+static void
+test_next_line(void)
+{
+    static const char block[] =
+        "A: b\r\n\r\nno colon \n: nameless\r\n C\t: x\x01y\t\r\nD: e\r\r\nF:\rg\n\nlast: one";
+    static const char *const expected[][3] = {
+        {"A: b", "A", "b"},
+        {""},
+        {"no colon "},
+        {": nameless", "", "nameless"},
+        {" C\t: x\x01y\t", " C\t", "x\x01y"},
+        {"D: e\r", "D", "e\r"},
+        {"F:\rg", "F", "\rg"},
+        {""},
+        {"last: one", "last", "one"},
+    };
+    char *copy = exact_copy(block, sizeof(block) - 1);
+    const char *p = copy, *end = copy + sizeof(block) - 1;
+    size_t count = 0;
+    tc_http_line line;
+    while (tc_http_next_line(copy, &p, end, &line)) {
+        CHECK(count < TC_ARRAY_LEN(expected));
+        CHECK(piece_is(line.start, line.end, expected[count][0]));
+        CHECK((line.colon != NULL) == (expected[count][1] != NULL));
+        if (line.colon != NULL) {
+            CHECK(piece_is(line.start, line.colon, expected[count][1]));
+            CHECK(piece_is(line.value, line.value_end, expected[count][2]));
+        }
+        count++;
+    }
+    CHECK_INT(count, TC_ARRAY_LEN(expected));
+    CHECK(p == end);
+    free(copy);
+}
+
 #define MESSAGE(literal, error, expected)                                                                    \
     do {                                                                                                     \
         char text_[128];                                                                                     \
@@ -530,6 +572,7 @@ main(void)
     RUN(test_incomplete);
     RUN(test_trickle_is_linear);
     RUN(test_next_header);
+    RUN(test_next_line);
     RUN(test_messages);
     return check_report();
 }

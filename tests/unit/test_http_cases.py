@@ -13,7 +13,7 @@ import pytest
 from support.http_cases import CASES
 
 ROOT = Path(__file__).resolve().parents[2]
-SOURCES = ["http_parser.c", "http_chunked.c", "http_chars.c", "http_error.c"]
+SOURCES = ["http_parser.c", "http_chunked.c", "http_chars.c", "http_error.c", "http_lines.c"]
 
 
 @pytest.fixture(scope="session")

@@ -37,6 +37,8 @@ MACHINES = {
     "http/http_date.c",
     "http/http_date.h",
     "http/http_error.c",
+    "http/http_lines.c",
+    "http/http_lines.h",
     "http/http_parser.c",
     "http/http_parser.h",
 }

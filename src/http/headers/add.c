@@ -38,7 +38,7 @@ tc_headers_add_pair(HeadersObject *self, PyObject *name, PyObject *value, bool c
     if (!PyUnicode_Check(name)) {
         return tc_headers_raise_not_str(name);
     }
-    if (!tc_headers_is_token(PyUnicode_KIND(name), PyUnicode_DATA(name), 0, PyUnicode_GET_LENGTH(name))) {
+    if (!tc_headers_is_token(name)) {
         return tc_headers_raise_invalid(self->state, "name", name);
     }
     if (tc_headers_check_value(self->state, value, chars_are_bytes) < 0) {
@@ -93,7 +93,7 @@ headers_parse_span(HeadersObject *self, PyObject *text, Py_ssize_t start, Py_ssi
     if (start == end) {
         return 0;
     }
-    if (tc_headers_is_blank(PyUnicode_READ(kind, data, start))) {
+    if (tc_http_is_blank(PyUnicode_READ(kind, data, start))) {
         return tc_headers_raise(self->state,
                                 "header line cannot start with whitespace, folding not supported");
     }
@@ -102,10 +102,10 @@ headers_parse_span(HeadersObject *self, PyObject *text, Py_ssize_t start, Py_ssi
         return colon == -1 ? tc_headers_raise(self->state, "no colon in header line") : -1;
     }
     Py_ssize_t from = colon + 1, to = end;
-    while (from < to && tc_headers_is_blank(PyUnicode_READ(kind, data, from))) {
+    while (from < to && tc_http_is_blank(PyUnicode_READ(kind, data, from))) {
         from++;
     }
-    while (from < to && tc_headers_is_blank(PyUnicode_READ(kind, data, to - 1))) {
+    while (from < to && tc_http_is_blank(PyUnicode_READ(kind, data, to - 1))) {
         to--;
     }
     PyObject *name = PyUnicode_Substring(text, start, colon);

@@ -1,50 +1,45 @@
 /* What may stand in a header: names and values as HTTPHeaders accepts them, and Tornado's words for what it
- * does not. Called by type.c. Runs no Python but for error messages. */
+ * does not. Called by add.c. Runs no Python but for error messages. */
 #include "http/headers/parts.h"
 
-/* tchar of RFC 9110: letters, digits and !#$%&'*+-.^_`|~ */
-static inline bool
-headers_is_token_char(Py_UCS4 c)
-{
-    static const uint32_t bits[4] = {0x00000000, 0x03ff6cfa, 0xc7fffffe, 0x57ffffff};
-    return c < 128 && (bits[c >> 5] >> (c & 31) & 1) != 0;
-}
-
 bool
-tc_headers_is_token(int kind, const void *data, Py_ssize_t start, Py_ssize_t end)
+tc_headers_is_token(PyObject *text)
 {
-    for (Py_ssize_t i = start; i < end; i++) {
-        if (!headers_is_token_char(PyUnicode_READ(kind, data, i))) {
-            return false;
-        }
+    if (PyUnicode_KIND(text) != PyUnicode_1BYTE_KIND) {
+        return false; /* it has a character beyond Latin-1 */
     }
-    return start < end;
+    const char *p = (const char *)PyUnicode_1BYTE_DATA(text), *end = p + PyUnicode_GET_LENGTH(text);
+    return p < end && tc_http_scan_token(p, p, end) == end;
 }
 
 /* Is this a field value? For HTTP, where characters stand for bytes: visible ones and those above 0x7f, with
  * blanks between them. Otherwise (multipart parts): anything but control characters, tab allowed. */
 static bool
-headers_is_value(int kind, const void *data, Py_ssize_t start, Py_ssize_t end, bool chars_are_bytes)
+headers_is_value(PyObject *text, bool chars_are_bytes)
 {
-    Py_UCS4 max = chars_are_bytes ? 0xff : 0x10ffff;
-    bool bad = false;
-    if (kind == PyUnicode_1BYTE_KIND) {
-        const Py_UCS1 *p = data;
-        for (Py_ssize_t i = start; i < end; i++) {
-            bad |= (p[i] < 0x20 && p[i] != '\t') || p[i] == 0x7f;
+    int kind = PyUnicode_KIND(text);
+    const void *data = PyUnicode_DATA(text);
+    Py_ssize_t size = PyUnicode_GET_LENGTH(text);
+    if (TC_LIKELY(kind == PyUnicode_1BYTE_KIND)) {
+        const char *p = data;
+        if (tc_http_scan_value(p, p, p + size) != p + size) {
+            return false;
         }
+    }
+    else if (chars_are_bytes) {
+        return false; /* it has a character beyond Latin-1 */
     }
     else {
-        for (Py_ssize_t i = start; i < end; i++) {
+        for (Py_ssize_t i = 0; i < size; i++) {
             Py_UCS4 c = PyUnicode_READ(kind, data, i);
-            bad |= (c < 0x20 && c != '\t') || c == 0x7f || c > max;
+            if (c < 0x80 && !tc_http_char_is((char)c, TC_CHAR_VALUE)) {
+                return false;
+            }
         }
     }
-    if (bad || start == end || !chars_are_bytes) {
-        return !bad;
-    }
-    return !tc_headers_is_blank(PyUnicode_READ(kind, data, start)) &&
-           !tc_headers_is_blank(PyUnicode_READ(kind, data, end - 1));
+    return !chars_are_bytes || size == 0 ||
+           (!tc_http_is_blank(PyUnicode_READ(kind, data, 0)) &&
+            !tc_http_is_blank(PyUnicode_READ(kind, data, size - 1)));
 }
 
 int
@@ -101,8 +96,7 @@ tc_headers_check_value(tc_state *state, PyObject *value, bool chars_are_bytes)
     if (text == NULL) {
         return -1;
     }
-    bool valid = headers_is_value(PyUnicode_KIND(text), PyUnicode_DATA(text), 0, PyUnicode_GET_LENGTH(text),
-                                  chars_are_bytes);
+    bool valid = headers_is_value(text, chars_are_bytes);
     Py_DECREF(text);
     return valid ? 0 : tc_headers_raise_invalid(state, "value", value);
 }

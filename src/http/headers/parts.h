@@ -4,6 +4,7 @@
 #define TC_HEADERS_PARTS_H
 
 #include "http/headers/headers.h"
+#include "http/http_chars.h"
 
 #define TC_HEADERS_PAIRS 6 /* so many fields need no dict */
 
@@ -75,14 +76,8 @@ void tc_headers_reset(HeadersObject *self);
 
 /* check.c */
 
-static inline bool
-tc_headers_is_blank(Py_UCS4 c)
-{
-    return c == ' ' || c == '\t';
-}
-
-/* Is data[start:end] of a str of this kind a token, as a name must be? */
-bool tc_headers_is_token(int kind, const void *data, Py_ssize_t start, Py_ssize_t end);
+/* Is this str a token, as a name must be? */
+bool tc_headers_is_token(PyObject *text);
 
 /* 0 if the object may be a value, else -1 with HTTPInputError or what Tornado raises for the type. */
 int tc_headers_check_value(tc_state *state, PyObject *value, bool chars_are_bytes);

@@ -12,6 +12,7 @@
 #include "http/headers/parts.h"
 
 #include "http/headers/names.h"
+#include "http/http_lines.h"
 
 static int headers_parse_block(HeadersObject *self);
 
@@ -373,28 +374,16 @@ headers_parse_block(HeadersObject *self)
     self->block = NULL; /* first: a replaced _normalize_header may look at this very object */
     self->block_size = 0;
     int result = 0;
-    while (p < end && result == 0) {
-        const char *eol = memchr(p, '\n', (size_t)(end - p));
-        const char *next = eol != NULL ? eol + 1 : end, *stop = eol != NULL ? eol : end;
-        const char *colon = memchr(p, ':', (size_t)(stop - p));
-        if (colon != NULL) {
-            const char *from = colon + 1;
-            while (from < stop && tc_headers_is_blank((unsigned char)*from)) {
-                from++;
-            }
-            if (from < stop && stop[-1] == '\r') {
-                stop--;
-            }
-            while (from < stop && tc_headers_is_blank((unsigned char)stop[-1])) {
-                stop--;
-            }
-            PyObject *name = tc_names_normalize_token(self->state, p, (size_t)(colon - p));
-            PyObject *value = PyUnicode_DecodeLatin1(from, stop - from, NULL);
-            result = name != NULL && value != NULL ? tc_headers_put(self, name, value) : -1;
-            Py_XDECREF(name);
-            Py_XDECREF(value);
+    tc_http_line line;
+    while (result == 0 && tc_http_next_line(block, &p, end, &line)) {
+        if (line.colon == NULL) {
+            continue;
         }
-        p = next;
+        PyObject *name = tc_names_normalize_token(self->state, line.start, (size_t)(line.colon - line.start));
+        PyObject *value = PyUnicode_DecodeLatin1(line.value, line.value_end - line.value, NULL);
+        result = name != NULL && value != NULL ? tc_headers_put(self, name, value) : -1;
+        Py_XDECREF(name);
+        Py_XDECREF(value);
     }
     PyMem_Free(block);
     return result;
