@@ -25,8 +25,8 @@ from hostile_world import tls_contexts
 
 sys.path.append(str(Path(__file__).resolve().parent.parent))
 
-import tornado_c  # noqa: E402
 from support.beside_stock import KINDS, make_server  # noqa: E402
+from support.implementations import OURS, STOCK, Implementation  # noqa: E402
 from support.request_generator import Writer  # noqa: E402
 
 SETTINGS = {"max_header_size": 20_000, "max_body_size": 1_000_000}
@@ -163,13 +163,13 @@ async def converse(address: Any, step: dict[str, Any], data: bytes, cuts: list[i
         peer.sock.close()
 
 
-async def singly_and_together(ours: bool, step: dict[str, Any]) -> tuple[bytes, bytes]:
+async def singly_and_together(implementation: Implementation, step: dict[str, Any]) -> tuple[bytes, bytes]:
     """What is answered to the requests on connections of their own, up to the first that ends its connection,
     and on one."""
     settings: dict[str, Any] = dict(SETTINGS)
     if step["tls"]:
         settings["ssl_options"] = tls_contexts()[0]
-    server = make_server(ours, step["kind"], **settings)
+    server = make_server(implementation, step["kind"], **settings)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.setblocking(False)
         server.add_sockets([listener])
@@ -204,10 +204,10 @@ def run(
     note(header)
     for step in steps if steps is not None else draw(rng):
         note(step)
-        wanted, got = tornado_c.run(singly_and_together(True, step))
+        wanted, got = OURS.run(singly_and_together(OURS, step))
         left_set()
         tell("the answers together and singly", step, wanted, got)
         if step["stock"]:
             # Singly: of what follows a refusal stock resets the connection, and its answer may be lost.
-            alone, _ = asyncio.run(singly_and_together(False, step))
+            alone, _ = STOCK.run(singly_and_together(STOCK, step))
             tell("our answers and stock's", step, alone, wanted)

@@ -13,13 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import tornado.httpserver
-import tornado.httputil
-import tornado.web
-
-import tornado_c
-import tornado_c.web
-from tornado_c import httpserver, httputil
+from support.implementations import OURS, STOCK, Implementation
 
 #: Turns of the loop in which a server must have answered what it was sent.
 TURNS = 60
@@ -84,7 +78,7 @@ def patient_callback(util: Any) -> Any:
             await asyncio.sleep(0)
         answer(request)
 
-    if util is httputil:
+    if util is OURS.httputil:
         return later
     return lambda request: asyncio.ensure_future(later(request))  # stock does not run coroutines
 
@@ -103,7 +97,7 @@ def delegate(util: Any, manner: str = "") -> Any:
 
         def headers_received(self, start_line: Any, headers: Any) -> Any:
             self.start_line, self.headers = tuple(start_line), headers
-            if util is tornado.httputil:
+            if util is STOCK.httputil:
                 # Our server wants a valid Host whoever serves; for stock an application says so.
                 util.HTTPServerRequest(start_line=start_line, headers=headers)
             if manner == "hasty" and len(start_line.path) % 3 == 0:
@@ -149,18 +143,17 @@ def application(web: Any) -> Any:
     return web.Application([("/.*", Echo)])
 
 
-def make_server(ours: bool, kind: str, **settings: Any) -> Any:
-    util: Any = httputil if ours else tornado.httputil
-    server: Any = httpserver if ours else tornado.httpserver
+def make_server(implementation: Implementation, kind: str, **settings: Any) -> Any:
+    util = implementation.httputil
     makers: dict[str, Callable[[], Any]] = {
         "callback": lambda: callback(util),
         "patient callback": lambda: patient_callback(util),
-        "application": lambda: application(tornado_c.web if ours else tornado.web),
+        "application": lambda: application(implementation.web),
         "delegate": lambda: delegate(util),
         "hasty delegate": lambda: delegate(util, "hasty"),
         "patient delegate": lambda: delegate(util, "patient"),
     }
-    return server.HTTPServer(makers[kind](), **settings)
+    return implementation.httpserver.HTTPServer(makers[kind](), **settings)
 
 
 async def converse(path: str, pieces: Sequence[bytes]) -> bytes:
@@ -187,13 +180,17 @@ async def converse(path: str, pieces: Sequence[bytes]) -> bytes:
 
 
 def converse_all(
-    ours: bool, kind: str, conversations: Sequence[Sequence[bytes]], folder: Path, **settings: Any
+    implementation: Implementation,
+    kind: str,
+    conversations: Sequence[Sequence[bytes]],
+    folder: Path,
+    **settings: Any,
 ) -> list[bytes]:
     """The answers of a server of that kind to each conversation, a few of them at a time."""
-    path = str(folder / ("ours" if ours else "stock"))
+    path = str(folder / implementation.name)
 
     async def run() -> list[bytes]:
-        server = make_server(ours, kind, **settings)
+        server = make_server(implementation, kind, **settings)
         with socket.socket(socket.AF_UNIX) as listener:
             listener.setblocking(False)
             listener.bind(path)
@@ -208,4 +205,5 @@ def converse_all(
         Path(path).unlink(missing_ok=True)
         return answers
 
-    return tornado_c.run(run()) if ours else asyncio.run(run())
+    answers: list[bytes] = implementation.run(run())
+    return answers

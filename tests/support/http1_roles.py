@@ -4,29 +4,17 @@ import asyncio
 import socket
 from typing import Any
 
-import tornado.http1connection
-import tornado.httputil
-import tornado.iostream
-
-from tornado_c import http1connection, httputil, iostream
-
-
-class Modules:
-    def __init__(self, name: str, http1connection: Any, httputil: Any, iostream: Any) -> None:
-        self.name, self.http1connection, self.httputil = name, http1connection, httputil
-        self.iostream = iostream
-
-
-OURS = Modules("ours", http1connection, httputil, iostream)
-STOCK = Modules("stock", tornado.http1connection, tornado.httputil, tornado.iostream)
+from support.implementations import Implementation
 
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 
-def recorder(modules: Modules, events: list[Any], connection: Any = None, base: type | None = None) -> Any:
+def recorder(
+    implementation: Implementation, events: list[Any], connection: Any = None, base: type | None = None
+) -> Any:
     """A delegate that notes what it is told; with a connection it answers when the request is complete."""
 
-    class Recorder(modules.httputil.HTTPMessageDelegate):
+    class Recorder(implementation.httputil.HTTPMessageDelegate):
         def headers_received(self, start_line: Any, headers: Any) -> None:
             events.append(("headers", tuple(start_line), list(headers.get_all())))
 
@@ -39,8 +27,10 @@ def recorder(modules: Modules, events: list[Any], connection: Any = None, base: 
         def finish(self) -> None:
             events.append(("finish",))
             if connection is not None:
-                line = modules.httputil.ResponseStartLine("HTTP/1.1", 200, "OK")
-                connection.write_headers(line, modules.httputil.HTTPHeaders({"Content-Length": "2"}), b"ok")
+                line = implementation.httputil.ResponseStartLine("HTTP/1.1", 200, "OK")
+                connection.write_headers(
+                    line, implementation.httputil.HTTPHeaders({"Content-Length": "2"}), b"ok"
+                )
                 connection.finish()
 
         def on_connection_close(self) -> None:
@@ -49,10 +39,10 @@ def recorder(modules: Modules, events: list[Any], connection: Any = None, base: 
     return Recorder()
 
 
-def serving_delegate(modules: Modules, events: list[Any]) -> Any:
-    class Server(modules.httputil.HTTPServerConnectionDelegate):
+def serving_delegate(implementation: Implementation, events: list[Any]) -> Any:
+    class Server(implementation.httputil.HTTPServerConnectionDelegate):
         def start_request(self, server_conn: Any, request_conn: Any) -> Any:
-            return recorder(modules, events, request_conn)
+            return recorder(implementation, events, request_conn)
 
         def on_close(self, server_conn: Any) -> None:
             events.append(("gone",))
@@ -68,10 +58,10 @@ async def turns(count: int = 3) -> None:
 class Peer:
     """The raw end of a socket pair, whose other end is a stream."""
 
-    def __init__(self, modules: Modules, **sizes: int) -> None:
+    def __init__(self, implementation: Implementation, **sizes: int) -> None:
         self.sock, other = socket.socketpair()
         self.sock.setblocking(False)
-        self.stream = modules.iostream.IOStream(other, **sizes)
+        self.stream = implementation.iostream.IOStream(other, **sizes)
         self.received = b""
 
     async def send(self, data: bytes) -> None:
@@ -113,14 +103,14 @@ class Peer:
 
 
 async def serve(
-    modules: Modules, pieces: list[bytes], sizes: dict[str, int] | None = None, **params: Any
+    implementation: Implementation, pieces: list[bytes], sizes: dict[str, int] | None = None, **params: Any
 ) -> tuple[list[Any], bytes]:
     """What a server's delegates are told of a connection, and what it sends; sizes are the stream's."""
-    peer = Peer(modules, **(sizes or {}))
+    peer = Peer(implementation, **(sizes or {}))
     events: list[Any] = []
-    settings = modules.http1connection.HTTP1ConnectionParameters(**params)
-    server = modules.http1connection.HTTP1ServerConnection(peer.stream, settings, "peer")
-    server.start_serving(serving_delegate(modules, events))
+    settings = implementation.http1connection.HTTP1ConnectionParameters(**params)
+    server = implementation.http1connection.HTTP1ServerConnection(peer.stream, settings, "peer")
+    server.start_serving(serving_delegate(implementation, events))
     for piece in pieces:
         await peer.send(piece)
         await turns()
@@ -132,17 +122,17 @@ async def serve(
 
 
 async def fetch(
-    modules: Modules, pieces: list[bytes], method: str = "GET", end: bool = True, **params: Any
+    implementation: Implementation, pieces: list[bytes], method: str = "GET", end: bool = True, **params: Any
 ) -> tuple[list[Any], Any]:
     """What a client's delegate is told of an answer, and how read_response() ends."""
-    peer = Peer(modules)
+    peer = Peer(implementation)
     events: list[Any] = []
-    settings = modules.http1connection.HTTP1ConnectionParameters(**params)
-    client = modules.http1connection.HTTP1Connection(peer.stream, True, settings, "peer")
-    line = modules.httputil.RequestStartLine(method, "/", "")
-    client.write_headers(line, modules.httputil.HTTPHeaders({"Host": "a"}))
+    settings = implementation.http1connection.HTTP1ConnectionParameters(**params)
+    client = implementation.http1connection.HTTP1Connection(peer.stream, True, settings, "peer")
+    line = implementation.httputil.RequestStartLine(method, "/", "")
+    client.write_headers(line, implementation.httputil.HTTPHeaders({"Host": "a"}))
     client.finish()
-    reading = asyncio.ensure_future(client.read_response(recorder(modules, events)))
+    reading = asyncio.ensure_future(client.read_response(recorder(implementation, events)))
     for piece in pieces:
         await peer.send(piece)
         await turns()

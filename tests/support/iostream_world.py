@@ -5,41 +5,25 @@ import asyncio
 import socket
 import struct
 
-import tornado.ioloop
-import tornado.iostream
-
-from tornado_c import iostream, netutil
-from tornado_c.ioloop import IOLoop
+from support.implementations import OURS
+from tornado_c import netutil
 
 LIMIT = 20  # seconds: far beyond what anything here takes
-
-
-class Ours:
-    module = iostream
-    IOStream = iostream.IOStream
-    IOLoop = IOLoop
-    native = True
-
-
-class Stock:
-    module = tornado.iostream
-    IOStream = tornado.iostream.IOStream
-    IOLoop = tornado.ioloop.IOLoop
-    native = False
 
 
 class World:
     """A loop, and streams on it that are closed at the end."""
 
-    def __init__(self, kind):
-        self.kind = kind
-        self.module = kind.module
-        self.native = kind.native
-        self.loop = kind.IOLoop(make_current=False)
+    def __init__(self, implementation, loop=None):
+        """On the implementation's own loop, or on one that is there."""
+        self.implementation = implementation
+        self.module = implementation.iostream
+        self.native = implementation is OURS
+        self.loop = loop or implementation.ioloop.IOLoop(make_current=False)
         self.open = []
 
     def stream(self, sock, **kwargs):
-        stream = self.kind.IOStream(sock, **kwargs)
+        stream = self.module.IOStream(sock, **kwargs)
         self.open.append(stream)
         return stream
 

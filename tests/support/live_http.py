@@ -9,29 +9,9 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import tornado.httpserver
-import tornado.httputil
-import tornado.ioloop
-import tornado.netutil
-
-from tornado_c import httpserver, httputil, ioloop, netutil
+from support.implementations import BOTH, OURS, STOCK, Implementation
 
 PATIENCE = 20.0  # seconds after which a client gives up: a test that waits for it has failed
-
-
-class Flavour:
-    """The modules of one implementation."""
-
-    def __init__(self, name: str, httpserver: Any, httputil: Any, ioloop: Any, netutil: Any) -> None:
-        self.name, self.httpserver, self.httputil = name, httpserver, httputil
-        self.ioloop, self.netutil = ioloop, netutil
-
-    def __repr__(self) -> str:
-        return self.name
-
-
-OURS = Flavour("ours", httpserver, httputil, ioloop, netutil)
-STOCK = Flavour("stock", tornado.httpserver, tornado.httputil, tornado.ioloop, tornado.netutil)
 
 
 class LiveServer:
@@ -39,21 +19,22 @@ class LiveServer:
 
     def __init__(
         self,
-        callback: Callable[[Any], Any],
-        flavour: Flavour = OURS,
+        callback: Callable[[Any], Any] | None,
+        implementation: Implementation = OURS,
         make: Callable[[], Any] | None = None,
         sockets: list[socket.socket] | None = None,
         **settings: Any,
     ) -> None:
-        self.flavour = flavour
-        self.sockets = sockets or flavour.netutil.bind_sockets(0, "127.0.0.1")
+        self.app = callback
+        self.implementation = implementation
+        self.sockets = sockets or implementation.netutil.bind_sockets(0, "127.0.0.1")
         self.address = self.sockets[0].getsockname()
         started: queue.Queue[BaseException | None] = queue.Queue()
 
         def run() -> None:
             try:
-                self.io_loop = flavour.ioloop.IOLoop(make_current=True)
-                self.server = make() if make else flavour.httpserver.HTTPServer(callback, **settings)
+                self.io_loop = implementation.ioloop.IOLoop(make_current=True)
+                self.server = make() if make else implementation.httpserver.HTTPServer(callback, **settings)
                 self.server.add_sockets(self.sockets)
                 self.io_loop.add_callback(started.put, None)
                 self.io_loop.start()
@@ -99,8 +80,7 @@ class LiveServer:
             await self.server.close_all_connections()
 
         self.call(end)
-        for _ in range(3):  # what the closing has queued
-            self.call(lambda: None)
+        self.settle()  # what the closing has queued
         self.io_loop.add_callback(self.io_loop.stop)
         self.thread.join(PATIENCE)
         assert not self.thread.is_alive()
@@ -108,10 +88,23 @@ class LiveServer:
     def connect(self) -> "Client":
         return Client(self.address)
 
+    def exchange(self, data: bytes) -> bytes:
+        """What the server sends on a connection of its own, which it ends, once it has done with it."""
+        answer = talk(self.address, data)
+        self.settle()
+        return answer
+
+    def settle(self) -> None:
+        """Let the loop do what is queued."""
+        for _ in range(3):
+            self.call(lambda: None)
+
 
 @contextlib.contextmanager
-def serving(callback: Callable[[Any], Any], flavour: Flavour = OURS, **settings: Any) -> Iterator[LiveServer]:
-    server = LiveServer(callback, flavour, **settings)
+def serving(
+    callback: Callable[[Any], Any], implementation: Implementation = OURS, **settings: Any
+) -> Iterator[LiveServer]:
+    server = LiveServer(callback, implementation, **settings)
     try:
         yield server
     finally:
@@ -227,8 +220,8 @@ def wait_for(condition: Callable[[], Any]) -> Any:
 def both(callback: Callable[[Any], Any], data: bytes, **settings: Any) -> tuple[bytes, bytes]:
     """What our server and stock Tornado's send for the same bytes; the last request closes."""
     answers = []
-    for flavour in (OURS, STOCK):
-        with serving(callback, flavour, **settings) as server:
+    for implementation in BOTH:
+        with serving(callback, implementation, **settings) as server:
             answers.append(talk(server.address, data))
     return answers[0], answers[1]
 
@@ -241,8 +234,8 @@ def raw_ok(request: Any, text: bytes) -> None:
 
 def headers_ok(request: Any, text: bytes, status: int = 200, reason: str = "OK", **fields: str) -> None:
     """The answer of 6.x, with the header classes that belong to the request."""
-    ours = isinstance(request, httputil.HTTPServerRequest)
-    util = httputil if ours else tornado.httputil
+    ours = isinstance(request, OURS.httputil.HTTPServerRequest)
+    util = OURS.httputil if ours else STOCK.httputil
     headers = util.HTTPHeaders({"Content-Length": str(len(text))} | fields)
     request.connection.write_headers(util.ResponseStartLine("HTTP/1.1", status, reason), headers, text)
     request.connection.finish()
@@ -251,14 +244,14 @@ def headers_ok(request: Any, text: bytes, status: int = 200, reason: str = "OK",
 def both_ways(answer):
     """Servers that call answer(connection) for each request: the native way and with a delegate."""
 
-    class Message(httputil.HTTPMessageDelegate):
+    class Message(OURS.httputil.HTTPMessageDelegate):
         def __init__(self, connection):
             self.connection = connection
 
         def finish(self):
             answer(self.connection)
 
-    class Delegate(httputil.HTTPServerConnectionDelegate):
+    class Delegate(OURS.httputil.HTTPServerConnectionDelegate):
         def start_request(self, server_conn, request_conn):
             return Message(request_conn)
 

@@ -8,20 +8,27 @@ from pathlib import Path
 import pytest
 
 from support.graceful_programs import Program
+from support.implementations import BOTH, OURS, STOCK
 from support.iostream_tls_tools import TlsWorld, make_certificates
-from support.iostream_world import Ours, Stock, World
+from support.iostream_world import World
 
 
-@pytest.fixture(params=[Ours, Stock], ids=["ours", "stock"])
-def both(request):
-    world = World(request.param)
+@pytest.fixture(params=BOTH, ids=repr)
+def implementation(request):
+    return request.param
+
+
+@pytest.fixture
+def both(implementation):
+    """A loop of ours and of stock Tornado's, with streams on it."""
+    world = World(implementation)
     yield world
     world.close()
 
 
 @pytest.fixture
 def ours():
-    world = World(Ours)
+    world = World(OURS)
     yield world
     world.close()
 
@@ -35,7 +42,7 @@ def certificates(tmp_path_factory):
 
 @pytest.fixture(params=["ours", "ours-by-server", "stock"])
 def tls(request, certificates):
-    world = World(Stock if request.param == "stock" else Ours)
+    world = World(STOCK if request.param == "stock" else OURS)
     yield TlsWorld(world, certificates, by_server=request.param == "ours-by-server")
     world.close()
 

@@ -14,12 +14,10 @@ from unittest import mock
 import pytest
 
 import tornado_c
-from support.web_servers import ThreadedServer, collecting, request
+from support.implementations import BOTH, STOCK
+from support.live_http import serving
+from support.web_servers import collecting, request
 from tornado_c import httpserver, httputil, ioloop, iostream, web
-
-stock_httputil = pytest.importorskip("tornado.httputil")
-stock_web = pytest.importorskip("tornado.web")
-SIDES = {"stock": (stock_httputil, stock_web), "ours": (httputil, web)}
 
 WAYS = {
     "copy": copy.copy,
@@ -51,14 +49,14 @@ def told(request):
 @pytest.mark.parametrize("way", WAYS)
 def test_request_is_copied(way):
     results = {}
-    for side, (util, _) in SIDES.items():
-        first = make_request(util)
+    for implementation in BOTH:
+        first = make_request(implementation.httputil)
         second = WAYS[way](first)
         assert type(second) is type(first) and second is not first
         assert told(second) == told(first)
         second.mine, second.method = "other", "PUT"
         second.body_arguments["z"] = [b"z"]
-        results[side] = told(second), told(first), second.headers is first.headers
+        results[implementation.name] = told(second), told(first), second.headers is first.headers
     assert results["ours"] == results["stock"]
 
 
@@ -69,7 +67,7 @@ def public_vars(obj):
 
 
 def test_vars_of_a_request():
-    ours, stock = (make_request(util) for util, _ in SIDES.values())
+    ours, stock = (make_request(each.httputil) for each in BOTH)
     assert public_vars(ours) == public_vars(stock)
     for each in (ours, stock):
         each.method, each.body = "PATCH", b"new"
@@ -121,11 +119,8 @@ def test_requests_of_a_server(way, native):
                 return super().start_request(server_conn, request_conn)
 
     with collecting():
-        server = ThreadedServer("ours", lambda _: Application([("/(.*)", Handler)]))
-        try:
+        with serving(Application([("/(.*)", Handler)])) as server:
             answer = server.exchange(request("/x?q=1", "POST", body=b"body"))
-        finally:
-            server.close()
     assert answer.endswith(b"POST /x b'body'")
     (made,) = kept
     assert (made.method, made.uri, made.body, made.host) == ("POST", "/x?q=1", b"body", "example.test")
@@ -135,8 +130,8 @@ def test_requests_of_a_server(way, native):
 @pytest.mark.parametrize("way", WAYS)
 def test_headers_and_their_vars(way):
     results = []
-    for util, _ in SIDES.values():
-        first = util.HTTPHeaders({"A": "1"})
+    for implementation in BOTH:
+        first = implementation.httputil.HTTPHeaders({"A": "1"})
         first.add("A", "2")
         first.mine = "mine"
         second = WAYS[way](first)
@@ -151,23 +146,20 @@ class Hello(web.RequestHandler):
         self.write("hello")
 
 
-class StockHello(stock_web.RequestHandler):
+class StockHello(STOCK.web.RequestHandler):
     def get(self):
         self.write("hello")
 
 
 @pytest.mark.parametrize("way", WAYS)
 def test_application_is_copied(way):
-    pair = web.Application([("/", Hello)], a=1), stock_web.Application([("/", StockHello)], a=1)
+    pair = web.Application([("/", Hello)], a=1), STOCK.web.Application([("/", StockHello)], a=1)
     assert sorted(vars(pair[0])) == sorted(vars(pair[1]))
     copied = WAYS[way](pair[0])
     assert copied.settings == {"a": 1} and sorted(vars(copied)) == sorted(vars(pair[1]))
     with collecting():
-        server = ThreadedServer("ours", lambda _: copied)
-        try:
+        with serving(copied) as server:
             assert server.exchange(request("/")).endswith(b"hello")
-        finally:
-            server.close()
 
 
 def test_vars_and_copies_of_a_handler():
@@ -186,13 +178,10 @@ def test_vars_and_copies_of_a_handler():
 
         return module.Application([("/", Handler)])
 
-    for side in SIDES:
+    for implementation in BOTH:
         with collecting():
-            server = ThreadedServer(side, make)
-            try:
+            with serving(make(implementation.web), implementation) as server:
                 answer = server.exchange(request("/"))
-            finally:
-                server.close()
         assert answer.startswith(b"HTTP/1.1 201 Created") and answer.endswith(b"got")
     assert seen["tornado_c.web"] == seen["tornado.web"]
 
@@ -267,7 +256,7 @@ def calls_of(util, module):
 
 
 def test_mocks_in_the_place_of_methods():
-    assert calls_of(httputil, web) == calls_of(stock_httputil, stock_web)
+    assert calls_of(httputil, web) == calls_of(STOCK.httputil, STOCK.web)
 
 
 @pytest.mark.parametrize("order", ["mock first", "mock later"])

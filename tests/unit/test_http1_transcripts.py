@@ -8,8 +8,9 @@ import random
 import pytest
 
 from support.damage import REQUESTS, damage
-from support.http1_roles import OURS, STOCK, fetch, serve
+from support.http1_roles import fetch, serve
 from support.http_cases import CASES
+from support.implementations import OURS, STOCK
 
 NAMES = [case.name for case in CASES]
 #: Longer ones are cut at some of their bytes only.

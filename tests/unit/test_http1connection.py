@@ -8,10 +8,10 @@ import zlib
 
 import pytest
 
-from support.http1_roles import ANSWER, OURS, STOCK, Peer, fetch, recorder, serve, serving_delegate, turns
+from support.http1_roles import ANSWER, Peer, fetch, recorder, serve, serving_delegate, turns
+from support.implementations import BOTH, OURS, STOCK
 from tornado_c import http1connection, httputil, iostream
 
-BOTH = pytest.mark.parametrize("modules", [OURS, STOCK], ids=["ours", "stock"])
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 POST = b"POST / HTTP/1.1\r\nHost: a\r\n"
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -21,15 +21,15 @@ def lines(caplog):
     return [(r.name, r.levelname, r.getMessage()) for r in caplog.records]
 
 
-def server_on(peer, delegate_class, modules=OURS, **params):
+def server_on(peer, delegate_class, implementation=OURS, **params):
     """Serve one delegate class, made with the connection, on a peer's stream."""
 
-    class Server(modules.httputil.HTTPServerConnectionDelegate):
+    class Server(implementation.httputil.HTTPServerConnectionDelegate):
         def start_request(self, server_conn, request_conn):
             return delegate_class(request_conn)
 
-    settings = modules.http1connection.HTTP1ConnectionParameters(**params)
-    server = modules.http1connection.HTTP1ServerConnection(peer.stream, settings, "peer")
+    settings = implementation.http1connection.HTTP1ConnectionParameters(**params)
+    server = implementation.http1connection.HTTP1ServerConnection(peer.stream, settings, "peer")
     server.start_serving(Server())
     return server
 
@@ -160,16 +160,15 @@ def test_many_small_chunks_are_joined():
 # ---- limits ----
 
 
-@BOTH
-def test_header_timeout(modules, caplog):
+def test_header_timeout(implementation, caplog):
     caplog.set_level(logging.INFO)
 
     async def run():
-        peer = Peer(modules)
+        peer = Peer(implementation)
         events = []
-        params = modules.http1connection.HTTP1ConnectionParameters(header_timeout=0.02)
-        server = modules.http1connection.HTTP1ServerConnection(peer.stream, params)
-        server.start_serving(serving_delegate(modules, events))
+        params = implementation.http1connection.HTTP1ConnectionParameters(header_timeout=0.02)
+        server = implementation.http1connection.HTTP1ServerConnection(peer.stream, params)
+        server.start_serving(serving_delegate(implementation, events))
         await peer.send(GET + GET[:10])
         assert await peer.rest() == ANSWER
         await server.close()
@@ -180,16 +179,15 @@ def test_header_timeout(modules, caplog):
     assert lines(caplog) == []
 
 
-@BOTH
-def test_body_timeout(modules, caplog):
+def test_body_timeout(implementation, caplog):
     caplog.set_level(logging.INFO)
 
     async def run():
-        peer = Peer(modules)
+        peer = Peer(implementation)
         events = []
-        params = modules.http1connection.HTTP1ConnectionParameters(body_timeout=0.02)
-        server = modules.http1connection.HTTP1ServerConnection(peer.stream, params, "the peer")
-        server.start_serving(serving_delegate(modules, events))
+        params = implementation.http1connection.HTTP1ConnectionParameters(body_timeout=0.02)
+        server = implementation.http1connection.HTTP1ServerConnection(peer.stream, params, "the peer")
+        server.start_serving(serving_delegate(implementation, events))
         await peer.send(POST + b"Content-Length: 5\r\n\r\nhel")
         assert await peer.rest() == b""
         await server.close()
@@ -200,18 +198,17 @@ def test_body_timeout(modules, caplog):
     assert lines(caplog) == [("tornado.general", "INFO", "Timeout reading body from the peer")]
 
 
-@BOTH
 @pytest.mark.parametrize("method", ["set_max_body_size", "set_body_timeout"])
-def test_limits_of_one_message(modules, method):
+def test_limits_of_one_message(implementation, method):
     """Each applies to the request whose delegate set it and not to the next."""
 
     async def run():
-        peer = Peer(modules)
+        peer = Peer(implementation)
         events = []
 
-        class Server(modules.httputil.HTTPServerConnectionDelegate):
+        class Server(implementation.httputil.HTTPServerConnectionDelegate):
             def start_request(self, server_conn, request_conn):
-                delegate = recorder(modules, events, request_conn)
+                delegate = recorder(implementation, events, request_conn)
                 plain = delegate.headers_received
 
                 def headers_received(start_line, headers):
@@ -223,8 +220,8 @@ def test_limits_of_one_message(modules, method):
                 delegate.headers_received = headers_received
                 return delegate
 
-        params = modules.http1connection.HTTP1ConnectionParameters(max_body_size=4)
-        server = modules.http1connection.HTTP1ServerConnection(peer.stream, params)
+        params = implementation.http1connection.HTTP1ConnectionParameters(max_body_size=4)
+        server = implementation.http1connection.HTTP1ServerConnection(peer.stream, params)
         server.start_serving(Server())
         for path in (b"/more", b"/"):
             await peer.send(b"POST %b HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello" % path)
@@ -279,8 +276,8 @@ def test_gzip_as_stock_decodes_it(body, pieces, caplog):
     data = POST + b"Content-Encoding: GZip\r\nContent-Length: %d\r\n\r\n" % len(body) + body
     cut = [data] if pieces == "whole" else [data[:80]] + [data[i : i + 1] for i in range(80, len(data))]
 
-    async def run(modules, **more):
-        return await serve(modules, cut, decompress=True, max_body_size=1000, chunk_size=64, **more)
+    async def run(implementation, **more):
+        return await serve(implementation, cut, decompress=True, max_body_size=1000, chunk_size=64, **more)
 
     ours = asyncio.run(run(OURS, linger_timeout=0))
     our_lines = lines(caplog)
@@ -292,28 +289,27 @@ def test_gzip_as_stock_decodes_it(body, pieces, caplog):
 
 def test_encoded_bodies_are_left_alone_unless_asked_for():
     data = POST + b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(TWO) + TWO
-    for modules in (OURS, STOCK):
-        events, _ = asyncio.run(serve(modules, [data]))
+    for implementation in BOTH:
+        events, _ = asyncio.run(serve(implementation, [data]))
         assert ("data", TWO) in events
 
 
 # ---- handing over, overriding ----
 
 
-@BOTH
-def test_detach(modules):
+def test_detach(implementation):
     async def run():
-        peer = Peer(modules)
+        peer = Peer(implementation)
         streams = []
 
-        class Tunnel(modules.httputil.HTTPMessageDelegate):
+        class Tunnel(implementation.httputil.HTTPMessageDelegate):
             def __init__(self, connection):
                 self.connection = connection
 
             def headers_received(self, start_line, headers):
                 streams.append(self.connection.detach())
 
-        server = server_on(peer, Tunnel, modules)
+        server = server_on(peer, Tunnel, implementation)
         await peer.send(GET + b"raw bytes")
         await peer.send(b" and more")
         while not streams:
@@ -327,9 +323,8 @@ def test_detach(modules):
     asyncio.run(run())
 
 
-@BOTH
-def test_overridden_read_body_may_read_the_stream_itself(modules):
-    class Connection(modules.http1connection.HTTP1Connection):
+def test_overridden_read_body_may_read_the_stream_itself(implementation):
+    class Connection(implementation.http1connection.HTTP1Connection):
         def _read_body(self, code, headers, delegate):
             if headers.get("X-Own") is None:
                 return super()._read_body(code, headers, delegate)
@@ -339,7 +334,7 @@ def test_overridden_read_body_may_read_the_stream_itself(modules):
 
             return read()
 
-    class ServerConnection(modules.http1connection.HTTP1ServerConnection):
+    class ServerConnection(implementation.http1connection.HTTP1ServerConnection):
         async def _server_request_loop(self, delegate):
             try:
                 for _ in range(2):
@@ -350,10 +345,10 @@ def test_overridden_read_body_may_read_the_stream_itself(modules):
                 delegate.on_close(self)
 
     async def run():
-        peer = Peer(modules)
+        peer = Peer(implementation)
         events = []
         server = ServerConnection(peer.stream)
-        server.start_serving(serving_delegate(modules, events))
+        server.start_serving(serving_delegate(implementation, events))
         await peer.send(POST + b"X-Own: 1\r\n\r\nhel")
         await turns()
         await peer.send(b"lo!" + POST + b"Content-Length: 3\r\n\r\nyou")
@@ -368,18 +363,17 @@ def test_overridden_read_body_may_read_the_stream_itself(modules):
 # ---- errors ----
 
 
-@BOTH
 @pytest.mark.parametrize("method", ["headers_received", "data_received", "finish"])
 @pytest.mark.parametrize("late", [False, True], ids=["at once", "awaited"])
-def test_errors_of_delegates(modules, method, late, caplog):
+def test_errors_of_delegates(implementation, method, late, caplog):
     """They are logged, the connection is closed, and the delegate hears of that once."""
     caplog.set_level(logging.INFO)
     closed = []
 
     async def run():
-        peer = Peer(modules)
+        peer = Peer(implementation)
 
-        class Failing(modules.httputil.HTTPMessageDelegate):
+        class Failing(implementation.httputil.HTTPMessageDelegate):
             def __init__(self, connection):
                 pass
 
@@ -394,7 +388,7 @@ def test_errors_of_delegates(modules, method, late, caplog):
             raise ValueError("mine")
 
         setattr(Failing, method, fail_late if late and method != "finish" else fail)
-        server = server_on(peer, Failing, modules)
+        server = server_on(peer, Failing, implementation)
         await peer.send(POST + b"Content-Length: 5\r\n\r\nhello")
         assert await peer.rest() == b""
         await server.close()
@@ -407,14 +401,13 @@ def test_errors_of_delegates(modules, method, late, caplog):
     assert isinstance(record.exc_info[1], ValueError)
 
 
-@BOTH
-def test_errors_of_an_answer_that_is_framed_wrongly(modules):
-    util = modules.httputil
+def test_errors_of_an_answer_that_is_framed_wrongly(implementation):
+    util = implementation.httputil
     errors = []
 
     async def run():
         for length, body in (("3", b"more"), ("5", b"less")):
-            peer = Peer(modules)
+            peer = Peer(implementation)
 
             class Wrong(util.HTTPMessageDelegate):
                 def __init__(self, connection):
@@ -429,7 +422,7 @@ def test_errors_of_an_answer_that_is_framed_wrongly(modules):
                     except util.HTTPOutputError as e:
                         errors.append(str(e))
 
-            server = server_on(peer, Wrong, modules)
+            server = server_on(peer, Wrong, implementation)
             await peer.send(GET)
             await peer.rest()
             await server.close()
@@ -442,13 +435,12 @@ def test_errors_of_an_answer_that_is_framed_wrongly(modules):
     ]
 
 
-@BOTH
-def test_line_ends_in_heads_are_refused(modules):
-    util = modules.httputil
+def test_line_ends_in_heads_are_refused(implementation):
+    util = implementation.httputil
 
     async def run():
-        peer = Peer(modules)
-        client = modules.http1connection.HTTP1Connection(peer.stream, True)
+        peer = Peer(implementation)
+        client = implementation.http1connection.HTTP1Connection(peer.stream, True)
         for path, value in (("/\r\nX: y", "z"), ("/", "a\nb")):
             headers = util.HTTPHeaders()
             headers._as_list["X"], headers._combined_cache["X"] = [value], value
@@ -459,15 +451,14 @@ def test_line_ends_in_heads_are_refused(modules):
     asyncio.run(run())
 
 
-@BOTH
-def test_writing_to_a_closed_connection(modules):
+def test_writing_to_a_closed_connection(implementation):
     async def run():
-        peer = Peer(modules)
-        client = modules.http1connection.HTTP1Connection(peer.stream, True)
+        peer = Peer(implementation)
+        client = implementation.http1connection.HTTP1Connection(peer.stream, True)
         peer.stream.close()
-        line = modules.httputil.RequestStartLine("POST", "/", "")
-        for future in (client.write_headers(line, modules.httputil.HTTPHeaders()), client.write(b"x")):
-            with pytest.raises(modules.iostream.StreamClosedError):
+        line = implementation.httputil.RequestStartLine("POST", "/", "")
+        for future in (client.write_headers(line, implementation.httputil.HTTPHeaders()), client.write(b"x")):
+            with pytest.raises(implementation.iostream.StreamClosedError):
                 await future
         client.finish()
         peer.close()
@@ -475,23 +466,22 @@ def test_writing_to_a_closed_connection(modules):
     asyncio.run(run())
 
 
-@BOTH
-def test_close_callback(modules):
+def test_close_callback(implementation):
     """It is called when the client leaves before its answer; once the answer is there it is forgotten."""
     called = []
 
     async def run():
-        peer = Peer(modules)
+        peer = Peer(implementation)
         connections = []
 
-        class Slow(modules.httputil.HTTPMessageDelegate):
+        class Slow(implementation.httputil.HTTPMessageDelegate):
             def __init__(self, connection):
                 connections.append(connection)
 
             def finish(self):
                 connections[-1].set_close_callback(lambda: called.append(len(connections)))
 
-        server = server_on(peer, Slow, modules)
+        server = server_on(peer, Slow, implementation)
         await peer.send(GET)
         while not connections or not connections[0]._read_finished:
             await asyncio.sleep(0)
@@ -669,7 +659,7 @@ def test_reading_twice_at_once_is_refused():
 def test_decompressing_client():
     body = gzip.compress(b"hello" * 1000)
     answer = OK + b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(body) + body
-    for modules in (OURS, STOCK):
-        events, result = asyncio.run(fetch(modules, [answer], decompress=True))
+    for implementation in BOTH:
+        events, result = asyncio.run(fetch(implementation, [answer], decompress=True))
         assert events[1:] == [("data", b"hello" * 1000), ("finish",)] and result is True
         assert ("X-Consumed-Content-Encoding", "gzip") in events[0][2]

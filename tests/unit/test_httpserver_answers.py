@@ -6,18 +6,8 @@ import http
 
 import pytest
 
-from support.live_http import (
-    OURS,
-    STOCK,
-    Client,
-    both,
-    both_ways,
-    headers_ok,
-    raw_ok,
-    serving,
-    talk,
-    wait_for,
-)
+from support.implementations import BOTH, OURS, STOCK
+from support.live_http import Client, both, both_ways, headers_ok, raw_ok, serving, talk, wait_for
 from tornado_c.httpserver import HTTPConnection
 from tornado_c.httputil import (
     HTTPHeaders,
@@ -73,8 +63,11 @@ def test_keep_alive_rules(version, method, connection):
     head = b"%s / HTTP/%s\r\nHost: a\r\n" % (method, version)
     head += b"" if connection is None else b"Connection: %s\r\n" % connection
     results = []
-    for flavour in (OURS, STOCK):
-        with serving(lambda request: headers_ok(request, b""), flavour) as server, server.connect() as client:
+    for implementation in BOTH:
+        with (
+            serving(lambda request: headers_ok(request, b""), implementation) as server,
+            server.connect() as client,
+        ):
             client.send(head + b"\r\n")
             answer = client.answer()
             client.send(
@@ -268,10 +261,10 @@ class Broken:
 def test_broken_answers_close_the_connection(name, caplog):
     data = GET.replace(b"GET", b"HEAD") if name == "body_of_head" else GET
     seen = []
-    for flavour in (OURS, STOCK):
+    for implementation in BOTH:
         caplog.clear()
         broken = Broken()
-        with serving(getattr(broken, name), flavour) as server:
+        with serving(getattr(broken, name), implementation) as server:
             answer = talk(server.address, data)
             server.call(lambda: None)
         logged = [(r.name, r.levelname, r.getMessage()) for r in caplog.records]

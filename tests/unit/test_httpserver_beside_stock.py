@@ -12,6 +12,7 @@ import pytest
 from support.beside_stock import KINDS, converse_all
 from support.damage import damage
 from support.departures import BODY_ANNOUNCED, REFUSED, TOO_LONG, departure
+from support.implementations import OURS, STOCK
 from support.request_generator import LIMITS, conversation, damaged
 
 SETTINGS = [
@@ -49,8 +50,8 @@ def rule(kind, talk, answer, wanted):
 def compare(kind, talks, folder, **settings):
     """By which rules the answers are the same; one that is not is an error."""
     settings |= LIMITS
-    ours = converse_all(True, kind, [talk.pieces(talk.data) for talk in talks], folder, **settings)
-    stock = converse_all(False, kind, [talk.pieces(talk.twin) for talk in talks], folder, **settings)
+    ours = converse_all(OURS, kind, [talk.pieces(talk.data) for talk in talks], folder, **settings)
+    stock = converse_all(STOCK, kind, [talk.pieces(talk.twin) for talk in talks], folder, **settings)
     rules = collections.Counter()
     for talk, answer, wanted in zip(talks, ours, stock, strict=True):
         name = rule(kind, talk, answer, wanted)

@@ -6,7 +6,7 @@ Both ways through a server, and handlers, on raw sockets.
 import pytest
 
 from support.live_http import both_ways, serving
-from support.web_servers import ThreadedServer, collecting, request
+from support.web_servers import collecting, request
 from tornado_c import web
 from tornado_c.httputil import (
     HTTPHeaders,
@@ -164,11 +164,8 @@ def test_transfer_encoding_of_a_handler(name, flushes):
             self.write(BODY[3:])
 
     with collecting():
-        server = ThreadedServer("ours", lambda _: web.Application([("/", Handler)]))
-        try:
+        with serving(web.Application([("/", Handler)])) as server:
             data = server.exchange(request("/"))
-        finally:
-            server.close()
     if not flushes and "x-own" not in str(encoding):
         encoding, has_length = None, True
     check(data, encoding, has_length)
@@ -250,9 +247,6 @@ def test_several_cookie_lines_are_one_list(way, number):
                 return super().start_request(server_conn, request_conn)
 
     with collecting():
-        server = ThreadedServer("ours", lambda _: Application([("/", Handler)]))
-        try:
+        with serving(Application([("/", Handler)])) as server:
             server.exchange(request("/", headers=lines))
-        finally:
-            server.close()
     assert seen == [cookies, cookies, [line.partition(":")[2].strip() for line in lines]]

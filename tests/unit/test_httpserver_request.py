@@ -6,7 +6,8 @@ import warnings
 
 import pytest
 
-from support.live_http import OURS, STOCK, both, headers_ok, raw_ok, serving, talk
+from support.implementations import BOTH
+from support.live_http import both, headers_ok, raw_ok, serving, talk
 from tornado_c.httpserver import HTTPRequest, HTTPServer
 from tornado_c.httputil import HTTPServerRequest
 
@@ -133,9 +134,9 @@ def test_malformed_form_never_reaches_the_callback(data, caplog):
         called.append(request.uri[:20])
         raw_ok(request, b"fine")
 
-    for flavour in (OURS, STOCK):
+    for implementation in BOTH:
         caplog.clear()
-        with serving(callback, flavour) as server, server.connect() as client:
+        with serving(callback, implementation) as server, server.connect() as client:
             answer = client.send(data).until(b"\r\n\r\n")
             if answer.startswith(b"HTTP/1.1 400"):
                 answer += client.rest()
@@ -349,10 +350,9 @@ def test_one_byte_at_a_time():
 EXPECT = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n"
 
 
-@pytest.mark.parametrize("flavour", [OURS, STOCK], ids=repr)
-def test_expect_100_continue(flavour):
+def test_expect_100_continue(implementation):
     with (
-        serving(lambda request: raw_ok(request, request.body), flavour) as server,
+        serving(lambda request: raw_ok(request, request.body), implementation) as server,
         server.connect() as client,
     ):
         assert client.send(EXPECT).until(b"\r\n\r\n") == b"HTTP/1.1 100 (Continue)\r\n\r\n"

@@ -6,7 +6,8 @@ import socket
 import pytest
 
 from support.children import run_alone
-from support.live_http import OURS, STOCK, both, headers_ok, raw_ok, serving, talk, wait_for
+from support.implementations import BOTH
+from support.live_http import both, headers_ok, raw_ok, serving, talk, wait_for
 from tornado_c import httpserver, netutil
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -59,7 +60,7 @@ def test_long_bodies_are_refused(size, chunked, caplog):
     else:
         data = head + b"Content-Length: %d\r\n\r\n" % size + b"z" * size
     seen = []
-    for flavour in (OURS, STOCK):
+    for implementation in BOTH:
         caplog.clear()
         called = []
 
@@ -67,7 +68,7 @@ def test_long_bodies_are_refused(size, chunked, caplog):
             called.append(len(request.body))
             headers_ok(request, b"x")
 
-        with serving(callback, flavour, max_body_size=100) as server:
+        with serving(callback, implementation, max_body_size=100) as server:
             answer = talk(server.address, data)
         seen.append((answer, called, [r.getMessage() for r in caplog.records if r.name == "tornado.general"]))
     assert seen[0] == seen[1]
@@ -127,8 +128,8 @@ def test_body_timeout(caplog):
     caplog.set_level("INFO", "tornado.general")
     called = []
     data = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n12345"
-    for flavour in (OURS, STOCK):
-        with serving(called.append, flavour, body_timeout=0.05) as server:
+    for implementation in BOTH:
+        with serving(called.append, implementation, body_timeout=0.05) as server:
             assert talk(server.address, data) == b""
     assert called == []
     assert [r.getMessage() for r in caplog.records] == ["Timeout reading body from 127.0.0.1"] * 2
@@ -205,9 +206,11 @@ def test_unix_socket(tmp_path):
         headers_ok(request, f"{request.remote_ip} {request.connection.context!s}".encode())
 
     answers = []
-    for flavour in (OURS, STOCK):
-        path = str(tmp_path / repr(flavour))
-        with serving(callback, flavour, sockets=[flavour.netutil.bind_unix_socket(path)]) as server:
+    for implementation in BOTH:
+        path = str(tmp_path / repr(implementation))
+        with serving(
+            callback, implementation, sockets=[implementation.netutil.bind_unix_socket(path)]
+        ) as server:
             assert server.address == path
             answers.append(talk(path, GET + LAST))
     assert answers[0] == answers[1] and b"0.0.0.0" in answers[0]

@@ -8,7 +8,8 @@ import ssl
 
 import pytest
 
-from support.live_http import OURS, STOCK, raw_ok, serving, wait_for
+from support.implementations import OURS, STOCK
+from support.live_http import raw_ok, serving, wait_for
 from support.live_tcp import TLS
 from tornado_c.httpserver import HTTPServer
 

@@ -9,7 +9,8 @@ import pytest
 
 from support.damage import REQUESTS, damage
 from support.http_cases import CASES
-from support.live_http import OURS, STOCK, Client, LiveServer, raw_ok
+from support.implementations import OURS, STOCK
+from support.live_http import Client, LiveServer, raw_ok
 from tornado_c import http1connection, httpserver
 
 REFUSED = b"HTTP/1.1 400 Bad Request\r\n\r\n"
@@ -41,22 +42,22 @@ class Servers:
         self.called.append((request.method, request.uri, request.body))
         raw_ok(request, b"ok")
 
-    def get(self, flavour, limits, path="native"):
-        key = (flavour.name, path, tuple(sorted(limits.items())))
+    def get(self, implementation, limits, path="native"):
+        key = (implementation.name, path, tuple(sorted(limits.items())))
         if key not in self.servers:
             names = {"limit": "max_header_size", "body_limit": "max_body_size"}
             settings = {names[k]: v for k, v in limits.items()}
             if path == "delegate":
                 server = LiveServer(None, make=lambda: DelegatingServer(self.callback, **settings))
             else:
-                server = LiveServer(self.callback, flavour, **settings)
+                server = LiveServer(self.callback, implementation, **settings)
             self.servers[key] = server
         return self.servers[key]
 
-    def exchange(self, flavour, case, path="native"):
+    def exchange(self, implementation, case, path="native"):
         """What the callback got and what came back; the client waits for what the case lets it expect."""
         self.called.clear()
-        server = self.get(flavour, case.limits, path)
+        server = self.get(implementation, case.limits, path)
         messages = case.expect["messages"]
         refused = case.expect["end"].startswith("error")
         flags = [set(m.get("flags", "").split()) for m in messages]

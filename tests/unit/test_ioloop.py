@@ -32,9 +32,9 @@ LIMIT = 30  # seconds: far beyond what anything here takes
 ROOT = os.path.dirname(os.path.dirname(tornado_c.__file__))
 
 
-@pytest.fixture(params=["ours", "stock"])
-def either(request):
-    return {"ours": IOLoop, "stock": tornado.ioloop.IOLoop}[request.param]
+@pytest.fixture
+def either(implementation):
+    return implementation.ioloop.IOLoop
 
 
 @contextlib.contextmanager

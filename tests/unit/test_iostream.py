@@ -481,7 +481,7 @@ class TestWrite:
                     await future
             with pytest.raises(both.module.StreamClosedError):
                 stream.write(b"x")
-            assert not (both.kind.native and stream.writing())
+            assert not (both.native and stream.writing())
 
         both.run(main)
 
@@ -990,7 +990,7 @@ class TestConnect:
     def test_server_hostname_is_accepted(self, both, listener):
         async def main():
             await both.stream(socket.socket()).connect(listener.getsockname(), server_hostname="localhost")
-            if both.kind.native:
+            if both.native:
                 await both.stream(socket.socket()).connect(listener.getsockname(), "localhost")
 
         both.run(main)

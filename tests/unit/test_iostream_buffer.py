@@ -13,14 +13,9 @@ import pytest
 from support.iostream_world import turns, until
 
 
-@pytest.fixture(params=["ours", "stock"])
-def buffer(request):
-    import tornado.iostream
-
-    import tornado_c.iostream
-
-    module = tornado_c.iostream if request.param == "ours" else tornado.iostream
-    return module._StreamBuffer()
+@pytest.fixture
+def buffer(implementation):
+    return implementation.iostream._StreamBuffer()
 
 
 def drained(buffer, step=1 << 30):

@@ -482,7 +482,7 @@ class TestReplaced:
                 peer.sendall(b"c")
                 assert await stream.read_bytes(1) == b"c"
                 await stream.write(b"d")
-                stream._handle_events(stream.fileno(), both.kind.IOLoop.ERROR)
+                stream._handle_events(stream.fileno(), both.implementation.ioloop.IOLoop.ERROR)
                 stream.close()
             assert peer.recv(10) == b"bd"
             return calls
@@ -501,7 +501,7 @@ class TestReplaced:
             with mock.patch.object(both.module.BaseIOStream, "_try_inline_read", lambda self: None):
                 reading = stream.read_bytes(3)
                 assert not reading.done()
-            stream._add_io_state(both.kind.IOLoop.READ)
+            stream._add_io_state(both.implementation.ioloop.IOLoop.READ)
             peer.sendall(b"abc")
             assert await reading == b"abc"
 
@@ -776,7 +776,7 @@ class TestError:
         async def main():
             stream, peer = pair()
             stream.set_close_callback(lambda: None)
-            stream._handle_events(stream.fileno(), both.kind.IOLoop.ERROR)
+            stream._handle_events(stream.fileno(), both.implementation.ioloop.IOLoop.ERROR)
             await until(stream.closed)
             assert "error" in stream.calls
             assert str(stream.error) == "[Errno 104] told by the hook"

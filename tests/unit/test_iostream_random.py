@@ -10,7 +10,8 @@ import socket
 
 import pytest
 
-from support.iostream_world import Ours, Stock, World, turns
+from support.implementations import BOTH
+from support.iostream_world import World, turns
 
 SEEDS = int(os.environ.get("STREAM_SEEDS", "40"))  # more by hand
 
@@ -143,8 +144,8 @@ class Script:
 @pytest.mark.parametrize("seed", range(SEEDS))
 def test_the_same_as_stock(seed, kind):
     records = []
-    for side in (Ours, Stock):
-        world = World(side)
+    for implementation in BOTH:
+        world = World(implementation)
         script = Script.__new__(Script)
 
         async def main(world=world, script=script):

@@ -5,7 +5,8 @@ import threading
 
 import pytest
 
-from support.iostream_world import Ours, World
+from support.implementations import OURS
+from support.iostream_world import World
 from support.live_http import raw_ok, serving
 
 USES = {
@@ -73,7 +74,7 @@ def test_streams(ours, use, debug, guest):
 
 def test_a_loop_that_does_not_run_is_anybodys():
     """Streams are made, and closed, before and after."""
-    world = World(Ours)
+    world = World(OURS)
     world.loop.asyncio_loop.set_debug(True)
     left, right = world.streams()
     world.run(lambda: asyncio.sleep(0))
@@ -86,8 +87,7 @@ def test_a_host_in_another_thread():
     """It runs in one thread after the other."""
     loop = asyncio.new_event_loop()
     loop.set_debug(True)
-    world = World.__new__(World)
-    world.kind, world.module, world.native, world.open = Ours, Ours.module, True, []
+    world = World(OURS, loop)
 
     async def use():
         stream, peer = world.pair()

@@ -10,8 +10,9 @@ import ssl
 
 import pytest
 
+from support.implementations import OURS
 from support.iostream_tls_tools import TlsWorld, client_context, server_context
-from support.iostream_world import Ours, World, reset, turns, until
+from support.iostream_world import World, reset, turns, until
 from tornado_c.ioloop import IOLoop
 
 ALLOW_CLIENT_RENEGOTIATION = 1 << 8  # SSL_OP_ALLOW_CLIENT_RENEGOTIATION, which ssl names from 3.12 on
@@ -832,9 +833,7 @@ def test_guest_mode(certificates):
     """On a foreign loop."""
 
     async def main():
-        world = World.__new__(World)
-        world.kind, world.module, world.native = Ours, Ours.module, True
-        world.loop, world.open, world.run = IOLoop.current(), [], None
+        world = World(OURS, IOLoop.current())
         tls = TlsWorld(world, certificates)
         left, right = await tls.pair()
         data = os.urandom(1 << 20)

@@ -12,11 +12,15 @@ import tornado.options
 import tornado_c.log
 import tornado_c.options
 
-PAIR = pytest.mark.parametrize(
-    ("log", "options"),
-    [(tornado_c.log, tornado_c.options), (tornado.log, tornado.options)],
-    ids=["ours", "stock"],
-)
+
+@pytest.fixture
+def log(implementation):
+    return implementation.log
+
+
+@pytest.fixture
+def options(implementation):
+    return implementation.options
 
 
 ROOT = os.path.dirname(os.path.dirname(tornado_c.log.__file__))
@@ -129,7 +133,6 @@ class TestEnable:
         log.define_logging_options(parser)
         return parser
 
-    @PAIR
     def test_default_writes_to_stderr(self, log, options, logger):
         log.enable_pretty_logging(self.parser(log, options), logger)
         assert logger.level == logging.INFO
@@ -137,13 +140,11 @@ class TestEnable:
         assert type(handler) is logging.StreamHandler
         assert isinstance(handler.formatter, log.LogFormatter)
 
-    @PAIR
     def test_default_keeps_out_where_there_is_a_handler(self, log, options, logger):
         logger.addHandler(logging.NullHandler())
         log.enable_pretty_logging(self.parser(log, options), logger)
         assert len(logger.handlers) == 1
 
-    @PAIR
     def test_log_to_stderr(self, log, options, logger):
         parser = self.parser(log, options)
         parser.log_to_stderr = True
@@ -154,7 +155,6 @@ class TestEnable:
         log.enable_pretty_logging(parser, logger)
         assert len(logger.handlers) == 2
 
-    @PAIR
     @pytest.mark.parametrize("level", [None, "none", "NONE"])
     def test_none(self, log, options, logger, level):
         parser = self.parser(log, options)
@@ -162,7 +162,6 @@ class TestEnable:
         log.enable_pretty_logging(parser, logger)
         assert (logger.level, logger.handlers) == (logging.NOTSET, [])
 
-    @PAIR
     @pytest.mark.parametrize("mode", ["size", "time"])
     def test_file(self, log, options, logger, mode, tmp_path):
         parser = self.parser(log, options)
@@ -178,7 +177,6 @@ class TestEnable:
         else:
             assert (handler.when, handler.backupCount) == ("MIDNIGHT", 10)
 
-    @PAIR
     def test_wrong_mode(self, log, options, logger, tmp_path):
         parser = self.parser(log, options)
         parser.log_file_prefix = str(tmp_path / "log")
@@ -189,7 +187,6 @@ class TestEnable:
             'The value of log_rotate_mode option should be "size" or "time", not "hourly".'
         )
 
-    @PAIR
     @pytest.mark.parametrize(("argument", "shown"), [("--logging=info", True), ("--logging=none", False)])
     def test_command_line_sets_up_the_root_logger(self, log, options, argument, shown):
         code = (

@@ -12,11 +12,10 @@ import threading
 import unittest.mock
 
 import pytest
-from tornado import ioloop as stock_ioloop
 
 import tornado_c
 from support.children import run_alone
-from tornado_c import ioloop as our_ioloop
+from tornado_c.ioloop import IOLoop
 from tornado_c.process import Subprocess
 
 
@@ -32,7 +31,7 @@ def loop():
 @pytest.mark.parametrize("way", ["add_callback", "call_soon_threadsafe", "executor"])
 def test_a_thread_that_only_queues_calls(loop, way):
     """The loop keeps up with it, and stop() is acted on."""
-    io_loop = our_ioloop.IOLoop(make_current=False, asyncio_loop=loop)
+    io_loop = IOLoop(make_current=False, asyncio_loop=loop)
     longest, over, started = 0, False, threading.Event()
 
     def call():
@@ -154,9 +153,9 @@ def test_time_moves_with_the_clock_of_a_running_loop(loop):
 # --------------------------------------------------------------------------- what cannot be called
 
 
-@pytest.fixture(params=[our_ioloop, stock_ioloop], ids=["ours", "stock"])
-def io_loop(request):
-    io_loop = request.param.IOLoop(make_current=False)
+@pytest.fixture
+def io_loop(implementation):
+    io_loop = implementation.ioloop.IOLoop(make_current=False)
     yield io_loop
     io_loop.close()
 
@@ -236,7 +235,7 @@ def test_a_child_that_popen_has_reaped(code, when):
                 signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGCHLD])
         return await asyncio.wait_for(ended, 20), child.returncode
 
-    io_loop = our_ioloop.IOLoop(make_current=False)
+    io_loop = IOLoop(make_current=False)
     try:
         assert io_loop.run_sync(main) == (code, code)
     finally:
@@ -251,7 +250,7 @@ def test_an_error_code_of_a_child_that_popen_has_reaped():
         with pytest.raises(subprocess.CalledProcessError):
             await asyncio.wait_for(child.wait_for_exit(), 20)
 
-    io_loop = our_ioloop.IOLoop(make_current=False)
+    io_loop = IOLoop(make_current=False)
     try:
         io_loop.run_sync(functools.partial(main))
     finally:

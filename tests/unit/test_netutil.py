@@ -15,7 +15,10 @@ import tornado.netutil
 
 from tornado_c import netutil
 
-PAIR = pytest.mark.parametrize("module", [netutil, tornado.netutil], ids=["ours", "stock"])
+
+@pytest.fixture
+def module(implementation):
+    return implementation.netutil
 
 
 def outcome(function, *args, **kwargs):
@@ -104,7 +107,6 @@ def test_bind_twice(bind):
         assert caught.value.errno == errno.EADDRINUSE
 
 
-@PAIR
 def test_reuse_port(bind, module):
     (first,) = bind(module, 0, "127.0.0.1", reuse_port=True)
     (second,) = bind(module, first.getsockname()[1], "127.0.0.1", reuse_port=True)
@@ -124,7 +126,6 @@ def test_failure_closes_the_sockets_bound_so_far(bind, monkeypatch):
     assert bind(netutil, port, "127.0.0.1")  # the first is free again
 
 
-@PAIR
 def test_same_address_once(bind, module, monkeypatch):
     found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 0))] * 3
     monkeypatch.setattr(socket, "getaddrinfo", lambda *args: found)
@@ -155,7 +156,6 @@ class TestHalfIPv6:
             pytest.skip("system without IPv6")
         monkeypatch.setattr(socket, "socket", PickySocket)
 
-    @PAIR
     def test_localhost_does_without(self, bind, module):
         (sock,) = bind(module, 0, "localhost")
         assert sock.family == socket.AF_INET
@@ -166,7 +166,6 @@ class TestHalfIPv6:
         assert caught.value.errno == errno.EADDRNOTAVAIL
 
 
-@PAIR
 def test_family_that_the_system_lacks(bind, module, monkeypatch):
     def make(family, *args):
         if family == socket.AF_INET6:
@@ -190,7 +189,6 @@ def test_no_reuse_port(monkeypatch):
 
 
 class TestUnixSocket:
-    @PAIR
     def test_mode(self, module, tmp_path):
         path = str(tmp_path / "socket")
         for mode in (0o600, 0o666):
@@ -215,7 +213,6 @@ class TestUnixSocket:
         assert path.read_text() == "precious"
 
     @pytest.mark.skipif(sys.platform != "linux", reason="abstract names are Linux's")
-    @PAIR
     def test_abstract(self, module):
         name = f"\0tornado_c-test-{os.getpid()}"
         with module.bind_unix_socket(name) as sock, socket.socket(socket.AF_UNIX) as client:

@@ -8,19 +8,17 @@ import sys
 from unittest import mock
 
 import pytest
-import tornado.log
-import tornado.options
 
 import tornado_c.log
 import tornado_c.options
+from support.implementations import BOTH
 
 ROOT = os.path.dirname(os.path.dirname(tornado_c.options.__file__))
-MODULES = (tornado_c.options, tornado.options)
 
 
-@pytest.fixture(params=MODULES, ids=["ours", "stock"])
-def module(request):
-    return request.param
+@pytest.fixture
+def module(implementation):
+    return implementation.options
 
 
 def outcome(function, *args):
@@ -38,7 +36,7 @@ def child_env():
 
 def both(scenario):
     """Run ``scenario(parser, module)`` with each module and return the two outcomes."""
-    return [outcome(scenario, module.OptionParser(), module) for module in MODULES]
+    return [outcome(scenario, each.options.OptionParser(), each.options) for each in BOTH]
 
 
 class Email:

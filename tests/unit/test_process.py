@@ -16,7 +16,12 @@ from tornado_c import process
 from tornado_c.ioloop import IOLoop
 
 ROOT = os.path.dirname(os.path.dirname(process.__file__))
-PACKAGES = pytest.mark.parametrize("package", ["tornado_c", "tornado"], ids=["ours", "stock"])
+
+
+@pytest.fixture
+def package(implementation):
+    return implementation.package
+
 
 HEAD = """
 import logging, os, signal, sys
@@ -51,7 +56,6 @@ def run(package, body, folder):
     return done.returncode, sorted(lines), done.stderr
 
 
-@PACKAGES
 def test_all_exit_normally(package, tmp_path):
     code, lines, err = run(
         package,
@@ -73,7 +77,6 @@ def test_all_exit_normally(package, tmp_path):
     ]
 
 
-@PACKAGES
 def test_restart(package, tmp_path):
     code, lines, err = run(
         package,
@@ -97,7 +100,6 @@ def test_restart(package, tmp_path):
     ]
 
 
-@PACKAGES
 @pytest.mark.parametrize("limit", [0, 2])
 def test_too_many_restarts(package, limit, tmp_path):
     code, lines, err = run(
@@ -116,7 +118,6 @@ def test_too_many_restarts(package, limit, tmp_path):
     assert "parent: Too many child restarts, giving up" in lines
 
 
-@PACKAGES
 def test_a_hundred_restarts_by_default(package, tmp_path):
     _, lines, _ = run(
         package,
@@ -132,7 +133,6 @@ def test_a_hundred_restarts_by_default(package, tmp_path):
     assert "gave up" in lines
 
 
-@PACKAGES
 @pytest.mark.parametrize("count", ["None", "0", "-1"])
 def test_one_for_each_processor(package, count, tmp_path):
     code, lines, err = run(
@@ -147,7 +147,6 @@ def test_one_for_each_processor(package, count, tmp_path):
     assert lines[-2:] == ["worker 0", "worker 1"]
 
 
-@PACKAGES
 def test_strangers_are_ignored(package, tmp_path):
     """The end of a process that was not forked by the call is not a worker's end."""
     code, lines, err = run(
@@ -159,7 +158,6 @@ def test_strangers_are_ignored(package, tmp_path):
     assert not [line for line in lines if "restarting" in line]
 
 
-@PACKAGES
 def test_each_worker_has_its_own_random_numbers(package, tmp_path):
     _, lines, _ = run(
         package,
@@ -169,7 +167,6 @@ def test_each_worker_has_its_own_random_numbers(package, tmp_path):
     assert len({line for line in lines if line.startswith("random")}) == 2
 
 
-@PACKAGES
 def test_a_worker_cannot_fork_workers(package, tmp_path):
     _, lines, err = run(
         package,
@@ -225,8 +222,7 @@ class TestCPUCount:
     def test_known(self):
         assert process.cpu_count() == tornado.process.cpu_count()
 
-    @pytest.mark.parametrize("module", [process, tornado.process], ids=["ours", "stock"])
-    def test_unknown(self, module, monkeypatch, caplog):
+    def test_unknown(self, implementation, monkeypatch, caplog):
         def unknown(*args):
             raise NotImplementedError
 
@@ -235,10 +231,10 @@ class TestCPUCount:
 
         monkeypatch.setattr("multiprocessing.cpu_count", unknown)
         monkeypatch.setattr("os.sysconf", lambda name: 7)
-        assert module.cpu_count() == 7
+        assert implementation.process.cpu_count() == 7
         assert not caplog.records
         monkeypatch.setattr("os.sysconf", invalid)
-        assert module.cpu_count() == 1
+        assert implementation.process.cpu_count() == 1
         (record,) = caplog.records
         assert (record.name, record.levelno) == ("tornado.general", logging.ERROR)
         assert record.getMessage() == "Could not detect number of processors; assuming 1"

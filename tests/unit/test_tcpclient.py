@@ -10,29 +10,14 @@ import ssl
 import subprocess
 
 import pytest
-import tornado.iostream
-import tornado.netutil
-import tornado.tcpclient
 
 from support.children import FOREIGN_ENVIRONMENT
+from support.implementations import OURS
 from support.live_tcp import TLS_FOLDER, run
-from tornado_c import iostream, netutil, tcpclient
+from tornado_c import tcpclient
 from tornado_c.ioloop import IOLoop
 
 OPENSSL = shutil.which("openssl")
-
-
-class Ours:
-    tcpclient, netutil, iostream = tcpclient, netutil, iostream
-
-
-class Stock:
-    tcpclient, netutil, iostream = tornado.tcpclient, tornado.netutil, tornado.iostream
-
-
-@pytest.fixture(params=[Ours, Stock], ids=["ours", "stock"])
-def flavour(request):
-    return request.param
 
 
 @pytest.fixture
@@ -61,10 +46,10 @@ def refusing():
         yield sock.getsockname()[1]
 
 
-def resolving(flavour, *addresses):
+def resolving(implementation, *addresses):
     """A resolver that answers with these (family, address) pairs; or with the Future that stands for them."""
 
-    class Fixed(flavour.netutil.Resolver):
+    class Fixed(implementation.netutil.Resolver):
         closed = False
 
         def resolve(self, host, port, family=socket.AF_UNSPEC):
@@ -85,11 +70,11 @@ def resolving(flavour, *addresses):
 
 @pytest.mark.guest
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
-def test_connects(flavour, listener, port, host):
+def test_connects(implementation, listener, port, host):
     async def main():
-        client = flavour.tcpclient.TCPClient()
+        client = implementation.tcpclient.TCPClient()
         stream = await client.connect(host, port, socket.AF_INET, max_buffer_size=1000)
-        assert type(stream) is flavour.iostream.IOStream
+        assert type(stream) is implementation.iostream.IOStream
         assert stream.max_buffer_size == 1000
         connection, _ = listener.accept()
         with connection:
@@ -102,22 +87,22 @@ def test_connects(flavour, listener, port, host):
 
 
 @pytest.mark.guest
-def test_refused(flavour, refusing):
+def test_refused(implementation, refusing):
     async def main():
         with pytest.raises(ConnectionRefusedError):
             try:
-                await flavour.tcpclient.TCPClient().connect("127.0.0.1", refusing)
-            except flavour.iostream.StreamClosedError as e:
+                await implementation.tcpclient.TCPClient().connect("127.0.0.1", refusing)
+            except implementation.iostream.StreamClosedError as e:
                 raise e.real_error from None
 
     run(main)
 
 
 @pytest.mark.guest
-def test_first_address_that_answers(flavour, listener, port, refusing):
+def test_first_address_that_answers(implementation, listener, port, refusing):
     async def main():
         pairs = [(socket.AF_INET, ("127.0.0.1", refusing))] * 2 + [(socket.AF_INET, ("127.0.0.1", port))]
-        client = flavour.tcpclient.TCPClient(resolving(flavour, *pairs))
+        client = implementation.tcpclient.TCPClient(resolving(implementation, *pairs))
         stream = await client.connect("anything", 0)
         assert stream.socket.getpeername()[1] == port
         stream.close()
@@ -126,12 +111,12 @@ def test_first_address_that_answers(flavour, listener, port, refusing):
 
 
 @pytest.mark.guest
-def test_a_family_that_fails_at_once(flavour, listener, port):
+def test_a_family_that_fails_at_once(implementation, listener, port):
     """An IPv4 source address cannot be bound on an IPv6 socket: the other family's address is taken."""
 
     async def main():
         pairs = [(socket.AF_INET6, ("::1", port, 0, 0)), (socket.AF_INET, ("127.0.0.1", port))]
-        client = flavour.tcpclient.TCPClient(resolving(flavour, *pairs))
+        client = implementation.tcpclient.TCPClient(resolving(implementation, *pairs))
         stream = await client.connect("anything", 0, source_ip="127.0.0.1")
         assert stream.socket.family == socket.AF_INET
         stream.close()
@@ -141,7 +126,7 @@ def test_a_family_that_fails_at_once(flavour, listener, port):
 
 @pytest.mark.guest
 @pytest.mark.parametrize("given", ["ip", "port", "both"])
-def test_source(flavour, listener, port, given):
+def test_source(implementation, listener, port, given):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         source_port = free.getsockname()[1]
@@ -150,7 +135,7 @@ def test_source(flavour, listener, port, given):
         del kwargs["source_ip" if given == "port" else "source_port"]
 
     async def main():
-        stream = await flavour.tcpclient.TCPClient().connect("127.0.0.1", port, **kwargs)
+        stream = await implementation.tcpclient.TCPClient().connect("127.0.0.1", port, **kwargs)
         connection, address = listener.accept()
         connection.close()
         # A port alone is taken on the loopback address.
@@ -162,21 +147,21 @@ def test_source(flavour, listener, port, given):
 
 
 @pytest.mark.guest
-def test_source_that_is_not_ours(flavour, port):
+def test_source_that_is_not_ours(implementation, port):
     async def main():
         with pytest.raises(OSError):
-            await flavour.tcpclient.TCPClient().connect("127.0.0.1", port, source_ip="8.8.8.8")
+            await implementation.tcpclient.TCPClient().connect("127.0.0.1", port, source_ip="8.8.8.8")
 
     run(main)
 
 
 @pytest.mark.guest
-def test_resolver(flavour, monkeypatch):
+def test_resolver(implementation, monkeypatch):
     async def main():
-        given = resolving(flavour)
-        flavour.tcpclient.TCPClient(given).close()
+        given = resolving(implementation)
+        implementation.tcpclient.TCPClient(given).close()
         assert not given.closed  # its owner's business
-        own = flavour.tcpclient.TCPClient()
+        own = implementation.tcpclient.TCPClient()
         closed = []
         monkeypatch.setattr(own.resolver, "close", lambda: closed.append(own.resolver))
         own.close()
@@ -185,7 +170,9 @@ def test_resolver(flavour, monkeypatch):
         failing = asyncio.get_running_loop().create_future()
         failing.set_exception(socket.gaierror("no such name"))
         with pytest.raises(OSError, match="no such name"):
-            await flavour.tcpclient.TCPClient(resolving(flavour, failing)).connect("nowhere", 80)
+            await implementation.tcpclient.TCPClient(resolving(implementation, failing)).connect(
+                "nowhere", 80
+            )
 
     run(main)
 
@@ -196,9 +183,9 @@ def test_resolver(flavour, monkeypatch):
 @pytest.mark.guest
 @pytest.mark.parametrize("timeout", [0.01, datetime.timedelta(milliseconds=10)], ids=["float", "timedelta"])
 @pytest.mark.parametrize("kind", [asyncio.Future, concurrent.futures.Future])
-def test_name_takes_too_long(flavour, timeout, kind):
+def test_name_takes_too_long(implementation, timeout, kind):
     async def main():
-        client = flavour.tcpclient.TCPClient(resolving(flavour, kind()))
+        client = implementation.tcpclient.TCPClient(resolving(implementation, kind()))
         with pytest.raises(TimeoutError) as caught:
             await client.connect("example.com", 80, timeout=timeout)
         assert str(caught.value) == "Timeout while resolving example.com"
@@ -207,11 +194,13 @@ def test_name_takes_too_long(flavour, timeout, kind):
 
 
 @pytest.mark.guest
-def test_late_failure_of_the_resolver_is_logged(flavour, caplog):
+def test_late_failure_of_the_resolver_is_logged(implementation, caplog):
     async def main():
         late = asyncio.get_running_loop().create_future()
         with pytest.raises(TimeoutError):
-            await flavour.tcpclient.TCPClient(resolving(flavour, late)).connect("x", 80, timeout=0.01)
+            await implementation.tcpclient.TCPClient(resolving(implementation, late)).connect(
+                "x", 80, timeout=0.01
+            )
         late.set_exception(OSError("late"))
         await asyncio.sleep(0)
         await asyncio.sleep(0)
@@ -225,20 +214,20 @@ def test_late_failure_of_the_resolver_is_logged(flavour, caplog):
 
 
 @pytest.mark.guest
-def test_connection_takes_too_long(flavour):
+def test_connection_takes_too_long(implementation):
     """The text names all addresses that are being tried."""
 
     async def main():
         streams = []
 
-        class Hanging(flavour.tcpclient.TCPClient):
+        class Hanging(implementation.tcpclient.TCPClient):
             def _create_stream(self, max_buffer_size, af, addr, source_ip=None, source_port=None):
-                streams.append(flavour.iostream.IOStream(socket.socket()))
+                streams.append(implementation.iostream.IOStream(socket.socket()))
                 return streams[-1], asyncio.get_running_loop().create_future()
 
         pairs = [(socket.AF_INET6, ("2001:db8::1", 443, 0, 0)), (socket.AF_INET, ("192.0.2.1", 443))]
         with pytest.raises(TimeoutError) as caught:
-            await Hanging(resolving(flavour, *pairs)).connect("example.com", 443, timeout=0.5)
+            await Hanging(resolving(implementation, *pairs)).connect("example.com", 443, timeout=0.5)
         assert str(caught.value) == "Timeout while connecting to 192.0.2.1:443, [2001:db8::1]:443"
         assert len(streams) == 2
         assert all(stream.closed() for stream in streams)
@@ -247,26 +236,26 @@ def test_connection_takes_too_long(flavour):
 
 
 @pytest.mark.guest
-def test_timeout_of_another_type(flavour):
+def test_timeout_of_another_type(implementation):
     async def main():
         with pytest.raises(TypeError, match="^Unsupported timeout 'soon'$"):
-            await flavour.tcpclient.TCPClient().connect("127.0.0.1", 80, timeout="soon")
+            await implementation.tcpclient.TCPClient().connect("127.0.0.1", 80, timeout="soon")
 
     run(main)
 
 
 @pytest.mark.guest
-def test_cancelled_caller(flavour):
+def test_cancelled_caller(implementation):
     async def main():
-        stream = flavour.iostream.IOStream(socket.socket())
+        stream = implementation.iostream.IOStream(socket.socket())
         trying = asyncio.Event()
 
-        class Hanging(flavour.tcpclient.TCPClient):
+        class Hanging(implementation.tcpclient.TCPClient):
             def _create_stream(self, *args, **kwargs):
                 trying.set()
                 return stream, asyncio.get_running_loop().create_future()
 
-        client = Hanging(resolving(flavour, (socket.AF_INET, ("192.0.2.1", 1))))
+        client = Hanging(resolving(implementation, (socket.AF_INET, ("192.0.2.1", 1))))
         task = asyncio.ensure_future(client.connect("example.com", 1))
         await trying.wait()
         task.cancel()
@@ -283,7 +272,7 @@ def test_cancelled_caller(flavour):
 
 @pytest.mark.guest
 @pytest.mark.parametrize("options", ["dictionary", "context", "verifying"])
-def test_tls(flavour, options):
+def test_tls(implementation, options):
     certificate = os.path.join(TLS_FOLDER, "test.crt")
 
     async def serve(reader, writer):
@@ -303,14 +292,14 @@ def test_tls(flavour, options):
             if options == "context":
                 given.check_hostname = False
                 given.verify_mode = ssl.CERT_NONE
-            client = flavour.tcpclient.TCPClient()
+            client = implementation.tcpclient.TCPClient()
             if options == "verifying":
                 # Nobody signed the test's certificate.
                 with pytest.raises(ssl.SSLError):
                     await client.connect("127.0.0.1", port, ssl_options=given)
                 return
             stream = await client.connect("127.0.0.1", port, ssl_options=given, timeout=20)
-            assert type(stream) is flavour.iostream.SSLIOStream
+            assert type(stream) is implementation.iostream.SSLIOStream
             await stream.write(b"hello\n")
             assert await stream.read_until(b"\n") == b"hello\n"
             stream.close()
@@ -320,12 +309,12 @@ def test_tls(flavour, options):
 
 @pytest.mark.guest
 @pytest.mark.parametrize("cut", ["timeout", "cancel"])
-def test_silent_tls_server(flavour, listener, port, cut):
+def test_silent_tls_server(implementation, listener, port, cut):
     """The connection is closed when its handshake is given up."""
 
     async def main():
         timeout = 0.2 if cut == "timeout" else None
-        client = flavour.tcpclient.TCPClient()
+        client = implementation.tcpclient.TCPClient()
         options = {"cert_reqs": ssl.CERT_NONE}
         task = asyncio.ensure_future(client.connect("127.0.0.1", port, ssl_options=options, timeout=timeout))
         loop = asyncio.get_running_loop()
@@ -352,7 +341,7 @@ def test_silent_tls_server(flavour, listener, port, cut):
 @pytest.mark.skipif(OPENSSL is None, reason="openssl is not installed")
 @pytest.mark.guest
 @pytest.mark.parametrize("version", ["-tls1_2", "-tls1_3"])
-def test_openssl_s_server(flavour, free_port, version):
+def test_openssl_s_server(implementation, free_port, version):
     """The certificate is for a name, which the resolver sends to this machine."""
     certificate, key = (os.path.join(TLS_FOLDER, name) for name in ("test.crt", "test.key"))
     files = ("-cert", certificate, "-key", key)
@@ -360,15 +349,15 @@ def test_openssl_s_server(flavour, free_port, version):
     options = ssl.create_default_context(cafile=certificate)
 
     async def main():
-        default = flavour.netutil.Resolver()
-        resolver = flavour.netutil.OverrideResolver(default, {"foo.example.com": "127.0.0.1"})
-        client = flavour.tcpclient.TCPClient(resolver)
+        default = implementation.netutil.Resolver()
+        resolver = implementation.netutil.OverrideResolver(default, {"foo.example.com": "127.0.0.1"})
+        client = implementation.tcpclient.TCPClient(resolver)
         while True:
             try:
                 stream = await client.connect("foo.example.com", free_port, ssl_options=options)
                 break
             except OSError as e:  # it does not listen yet
-                assert isinstance(e, (ConnectionRefusedError, flavour.iostream.StreamClosedError)), e
+                assert isinstance(e, (ConnectionRefusedError, implementation.iostream.StreamClosedError)), e
                 await asyncio.sleep(0.01)
         assert stream.socket.version() == {"-tls1_2": "TLSv1.2", "-tls1_3": "TLSv1.3"}[version]
         for word in (b"hello", b"x" * 10000 + b"y"):
@@ -395,7 +384,7 @@ def test_io_loop_argument(listener, port):
 
     async def main():
         loop = IOLoop.current()
-        resolver = resolving(Ours, (socket.AF_INET, ("127.0.0.1", port)))
+        resolver = resolving(OURS, (socket.AF_INET, ("127.0.0.1", port)))
         for client in (tcpclient.TCPClient(resolver, loop), tcpclient.TCPClient(io_loop=loop)):
             assert client.io_loop is loop
             stream = await client.connect("127.0.0.1", port)

@@ -8,10 +8,8 @@ import math
 import sys
 
 import pytest
-from tornado import ioloop as stock_ioloop
 
 import tornado_c
-from tornado_c import ioloop as our_ioloop
 
 LOOPS = {"ours": tornado_c.EventLoop, "asyncio": asyncio.SelectorEventLoop}
 NOW = [math.nan, -math.inf, -1e308, -5, -0.0, False]
@@ -99,9 +97,9 @@ def test_select_for_no_time_at_all(ours):
 # --------------------------------------------------------------------------- IOLoop
 
 
-@pytest.fixture(params=[our_ioloop, stock_ioloop], ids=["ours", "stock"])
-def module(request):
-    return request.param
+@pytest.fixture
+def module(implementation):
+    return implementation.ioloop
 
 
 @pytest.fixture(params=LOOPS)

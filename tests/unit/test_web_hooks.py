@@ -9,7 +9,9 @@ from unittest import mock
 
 import pytest
 
-from support.web_servers import SIDES, ThreadedServer, collecting, request
+from support.implementations import BOTH
+from support.live_http import LiveServer, serving
+from support.web_servers import collecting, request
 from tornado_c import _core, web
 from tornado_c.routing import HostMatches, PathMatches, Rule, RuleRouter
 
@@ -25,7 +27,7 @@ def serve():
 
     def start(handlers, **settings):
         cls = settings.pop("cls", web.Application)
-        server = ThreadedServer("ours", lambda _: cls(handlers, **settings))
+        server = LiveServer(cls(handlers, **settings))
         servers.append(server)
         return lambda *args, **kwargs: server.exchange(request(*args, **kwargs))
 
@@ -34,7 +36,7 @@ def serve():
         start.log = collector
         yield start
     for server in servers:
-        server.close()
+        server.stop()
 
 
 def body(answer):
@@ -275,12 +277,9 @@ def test_hosts_as_tornado(host, path, default, proxied):
     data += "X-Real-Ip: 1.2.3.4\r\n\r\n" if proxied else "\r\n"
     answers = {}
     with collecting():
-        for side in SIDES:
-            server = ThreadedServer(side, make)
-            try:
-                answers[side] = body(server.exchange(data.encode()))
-            finally:
-                server.close()
+        for implementation in BOTH:
+            with serving(make(implementation.web), implementation) as server:
+                answers[implementation.name] = body(server.exchange(data.encode()))
     assert answers["ours"] == answers["stock"]
 
 

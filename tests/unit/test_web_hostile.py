@@ -6,7 +6,8 @@ What would end the interpreter on failure runs in a process of its own.
 import pytest
 
 from support.children import run_program
-from support.web_servers import ThreadedServer, collecting, request
+from support.live_http import LiveServer
+from support.web_servers import collecting, request
 from tornado_c import web
 from tornado_c.routing import PathMatches, Rule
 
@@ -32,7 +33,7 @@ def serve():
     servers = []
 
     def start(application):
-        server = ThreadedServer("ours", lambda _: application)
+        server = LiveServer(application)
         servers.append(server)
         return lambda *args, **kwargs: server.exchange(request(*args, **kwargs))
 
@@ -40,7 +41,7 @@ def serve():
         start.log = collector
         yield start
     for server in servers:
-        server.close()
+        server.stop()
 
 
 @pytest.mark.parametrize("name", ["_auto_finish", "_finished", "_headers_written"])

@@ -4,8 +4,10 @@ import http
 
 import pytest
 
+from support.implementations import OURS
+from support.live_http import serving
 from support.web_application import make_app
-from support.web_servers import ThreadedServer, collecting, pair, request
+from support.web_servers import collecting, pair, request
 
 
 @pytest.fixture(scope="module")
@@ -221,9 +223,6 @@ def test_status_that_is_none(status):
         return web.Application([("/", Handler)])
 
     with collecting() as collector:
-        server = ThreadedServer("ours", make)
-        try:
+        with serving(make(OURS.web)) as server:
             assert server.exchange(request("/")).startswith(b"HTTP/1.1 500 Internal Server Error\r\n")
-        finally:
-            server.close()
     assert {"TypeError", "ValueError"} & {line[3] for line in collector.take()}

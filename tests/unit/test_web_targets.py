@@ -7,7 +7,9 @@ import textwrap
 
 import pytest
 
-from support.web_servers import ThreadedServer, collecting, request
+from support.implementations import OURS, STOCK
+from support.live_http import serving
+from support.web_servers import collecting, request
 from tornado_c import httputil, web
 from tornado_c.routing import AnyMatches, PathMatches, Router, Rule, RuleRouter
 
@@ -29,13 +31,10 @@ class StocksSocket(stock_websocket.WebSocketHandler):
     pass
 
 
-def answer_of(application, path="/", side="ours"):
+def answer_of(application, path="/", implementation=OURS):
     with collecting() as collector:
-        server = ThreadedServer(side, lambda _: application)
-        try:
+        with serving(application, implementation) as server:
             return server.exchange(request(path)), [line[:3] for line in collector.take()]
-        finally:
-            server.close()
 
 
 def function(request):
@@ -99,7 +98,7 @@ def test_our_handler_that_stock_finds_later():
         def find_handler(self, request, **kwargs):
             return self.get_handler_delegate(request, Ours)
 
-    answer, log = answer_of(Application(), side="stock")
+    answer, log = answer_of(Application(), implementation=STOCK)
     assert answer.startswith(b"HTTP/1.1 500")
     assert any("Ours is a handler of tornado_c.web" in line[2] for line in log)
 
@@ -161,11 +160,8 @@ def test_legal_targets(target, way, method):
 
     application = Application([("/", LEGAL[target])])
     with collecting():
-        server = ThreadedServer("ours", lambda _: application)
-        try:
+        with serving(application) as server:
             answer = server.exchange(request("/", method, body=b"body" if method == "POST" else b""))
-        finally:
-            server.close()
     if LEGAL[target] is Ours and method == "POST" or target == "list" and method == "POST":
         assert answer.startswith(b"HTTP/1.1 405")
     elif target == "router that finds nothing":
@@ -207,13 +203,10 @@ def test_delegate_that_waits(way):
 
     application = Application()
     with collecting():
-        server = ThreadedServer("ours", lambda _: application)
-        try:
+        with serving(application) as server:
             answer = server.exchange(request("/x?y", "POST", body=b"body"))
             assert answer.endswith(b"\r\n\r\nPOST /x?y example.test body")
             assert server.exchange(request("/none")).startswith(b"HTTP/1.1 404 Not Found")
-        finally:
-            server.close()
 
 
 def test_nested_application():
@@ -230,16 +223,13 @@ def test_router_replaced_at_run_time(name):
 
     application = web.Application([("/", Ours)])
     with collecting():
-        server = ThreadedServer("ours", lambda _: application)
-        try:
+        with serving(application) as server:
             assert server.exchange(request("/")).endswith(b"ours")
             if name == "default_router":
                 application.default_router = web.Application([("/", Other)]).default_router
             else:
                 application.wildcard_router.rules = [Rule(PathMatches("/"), Other)]
             assert server.exchange(request("/")).endswith(b"other")
-        finally:
-            server.close()
 
 
 @pytest.mark.parametrize("order", ["ours first", "stock first", "swapped"])

@@ -4,7 +4,9 @@ import array
 
 import pytest
 
-from support.web_servers import ThreadedServer, collecting, pair, request
+from support.implementations import OURS
+from support.live_http import serving
+from support.web_servers import collecting, pair, request
 from tornado_c import httputil
 
 BODY = b"0123456789" * 40
@@ -38,11 +40,8 @@ def make_app(change, flushes=False):
 def ask_ours(make, data):
     """The answer and the log; stock Tornado would hang."""
     with collecting() as collector:
-        server = ThreadedServer("ours", make)
-        try:
+        with serving(make(OURS.web)) as server:
             return server.exchange(data), collector.take()
-        finally:
-            server.close()
 
 
 BYTES_LIKE = {
