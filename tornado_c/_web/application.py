@@ -6,7 +6,7 @@ import asyncio
 import re
 import socket
 import types
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable
 from inspect import isclass
 from typing import Any, cast
 
@@ -18,7 +18,7 @@ from tornado_c._web.handlers import ErrorHandler
 from tornado_c._web.targets import check_default, check_target, is_handler_class, is_target
 from tornado_c._web.upcalls import UPCALLS
 from tornado_c.httpserver import HTTPServer
-from tornado_c.log import access_log, app_log
+from tornado_c.log import access_log
 from tornado_c.netutil import _DEFAULT_BACKLOG
 from tornado_c.routing import (
     AnyMatches,
@@ -29,7 +29,6 @@ from tornado_c.routing import (
     ReversibleRuleRouter,
     Rule,
     RuleRouter,
-    _DefaultMessageDelegate,
     _RuleList,
 )
 
@@ -362,36 +361,6 @@ class _HandlerDelegate(httputil.HTTPMessageDelegate):
         )
 
 
-def _run_delegate(delegate: Any, request: httputil.HTTPServerRequest) -> Any:
-    """Give a whole request to the delegate of a rule that leads to no handler: a function, a router.
-
-    Returns what is to be awaited, or None.
-    """
-    if delegate is None:
-        app_log.debug("Delegate for %s %s request not found", request.method, request.path)
-        delegate = _DefaultMessageDelegate(request.connection)
-    line = httputil.RequestStartLine(request.method, request.uri, request.version)
-    steps: list[Callable[[], Awaitable[None] | None]] = [
-        lambda: delegate.headers_received(line, request.headers),
-        lambda: delegate.data_received(request.body) if request.body else None,
-        lambda: delegate.finish(),
-    ]
-    pending = iter(steps)
-    for step in pending:
-        waiting = step()
-        if waiting is not None:
-            return _run_steps(waiting, pending)
-    return None
-
-
-async def _run_steps(waiting: Awaitable[None], steps: Iterator[Callable[[], Awaitable[None] | None]]) -> None:
-    await waiting
-    for step in steps:
-        result = step()
-        if result is not None:
-            await result
-
-
 _core.register(
     "web",
     faces={
@@ -403,12 +372,10 @@ _core.register(
         **UPCALLS,
         "arg_default": _ARG_DEFAULT,
         "hook_originals": {
-            **vars(_core.HandlerBase),
-            **vars(RequestHandler),
+            **{name: value for cls in reversed(RequestHandler.__mro__) for name, value in vars(cls).items()},
             "find_handler": Application.__dict__["find_handler"],
             "get_handler_delegate": Application.__dict__["get_handler_delegate"],
             "log_request": Application.__dict__["log_request"],
         },
-        "run_delegate": _run_delegate,
     },
 )

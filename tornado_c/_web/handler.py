@@ -1,4 +1,5 @@
-"""RequestHandler: the Python class over the C base, with the methods that are not hot.
+"""RequestHandler: the Python class over the C base, with the methods that are not hot. Cookies, locales,
+templates and the protection against cross-site requests are mixins in files of their own.
 
 Functions whose work C does (``__init__``, ``flush``, ``on_finish``, ``_execute``) are here as Python
 functions because tools wrap them. C knows them by identity, and skips them as long as nobody has put
@@ -8,30 +9,27 @@ another in their place.
 from __future__ import annotations
 
 import asyncio
-import datetime
 import html
-import http.cookies
 import re
 import sys
 import traceback
 import types
-import urllib.parse
-import warnings
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, NoReturn, overload
+from typing import TYPE_CHECKING, Any
 
 from tornado_c import _core, httputil
 from tornado_c._support.attributes import restore, shown, state
 from tornado_c._support.concurrent import current_ioloop, future_set_result_unless_cancelled
-from tornado_c._support.escape import native_str, to_unicode, utf8
-from tornado_c._support.optional import require_tornado
-from tornado_c._web.errors import Finish, HTTPError
+from tornado_c._support.escape import to_unicode, utf8
+from tornado_c._web.cookies import CookieMixin
+from tornado_c._web.errors import Finish, HTTPError, not_yet
+from tornado_c._web.locale import LocaleMixin
+from tornado_c._web.templates import TemplateMixin
 from tornado_c._web.upcalls import _execute_failed
+from tornado_c._web.xsrf import XsrfMixin
 from tornado_c.log import app_log, gen_log
 
 if TYPE_CHECKING:
-    from tornado.locale import Locale
-
     from tornado_c._web.application import Application
     from tornado_c.iostream import IOStream
 
@@ -41,26 +39,9 @@ class _ArgDefaultMarker:
 
 
 _ARG_DEFAULT = _ArgDefaultMarker()
-_COOKIE_VALUE_CONTROLS = re.compile(r"[\x00-\x20]")
-_COOKIE_ATTRIBUTE_CONTROLS = re.compile(r"[\x00-\x20\x3b\x7f]")
 
 
-def _check_cookie(name: str, attributes: dict[str, str | None], others: dict[str, Any]) -> None:
-    """Raise CookieError for control characters, spaces and semicolons in what a cookie's attributes are."""
-    texts = attributes | {key: str(value) for key, value in others.items()}
-    for attribute, text in texts.items():
-        if text is not None and _COOKIE_ATTRIBUTE_CONTROLS.search(text):
-            shown = others.get(attribute, text)
-            raise http.cookies.CookieError(
-                f"Invalid cookie attribute {attribute}={shown!r} for cookie {name!r}"
-            )
-
-
-def _not_yet(what: str, instead: str) -> NoReturn:
-    raise NotImplementedError(f"{what} is not supported yet; {instead}")
-
-
-class RequestHandler(_core.HandlerBase):
+class RequestHandler(CookieMixin, LocaleMixin, TemplateMixin, XsrfMixin, _core.HandlerBase):
     """Answers one request. Subclasses define ``get``, ``post`` and so on.
 
     For each request an instance is made, ``initialize`` is called with the keyword arguments of the route,
@@ -70,7 +51,6 @@ class RequestHandler(_core.HandlerBase):
 
     SUPPORTED_METHODS: tuple[str, ...] = ("GET", "HEAD", "POST", "DELETE", "PATCH", "PUT", "OPTIONS")
 
-    _template_loaders: dict[str, Any] = {}
     _remove_control_chars_regex = re.compile(r"[\x00-\x08\x0e-\x1f]")
     _VALID_HEADER_CHARS = re.compile(r"[\x09\x20-\x7e\x80-\xff]*")
     _stream_request_body = False
@@ -151,14 +131,6 @@ class RequestHandler(_core.HandlerBase):
         self.set_status(status)
         self.set_header("Location", utf8(url))
         self.finish()
-
-    def render(self, template_name: str, **kwargs: Any) -> asyncio.Future[None]:
-        """Not supported yet: finish the answer with a template."""
-        _not_yet("render()", "generate the page with tornado.template and write() it")
-
-    def render_string(self, template_name: str, **kwargs: Any) -> bytes:
-        """Not supported yet: generate a template."""
-        _not_yet("render_string()", "generate the page with tornado.template")
 
     def detach(self) -> IOStream:
         """Take the stream over from the HTTP connection."""
@@ -317,118 +289,7 @@ class RequestHandler(_core.HandlerBase):
         """Return the URL of a named route; see :meth:`Application.reverse_url`."""
         return self.application.reverse_url(name, *args)
 
-    # ---- cookies ----
-
-    @property
-    def cookies(self) -> dict[str, http.cookies.Morsel[str]]:
-        """The cookies of the request."""
-        return self.request.cookies
-
-    @overload
-    def get_cookie(self, name: str, default: str) -> str: ...
-
-    @overload
-    def get_cookie(self, name: str, default: None = None) -> str | None: ...
-
-    def get_cookie(self, name: str, default: str | None = None) -> str | None:
-        """Return the value of a cookie that came with the request."""
-        cookies = self.request.cookies
-        return cookies[name].value if cookies is not None and name in cookies else default
-
-    def set_cookie(
-        self,
-        name: str,
-        value: str | bytes,
-        domain: str | None = None,
-        expires: float | tuple[Any, ...] | datetime.datetime | None = None,
-        path: str = "/",
-        expires_days: float | None = None,
-        *,
-        max_age: int | None = None,
-        httponly: bool = False,
-        secure: bool = False,
-        samesite: str | None = None,
-        **kwargs: Any,
-    ) -> None:
-        """Set a cookie with the answer. It is sent when the headers are.
-
-        :param expires: a time in seconds, a time tuple or a datetime.
-        :param expires_days: days from now, where *expires* is not given.
-        :raises ValueError: control characters or spaces in the value.
-        :raises http.cookies.CookieError: such, or a semicolon, in name or attributes.
-        """
-        name, value = native_str(name), native_str(value)
-        if _COOKIE_VALUE_CONTROLS.search(value):
-            raise ValueError(f"Invalid cookie {name!r}: {value!r}")
-        _check_cookie(name, {"name": name, "domain": domain, "path": path, "samesite": samesite}, kwargs)
-        if not hasattr(self, "_new_cookie"):
-            self._new_cookie = http.cookies.SimpleCookie()
-        self._new_cookie.pop(name, None)
-        self._new_cookie[name] = value
-        morsel: Any = self._new_cookie[name]
-        if domain:
-            morsel["domain"] = domain
-        if expires_days is not None and not expires:
-            expires = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=expires_days)
-        if expires:
-            morsel["expires"] = httputil.format_timestamp(expires)
-        if path:
-            morsel["path"] = path
-        if max_age:
-            morsel["max-age"] = str(int(max_age))  # int() keeps other attributes from being smuggled in
-        if httponly:
-            morsel["httponly"] = True
-        if secure:
-            morsel["secure"] = True
-        if samesite:
-            morsel["samesite"] = samesite
-        if kwargs:
-            for key, given in kwargs.items():
-                morsel[key] = given
-            warnings.warn(
-                f"Deprecated arguments to set_cookie: {set(kwargs)} (should be lowercase)",
-                DeprecationWarning,
-                stacklevel=2,
-            )
-
-    def clear_cookie(self, name: str, **kwargs: Any) -> None:
-        """Have the client forget a cookie. Domain, path and the like must be those it was set with."""
-        for refused in ("expires", "max_age"):
-            if refused in kwargs:
-                raise TypeError(f"clear_cookie() got an unexpected keyword argument '{refused}'")
-        long_ago = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=365)
-        self.set_cookie(name, value="", expires=long_ago, **kwargs)
-
-    def clear_all_cookies(self, **kwargs: Any) -> None:
-        """Have the client forget every cookie that it sent."""
-        for name in self.request.cookies:
-            self.clear_cookie(name, **kwargs)
-
-    def get_signed_cookie(
-        self,
-        name: str,
-        value: str | None = None,
-        max_age_days: float = 31,
-        min_version: int | None = None,
-    ) -> bytes | None:
-        """Not supported yet: return a signed cookie's value if the signature holds."""
-        _not_yet("get_signed_cookie()", "use get_cookie()")
-
-    def set_signed_cookie(
-        self,
-        name: str,
-        value: str | bytes,
-        expires_days: float | None = 30,
-        version: int | None = None,
-        **kwargs: Any,
-    ) -> None:
-        """Not supported yet: set a cookie that cannot be forged."""
-        _not_yet("set_signed_cookie()", "use set_cookie()")
-
-    get_secure_cookie = get_signed_cookie
-    set_secure_cookie = set_signed_cookie
-
-    # ---- user, locale ----
+    # ---- the user ----
 
     @property
     def current_user(self) -> Any:
@@ -451,109 +312,19 @@ class RequestHandler(_core.HandlerBase):
         url: str = self.application.settings["login_url"]
         return url
 
-    def get_template_path(self) -> str | None:
-        """Return the folder of the templates: the setting ``template_path``."""
-        path: str | None = self.application.settings.get("template_path")
-        return path
-
-    @property
-    def locale(self) -> Locale:
-        """The locale: what was assigned here, or get_user_locale(), or get_browser_locale()."""
-        if not hasattr(self, "_locale"):
-            self._locale = self.get_user_locale() or self.get_browser_locale()
-        return self._locale
-
-    @locale.setter
-    def locale(self, value: Locale) -> None:
-        self._locale = value
-
-    def get_user_locale(self) -> Locale | None:
-        """Find out the user's locale. May be overridden."""
-        return None
-
-    def get_browser_locale(self, default: str = "en_US") -> Locale:
-        """Return the known locale that Accept-Language prefers."""
-        known = require_tornado("a locale", "tornado.locale")
-        wanted = []
-        for language in self.request.headers.get("Accept-Language", "").split(","):
-            code, _, parameters = language.strip().partition(";")
-            quality = parameters.split(";")[0].strip()
-            score = 1.0
-            if quality.startswith("q="):
-                try:
-                    score = float(quality[2:])
-                except ValueError:
-                    score = 0.0
-            if code and score > 0:
-                wanted.append((code, score))
-        wanted.sort(key=lambda pair: pair[1], reverse=True)
-        return known.get(*([code for code, _ in wanted] or [default]))
-
-    # ---- cross-site requests ----
-
-    @property
-    def xsrf_token(self) -> bytes:
-        """Not supported yet: the token that forms must send back."""
-        _not_yet("xsrf_token", "use the setting cross_origin_protection, which needs no token")
-
-    def xsrf_form_html(self) -> str:
-        """Not supported yet: the field of a form that holds the token."""
-        _not_yet("xsrf_form_html()", "use the setting cross_origin_protection, which needs no token")
-
-    def check_xsrf_cookie(self) -> None:
-        """Called for requests that change something, with the setting ``xsrf_cookies``. May be overridden."""
-        _not_yet("the setting xsrf_cookies", "use cross_origin_protection, or override check_xsrf_cookie()")
-
-    def _cross_origin_protection(self) -> None:
-        if self.request.method in ("HEAD", "OPTIONS", "GET"):
-            return
-        settings = self.application.settings
-        if settings.get("xsrf_cookies"):
-            self.check_xsrf_cookie()
-        if settings.get("cross_origin_protection"):
-            error = self._check_cross_origin(self.check_trusted_origin)
-            if error is not None:
-                raise HTTPError(403, error)
-
-    def _check_cross_origin(self, check: Callable[[str], bool]) -> str | None:
-        """Return why the request is refused, or None. *check* is asked about origins other than our own."""
-        headers = self.request.headers
-        site, origin = headers.get("sec-fetch-site"), headers.get("origin")
-        if site in ("same-origin", "none"):
-            return None
-        if site is None:
-            # Not a browser, an old one, or no TLS. Browsers would send the origin.
-            if origin is None or self._origin_matches_host(origin) or check(origin):
-                return None
-            return f"Origin {origin!r} not allowed"
-        if origin and check(origin):
-            return None
-        return f"Sec-Fetch-Site {site} & origin {origin!r} not allowed"
-
-    def _origin_matches_host(self, origin: str) -> bool:
-        host = self.request.headers.get("Host", "").lower()
-        return bool(urllib.parse.urlsplit(origin).netloc.lower() == host)
-
-    def check_trusted_origin(self, origin: str) -> bool:
-        """Tell whether another site may send requests that change something: it is in ``trusted_origins``.
-
-        Called before prepare(), if the setting ``cross_origin_protection`` is on. May be overridden.
-        """
-        return origin in self.application.settings.get("trusted_origins", [])
-
     def static_url(self, path: str, include_host: bool | None = None, **kwargs: Any) -> str:
         """Not supported yet: return the URL of a static file, with its version."""
-        _not_yet("static_url()", "serve static files with another server")
+        not_yet("static_url()", "serve static files with another server")
 
-    def _ui_module(self, name: str, module: type[Any]) -> Callable[..., str]:
-        def render(*args: Any, **kwargs: Any) -> str:
-            if not hasattr(self, "_active_modules"):
-                self._active_modules: dict[str, Any] = {}
-            if name not in self._active_modules:
-                self._active_modules[name] = module(self)
-            return to_unicode(self._active_modules[name].render(*args, **kwargs))
 
-        return render
+def _adopt(mixin: type) -> None:
+    """Name the functions of a mixin as the handler's own: errors show these names, and pickles find them."""
+    for member in vars(mixin).values():
+        for function in (member, getattr(member, "fget", None), getattr(member, "fset", None)):
+            if isinstance(function, types.FunctionType):
+                function.__module__ = "tornado_c.web"
+                function.__qualname__ = f"RequestHandler.{function.__name__}"
 
-    def _ui_method(self, method: Callable[..., str]) -> Callable[..., str]:
-        return lambda *args, **kwargs: method(self, *args, **kwargs)
+
+for _mixin in (CookieMixin, LocaleMixin, TemplateMixin, XsrfMixin):
+    _adopt(_mixin)

@@ -8,14 +8,16 @@ import json
 import numbers
 import re
 import urllib.parse
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from tornado_c import httputil
 from tornado_c._support.escape import utf8
 from tornado_c._support.util import ObjectDict
 from tornado_c._web.targets import log_bad_target
+from tornado_c._web.templates import UIModules
 from tornado_c.log import access_log, app_log
+from tornado_c.routing import _DefaultMessageDelegate, _unquote_or_none
 
 try:
     from _sha1 import sha1 as _small_sha1  # type: ignore[import-not-found]
@@ -51,7 +53,6 @@ def _execute_failed(handler: RequestHandler, e: BaseException) -> bool:
 
 def _run_execute(handler: RequestHandler, transforms: Any, args: Any, kwargs: Any) -> Any:
     """Call an _execute that is not ours; returns what is to be awaited, or None."""
-    from tornado_c.routing import _unquote_or_none
 
     def raw(group: Any) -> Any:
         return _unquote_or_none(group) if isinstance(group, str) else group
@@ -108,28 +109,41 @@ def _json_encode(value: Any) -> str:
     return json.dumps(value).replace("</", "<\\/")
 
 
-class _UIModuleNamespace:
-    """The UI modules of a handler, as items and as attributes."""
-
-    def __init__(self, handler: RequestHandler, ui_modules: dict[str, type[Any]]) -> None:
-        self.handler = handler
-        self.ui_modules = ui_modules
-
-    def __getitem__(self, key: str) -> Callable[..., str]:
-        return self.handler._ui_module(key, self.ui_modules[key])
-
-    def __getattr__(self, key: str) -> Callable[..., str]:
-        try:
-            return self[key]
-        except KeyError as e:
-            raise AttributeError(str(e)) from e
-
-
 def _make_ui(handler: RequestHandler) -> ObjectDict:
     application = handler.application
     ui = ObjectDict((name, handler._ui_method(method)) for name, method in application.ui_methods.items())
-    ui["_tt_modules"] = ui["modules"] = _UIModuleNamespace(handler, application.ui_modules)
+    ui["_tt_modules"] = ui["modules"] = UIModules(handler, application.ui_modules)
     return ui
+
+
+def _run_delegate(delegate: Any, request: httputil.HTTPServerRequest) -> Any:
+    """Give a whole request to the delegate of a rule that leads to no handler: a function, a router.
+
+    Returns what is to be awaited, or None.
+    """
+    if delegate is None:
+        app_log.debug("Delegate for %s %s request not found", request.method, request.path)
+        delegate = _DefaultMessageDelegate(request.connection)
+    line = httputil.RequestStartLine(request.method, request.uri, request.version)
+    steps: list[Callable[[], Awaitable[None] | None]] = [
+        lambda: delegate.headers_received(line, request.headers),
+        lambda: delegate.data_received(request.body) if request.body else None,
+        lambda: delegate.finish(),
+    ]
+    pending = iter(steps)
+    for step in pending:
+        waiting = step()
+        if waiting is not None:
+            return _run_steps(waiting, pending)
+    return None
+
+
+async def _run_steps(waiting: Awaitable[None], steps: Iterator[Callable[[], Awaitable[None] | None]]) -> None:
+    await waiting
+    for step in steps:
+        result = step()
+        if result is not None:
+            await result
 
 
 #: What C calls and reads, by the names that it has there.
@@ -144,6 +158,7 @@ UPCALLS = {
     "json_encode": _json_encode,
     "log_bad_target": log_bad_target,
     "make_ui": _make_ui,
+    "run_delegate": _run_delegate,
     "run_execute": _run_execute,
     "small_sha1": _small_sha1,
     "spawn_task": _spawn_task,
