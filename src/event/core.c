@@ -1,6 +1,6 @@
 /* What the layers above ask of a loop (see core.h): calls, timers, watchers, error reports and scratch
  * buffers. */
-#include "event/core.h"
+#include "event/handle.h"
 
 #include <math.h>
 #include <time.h>

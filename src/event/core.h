@@ -92,17 +92,6 @@ tc_core_time(LoopCore *core)
 PyObject *tc_core_call_soon(LoopCore *core, PyObject *callback, PyObject *const *args, Py_ssize_t nargs,
                             PyObject *context);
 
-/* The same from any thread. */
-PyObject *tc_core_call_soon_threadsafe(LoopCore *core, PyObject *callback, PyObject *const *args,
-                                       Py_ssize_t nargs, PyObject *context);
-
-/* After something was queued, from any thread: has a loop that waits run. May give up the GIL. */
-void tc_core_wake(LoopCore *core);
-
-/* Queues a call at a time of the loop's clock. */
-PyObject *tc_core_call_at(LoopCore *core, double when, PyObject *callback, PyObject *const *args,
-                          Py_ssize_t nargs, PyObject *context);
-
 /* The asyncio loop that Python code sees: the host in guest mode, else the core itself. Borrowed. */
 static inline PyObject *
 tc_core_asyncio(LoopCore *core)
@@ -118,16 +107,6 @@ tc_core_ioloop(LoopCore *core)
     return core->ioloop != NULL && Py_REFCNT(core->ioloop) > 0 ? core->ioloop : NULL;
 }
 
-/* guest.c: what a core asks of its host. Failures are reported as unraisable: the host is closed then. */
-void tc_guest_wake(LoopCore *core); /* run a turn of ours soon */
-void tc_guest_timer_changed(LoopCore *core);
-int tc_guest_watch(LoopCore *core);        /* make the host watch our poller; 0 or -1 */
-int tc_guest_renew_poller(LoopCore *core); /* tc_poller_renew for a poller that the host watches; 0 or -1 */
-void tc_guest_leave(LoopCore *core);
-PyObject *tc_guest_call_soon(LoopCore *core, bool threadsafe, PyObject *callback, PyObject *const *args,
-                             Py_ssize_t nargs, PyObject *context);
-int tc_core_turn_now(LoopCore *core); /* turn.c: one turn that does not wait */
-
 /* What hangs on a loop belongs to its thread, which debug mode asserts, as asyncio does. 0, or -1 with a
  * RuntimeError. */
 int tc_core_assert_thread(LoopCore *core);
@@ -139,6 +118,8 @@ tc_core_check_thread(LoopCore *core)
     return TC_UNLIKELY(known) && core->thread_id != PyThread_get_thread_ident() ? tc_core_assert_thread(core)
                                                                                 : 0;
 }
+
+void tc_guest_wake(LoopCore *core); /* guest mode: have the host run a turn of ours soon */
 
 static inline void
 tc_core_defer_to(LoopCore *core, tc_link *list, tc_task *task)
@@ -183,12 +164,6 @@ int tc_core_timer_set(LoopCore *core, tc_timer *timer, double when);
  * OSError). */
 int tc_core_watch(LoopCore *core, tc_watcher *watcher, unsigned events);
 
-/* The two halves of that around tc_poller_set, for callers whose watcher must not go meanwhile. Whether the
- * loop is open and, as a guest, watched: 0 or -1; runs the host's Python. Then -1 with the exception for a
- * status. */
-int tc_core_can_watch(LoopCore *core);
-int tc_core_raise_watch(int st, int fd);
-
 static inline void
 tc_core_unwatch(LoopCore *core, tc_watcher *watcher)
 {
@@ -207,41 +182,11 @@ PyObject *tc_core_future(LoopCore *core);
 char *tc_scratch_take(tc_scratch *scratch, size_t size, bool *own);
 void tc_scratch_return(tc_scratch *scratch, char *data, bool own);
 
-/* handle_type.c: asyncio.Handle and TimerHandle in C. */
-PyObject *tc_handle_new(LoopCore *core, bool timer, PyObject *callback, PyObject *const *args,
-                        Py_ssize_t nargs, PyObject *context);
-int tc_handle_run(LoopCore *core, PyObject *handle);   /* -1 only for KeyboardInterrupt and SystemExit */
-tc_timer *tc_handle_timer(PyObject *handle);           /* of a timer handle of ours */
-int tc_handle_set_when(PyObject *handle, double when); /* what it says where that is not its timer's key */
-PyObject *tc_handle_of_timer(tc_timer *timer);         /* borrowed; NULL for a native timer */
-/* A timer handle of this core leaves the heap without being run or cancelled; true if it was there. */
-bool tc_core_forget_timer(LoopCore *core, PyObject *handle);
-void tc_handle_clear_freelists(tc_state *state);
-bool tc_handle_is_cancelled(LoopCore *core, PyObject *handle);
-
-/* ready_type.c: a live view of the ready queue, as a deque. */
-PyObject *tc_ready_view_new(LoopCore *core);
-
-/* fd_type.c: Python callbacks on descriptors, for add_reader, add_writer and IOLoop.add_handler. */
-/* 0 or -1 with an exception. Runs Python: the cancel() of a handle that is replaced. */
-int tc_fd_add(LoopCore *core, int fd, bool write, PyObject *handle);
-/* From now on the reader's handle is run in the event itself where nothing else came before it. Until it is
- * replaced or removed. */
-void tc_fd_read_at_once(LoopCore *core, int fd);
-int tc_fd_remove(LoopCore *core, int fd, bool write); /* 1 removed, 0 was not there, -1 */
-int tc_fd_set_handler(LoopCore *core, int fd, PyObject *fd_obj, PyObject *handler, unsigned events);
-int tc_fd_update_handler(LoopCore *core, int fd, unsigned events); /* 1, 0 unknown, -1 */
-int tc_fd_remove_handler(LoopCore *core, int fd);
-/* Which handler was added with this object, or -1: the object may be closed by now. */
-int tc_fd_of_object(LoopCore *core, PyObject *fd_obj);
-PyObject *tc_fd_info(LoopCore *core, int fd); /* (events, reader, writer) or None */
-PyObject *tc_fd_list(LoopCore *core);
-PyObject *tc_fd_handlers(LoopCore *core); /* list of the objects given to add_handler */
-int tc_fd_traverse(LoopCore *core, visitproc visit, void *arg);
-void tc_fd_clear(LoopCore *core);
-
 /* task.c: runs an awaitable from a native event. The first step runs at once inside a real Task when no task
  * is current. Returns the Task (new reference), which may be done already. */
 PyObject *tc_task_start(LoopCore *core, PyObject *coroutine);
+
+/* For the end of the module. */
+void tc_handle_clear_freelists(tc_state *state);
 
 #endif

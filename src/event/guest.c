@@ -3,7 +3,7 @@
  * The host watches our poller's descriptor, has one timer for our earliest one, and runs a turn of ours
  * (_guest_turn, which never waits) when either says so or when work was put off. Python's calls go to the
  * host itself. Runs Python: the host's methods. */
-#include "event/core.h"
+#include "event/loop_parts.h"
 
 #include <math.h>
 
@@ -212,4 +212,49 @@ tc_guest_call_soon(LoopCore *core, bool threadsafe, PyObject *callback, PyObject
         PyMem_Free(stack);
     }
     return handle;
+}
+
+/* ---- the methods that the host calls, and that leave it ---- */
+
+/* The host calls this when our poller is readable, our earliest timer is due or work was put off. */
+PyObject *
+tc_loop_guest_turn(LoopCore *core, PyObject *unused)
+{
+    if (core->host == NULL) {
+        PyErr_SetString(PyExc_RuntimeError, "this loop is nobody's guest");
+        return NULL;
+    }
+    core->guest_scheduled = false;
+    if (core->closed) {
+        Py_RETURN_NONE;
+    }
+    /* KeyboardInterrupt or SystemExit: the host may be run again, and what is left must go on then. */
+    PyObject *exc = tc_core_turn_now(core) < 0 ? PyErr_GetRaisedException() : NULL;
+    if (!core->closed &&
+        (core->ready.size > 0 || !tc_list_empty(&core->tasks) || !tc_list_empty(&core->flushes))) {
+        tc_guest_wake(core);
+    }
+    tc_guest_timer_changed(core);
+    if (exc != NULL) {
+        PyErr_SetRaisedException(exc);
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+/* The host's timer has fired, perhaps a little early by our clock: it is not to be waited for any more. */
+PyObject *
+tc_loop_guest_due(LoopCore *core, PyObject *unused)
+{
+    Py_CLEAR(core->guest_timer);
+    return tc_loop_guest_turn(core, NULL);
+}
+
+PyObject *
+tc_loop_leave_host(LoopCore *core, PyObject *unused)
+{
+    if (core->host != NULL) {
+        tc_guest_leave(core);
+    }
+    Py_RETURN_NONE;
 }

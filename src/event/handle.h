@@ -1,9 +1,9 @@
-/* How a Handle of ours is laid out, for handle_type.c and handle_run.c: asyncio's slots, HandleExtra behind
- * them. Python can put anything into the slots, and delete them: each is checked where it is used. */
+/* asyncio.Handle and TimerHandle in C, and how they are laid out: asyncio's slots, HandleExtra behind them.
+ * Python can put anything into the slots, and delete them: each is checked where it is used. */
 #ifndef TC_HANDLE_H
 #define TC_HANDLE_H
 
-#include "event/core.h"
+#include "event/core_parts.h"
 
 /* Offsets in the standard library's classes: integers, the same in every interpreter. */
 typedef struct {
@@ -29,5 +29,16 @@ tc_handle_is_ours(const tc_state *state, PyObject *handle)
 {
     return Py_TYPE(handle) == state->handle_type || Py_TYPE(handle) == state->timer_handle_type;
 }
+
+/* handle_type.c */
+PyObject *tc_handle_new(LoopCore *core, bool timer, PyObject *callback, PyObject *const *args,
+                        Py_ssize_t nargs, PyObject *context);
+tc_timer *tc_handle_timer(PyObject *handle);           /* of a timer handle of ours */
+int tc_handle_set_when(PyObject *handle, double when); /* what it says where that is not its timer's key */
+PyObject *tc_handle_of_timer(tc_timer *timer);         /* borrowed; NULL for a native timer */
+
+/* handle_run.c */
+int tc_handle_run(LoopCore *core, PyObject *handle); /* -1 only for KeyboardInterrupt and SystemExit */
+bool tc_handle_is_cancelled(LoopCore *core, PyObject *handle);
 
 #endif

@@ -1,6 +1,8 @@
 /* IOLoopBase: the C base of tornado_c.ioloop.IOLoop, Tornado's interface over a LoopCore. What is hot is
  * here; configuration, run_sync and the other cold methods are in ioloop.py. How callbacks are packed and run
  * is in ioloop_call.c and ioloop_run.c. add_callback may be called from any thread. */
+#include "event/core_parts.h"
+#include "event/fd_callbacks.h"
 #include "event/ioloop.h"
 
 LoopCore *

@@ -3,11 +3,12 @@
  *
  * Names that the standard library assigns in __init__ (_closed, _stopping, _debug, _thread_id, _ready,
  * _scheduled, _timer_cancelled_count, _current_handle) are data descriptors over C fields here, so its cold
- * paths run unchanged. The methods that are long are in turn.c, loop_calls.c and loop_seams.c; what the loop
- * holds is visited and dropped in loop_holds.c. Methods, but for call_soon_threadsafe, belong to the loop's
+ * paths run unchanged. The methods that are long are in turn.c, loop_calls.c and loop_selector.c; what the
+ * loop holds is visited and dropped in loop_contents.c. Methods, but for call_soon_threadsafe, belong to the loop's
  * thread; a turn runs Python. */
-#include "base/args.h"
+#include "event/handle.h"
 #include "event/loop_parts.h"
+#include "base/args.h"
 
 #include <limits.h>
 

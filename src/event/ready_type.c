@@ -1,8 +1,7 @@
 /* loop._ready as Python sees it: a live view of a LoopCore's ready queue with the interface of a deque, for
  * code that looks into a loop or runs its handles itself (nested loops, test helpers). On the loop's thread;
  * runs Python in contains, remove and extend only. */
-#include "event/core.h"
-#include "event/handle.h"
+#include "event/core_parts.h"
 
 typedef struct {
     PyObject_HEAD LoopCore *core;

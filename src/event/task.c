@@ -5,7 +5,7 @@
  * handle is captured and run here. From 3.12 asyncio.Task has eager_start. Inside another task's step (where
  * eager execution would disturb the current task) the Task is simply made, and runs in the next turn. A task
  * factory that the application has set makes its own tasks. Runs Python. */
-#include "event/core.h"
+#include "event/handle.h"
 
 /* Whether a task of this loop is inside a step: 1, 0, or -1. */
 static int

@@ -5,7 +5,8 @@
  *
  * Made by EventLoop._make_socket_transport. Whatever calls the protocol may run Python: state is read again
  * afterwards. */
-#include "event/core.h"
+#include "event/fd_callbacks.h"
+#include "event/handle.h"
 
 #include <sys/socket.h>
 

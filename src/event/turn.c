@@ -4,9 +4,8 @@
  *     ready when the turn began to run them -> native work that was put off
  *
  * The GIL is released around a wait that can block, and by time on a loop that never blocks. Called by
- * loop_type.c
- * (_run_once, _run_loop) and, for a turn that does not wait, by the seams of guest mode. Runs Python. */
-#include "event/loop_parts.h"
+ * loop_type.c (_run_once, _run_loop) and, for a turn that does not wait, by guest.c. Runs Python. */
+#include "event/handle.h"
 
 #define GIL_RELEASE_INTERVAL 0.005 /* seconds: CPython's own switch interval */
 

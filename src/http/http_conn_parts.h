@@ -4,6 +4,7 @@
 
 #include "http/http_config.h"
 #include "http/http_conn.h"
+#include "stream/stream_train.h"
 
 #include <sys/socket.h>
 

@@ -2,7 +2,7 @@
 #ifndef TC_IOSTREAM_H
 #define TC_IOSTREAM_H
 
-#include "stream/stream.h"
+#include "stream/stream_parts.h"
 
 #define TC_METHOD(name)                                                                                      \
     PyObject *name(StreamObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)

@@ -158,7 +158,7 @@ tc_iostream_get_state(StreamObject *self, void *unused)
 PyObject *
 tc_iostream_get_read_future(StreamObject *self, void *unused)
 {
-    PyObject *future = tc_stream_is_reading(self) ? self->read->waiter.future : NULL;
+    PyObject *future = tc_stream_has_read(self) ? self->read->waiter.future : NULL;
     if (future != NULL) {
         self->read->unseen = false;
     }

@@ -317,7 +317,7 @@ static PyObject *
 stream_reading(StreamObject *self, PyObject *unused)
 {
     tc_stream_forget_cancelled(self);
-    return PyBool_FromLong(tc_stream_is_reading(self) || handshake_wants(self, TC_READ));
+    return PyBool_FromLong(tc_stream_has_read(self) || handshake_wants(self, TC_READ));
 }
 
 static PyObject *

@@ -1,6 +1,6 @@
 /* A stream's life: made over a descriptor, read by a consumer, its user's callbacks called, closed once. Runs
  * Python in close. */
-#include "stream/stream.h"
+#include "stream/stream_parts.h"
 
 #include <sys/socket.h>
 #include <unistd.h>
@@ -10,7 +10,7 @@
 int
 tc_stream_set_consumer(StreamObject *self, const tc_consumer_class *cls, PyObject *consumer)
 {
-    assert(self->consumer == NULL && !tc_stream_is_reading(self));
+    assert(self->consumer == NULL && !tc_stream_has_read(self));
     self->consumer_class = cls;
     self->consumer = Py_NewRef(consumer);
     self->paused = self->hung_up = self->train.waits = false;
@@ -204,8 +204,8 @@ static int
 close_tell(StreamObject *self)
 {
     PyObject *exc = NULL;
-    bool somebody = tc_stream_is_reading(self) || self->connect != NULL ||
-                    (self->writes != NULL && (self->writes->nwaiters > 0 || tc_stream_queued(self) > 0));
+    bool somebody = tc_stream_has_read(self) || self->connect != NULL ||
+                    (self->writes != NULL && (self->writes->nwaiters > 0 || tc_stream_waiting(self) > 0));
     if (somebody) {
         exc = tc_stream_closed_error(self);
         if (exc == NULL) {

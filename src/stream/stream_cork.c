@@ -2,7 +2,7 @@
  * leaves when the event's handling ends, or before that where somebody may believe that it has left; and the
  * answers of a train that a coroutine reads. A large piece goes out at once behind what is corked, by
  * reference. Runs Python where sending does. */
-#include "stream/stream.h"
+#include "stream/stream_parts.h"
 
 #define CORK_SIZE 65536
 

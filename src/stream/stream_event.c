@@ -1,13 +1,13 @@
 /* A stream among its loop's descriptors: what it is registered for, and what an event makes it do. Runs
  * Python: whatever reading, writing and closing run. */
-#include "stream/stream.h"
+#include "stream/stream_parts.h"
 
 /* ---- interest ---- */
 
 static bool
 wants_to_read(const StreamObject *self)
 {
-    if (TC_UNLIKELY(self->inherited) && self->consumer != NULL && !tc_stream_is_reading(self)) {
+    if (TC_UNLIKELY(self->inherited) && self->consumer != NULL && !tc_stream_has_read(self)) {
         return false;
     }
     /* Without a reader, and for a paused consumer, too, the peer's end is noticed; bytes that come first stop
@@ -22,7 +22,7 @@ wanted_events(const StreamObject *self)
         return self->tls->want;
     }
     unsigned events = self->asked;
-    if (self->connecting || tc_stream_queued(self) > 0) {
+    if (self->connecting || tc_stream_waiting(self) > 0) {
         events |= TC_WRITE;
     }
     if (self->connecting || self->nested) {
@@ -52,7 +52,7 @@ static bool
 has_interest(const StreamObject *self)
 {
     return self->consumer != NULL || self->connecting || self->close_callback != NULL ||
-           tc_stream_queued(self) > 0 || tc_stream_is_reading(self) || self->asked != 0 ||
+           tc_stream_waiting(self) > 0 || tc_stream_has_read(self) || self->asked != 0 ||
            (tc_stream_handshaking(self) && self->tls->want != 0);
 }
 
@@ -170,7 +170,7 @@ event_handle(StreamObject *self, unsigned events)
 {
     int st;
     self->asked = 0;
-    if (TC_UNLIKELY(self->inherited) && self->consumer != NULL && !tc_stream_is_reading(self)) {
+    if (TC_UNLIKELY(self->inherited) && self->consumer != NULL && !tc_stream_has_read(self)) {
         self->mask = self->hung_up = true; /* what comes is for the process that we were forked from */
         events &= TC_WRITE;
     }

@@ -2,7 +2,7 @@
  * would be in two processes, and be sent twice. What waits in queues is the parent's to send. The child has
  * the descriptors too and may write to them by itself, but native consumers (HTTP) read there no more. Runs
  * Python: hooks, and what the queues held. */
-#include "stream/stream.h"
+#include "stream/stream_parts.h"
 
 /* All streams that have a loop, in a list: what is done to them may make or free others. One that is being
  * deallocated by now has no references. */

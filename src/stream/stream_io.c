@@ -2,7 +2,7 @@
  * directly, TLS through stream_tls.c, and where a class or an instance has a read_from_fd or write_to_fd of
  * its own, that is called. Which it is is looked up once for each version of the class. Runs Python: hooks.
  */
-#include "stream/stream.h"
+#include "stream/stream_parts.h"
 
 #include <sys/socket.h>
 #include <unistd.h>

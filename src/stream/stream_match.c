@@ -1,7 +1,13 @@
 /* Pending reads of Python's: what satisfies one, and who gets the bytes. Runs Python: Futures, patterns,
  * close. */
 #define _GNU_SOURCE
-#include "stream/stream.h"
+#include "stream/stream_parts.h"
+
+bool
+tc_stream_is_reading(const StreamObject *self)
+{
+    return tc_stream_has_read(self);
+}
 
 void
 tc_read_clear(tc_read *read)
@@ -30,7 +36,7 @@ tc_read_is_over(const StreamObject *self)
 void
 tc_stream_forget_cancelled(StreamObject *self)
 {
-    if (!tc_stream_is_reading(self) || !tc_read_is_over(self)) {
+    if (!tc_stream_has_read(self) || !tc_read_is_over(self)) {
         return;
     }
     tc_read *read = self->read;
@@ -52,7 +58,7 @@ bool
 tc_stream_is_free(StreamObject *self)
 {
     tc_stream_forget_cancelled(self);
-    if (tc_stream_is_reading(self)) {
+    if (tc_stream_has_read(self)) {
         return false;
     }
     return self->consumer == NULL || self->consumer_class->lends(self->consumer);
@@ -62,7 +68,7 @@ static PyObject *
 read_into_done(PyObject *stream, PyObject *future)
 {
     StreamObject *self = (StreamObject *)stream;
-    if (tc_stream_is_reading(self) && self->read->waiter.future == future) {
+    if (tc_stream_has_read(self) && self->read->waiter.future == future) {
         tc_stream_forget_cancelled(self);
     }
     Py_RETURN_NONE;
@@ -247,7 +253,7 @@ read_unsatisfiable(StreamObject *self)
     if (exc != NULL) {
         tc_log(self->state, "general", "info", "Unsatisfiable read, closing connection: %S", exc);
         st = tc_stream_close(self, exc);
-        PyObject *closed = tc_stream_is_reading(self) ? tc_stream_closed_error(self) : NULL;
+        PyObject *closed = tc_stream_has_read(self) ? tc_stream_closed_error(self) : NULL;
         if (closed != NULL) { /* it was closed before, and this is a read of what it left */
             tc_read_fail(self, closed);
             Py_DECREF(closed);

@@ -1,7 +1,7 @@
 /* The receiving half of a stream: reading in an event into the loop's scratch buffer (or the caller's
  * memory), delivery to the consumer or to the pending read, and the bytes that stay over. Runs Python:
  * consumers, hooks, Futures, close. */
-#include "stream/stream.h"
+#include "stream/stream_parts.h"
 
 #define READ_MOST 1048576 /* bytes of one event: other descriptors have their turn then */
 
@@ -153,7 +153,7 @@ deliver(StreamObject *self, const char *data, size_t size, size_t *used)
         *used = n > 0 ? (size_t)n : 0;
         return TC_OK;
     }
-    return tc_stream_is_reading(self) ? tc_read_try(self, data, size, used) : TC_OK;
+    return tc_stream_has_read(self) ? tc_read_try(self, data, size, used) : TC_OK;
 }
 
 int
@@ -175,7 +175,7 @@ tc_stream_offer_buffered(StreamObject *self)
         if (used > 0) {
             tc_stream_consume(self, used);
         }
-        lent = fed && !tc_stream_feeds(self) && tc_stream_is_reading(self);
+        lent = fed && !tc_stream_feeds(self) && tc_stream_has_read(self);
     } while (TC_UNLIKELY(lent) && st == TC_OK && self->buf_len > 0);
     return st;
 }
@@ -358,7 +358,7 @@ receive_into(StreamObject *self)
 static bool
 is_searching(const StreamObject *self)
 {
-    return tc_stream_is_reading(self) &&
+    return tc_stream_has_read(self) &&
            (self->read->kind == TC_READ_UNTIL || self->read->kind == TC_READ_REGEX);
 }
 
@@ -376,13 +376,13 @@ receive(StreamObject *self, size_t *seen)
         }
         return n;
     }
-    if (tc_stream_is_reading(self) && self->read->kind == TC_READ_INTO && !tc_stream_feeds(self)) {
+    if (tc_stream_has_read(self) && self->read->kind == TC_READ_INTO && !tc_stream_feeds(self)) {
         return receive_into(self);
     }
     bool searched = is_searching(self);
     Py_ssize_t n = receive_and_deliver(self);
     *seen = self->buf_len;
-    if (n > 0 && tc_stream_is_reading(self) && !searched) { /* the reader may be another by now */
+    if (n > 0 && tc_stream_has_read(self) && !searched) { /* the reader may be another by now */
         n = tc_stream_offer_buffered(self) == TC_RAISED ? -1 : n;
     }
     return n;
@@ -476,7 +476,7 @@ read_begin(StreamObject *self, const tc_read *request, PyObject *callback, PyObj
 static int
 read_tried(StreamObject *self)
 {
-    if (!tc_stream_is_reading(self)) {
+    if (!tc_stream_has_read(self)) {
         self->train.calls += self->train.calls < UINT8_MAX;
         return TC_OK;
     }
@@ -495,7 +495,7 @@ tc_stream_inline_read(StreamObject *self)
         tc_train_wait(self);
         return read_tried(self);
     }
-    if (st == TC_OK && now && tc_stream_is_reading(self) &&
+    if (st == TC_OK && now && tc_stream_has_read(self) &&
         (self->buf_len > 0 || (self->read->target == 0 && self->read->kind >= TC_READ_BYTES &&
                                self->read->kind <= TC_READ_INTO))) {
         size_t used;
@@ -506,7 +506,7 @@ tc_stream_inline_read(StreamObject *self)
             tc_stream_consume(self, used);
         }
     }
-    if (st == TC_OK && tc_stream_is_reading(self)) {
+    if (st == TC_OK && tc_stream_has_read(self)) {
         if (self->closed) {
             if (self->read->kind == TC_READ_CLOSE) {
                 size_t size = now ? self->buf_len : 0;
@@ -528,8 +528,7 @@ tc_stream_inline_read(StreamObject *self)
     if (st == TC_OK) {
         st = read_tried(self);
     }
-    if (st == TC_OK && !self->closed && (masked || tc_stream_is_reading(self)) &&
-        tc_stream_update(self) < 0) {
+    if (st == TC_OK && !self->closed && (masked || tc_stream_has_read(self)) && tc_stream_update(self) < 0) {
         st = TC_RAISED;
     }
     return st;
@@ -552,13 +551,13 @@ tc_stream_start_read(StreamObject *self, const tc_read *request, PyObject *callb
         st = result != NULL ? TC_OK : TC_RAISED;
         Py_XDECREF(result);
     }
-    if (st == TC_OK && request->kind == TC_READ_INTO && tc_stream_is_reading(self) &&
+    if (st == TC_OK && request->kind == TC_READ_INTO && tc_stream_has_read(self) &&
         self->read->waiter.future == answer) {
         st = tc_read_watch_into(self);
     }
     if (st == TC_RAISED) {
         Py_DECREF(answer);
-        if (tc_stream_is_reading(self)) {
+        if (tc_stream_has_read(self)) {
             tc_read_clear(self->read);
         }
         return NULL;
@@ -573,7 +572,7 @@ void
 tc_stream_read_closed(StreamObject *self, PyObject *exc)
 {
     tc_stream_forget_cancelled(self);
-    if (!tc_stream_is_reading(self)) {
+    if (!tc_stream_has_read(self)) {
         return;
     }
     tc_read *read = self->read;

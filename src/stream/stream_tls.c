@@ -6,11 +6,17 @@
  * a system call for each record and for each record's head. It reads no more there than the record it needs,
  * so that the kernel tells of what is left. Either way, what it holds is read before the stream waits. Runs
  * Python: the ssl module, the handshake. */
-#include "stream/stream.h"
+#include "stream/stream_parts.h"
 
 #define TLS_WRITE_MOST 262144 /* bytes given to OpenSSL at once where it sends them itself */
 #define TLS_BURST 32          /* the most records sent at once */
 #define TLS_BURST_ROOM ((TLS_BURST + 2) * TC_TLS_ARRIVING)
+
+bool
+tc_tls_is_handshaking(const tc_tls *tls)
+{
+    return tls->accepting;
+}
 
 int
 tc_tls_begin(StreamObject *self)
@@ -82,7 +88,7 @@ tc_tls_say_goodbye(StreamObject *self)
     tc_tls *tls = self->tls;
     /* Where bytes are lost the end must not look regular; and a forked child ends nothing of its parent's. */
     if (tls->accepting || tls->busy || tls->sslobj == NULL || tls->said_goodbye || self->watcher.fd < 0 ||
-        tls->encrypted > 0 || tc_stream_queued(self) > 0 || tls->fork_count != tc_fork_count()) {
+        tls->encrypted > 0 || tc_stream_waiting(self) > 0 || tls->fork_count != tc_fork_count()) {
         return;
     }
     PyObject *raised = PyErr_GetRaisedException();

@@ -9,7 +9,7 @@
  * sends what is joined and takes the credit away. The clock is read only in trains; it costs as much as a
  * tenth of a pipelined request, so with a credit only where a cheaper clock, of some milliseconds, has moved.
  */
-#include "stream/stream.h"
+#include "stream/stream_parts.h"
 
 #define SHORT_CALL 2e-4  /* seconds */
 #define SHORT_CALLS 8e-4 /* with a credit several are measured together */

@@ -1,11 +1,17 @@
 /* The sending half of a stream: the write queue, those who wait for it, and what leaves at once. What the
  * descriptor does not take is queued. Runs Python: hooks, Futures, callbacks, close. */
-#include "stream/stream.h"
+#include "stream/stream_parts.h"
 
 #define IOV_MAX_USED 64
 #define SEND_MOST (16 * 1048576) /* bytes: other descriptors have their turn then */
 
 /* ---- the queue ---- */
+
+size_t
+tc_writes_queued(const tc_writes *writes)
+{
+    return writes->buffer->size;
+}
 
 tc_writes *
 tc_stream_writes(StreamObject *self)
@@ -83,7 +89,7 @@ tc_writes_free(tc_writes *w)
 size_t
 tc_stream_unsent(const StreamObject *self)
 {
-    return tc_stream_queued(self) + (self->cork != NULL ? self->cork->size : 0);
+    return tc_stream_waiting(self) + (self->cork != NULL ? self->cork->size : 0);
 }
 
 /* ---- those who wait ---- */
@@ -229,7 +235,7 @@ writes_send(StreamObject *self)
     int st = TC_OK;
     size_t budget = SEND_MOST;
     self->sending = true;
-    while (budget > 0 && !self->closed && tc_stream_queued(self) > 0) {
+    while (budget > 0 && !self->closed && tc_stream_waiting(self) > 0) {
         Py_ssize_t sent = writes_send_once(self);
         if (sent == TC_IO_FAILED) {
             st = write_failed(self);
@@ -250,7 +256,7 @@ writes_send(StreamObject *self)
 int
 tc_stream_writable(StreamObject *self)
 {
-    bool pending = tc_stream_queued(self) > 0;
+    bool pending = tc_stream_waiting(self) > 0;
     if (pending && writes_send(self) == TC_RAISED) {
         return TC_RAISED;
     }
@@ -261,7 +267,7 @@ tc_stream_writable(StreamObject *self)
     if (self->closed || waiters_wake(self) == TC_RAISED) {
         return self->closed ? TC_OK : TC_RAISED;
     }
-    if (pending && !self->closed && tc_stream_queued(self) == 0 && self->consumer != NULL) {
+    if (pending && !self->closed && tc_stream_waiting(self) == 0 && self->consumer != NULL) {
         PyObject *consumer = Py_NewRef(self->consumer);
         int st = self->consumer_class->drained(consumer);
         Py_DECREF(consumer);
@@ -273,7 +279,7 @@ tc_stream_writable(StreamObject *self)
 bool
 tc_stream_can_send(const StreamObject *self)
 {
-    return !self->connecting && !tc_stream_handshaking(self) && tc_stream_queued(self) == 0;
+    return !self->connecting && !tc_stream_handshaking(self) && tc_stream_waiting(self) == 0;
 }
 
 /* Sends two runs of bytes (either may be empty) at once; the number sent, or TC_IO_FAILED. */
@@ -372,7 +378,7 @@ tc_stream_write(StreamObject *self, const char *data, size_t size, PyObject *own
         return TC_OK;
     }
     if (size == 0) { /* Python may have put bytes into the queue by itself */
-        bool waiting = tc_stream_queued(self) > 0 && !self->connecting && !tc_stream_handshaking(self);
+        bool waiting = tc_stream_waiting(self) > 0 && !self->connecting && !tc_stream_handshaking(self);
         return waiting ? writes_go_on(self) : TC_OK;
     }
     if (self->cork == NULL) {

@@ -11,8 +11,16 @@ from tornado_c import _core
 
 SRC = Path(__file__).parents[2] / "src"
 
-#: From the lowest to the highest; files right below src/ stand outside.
-LAYERS = ("base", "event", "stream", "http", "web")
+#: What each layer stands on, from the lowest to the highest. It may include itself and all that is below it,
+#: but no sibling. Files right below src/ stand outside. A layer that is not there yet is allowed for.
+ABOVE = {
+    "base": (),
+    "event": ("base",),
+    "stream": ("event",),
+    "http": ("stream",),
+    "web": ("http",),
+    "ws": ("http",),
+}
 
 #: Plain C, without the interpreter: what native tests and fuzzers link.
 MACHINES = {
@@ -42,6 +50,8 @@ MACHINES = {
     "http/http_parser.c",
     "http/http_parser.h",
 }
+
+LAYERS = tuple(layer for layer in ABOVE if (SRC / layer).is_dir())
 
 INTERPRETER = {"Python.h", "base/compat.h", "base/state.h"}
 
@@ -77,15 +87,35 @@ def test_every_file_is_in_a_layer():
     assert tops == {*LAYERS, "module.c", "all_names.h"}
 
 
+def below(layer):
+    """Return a layer and those that it stands on."""
+    return {layer}.union(*map(below, ABOVE[layer]))
+
+
+def layer_of(name):
+    return name.partition("/")[0]
+
+
+def test_siblings_do_not_stand_on_each_other():
+    assert below("ws") == below("web") - {"web"} | {"ws"}
+
+
 def test_includes_point_down():
     wrong = []
     for name, includes in included().items():
-        layer = name.partition("/")[0]
+        layer = layer_of(name)
         for other in includes:
-            target = other.partition("/")[0]
-            if layer in LAYERS and target in LAYERS and LAYERS.index(target) > LAYERS.index(layer):
+            if layer in LAYERS and layer_of(other) in LAYERS and layer_of(other) not in below(layer):
                 wrong.append(f"{name} includes {other}")
     assert wrong == []
+
+
+def test_parts_stay_in_their_folder():
+    """What ends in _parts.h is for the files of its own layer."""
+    for name, includes in included().items():
+        for other in includes:
+            own = layer_of(other) == layer_of(name)
+            assert own or not other.endswith("_parts.h"), f"{name} includes {other}"
 
 
 def test_own_includes_exist():
@@ -129,8 +159,33 @@ def test_names_stand_in_the_lowest_layer_that_uses_them(kind):
             rf"#define TC_{layer.upper()}_{kinds[kind]}\(X\)(.*?)\n\n", text[layer], re.S
         ):
             for name in re.findall(r"X\((\w+)", entries):
-                lower = LAYERS[: LAYERS.index(layer)]
+                lower = below(layer) - {layer}
                 assert not [low for low in lower if re.search(rf"\b{kind}_{name}\b", text[low])], name
+
+
+def defined_functions():
+    """Return the layer that defines each function of the project's own which is not static."""
+    defined = {}
+    for path in SRC.rglob("*.c"):
+        name = path.relative_to(SRC).as_posix()
+        for function in re.findall(r"^(tc_\w+)\(", path.read_text(), re.MULTILINE):
+            assert layer_of(defined.setdefault(function, name)) == layer_of(name), function
+    return {function: layer_of(name) for function, name in defined.items()}
+
+
+def test_calls_point_down():
+    """No layer uses a function that a higher one defines, however it may have been declared."""
+    defined = defined_functions()
+    assert len(defined) > 300
+    wrong = []
+    for path in SRC.rglob("*.[ch]"):
+        name = path.relative_to(SRC).as_posix()
+        if layer_of(name) in LAYERS:
+            code = re.sub(r"/\*.*?\*/", "", path.read_text(), flags=re.DOTALL)
+            for function in set(re.findall(r"\btc_\w+\b(?=\s*\()", code)) & defined.keys():
+                if defined[function] not in below(layer_of(name)):
+                    wrong.append(f"{name} uses {function} of {defined[function]}")
+    assert wrong == []
 
 
 @pytest.mark.skipif(shutil.which("nm") is None, reason="nm is not installed")

@@ -1,6 +1,8 @@
 /* What a LoopCore holds: handles and timers that are queued, native work that was put off, owners of
  * registrations. The collector visits it, closing and clearing the loop drop it. Dropping may run Python
  * (finalizers). */
+#include "event/fd_callbacks.h"
+#include "event/handle.h"
 #include "event/loop_parts.h"
 
 int

@@ -4,7 +4,8 @@
  * Readers and writers are queued in the ready queue, as asyncio does; a transport's reader is run at once
  * where the queue would have brought it next anyway. A handler is called at once, with every event bit at
  * hand, in the context in which it was added; it gets ERROR unasked, together with the bits it asked for. */
-#include "event/core.h"
+#include "event/fd_callbacks.h"
+#include "event/handle.h"
 
 #include <stdlib.h>
 

@@ -1,6 +1,7 @@
-/* The seams between LoopCore and Python's halves of a loop: the methods that the standard library's selector
- * loop calls on itself (handles for the ready queue, descriptors, waking up), and those that a host calls in
- * guest mode. */
+/* The methods that the standard library's selector loop calls on itself, and that are ours: handles for the
+ * ready queue, descriptors, waking up. */
+#include "event/fd_callbacks.h"
+#include "event/handle.h"
 #include "event/loop_parts.h"
 
 /* ---- the ready queue ---- */
@@ -44,7 +45,7 @@ tc_loop_timer_handle_cancelled(LoopCore *core, PyObject *handle)
 /* ---- descriptors ---- */
 
 static PyObject *
-seam_add_fd(LoopCore *core, PyObject *const *args, Py_ssize_t nargs, bool write)
+selector_add_fd(LoopCore *core, PyObject *const *args, Py_ssize_t nargs, bool write)
 {
     if (tc_args_check(write ? "_add_writer" : "_add_reader", nargs, 2, PY_SSIZE_T_MAX) < 0) {
         return NULL;
@@ -67,17 +68,17 @@ seam_add_fd(LoopCore *core, PyObject *const *args, Py_ssize_t nargs, bool write)
 PyObject *
 tc_loop_add_reader(LoopCore *core, PyObject *const *args, Py_ssize_t nargs)
 {
-    return seam_add_fd(core, args, nargs, false);
+    return selector_add_fd(core, args, nargs, false);
 }
 
 PyObject *
 tc_loop_add_writer(LoopCore *core, PyObject *const *args, Py_ssize_t nargs)
 {
-    return seam_add_fd(core, args, nargs, true);
+    return selector_add_fd(core, args, nargs, true);
 }
 
 static PyObject *
-seam_remove_fd(LoopCore *core, PyObject *fd_obj, bool write)
+selector_remove_fd(LoopCore *core, PyObject *fd_obj, bool write)
 {
     if (core->closed) {
         Py_RETURN_FALSE;
@@ -92,13 +93,13 @@ seam_remove_fd(LoopCore *core, PyObject *fd_obj, bool write)
 PyObject *
 tc_loop_remove_reader(LoopCore *core, PyObject *fd_obj)
 {
-    return seam_remove_fd(core, fd_obj, false);
+    return selector_remove_fd(core, fd_obj, false);
 }
 
 PyObject *
 tc_loop_remove_writer(LoopCore *core, PyObject *fd_obj)
 {
-    return seam_remove_fd(core, fd_obj, true);
+    return selector_remove_fd(core, fd_obj, true);
 }
 
 PyObject *
@@ -112,49 +113,4 @@ PyObject *
 tc_loop_fd_list(LoopCore *core, PyObject *unused)
 {
     return tc_fd_list(core);
-}
-
-/* ---- guest mode ---- */
-
-/* The host calls this when our poller is readable, our earliest timer is due or work was put off. */
-PyObject *
-tc_loop_guest_turn(LoopCore *core, PyObject *unused)
-{
-    if (core->host == NULL) {
-        PyErr_SetString(PyExc_RuntimeError, "this loop is nobody's guest");
-        return NULL;
-    }
-    core->guest_scheduled = false;
-    if (core->closed) {
-        Py_RETURN_NONE;
-    }
-    /* KeyboardInterrupt or SystemExit: the host may be run again, and what is left must go on then. */
-    PyObject *exc = tc_core_turn_now(core) < 0 ? PyErr_GetRaisedException() : NULL;
-    if (!core->closed &&
-        (core->ready.size > 0 || !tc_list_empty(&core->tasks) || !tc_list_empty(&core->flushes))) {
-        tc_guest_wake(core);
-    }
-    tc_guest_timer_changed(core);
-    if (exc != NULL) {
-        PyErr_SetRaisedException(exc);
-        return NULL;
-    }
-    Py_RETURN_NONE;
-}
-
-/* The host's timer has fired, perhaps a little early by our clock: it is not to be waited for any more. */
-PyObject *
-tc_loop_guest_due(LoopCore *core, PyObject *unused)
-{
-    Py_CLEAR(core->guest_timer);
-    return tc_loop_guest_turn(core, NULL);
-}
-
-PyObject *
-tc_loop_leave_host(LoopCore *core, PyObject *unused)
-{
-    if (core->host != NULL) {
-        tc_guest_leave(core);
-    }
-    Py_RETURN_NONE;
 }

@@ -1,0 +1,316 @@
+/* What the files of the stream layer ask of each other, beside stream.h: a stream's parts, and what its phases
+ * do. Whatever calls up may run Python, which may close the stream or drop the last other reference: callers
+ * hold one of their own and look at `closed` again. */
+#ifndef TC_STREAM_PARTS_H
+#define TC_STREAM_PARTS_H
+
+#include "stream/stream.h"
+#include "stream/stream_buffer.h"
+#include "stream/stream_train.h"
+#include "stream/tls_memory.h"
+
+#define TC_STREAM_MAX_BUFFER 104857600 /* Tornado's default max_buffer_size */
+
+enum tc_read_kind { TC_READ_NONE, TC_READ_UNTIL, TC_READ_REGEX, TC_READ_BYTES, TC_READ_INTO, TC_READ_CLOSE };
+
+/* Who waits for something: a Future (6.x interface), or a callback with its context (2.x-4.x). */
+struct tc_waiter {
+    PyObject *future, *callback, *context;
+};
+
+/* A pending read of Python's. */
+struct tc_read {
+    enum tc_read_kind kind;
+    bool partial;
+    bool unseen;          /* nobody has the future yet */
+    PyObject *pattern;    /* the delimiter (bytes), or the compiled expression */
+    Py_ssize_t target;    /* READ_BYTES, READ_INTO: how many */
+    Py_ssize_t filled;    /* READ_INTO: how many of them are in the view */
+    Py_buffer *view;      /* READ_INTO: the caller's memory; allocated */
+    Py_ssize_t max_bytes; /* -1: no limit */
+    size_t scanned;       /* bytes that the delimiter's search need not look at again */
+    PyObject *streaming;  /* streaming_callback, or NULL; its context is the waiter's */
+    tc_waiter waiter;
+};
+
+/* Somebody who waits for the queue to pass an index. */
+typedef struct {
+    uint64_t index;
+    tc_waiter who;
+} tc_write_waiter;
+
+struct tc_writes {
+    StreamBufferObject *buffer;
+    uint64_t index, done;     /* bytes written, and how many of them have left */
+    tc_write_waiter *waiters; /* [first_waiter, nwaiters) still wait */
+    size_t first_waiter, nwaiters, waiters_cap;
+};
+
+/* How bytes come and go. */
+enum tc_io_way {
+    TC_IO_SOCKET,
+    TC_IO_PIPE,
+    TC_IO_TLS,
+    TC_IO_HOOK, /* read_from_fd or write_to_fd is the application's */
+};
+
+/* The TLS side of a stream. */
+struct tc_tls {
+    PyObject *sslobj;    /* the _ssl object of the socket, once the handshake is done */
+    PyObject *future;    /* of wait_for_handshake(), or NULL */
+    unsigned want;       /* events that the handshake waits for; 0: it has not begun */
+    bool accepting;      /* the handshake is not done */
+    bool read_blocked;   /* a read waits for the socket to be writable */
+    bool write_blocked;  /* a write waits for the socket to be readable */
+    bool said_goodbye;   /* close_notify */
+    unsigned fork_count; /* of the process that began it */
+    bool busy; /* OpenSSL is on the stack, which must not be entered again: its callbacks are Python's */
+    PyObject *failure;       /* of a read that had brought bytes before: the next one raises it */
+    TLSMemoryObject *memory; /* between OpenSSL and the descriptor; NULL: nothing is */
+    size_t encrypted;        /* bytes at the queue's front whose records are on their way */
+    unsigned burst;          /* how many records are sent at once, at most */
+};
+
+/* ---- stream.c ---- */
+
+/* The same for the Exception that is set and stays so, which a logger ("application", "general") is told of.
+ */
+void tc_stream_close_uncaught(StreamObject *self, const char *logger);
+
+/* The same with an OSError made of an errno. */
+int tc_stream_close_errno(StreamObject *self, int err);
+
+/* For tp_new and for the module's init. */
+void tc_stream_init_watcher(StreamObject *self);
+int tc_stream_init_callbacks(tc_state *state);
+
+/* At the end of this turn offers what is buffered, and reads on where the descriptor does not tell of more.
+ */
+void tc_stream_resume_later(StreamObject *self);
+
+/* The Future's result, or a call of the callback with arg (or without one where that is NULL). TC_OK or
+ * TC_RAISED. */
+int tc_waiter_tell(StreamObject *self, const tc_waiter *waiter, PyObject *result, PyObject *arg);
+
+/* The Future fails quietly; a callback is never called. */
+void tc_waiter_fail(StreamObject *self, const tc_waiter *waiter, PyObject *exc);
+void tc_waiter_clear(tc_waiter *waiter);
+
+#define TC_VISIT_WAITER(waiter)                                                                              \
+    do {                                                                                                     \
+        Py_VISIT((waiter)->future);                                                                          \
+        Py_VISIT((waiter)->callback);                                                                        \
+        Py_VISIT((waiter)->context);                                                                         \
+    } while (0)
+
+/* Queues callback(*args) as a user callback of the stream; the close callback comes after it. */
+int tc_stream_call(StreamObject *self, PyObject *callback, PyObject *arg, PyObject *context);
+
+/* After the last user callback of a closed stream, or at close: runs the close callback. */
+int tc_stream_maybe_run_close_callback(StreamObject *self);
+
+/* ---- stream_io.c ---- */
+
+/* Besides a count of bytes: nothing can be had or sent now; or an exception is set. */
+#define TC_IO_AGAIN (-1)
+#define TC_IO_FAILED (-2)
+
+/* Reads once; 0 at the peer's end. Sets drained_socket. */
+Py_ssize_t tc_stream_recv(StreamObject *self, char *buf, size_t size);
+
+/* Whether vectors can be sent as they are; else tc_stream_send_front sends from the queue. */
+bool tc_stream_sends_vectors(StreamObject *self);
+Py_ssize_t tc_stream_send(StreamObject *self, struct iovec *iov, int count);
+Py_ssize_t tc_stream_send_front(StreamObject *self);
+
+/* Looks up which of the hooks are ours, where the class or the instance may have changed. */
+void tc_stream_resolve_slow(StreamObject *self);
+
+static inline void
+tc_stream_resolve(StreamObject *self)
+{
+    if (TC_UNLIKELY(self->class_version != Py_TYPE(self)->tp_version_tag || self->class_version == 0 ||
+                    (self->dict != NULL && PyDict_GET_SIZE(self->dict) > 0))) {
+        tc_stream_resolve_slow(self);
+    }
+}
+
+/* The descriptor, asked of the application's fileno() where need be; -1 with an exception. */
+int tc_stream_descriptor(StreamObject *self);
+
+/* Whether the OSError that is given means that the peer is gone. -1 with an exception. */
+int tc_stream_is_connreset(StreamObject *self, PyObject *exc);
+
+/* ---- stream_tls.c ---- */
+
+int tc_tls_begin(StreamObject *self); /* 0, or -1 with an exception */
+void tc_tls_free(tc_tls *tls);
+
+/* One step of the handshake. TC_OK or TC_RAISED. */
+int tc_tls_handshake(StreamObject *self);
+
+/* Sends close_notify, which tells the peer that nothing is missing, as far as the socket takes it. */
+void tc_tls_say_goodbye(StreamObject *self);
+
+/* The stream is closed: fails the handshake's Future. */
+void tc_tls_closed(StreamObject *self);
+
+/* As tc_stream_recv and tc_stream_send_front; the first piece of the queue must not be in a file. */
+Py_ssize_t tc_tls_recv(StreamObject *self, char *buf, size_t size);
+Py_ssize_t tc_tls_send(StreamObject *self);
+
+/* Sends records of nobody's bytes that had to wait. As tc_tls_memory_flush. */
+int tc_tls_flush(StreamObject *self);
+
+/* ---- stream_socket.c ---- */
+
+/* The socket object, made on first use; NULL with an exception, or None once closed (new reference). */
+PyObject *tc_stream_socket(StreamObject *self);
+
+/* To be called where `socket` and the descriptor have been set. */
+void tc_stream_note_socket(StreamObject *self);
+
+void tc_stream_drop_connect(StreamObject *self);
+
+/* The error that the kernel keeps for the socket: an errno, or 0. */
+int tc_stream_socket_error(const StreamObject *self);
+
+/* TCP_NODELAY, which each stream over TCP gets once, as asyncio's transports do; what the application sets
+ * afterwards stays. Unix sockets have no such option. */
+void tc_stream_begin_nodelay(const StreamObject *self);
+int tc_stream_set_nodelay(StreamObject *self, bool on); /* 0, or -1 with an exception */
+bool tc_stream_has_nodelay(const StreamObject *self);
+
+/* For methods: 0, or -1 with an exception where __init__ was skipped, the thread is another's (in debug mode)
+ * or the socket was closed under the stream (which is closed then). */
+int tc_stream_check_ready(StreamObject *self);
+
+/* The connection attempt has ended: tells whoever waits for it, or closes the stream. TC_OK or TC_RAISED. */
+int tc_stream_connected(StreamObject *self);
+
+/* ---- stream_match.c ---- */
+
+/* As tc_stream_is_reading. */
+static inline bool
+tc_stream_has_read(const StreamObject *self)
+{
+    return self->read != NULL && self->read->kind != TC_READ_NONE;
+}
+
+void tc_read_clear(tc_read *read);
+
+/* Tries the pending read against unread bytes; *used is how many it took. TC_OK or TC_RAISED. */
+int tc_read_try(StreamObject *self, const char *data, size_t size, size_t *used);
+
+/* Whether somebody else has completed the pending read's Future: a cancelled read is over, and what it would
+ * have got stays for the next one. */
+bool tc_read_is_over(const StreamObject *self);
+
+/* Has a pending read into the caller's memory give that back when it is cancelled. TC_OK or TC_RAISED. */
+int tc_read_watch_into(StreamObject *self);
+
+/* The pending read, which is not over, gets these bytes, as they are. TC_OK or TC_RAISED. */
+int tc_read_finish(StreamObject *self, const char *data, size_t size);
+
+/* The pending read gets an exception. */
+void tc_read_fail(StreamObject *self, PyObject *exc);
+
+/* Whether a read into the caller's memory has what it wants. */
+static inline bool
+tc_read_into_done(const tc_read *read)
+{
+    return read->filled == read->target || (read->partial && read->filled > 0);
+}
+
+/* How many bytes satisfy the pending read, or a negative value. */
+Py_ssize_t tc_read_find(StreamObject *self, const char *data, size_t size);
+#define TC_FIND_MORE (-1) /* not satisfied yet */
+#define TC_FIND_UNSATISFIABLE (-2)
+#define TC_FIND_RAISED (-3)
+
+/* ---- stream_read.c ---- */
+
+/* Starts a read of Python's and returns its Future, or None for a callback. `request` has kind, pattern,
+ * target, max_bytes, partial, view set; the view is taken over, also where this fails. callback, streaming:
+ * borrowed or NULL. */
+PyObject *tc_stream_start_read(StreamObject *self, const tc_read *request, PyObject *callback,
+                               PyObject *streaming);
+
+/* Completes the pending read from the buffer or the descriptor, if that can be done without waiting. TC_OK or
+ * TC_RAISED. */
+int tc_stream_inline_read(StreamObject *self);
+
+/* Frees the buffer of unread bytes. */
+void tc_stream_drop_buffer(StreamObject *self);
+
+/* Puts bytes before those that are unread. TC_OK or TC_RAISED. */
+int tc_stream_unread(StreamObject *self, const char *data, size_t size);
+
+/* Offers what is buffered to who reads. TC_OK or TC_RAISED. */
+int tc_stream_offer_buffered(StreamObject *self);
+
+/* Whether somebody wants bytes now. */
+static inline bool
+tc_stream_wants_more(const StreamObject *self)
+{
+    return !self->closed && TC_LIKELY(!self->train.waits) &&
+           (tc_stream_feeds(self) || tc_stream_has_read(self));
+}
+
+/* The stream is closed: the pending read gets what there is, or the exception. */
+void tc_stream_read_closed(StreamObject *self, PyObject *exc);
+
+/* ---- stream_cork.c ---- */
+
+/* Writes behind what is corked; a large piece leaves at once with it. As tc_stream_write. Only while corked.
+ */
+int tc_stream_cork_write(StreamObject *self, const char *data, size_t size, PyObject *owner);
+
+/* Begins to join the answers of a train; false where that cannot be. Ends with tc_stream_end_train, which
+ * sends, at the turn's end at the latest. */
+bool tc_stream_cork_train(StreamObject *self);
+int tc_stream_end_train(StreamObject *self);
+
+/* Forgets what was corked; for a stream that dies with its loop. */
+void tc_stream_drop_cork(StreamObject *self);
+
+/* ---- stream_train.c ---- */
+
+/* A read of Python's begins: TC_OK where it may be completed at once; TC_AGAIN: its turn comes later;
+ * TC_RAISED. */
+int tc_train_read(StreamObject *self);
+
+/* Python writes: whether that may leave with later writes. */
+bool tc_train_write(StreamObject *self);
+
+/* ---- stream_fork.c ---- */
+
+/* Has os.fork() see to the streams of this process; for the module's init. 0, or -1 with an exception. */
+int tc_stream_init_fork(PyObject *module, tc_state *state);
+
+/* ---- stream_write.c ---- */
+
+/* Whether nothing is ahead of what is written now. */
+bool tc_stream_can_send(const StreamObject *self);
+
+/* The descriptor is writable: send what waits. */
+int tc_stream_writable(StreamObject *self);
+
+/* The queue and its counters, made on first use; NULL with MemoryError. */
+tc_writes *tc_stream_writes(StreamObject *self);
+
+/* As tc_stream_queued. */
+static inline size_t
+tc_stream_waiting(const StreamObject *self)
+{
+    return self->writes != NULL ? self->writes->buffer->size : 0;
+}
+
+/* That, and the corked bytes. */
+size_t tc_stream_unsent(const StreamObject *self);
+
+void tc_writes_forget(tc_writes *writes); /* the queue and those who wait */
+void tc_writes_free(tc_writes *writes);
+void tc_stream_write_closed(StreamObject *self, PyObject *exc);
+
+#endif
