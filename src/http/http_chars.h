@@ -135,6 +135,14 @@ tc_sse_target_stops(__m128i b)
     return (unsigned)_mm_movemask_epi8(stop);
 }
 
+static inline unsigned
+tc_sse_line_stops(__m128i b)
+{
+    __m128i end =
+        _mm_or_si128(_mm_cmpeq_epi8(b, _mm_set1_epi8('\r')), _mm_cmpeq_epi8(b, _mm_set1_epi8('\n')));
+    return (unsigned)_mm_movemask_epi8(_mm_or_si128(end, _mm_cmpeq_epi8(b, _mm_setzero_si128())));
+}
+
 /* Stops at what is no letter, digit or minus: all tokens that occur in practice, and a bound from below. */
 static inline unsigned
 tc_sse_name_stops(__m128i b)
@@ -182,6 +190,20 @@ tc_http_scan_value(const char *base, const char *p, const char *end)
 {
     TC_SSE_SCAN(tc_sse_value_stops, base, p, end);
     while (p < end && tc_http_char_is(*p, TC_CHAR_VALUE)) {
+        p++;
+    }
+#ifdef __SSE2__
+found:
+#endif
+    return p;
+}
+
+/* The first byte from p on that a line may not hold (CR, LF, NUL), or end. */
+static inline const char *
+tc_http_scan_line(const char *base, const char *p, const char *end)
+{
+    TC_SSE_SCAN(tc_sse_line_stops, base, p, end);
+    while (p < end && *p != '\r' && *p != '\n' && *p != '\0') {
         p++;
     }
 #ifdef __SSE2__

@@ -810,3 +810,31 @@ def test_argument_errors():
     headers.add(name="a", value="b")
     headers.parse_line(line="c: d")
     assert headers.get(key="a", default=None) == "b" and headers.get_list(name="C") == ["d"]
+
+
+@pytest.mark.parametrize("cls", BOTH, ids=["stock", "ours"])
+def test_values_that_end_while_the_headers_are_made_anew(cls):
+    """The end of an old value may store a new one in the same instance."""
+
+    class Value(str):
+        def __del__(self):
+            headers["From-Finalizer"] = "1"
+
+    headers = cls()
+    headers["Old"] = Value("x")
+    headers.__init__({"New": "2"})
+    assert sorted(headers.get_all()) == [("From-Finalizer", "1"), ("New", "2")]
+
+
+def test_block_over_an_instance_that_is_not_empty_at_first(monkeypatch):
+    """What the block says joins what a replaced __init__ has put there."""
+    original = HTTPHeaders.__init__
+
+    def tagged(self, *args, **kwargs):
+        original(self, *args, **kwargs)
+        self["X-Tag"] = "1"
+
+    monkeypatch.setattr(HTTPHeaders, "__init__", tagged)
+    headers = HTTPHeaders._from_block(b"a: 1\r\nx-tag: 2\r\n")
+    assert list(headers.get_all()) == [("X-Tag", "1"), ("X-Tag", "2"), ("A", "1")]
+    assert headers["X-Tag"] == "1,2"

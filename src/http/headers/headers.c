@@ -10,12 +10,6 @@ tc_headers_plain(PyObject *obj)
 }
 
 int
-tc_headers_check(tc_state *state, PyObject *obj)
-{
-    return PyObject_TypeCheck(obj, state->headers_type) && tc_headers_plain(obj);
-}
-
-int
 tc_headers_set(PyObject *headers, PyObject *normalized_name, PyObject *value)
 {
     if (TC_LIKELY(tc_headers_own_setitem(headers))) {
@@ -64,21 +58,4 @@ tc_headers_contains(PyObject *headers, PyObject *normalized_name)
         return tc_headers_has_field((HeadersObject *)headers, normalized_name);
     }
     return PySequence_Contains(headers, normalized_name);
-}
-
-int
-tc_headers_discard(PyObject *headers, PyObject *normalized_name)
-{
-    int found = tc_headers_contains(headers, normalized_name);
-    if (found <= 0) {
-        return found;
-    }
-    if (TC_LIKELY(tc_headers_own_setitem(headers))) {
-        HeadersObject *self = (HeadersObject *)headers;
-        if (tc_headers_dict_discard(self->combined, normalized_name) < 0) {
-            return -1;
-        }
-        return tc_headers_fields(self) != NULL ? tc_headers_dict_discard(self->fields, normalized_name) : -1;
-    }
-    return PyObject_DelItem(headers, normalized_name) < 0 ? -1 : 1;
 }

@@ -29,18 +29,12 @@ int tc_headers_get_each(PyObject *headers, PyObject *const *normalized_names, Py
 /* 1 present, 0 absent, -1 with an exception. */
 int tc_headers_contains(PyObject *headers, PyObject *normalized_name);
 
-/* del headers[name] where present: 1 deleted, 0 absent, -1 with an exception. */
-int tc_headers_discard(PyObject *headers, PyObject *normalized_name);
-
 /* Called with each pair in order, both borrowed; anything but 0 ends the walk. */
 typedef int (*tc_headers_visit)(void *arg, PyObject *name, PyObject *value);
 
 /* 0 after the last pair, else what `visit` returned, or -1 with an exception. An object that is not plain is
  * asked for get_all(). Adding or deleting names meanwhile ends in RuntimeError, as it does for a dict. */
 int tc_headers_each(PyObject *headers, tc_headers_visit visit, void *arg);
-
-/* True for an instance of HeadersBase whose class overrides none of get_all, __getitem__ and __iter__. */
-int tc_headers_check(tc_state *state, PyObject *obj);
 
 /* Appends a line "Name: value\r\n", in Latin-1, for each pair: 0, or -1 with an exception, which leaves out's
  * size as it was. Bytes are taken for UTF-8. Raises ValueError for CR, LF or NUL in a line and

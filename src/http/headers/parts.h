@@ -1,5 +1,31 @@
 /* What the files of this folder share among themselves. Names are normalised, results are 0 or -1 with an
- * exception, and new references, unless said otherwise. */
+ * exception, and new references, unless said otherwise.
+ *
+ * headers.c  access for the rest of C          add.c     add(), parse_line(), parse()
+ * type.c     the type: life, access by key     walk.c    all pairs in order: get_all(), the walk for C
+ * store.c    where the fields are kept         write.c   the lines of a message head
+ * check.c    what a name and a value may be    pickle.c  _as_list, _combined_cache, what pickle keeps
+ * names.c    names in normalised form
+ *
+ * An instance is in one of four states. Only store.c moves it from one to another, and writes its fields:
+ *
+ *      BLOCK                               PAIRS  (a new instance)
+ *      raw header lines, nothing parsed    up to TC_HEADERS_PAIRS names, each with its only value, a str
+ *         |                                  |
+ *         | first touched                    | one field more, a second value, somebody walks the fields
+ *         +---------------+------------------+
+ *                         v
+ *      DICTS
+ *      fields: name -> the only value, or the list of a repeated field's values; a value that is itself a
+ *      list lies in a list of one. combined: name -> the joined values of such a list, once asked for
+ *                         |
+ *                         | Python asks for _as_list or _combined_cache
+ *                         v
+ *      EXPOSED
+ *      the two dicts are exactly Tornado's: all values are lists. Their keys, and whatever Python has put in
+ *      their place, may run Python in any lookup
+ *
+ * tc_headers_reset leads back to PAIRS from everywhere. */
 #ifndef TC_HEADERS_PARTS_H
 #define TC_HEADERS_PARTS_H
 
@@ -8,56 +34,67 @@
 
 #define TC_HEADERS_PAIRS 6 /* so many fields need no dict */
 
-/* The C part of an HTTPHeaders. */
+enum tc_headers_form { TC_HEADERS_IN_PAIRS, TC_HEADERS_IN_BLOCK, TC_HEADERS_IN_DICTS, TC_HEADERS_EXPOSED };
+
+/* The C part of an HTTPHeaders. Read through the functions below. */
 typedef struct HeadersObject {
     PyObject_HEAD tc_state *state; /* borrowed */
-    PyObject *fields;              /* dict: name -> the only value, or the list of values; NULL: `pairs` */
-    PyObject *combined; /* dict: name -> combined value of a field whose values are a list; may be NULL */
-    char *block;        /* raw header block not parsed yet, PyMem_Malloc; NULL otherwise */
+    PyObject *fields;              /* DICTS, EXPOSED: a dict */
+    PyObject *combined;            /* EXPOSED: a dict; DICTS: a dict or NULL */
+    char *block;                   /* BLOCK: PyMem_Malloc */
     size_t block_size;
-    bool exposed;   /* Python has seen the dicts: all values are lists, `combined` is exactly Tornado's */
-    uint8_t npairs; /* 0 where there is a dict or a block */
+    uint8_t form;   /* enum tc_headers_form */
+    uint8_t npairs; /* 0 but in PAIRS */
     PyObject
         *pairs[2 * TC_HEADERS_PAIRS]; /* name, value, name...: str in ASCII and str, names all different */
 } HeadersObject;
 
-/* store.c */
+/* ---- store.c: reading ---- */
 
 /* The slow part of tc_headers_fields. */
 PyObject *tc_headers_load(HeadersObject *self);
 
-/* The dict of fields, borrowed, with any raw block parsed; NULL with an exception. Runs no Python unless
- * _normalize_header is replaced. */
+/* The dict of fields, borrowed; leaves BLOCK and PAIRS. NULL with an exception. Runs no Python unless
+ * _normalize_header is replaced. Who looks into it and may run Python meanwhile holds it. */
 static inline PyObject *
 tc_headers_fields(HeadersObject *self)
 {
-    return TC_LIKELY(self->fields != NULL && self->block == NULL) ? self->fields : tc_headers_load(self);
+    return TC_LIKELY(self->form >= TC_HEADERS_IN_DICTS) ? self->fields : tc_headers_load(self);
 }
 
-/* Whether the fields are still in `pairs`. */
 static inline bool
 tc_headers_in_pairs(const HeadersObject *self)
 {
-    return self->fields == NULL && self->block == NULL;
+    return self->form == TC_HEADERS_IN_PAIRS;
+}
+
+/* As a new instance; one without fields may be in another state. */
+static inline bool
+tc_headers_is_empty(const HeadersObject *self)
+{
+    return self->form == TC_HEADERS_IN_PAIRS && self->npairs == 0;
+}
+
+static inline bool
+tc_headers_is_exposed(const HeadersObject *self)
+{
+    return self->form == TC_HEADERS_EXPOSED;
+}
+
+/* The pair of this number, both borrowed; false behind the last one. */
+static inline bool
+tc_headers_pair_at(const HeadersObject *self, size_t i, PyObject **name, PyObject **value)
+{
+    if (i >= self->npairs) {
+        return false;
+    }
+    *name = self->pairs[2 * i];
+    *value = self->pairs[2 * i + 1];
+    return true;
 }
 
 /* Fills in the values of those names that are among the pairs: new references. */
 void tc_headers_pairs_each(HeadersObject *self, PyObject *const *names, PyObject **values, size_t count);
-
-/* Removes a key that may be absent from a dict that may be NULL: 1, 0 or -1. */
-int tc_headers_dict_discard(PyObject *dict, PyObject *key);
-
-/* Makes fields[name] = [value] and combined[name] = value; the fields must be loaded. */
-int tc_headers_store_list(HeadersObject *self, PyObject *name, PyObject *value);
-
-/* self[name] = value. */
-int tc_headers_store(HeadersObject *self, PyObject *name, PyObject *value);
-
-/* Adds a value to a field that is there: `slot` is what the dict of fields has for it. */
-int tc_headers_append(HeadersObject *self, PyObject *name, PyObject *slot, PyObject *value);
-
-/* Adds a value, whether the field is there or not. */
-int tc_headers_put(HeadersObject *self, PyObject *name, PyObject *value);
 
 /* Whether there is such a field: 1, 0 or -1. */
 int tc_headers_has_field(HeadersObject *self, PyObject *name);
@@ -68,13 +105,43 @@ int tc_headers_find_slot(HeadersObject *self, PyObject *name, PyObject **slot);
 /* The combined value; NULL without an exception if missing. */
 PyObject *tc_headers_lookup(HeadersObject *self, PyObject *name);
 
-/* Turns the fields into Tornado's two dicts, for good. */
-int tc_headers_expose(HeadersObject *self);
+/* The list of a field's values itself, which Python may change; a new one if there is no such field. */
+PyObject *tc_headers_values(HeadersObject *self, PyObject *name);
+
+int tc_headers_traverse(HeadersObject *self, visitproc visit, void *arg);
+
+/* ---- store.c: writing ---- */
+
+/* self[name] = value. */
+int tc_headers_store(HeadersObject *self, PyObject *name, PyObject *value);
+
+/* del self[name]: KeyError where it is missing. */
+int tc_headers_delete(HeadersObject *self, PyObject *name);
+
+/* Adds a value to a field that is there: `slot` is what the dict of fields has for it. */
+int tc_headers_append(HeadersObject *self, PyObject *name, PyObject *slot, PyObject *value);
+
+/* Adds a value, whether the field is there or not. */
+int tc_headers_put(HeadersObject *self, PyObject *name, PyObject *value);
+
+/* Takes the items of an exact dict for the pairs, if there are no fields yet and the items are as pairs are
+ * kept; then true. */
+bool tc_headers_take_pairs(HeadersObject *self, PyObject *dict);
+
+/* Adds the fields of a copy of a raw block; parsed later where nothing else is there. */
+int tc_headers_take_block(HeadersObject *self, const char *block, size_t size);
+
+/* Leads to EXPOSED, for good, and hands out the two dicts; either may be NULL. */
+int tc_headers_expose(HeadersObject *self, PyObject **as_list, PyObject **combined_cache);
+
+/* Puts another dict in the place of one of them. */
+int tc_headers_set_as_list(HeadersObject *self, PyObject *dict);
+int tc_headers_set_combined_cache(HeadersObject *self, PyObject *dict);
 
 /* Back to an instance without any fields. */
 void tc_headers_reset(HeadersObject *self);
 
-/* check.c */
+/* ---- check.c ---- */
 
 /* Is this str a token, as a name must be? */
 bool tc_headers_is_token(PyObject *text);
@@ -88,16 +155,19 @@ int tc_headers_raise(tc_state *state, const char *message);
 int tc_headers_raise_invalid(tc_state *state, const char *what, PyObject *obj);
 int tc_headers_raise_not_str(PyObject *obj);
 
-/* type.c: the slots, by which an instance of a class that overrides nothing is recognised */
+/* ---- type.c: the slots, by which an instance of a class that overrides nothing is recognised ---- */
+
 PyObject *tc_headers_getitem(HeadersObject *self, PyObject *key);
 int tc_headers_setitem(HeadersObject *self, PyObject *key, PyObject *value);
 int tc_headers_has(HeadersObject *self, PyObject *key);
 PyObject *tc_headers_iter(HeadersObject *self);
 
-/* walk.c: the method get_all */
+/* ---- walk.c: the method get_all ---- */
+
 PyObject *tc_headers_get_all(HeadersObject *self, PyObject *ignored);
 
-/* add.c: methods, and add(name, value) of this class, whatever subclasses make of it */
+/* ---- add.c: methods, and add(name, value) of this class, whatever subclasses make of it ---- */
+
 PyObject *tc_headers_add(HeadersObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames);
 PyObject *tc_headers_parse_line(HeadersObject *self, PyObject *const *args, Py_ssize_t nargs,
                                 PyObject *kwnames);
@@ -106,23 +176,21 @@ int tc_headers_add_pair(HeadersObject *self, PyObject *name, PyObject *value, bo
 
 extern const char tc_headers_add_doc[], tc_headers_parse_line_doc[], tc_headers_parse_doc[];
 
-/* pickle.c: methods and attributes */
+/* ---- pickle.c: methods and attributes ---- */
+
 PyObject *tc_headers_getstate(HeadersObject *self, PyObject *ignored);
 PyObject *tc_headers_setstate(HeadersObject *self, PyObject *values);
 PyObject *tc_headers_reduce(HeadersObject *self, PyObject *ignored);
-PyObject *tc_headers_get_as_list(HeadersObject *self, void *closure);
-int tc_headers_set_as_list(HeadersObject *self, PyObject *value, void *closure);
-PyObject *tc_headers_get_combined_cache(HeadersObject *self, void *closure);
-int tc_headers_set_combined_cache(HeadersObject *self, PyObject *value, void *closure);
 
 extern const char tc_headers_getstate_doc[], tc_headers_setstate_doc[], tc_headers_reduce_doc[];
+extern PyGetSetDef tc_headers_getset[];
 
-/* headers.c */
+/* ---- headers.c ---- */
 
 /* May pairs be read straight from the fields? False for anything but a HeadersBase. */
 bool tc_headers_plain(PyObject *obj);
 
-/* -- what a class has overridden ------------------------------------------------------------------------ */
+/* ---- what a class has overridden ---- */
 
 /* True if the method that `type` has under `name` is the C function given. */
 static inline bool

@@ -10,30 +10,40 @@ const char tc_headers_getstate_doc[] =
 PyObject *
 tc_headers_getstate(HeadersObject *self, PyObject *ignored)
 {
-    PyObject *attributes = NULL;
-    PyObject *result = tc_headers_expose(self) == 0 ? PyDict_New() : NULL;
-    if (result == NULL || PyDict_SetItem(result, self->state->str__as_list, self->fields) < 0 ||
-        PyDict_SetItem(result, self->state->str__combined_cache, self->combined) < 0 ||
+    PyObject *attributes = NULL, *as_list = NULL, *combined_cache = NULL;
+    PyObject *result = tc_headers_expose(self, &as_list, &combined_cache) == 0 ? PyDict_New() : NULL;
+    if (result == NULL || PyDict_SetItem(result, self->state->str__as_list, as_list) < 0 ||
+        PyDict_SetItem(result, self->state->str__combined_cache, combined_cache) < 0 ||
         PyObject_GetOptionalAttr((PyObject *)self, self->state->str___dict__, &attributes) < 0 ||
         (attributes != NULL && PyDict_Update(result, attributes) < 0)) {
         Py_CLEAR(result);
     }
+    Py_XDECREF(as_list);
+    Py_XDECREF(combined_cache);
     Py_XDECREF(attributes);
     return result;
 }
 
 static int
-headers_take_dict(HeadersObject *self, PyObject **field, PyObject *value)
+headers_check_dict(PyObject *value)
 {
-    if (value == NULL || !PyDict_Check(value)) {
-        PyErr_SetString(PyExc_TypeError, "the values of HTTPHeaders are kept in a dict");
-        return -1;
+    if (value != NULL && PyDict_Check(value)) {
+        return 0;
     }
-    if (tc_headers_expose(self) < 0) {
-        return -1;
-    }
-    Py_XSETREF(*field, Py_NewRef(value));
-    return 0;
+    PyErr_SetString(PyExc_TypeError, "the values of HTTPHeaders are kept in a dict");
+    return -1;
+}
+
+static int
+headers_set_as_list(HeadersObject *self, PyObject *value, void *unused)
+{
+    return headers_check_dict(value) < 0 ? -1 : tc_headers_set_as_list(self, value);
+}
+
+static int
+headers_set_combined_cache(HeadersObject *self, PyObject *value, void *unused)
+{
+    return headers_check_dict(value) < 0 ? -1 : tc_headers_set_combined_cache(self, value);
 }
 
 const char tc_headers_setstate_doc[] =
@@ -60,10 +70,10 @@ tc_headers_setstate(HeadersObject *self, PyObject *values)
             goto error;
         }
         if (is_list) {
-            result = headers_take_dict(self, &self->fields, value);
+            result = headers_set_as_list(self, value, NULL);
         }
         else if (is_cache) {
-            result = headers_take_dict(self, &self->combined, value);
+            result = headers_set_combined_cache(self, value, NULL);
         }
         else {
             if (attributes == NULL &&
@@ -98,26 +108,24 @@ tc_headers_reduce(HeadersObject *self, PyObject *ignored)
     return Py_BuildValue("O(O)N", self->state->copyreg_newobj, Py_TYPE(self), values);
 }
 
-PyObject *
-tc_headers_get_as_list(HeadersObject *self, void *closure)
+static PyObject *
+headers_get_as_list(HeadersObject *self, void *unused)
 {
-    return tc_headers_expose(self) == 0 ? Py_NewRef(self->fields) : NULL;
+    PyObject *dict;
+    return tc_headers_expose(self, &dict, NULL) == 0 ? dict : NULL;
 }
 
-int
-tc_headers_set_as_list(HeadersObject *self, PyObject *value, void *closure)
+static PyObject *
+headers_get_combined_cache(HeadersObject *self, void *unused)
 {
-    return headers_take_dict(self, &self->fields, value);
+    PyObject *dict;
+    return tc_headers_expose(self, NULL, &dict) == 0 ? dict : NULL;
 }
 
-PyObject *
-tc_headers_get_combined_cache(HeadersObject *self, void *closure)
-{
-    return tc_headers_expose(self) == 0 ? Py_NewRef(self->combined) : NULL;
-}
-
-int
-tc_headers_set_combined_cache(HeadersObject *self, PyObject *value, void *closure)
-{
-    return headers_take_dict(self, &self->combined, value);
-}
+PyGetSetDef tc_headers_getset[] = {
+    {"_as_list", (getter)headers_get_as_list, (setter)headers_set_as_list,
+     "The dict of all values: name -> list.", NULL},
+    {"_combined_cache", (getter)headers_get_combined_cache, (setter)headers_set_combined_cache,
+     "The dict of combined values that are known.", NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};

@@ -1,22 +1,35 @@
-/* The fields of an HTTPHeaders: storing, adding, looking up, and the parsing of a raw block when it is first
- * touched. Names are normalised already. Called by the files of this folder, on any thread that holds the
+/* Where the fields of an HTTPHeaders are kept, in the four states that parts.h draws: nobody else touches
+ * them. Names are normalised already. Called by the files of this folder, on any thread that holds the
  * interpreter's lock.
  *
- * Most answers have few headers with one value each, which are kept as pairs until somebody wants more than
- * to set, get or write them out. Most fields have one value, so one dict serves for them: name -> value. A
- * list in it holds the values of a repeated field (a value that is itself a list goes into a list of one),
- * and `combined` caches their comma-separated form. The two dicts that Tornado has, _as_list and
- * _combined_cache, come into being when Python asks for them; from then on the instance works on them alone
- * ("exposed"): their keys may run Python in any lookup, which may put others in their place. So may the end
- * of any value. A dict that is looked into is held. */
+ * Python may run, and use or reset this very instance, in a replaced _normalize_header, in a lookup in dicts
+ * of Python's own (EXPOSED), at the end of any value, and wherever the collector may run. So a dict that is
+ * looked into is held, and the state is asked again after anything of that kind. */
 #include "http/headers/parts.h"
 
 #include "http/headers/names.h"
 #include "http/http_lines.h"
 
-static int headers_parse_block(HeadersObject *self);
+/* The states that may exist. */
+static inline void
+headers_assert(const HeadersObject *self)
+{
+#ifndef NDEBUG
+    bool pairs = self->form == TC_HEADERS_IN_PAIRS, block = self->form == TC_HEADERS_IN_BLOCK;
+    bool dicts = self->form == TC_HEADERS_IN_DICTS, exposed = self->form == TC_HEADERS_EXPOSED;
+    assert(pairs || block || dicts || exposed);
+    assert((self->fields != NULL) == (dicts || exposed));
+    assert(dicts || (self->combined != NULL) == exposed);
+    assert((self->block != NULL) == block && (self->block_size > 0) == block);
+    assert(self->npairs <= (pairs ? TC_HEADERS_PAIRS : 0));
+    for (size_t i = 0; i < self->npairs; i++) {
+        assert(PyUnicode_IS_COMPACT_ASCII(self->pairs[2 * i]) &&
+               PyUnicode_CheckExact(self->pairs[2 * i + 1]));
+    }
+#endif
+}
 
-/* -- few fields ----------------------------------------------------------------------------------------- */
+/* ---- PAIRS ---- */
 
 static void
 pairs_drop(HeadersObject *self)
@@ -26,29 +39,6 @@ pairs_drop(HeadersObject *self)
         Py_DECREF(self->pairs[2 * self->npairs]);
         Py_DECREF(self->pairs[2 * self->npairs + 1]);
     }
-}
-
-/* Turns the pairs into a dict. 0 or -1. */
-static int
-pairs_to_dict(HeadersObject *self)
-{
-    PyObject *fields = PyDict_New(); /* the collector may run Python that does this before us */
-    for (size_t i = 0; fields != NULL && i < self->npairs; i++) {
-        if (PyDict_SetItem(fields, self->pairs[2 * i], self->pairs[2 * i + 1]) < 0) {
-            Py_CLEAR(fields);
-        }
-    }
-    if (fields == NULL) {
-        return -1;
-    }
-    if (self->fields == NULL) {
-        pairs_drop(self);
-        self->fields = fields;
-    }
-    else {
-        Py_DECREF(fields);
-    }
-    return 0;
 }
 
 /* Where the value of a name is, or NULL. */
@@ -115,42 +105,182 @@ pairs_store(HeadersObject *self, PyObject *name, PyObject *value)
     return true;
 }
 
-int
-tc_headers_has_field(HeadersObject *self, PyObject *name)
+bool
+tc_headers_take_pairs(HeadersObject *self, PyObject *dict)
 {
-    if (tc_headers_in_pairs(self)) {
-        return pairs_find(self, name) != NULL;
+    PyObject *name, *value;
+    size_t n = 0;
+    headers_assert(self);
+    if (PyDict_GET_SIZE(dict) > TC_HEADERS_PAIRS || !tc_headers_is_empty(self)) {
+        return false;
     }
-    PyObject *fields = Py_XNewRef(tc_headers_fields(self));
-    int found = fields != NULL ? PyDict_Contains(fields, name) : -1;
-    Py_XDECREF(fields);
-    return found;
+    for (Py_ssize_t pos = 0; PyDict_Next(dict, &pos, &name, &value); n++) {
+        if (!PyUnicode_CheckExact(name) || !PyUnicode_IS_COMPACT_ASCII(name) ||
+            !PyUnicode_CheckExact(value) || !tc_names_is_normal(self->state, name)) {
+            return false;
+        }
+        self->pairs[2 * n] = name;
+        self->pairs[2 * n + 1] = value;
+    }
+    for (size_t i = 0; i < 2 * n; i++) {
+        Py_INCREF(self->pairs[i]);
+    }
+    self->npairs = (uint8_t)n;
+    return true;
 }
 
-/* -- fields in dicts ------------------------------------------------------------------------------------ */
+/* ---- from one state to another ---- */
+
+/* PAIRS to DICTS. */
+static int
+pairs_to_dict(HeadersObject *self)
+{
+    PyObject *fields = PyDict_New(); /* the collector may run Python that does this before us */
+    if (fields == NULL || self->form != TC_HEADERS_IN_PAIRS) {
+        Py_XDECREF(fields);
+        return fields != NULL ? 0 : -1;
+    }
+    for (size_t i = 0; i < self->npairs; i++) {
+        if (PyDict_SetItem(fields, self->pairs[2 * i], self->pairs[2 * i + 1]) < 0) {
+            Py_DECREF(fields);
+            return -1;
+        }
+    }
+    pairs_drop(self);
+    self->fields = fields;
+    self->form = TC_HEADERS_IN_DICTS;
+    return 0;
+}
+
+/* Adds the fields of a block. Its contents are valid, so this fails for want of memory only, or if a replaced
+ * _normalize_header does; what was parsed by then stays. */
+static int
+headers_put_lines(HeadersObject *self, const char *block, size_t size)
+{
+    const char *p = block;
+    int result = 0;
+    tc_http_line line;
+    while (result == 0 && tc_http_next_line(block, &p, block + size, &line)) {
+        if (line.colon == NULL) {
+            continue;
+        }
+        PyObject *name = tc_names_normalize_token(self->state, line.start, (size_t)(line.colon - line.start));
+        PyObject *value = PyUnicode_DecodeLatin1(line.value, line.value_end - line.value, NULL);
+        result = name != NULL && value != NULL ? tc_headers_put(self, name, value) : -1;
+        Py_XDECREF(name);
+        Py_XDECREF(value);
+    }
+    return result;
+}
+
+/* BLOCK to DICTS. */
+static int
+block_to_dict(HeadersObject *self)
+{
+    PyObject *fields = PyDict_New(); /* the collector, as above */
+    if (fields == NULL || self->form != TC_HEADERS_IN_BLOCK) {
+        Py_XDECREF(fields);
+        return fields != NULL ? 0 : -1;
+    }
+    char *block = self->block;
+    size_t size = self->block_size;
+    self->block = NULL; /* first: a replaced _normalize_header may look at this very object */
+    self->block_size = 0;
+    self->fields = fields;
+    self->form = TC_HEADERS_IN_DICTS;
+    int result = headers_put_lines(self, block, size);
+    PyMem_Free(block);
+    return result;
+}
 
 PyObject *
 tc_headers_load(HeadersObject *self)
 {
-    if (self->fields == NULL && pairs_to_dict(self) < 0) {
-        return NULL;
+    headers_assert(self);
+    while (self->form < TC_HEADERS_IN_DICTS) {
+        int result = self->form == TC_HEADERS_IN_PAIRS ? pairs_to_dict(self) : block_to_dict(self);
+        if (result < 0) {
+            return NULL;
+        }
     }
-    return self->block != NULL && headers_parse_block(self) < 0 ? NULL : self->fields;
+    return self->fields;
 }
 
-static inline PyObject *
+int
+tc_headers_take_block(HeadersObject *self, const char *block, size_t size)
+{
+    headers_assert(self);
+    if (size == 0) {
+        return 0;
+    }
+    char *copy = PyMem_Malloc(size);
+    if (copy == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    memcpy(copy, block, size);
+    if (TC_LIKELY(tc_headers_is_empty(self))) {
+        self->block = copy;
+        self->block_size = size;
+        self->form = TC_HEADERS_IN_BLOCK;
+        return 0;
+    }
+    int result = headers_put_lines(self, copy, size); /* of a class whose new instances have fields */
+    PyMem_Free(copy);
+    return result;
+}
+
+void
+tc_headers_reset(HeadersObject *self)
+{
+    headers_assert(self);
+    if (TC_LIKELY(tc_headers_in_pairs(self))) {
+        pairs_drop(self);
+        return;
+    }
+    PyObject *fields = self->fields, *combined = self->combined;
+    PyMem_Free(self->block);
+    self->block = NULL;
+    self->block_size = 0;
+    self->fields = self->combined = NULL;
+    self->form = TC_HEADERS_IN_PAIRS;
+    Py_XDECREF(fields); /* the end of a value may run Python that uses us */
+    Py_XDECREF(combined);
+}
+
+int
+tc_headers_traverse(HeadersObject *self, visitproc visit, void *arg)
+{
+    Py_VISIT(self->fields);
+    Py_VISIT(self->combined);
+    return 0;
+}
+
+/* ---- DICTS and EXPOSED ---- */
+
+/* The dict of combined values, a new reference; there are fields. */
+static PyObject *
 headers_combined(HeadersObject *self)
 {
-    if (self->combined == NULL) {
-        PyObject *made = PyDict_New();
-        Py_XSETREF(self->combined, made); /* the collector may have had one made */
+    if (self->combined != NULL) {
+        return Py_NewRef(self->combined);
     }
-    return self->combined;
+    PyObject *made = PyDict_New();
+    if (made == NULL) {
+        return NULL;
+    }
+    if (TC_UNLIKELY(self->combined != NULL)) { /* the collector had one made */
+        Py_SETREF(made, Py_NewRef(self->combined));
+    }
+    else if (TC_LIKELY(self->form == TC_HEADERS_IN_DICTS)) { /* nor was all reset meanwhile */
+        self->combined = Py_NewRef(made);
+    }
+    return made;
 }
 
-/* Removes a key that may be absent: 1, 0 or -1. */
-int
-tc_headers_dict_discard(PyObject *dict, PyObject *key)
+/* Removes a key that may be absent from a dict that may be NULL: 1, 0 or -1. */
+static int
+dict_discard(PyObject *dict, PyObject *key)
 {
     if (dict == NULL) {
         return 0;
@@ -176,30 +306,26 @@ headers_list_of(PyObject *value)
 }
 
 /* Makes fields[name] = [value] and combined[name] = value. */
-int
-tc_headers_store_list(HeadersObject *self, PyObject *name, PyObject *value)
+static int
+headers_store_list(HeadersObject *self, PyObject *name, PyObject *value)
 {
     PyObject *fields = Py_XNewRef(tc_headers_fields(self)), *list = NULL;
-    PyObject *combined = fields != NULL ? Py_XNewRef(headers_combined(self)) : NULL;
-    if (combined == NULL) {
-        Py_XDECREF(fields);
-        return -1;
-    }
-    int result = PyDict_SetItem(combined, name, value);
+    PyObject *combined = fields != NULL ? headers_combined(self) : NULL;
+    int result = combined != NULL ? PyDict_SetItem(combined, name, value) : -1;
     if (result == 0) {
         list = headers_list_of(value);
         result = list != NULL ? PyDict_SetItem(fields, name, list) : -1;
     }
     Py_XDECREF(list);
-    Py_DECREF(combined);
-    Py_DECREF(fields);
+    Py_XDECREF(combined);
+    Py_XDECREF(fields);
     return result;
 }
 
-/* self[name] = value for a normalised name. */
 int
 tc_headers_store(HeadersObject *self, PyObject *name, PyObject *value)
 {
+    headers_assert(self);
     if (pairs_store(self, name, value)) {
         return 0;
     }
@@ -207,8 +333,8 @@ tc_headers_store(HeadersObject *self, PyObject *name, PyObject *value)
     if (fields == NULL) {
         return -1;
     }
-    if (TC_UNLIKELY(self->exposed || PyList_CheckExact(value))) {
-        return tc_headers_store_list(self, name, value);
+    if (TC_UNLIKELY(tc_headers_is_exposed(self) || PyList_CheckExact(value))) {
+        return headers_store_list(self, name, value);
     }
     Py_INCREF(fields); /* the old value's finalizer may run Python that drops the dict */
     int result = PyDict_SetItem(fields, name, value);
@@ -216,17 +342,28 @@ tc_headers_store(HeadersObject *self, PyObject *name, PyObject *value)
     return result;
 }
 
-/* Adds another value to a field whose present slot is given. */
+int
+tc_headers_delete(HeadersObject *self, PyObject *name)
+{
+    headers_assert(self);
+    PyObject *fields = Py_XNewRef(tc_headers_fields(self));
+    int result =
+        fields != NULL && dict_discard(self->combined, name) >= 0 ? PyDict_DelItem(fields, name) : -1;
+    Py_XDECREF(fields);
+    return result;
+}
+
 int
 tc_headers_append(HeadersObject *self, PyObject *name, PyObject *slot, PyObject *value)
 {
-    if (tc_headers_dict_discard(self->combined, name) < 0) {
+    headers_assert(self);
+    if (dict_discard(self->combined, name) < 0) {
         return -1;
     }
     if (PyList_CheckExact(slot)) {
         return PyList_Append(slot, value);
     }
-    if (self->exposed) { /* somebody put a list of their own kind into _as_list */
+    if (tc_headers_is_exposed(self)) { /* somebody put a list of their own kind into _as_list */
         PyObject *result = PyObject_CallMethodOneArg(slot, self->state->str_append, value);
         Py_XDECREF(result);
         return result != NULL ? 0 : -1;
@@ -243,10 +380,40 @@ tc_headers_append(HeadersObject *self, PyObject *name, PyObject *slot, PyObject 
     return result;
 }
 
-/* What the dict of fields has for a name, a new reference: 1, 0 or -1. */
+int
+tc_headers_put(HeadersObject *self, PyObject *name, PyObject *value)
+{
+    headers_assert(self);
+    if (tc_headers_in_pairs(self) && pairs_find(self, name) == NULL) {
+        return tc_headers_store(self, name, value);
+    }
+    PyObject *slot;
+    int found = tc_headers_find_slot(self, name, &slot);
+    if (found <= 0) {
+        return found < 0 ? -1 : tc_headers_store(self, name, value);
+    }
+    int result = tc_headers_append(self, name, slot, value);
+    Py_DECREF(slot);
+    return result;
+}
+
+int
+tc_headers_has_field(HeadersObject *self, PyObject *name)
+{
+    headers_assert(self);
+    if (tc_headers_in_pairs(self)) {
+        return pairs_find(self, name) != NULL;
+    }
+    PyObject *fields = Py_XNewRef(tc_headers_fields(self));
+    int found = fields != NULL ? PyDict_Contains(fields, name) : -1;
+    Py_XDECREF(fields);
+    return found;
+}
+
 int
 tc_headers_find_slot(HeadersObject *self, PyObject *name, PyObject **slot)
 {
+    headers_assert(self);
     PyObject *fields = Py_XNewRef(tc_headers_fields(self));
     int found = -1;
     *slot = NULL;
@@ -271,39 +438,37 @@ headers_find_combined(HeadersObject *self, PyObject *name, PyObject **value)
     return found;
 }
 
-/* Appends a value under a normalised name, whatever is there. */
-int
-tc_headers_put(HeadersObject *self, PyObject *name, PyObject *value)
+/* The values of a slot, joined by commas and remembered. */
+static PyObject *
+headers_combine(HeadersObject *self, PyObject *name, PyObject *slot)
 {
-    if (tc_headers_in_pairs(self) && pairs_find(self, name) == NULL) {
-        return tc_headers_store(self, name, value);
+    PyObject *comma = PyUnicode_FromOrdinal(',');
+    PyObject *value = comma != NULL ? PyUnicode_Join(comma, slot) : NULL;
+    Py_XDECREF(comma);
+    PyObject *combined = value != NULL ? headers_combined(self) : NULL;
+    if (combined == NULL || PyDict_SetItem(combined, name, value) < 0) {
+        Py_CLEAR(value);
     }
-    PyObject *slot;
-    int found = tc_headers_find_slot(self, name, &slot);
-    if (found <= 0) {
-        return found < 0 ? -1 : tc_headers_store(self, name, value);
-    }
-    int result = tc_headers_append(self, name, slot, value);
-    Py_DECREF(slot);
-    return result;
+    Py_XDECREF(combined);
+    return value;
 }
 
-/* The combined value of a normalised name, a new reference; NULL without an exception if missing. */
 PyObject *
 tc_headers_lookup(HeadersObject *self, PyObject *name)
 {
+    headers_assert(self);
     if (tc_headers_in_pairs(self)) {
         PyObject **place = pairs_find(self, name);
         return place != NULL ? Py_NewRef(*place) : NULL;
     }
     PyObject *slot, *value = NULL;
-    if (self->exposed && headers_find_combined(self, name, &value) != 0) {
+    if (tc_headers_is_exposed(self) && headers_find_combined(self, name, &value) != 0) {
         return value;
     }
     if (tc_headers_find_slot(self, name, &slot) <= 0) {
         return NULL;
     }
-    if (TC_LIKELY(!self->exposed)) {
+    if (TC_LIKELY(!tc_headers_is_exposed(self))) {
         if (TC_LIKELY(!PyList_CheckExact(slot))) {
             return slot;
         }
@@ -312,79 +477,92 @@ tc_headers_lookup(HeadersObject *self, PyObject *name)
             return value;
         }
     }
-    PyObject *comma = PyUnicode_FromOrdinal(',');
-    value = comma != NULL ? PyUnicode_Join(comma, slot) : NULL;
-    Py_XDECREF(comma);
+    value = headers_combine(self, name, slot);
     Py_DECREF(slot);
-    if (value != NULL) {
-        PyObject *combined = Py_XNewRef(headers_combined(self));
-        if (combined == NULL || PyDict_SetItem(combined, name, value) < 0) {
-            Py_CLEAR(value);
-        }
-        Py_XDECREF(combined);
-    }
     return value;
 }
 
-/* Turns the fields into Tornado's two dicts, for good. */
-int
-tc_headers_expose(HeadersObject *self)
+PyObject *
+tc_headers_values(HeadersObject *self, PyObject *name)
 {
-    PyObject *fields = Py_XNewRef(tc_headers_fields(self)), *name, *slot;
-    int result = fields != NULL && headers_combined(self) != NULL ? 0 : -1;
-    for (Py_ssize_t pos = 0; result == 0 && !self->exposed && PyDict_Next(fields, &pos, &name, &slot);) {
+    PyObject *slot;
+    int found = tc_headers_find_slot(self, name, &slot);
+    if (found == 0) {
+        return PyList_New(0);
+    }
+    if (found < 0 || PyList_CheckExact(slot) || tc_headers_is_exposed(self)) {
+        return slot;
+    }
+    int result = headers_store_list(self, name, slot);
+    Py_CLEAR(slot);
+    if (result == 0 && tc_headers_find_slot(self, name, &slot) == 0) {
+        PyErr_SetObject(PyExc_KeyError, name);
+    }
+    return slot;
+}
+
+/* DICTS to EXPOSED: makes every value a list. */
+static int
+headers_list_all(HeadersObject *self, PyObject *fields, PyObject *combined)
+{
+    PyObject *name, *slot;
+    int result = 0;
+    for (Py_ssize_t pos = 0; result == 0 && PyDict_Next(fields, &pos, &name, &slot);) {
         if (!PyList_CheckExact(slot)) {
+            Py_INCREF(name);
             Py_INCREF(slot);
-            result = tc_headers_store_list(self, name, slot);
+            result = headers_store_list(self, name, slot);
+            Py_DECREF(name);
             Py_DECREF(slot);
         }
     }
-    if (result == 0 && (self->fields != fields || self->combined == NULL)) {
+    if (result == 0 && (self->fields != fields || self->combined != combined)) {
         PyErr_SetString(PyExc_RuntimeError, "the headers changed during iteration");
         result = -1;
     }
     if (result == 0) {
-        self->exposed = true;
+        self->form = TC_HEADERS_EXPOSED;
+    }
+    return result;
+}
+
+int
+tc_headers_expose(HeadersObject *self, PyObject **as_list, PyObject **combined_cache)
+{
+    headers_assert(self);
+    PyObject *fields = Py_XNewRef(tc_headers_fields(self));
+    PyObject *combined = fields != NULL ? headers_combined(self) : NULL;
+    int result = combined != NULL ? 0 : -1;
+    if (result == 0 && !tc_headers_is_exposed(self)) {
+        result = headers_list_all(self, fields, combined);
+    }
+    if (result == 0 && as_list != NULL) {
+        *as_list = Py_NewRef(fields);
+    }
+    if (result == 0 && combined_cache != NULL) {
+        *combined_cache = Py_NewRef(combined);
     }
     Py_XDECREF(fields);
-    return result;
-}
-
-void
-tc_headers_reset(HeadersObject *self)
-{
-    PyObject *fields = self->fields, *combined = self->combined;
-    PyMem_Free(self->block);
-    self->block = NULL;
-    self->block_size = 0;
-    self->fields = self->combined = NULL;
-    self->exposed = false;
-    pairs_drop(self);
-    Py_XDECREF(fields); /* the end of a value may run Python that uses us */
     Py_XDECREF(combined);
+    return result;
 }
 
-/* Parses the raw block into fields. Its contents are valid, so this fails for want of memory only, or if a
- * replaced _normalize_header does; what was parsed by then stays. */
-static int
-headers_parse_block(HeadersObject *self)
+int
+tc_headers_set_as_list(HeadersObject *self, PyObject *dict)
 {
-    char *block = self->block;
-    const char *p = block, *end = block + self->block_size;
-    self->block = NULL; /* first: a replaced _normalize_header may look at this very object */
-    self->block_size = 0;
-    int result = 0;
-    tc_http_line line;
-    while (result == 0 && tc_http_next_line(block, &p, end, &line)) {
-        if (line.colon == NULL) {
-            continue;
-        }
-        PyObject *name = tc_names_normalize_token(self->state, line.start, (size_t)(line.colon - line.start));
-        PyObject *value = PyUnicode_DecodeLatin1(line.value, line.value_end - line.value, NULL);
-        result = name != NULL && value != NULL ? tc_headers_put(self, name, value) : -1;
-        Py_XDECREF(name);
-        Py_XDECREF(value);
+    if (tc_headers_expose(self, NULL, NULL) < 0) {
+        return -1;
     }
-    PyMem_Free(block);
-    return result;
+    Py_SETREF(self->fields, Py_NewRef(dict));
+    return 0;
+}
+
+int
+tc_headers_set_combined_cache(HeadersObject *self, PyObject *dict)
+{
+    if (tc_headers_expose(self, NULL, NULL) < 0) {
+        return -1;
+    }
+    Py_SETREF(self->combined, Py_NewRef(dict));
+    return 0;
 }

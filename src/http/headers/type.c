@@ -1,7 +1,6 @@
 /* The C base of httputil.HTTPHeaders, a multi-map of header fields that is lazy inside: life, access by key,
- * copying, the type. How fields are kept is the business of store.c; add.c adds,
- * walk.c walks and writes out, pickle.c pickles, headers.c serves the
- * rest of C. Called by Python code and by the HTTP drivers, on any thread that holds the interpreter's lock.
+ * copying, the type. Called by Python code and by the HTTP drivers, on any thread that holds the
+ * interpreter's lock. What the other files of this folder are for is in parts.h.
  *
  * Methods that subclasses override are called as methods: C recognises its own by the identity of slots and
  * functions. What may run Python: overridden methods, a replaced _normalize_header, and names or values that
@@ -40,9 +39,7 @@ static int
 headers_traverse(HeadersObject *self, visitproc visit, void *arg)
 {
     Py_VISIT(Py_TYPE(self));
-    Py_VISIT(self->fields);
-    Py_VISIT(self->combined);
-    return 0;
+    return tc_headers_traverse(self, visit, arg);
 }
 
 static int
@@ -130,37 +127,14 @@ headers_may_set_all(PyObject *dict)
     return true;
 }
 
-/* Takes the items of such a dict as they are, if they are as we keep them and few; into an instance without
- * any fields. */
-static bool
-headers_take_pairs(HeadersObject *self, PyObject *dict)
-{
-    PyObject *name, *value;
-    size_t n = 0;
-    if (PyDict_GET_SIZE(dict) > TC_HEADERS_PAIRS) {
-        return false;
-    }
-    for (Py_ssize_t pos = 0; PyDict_Next(dict, &pos, &name, &value); n++) {
-        if (!PyUnicode_CheckExact(name) || !PyUnicode_IS_COMPACT_ASCII(name) ||
-            !PyUnicode_CheckExact(value) || !tc_names_is_normal(self->state, name)) {
-            return false;
-        }
-        self->pairs[2 * n] = name;
-        self->pairs[2 * n + 1] = value;
-    }
-    for (size_t i = 0; i < 2 * n; i++) {
-        Py_INCREF(self->pairs[i]);
-    }
-    self->npairs = (uint8_t)n;
-    return true;
-}
-
 static int
 headers_init(HeadersObject *self, PyObject *args, PyObject *kwargs)
 {
     Py_ssize_t nargs = PyTuple_GET_SIZE(args);
     bool has_kwargs = kwargs != NULL && PyDict_GET_SIZE(kwargs) > 0;
-    tc_headers_reset(self);
+    if (TC_UNLIKELY(!tc_headers_is_empty(self))) {
+        tc_headers_reset(self);
+    }
     if (nargs == 1 && !has_kwargs &&
         PyObject_TypeCheck(PyTuple_GET_ITEM(args, 0), self->state->headers_type)) {
         int result = tc_headers_each(PyTuple_GET_ITEM(args, 0), headers_add_visit, self);
@@ -172,7 +146,7 @@ headers_init(HeadersObject *self, PyObject *args, PyObject *kwargs)
         }
         PyObject *items = nargs == 0 ? kwargs : nargs == 1 && !has_kwargs ? PyTuple_GET_ITEM(args, 0) : NULL;
         if (items != NULL && headers_sets_itself(self, items)) {
-            if (TC_LIKELY(headers_take_pairs(self, items))) {
+            if (TC_LIKELY(tc_headers_take_pairs(self, items))) {
                 return 0;
             }
             if (headers_may_set_all(items)) {
@@ -222,19 +196,9 @@ tc_headers_from_block(tc_state *state, const char *block, size_t size)
         Py_DECREF(obj);
         return NULL;
     }
-    HeadersObject *self = (HeadersObject *)obj;
-    char *copy = size > 0 ? PyMem_Malloc(size) : NULL;
-    if (copy == NULL) {
-        if (size == 0) {
-            return obj;
-        }
-        Py_DECREF(obj);
-        return PyErr_NoMemory();
+    if (tc_headers_take_block((HeadersObject *)obj, block, size) < 0) {
+        Py_CLEAR(obj);
     }
-    memcpy(copy, block, size);
-    PyMem_Free(self->block);
-    self->block = copy;
-    self->block_size = size;
     return obj;
 }
 
@@ -247,31 +211,14 @@ PyDoc_STRVAR(headers_get_list_doc,
 static PyObject *
 headers_get_list(HeadersObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
-    PyObject *names[1] = {self->state->str_name}, *out[1], *slot = NULL;
+    PyObject *names[1] = {self->state->str_name}, *out[1];
     if (tc_args_parse("get_list", args, nargs, kwnames, names, 1, 1, out) < 0) {
         return NULL;
     }
     PyObject *name = tc_names_normalize(self->state, out[0]);
-    PyObject *fields = name != NULL ? Py_XNewRef(tc_headers_fields(self)) : NULL;
-    int found = fields != NULL ? PyDict_GetItemRef(fields, name, &slot) : -1;
-    if (found == 0) {
-        slot = PyList_New(0);
-    }
-    else if (found > 0 && !PyList_CheckExact(slot) && !self->exposed) {
-        /* The caller gets the list itself, not a copy: it is ours from now on. */
-        if (tc_headers_store_list(self, name, slot) < 0) {
-            Py_CLEAR(slot);
-        }
-        else {
-            Py_CLEAR(slot);
-            if (PyDict_GetItemRef(fields, name, &slot) == 0) {
-                PyErr_SetObject(PyExc_KeyError, name);
-            }
-        }
-    }
+    PyObject *values = name != NULL ? tc_headers_values(self, name) : NULL;
     Py_XDECREF(name);
-    Py_XDECREF(fields);
-    return slot;
+    return values;
 }
 
 PyObject *
@@ -296,17 +243,7 @@ tc_headers_setitem(HeadersObject *self, PyObject *key, PyObject *value)
     if (name == NULL) {
         return -1;
     }
-    int result = -1;
-    if (value != NULL) {
-        result = tc_headers_store(self, name, value);
-    }
-    else {
-        PyObject *fields = Py_XNewRef(tc_headers_fields(self));
-        if (fields != NULL && tc_headers_dict_discard(self->combined, name) >= 0) {
-            result = PyDict_DelItem(fields, name);
-        }
-        Py_XDECREF(fields);
-    }
+    int result = value != NULL ? tc_headers_store(self, name, value) : tc_headers_delete(self, name);
     Py_DECREF(name);
     return result;
 }
@@ -471,14 +408,6 @@ static PyMethodDef headers_methods[] = {
     {NULL, NULL, 0, NULL},
 };
 
-static PyGetSetDef headers_getset[] = {
-    {"_as_list", (getter)tc_headers_get_as_list, (setter)tc_headers_set_as_list,
-     "The dict of all values: name -> list.", NULL},
-    {"_combined_cache", (getter)tc_headers_get_combined_cache, (setter)tc_headers_set_combined_cache,
-     "The dict of combined values that are known.", NULL},
-    {NULL, NULL, NULL, NULL, NULL},
-};
-
 PyDoc_STRVAR(headers_doc, "HeadersBase(*args, **kwargs)\n--\n\nThe C part of httputil.HTTPHeaders.");
 
 static PyType_Slot headers_slots[] = {
@@ -491,7 +420,7 @@ static PyType_Slot headers_slots[] = {
     {Py_tp_iter, tc_headers_iter},
     {Py_tp_str, headers_str},
     {Py_tp_methods, headers_methods},
-    {Py_tp_getset, headers_getset},
+    {Py_tp_getset, tc_headers_getset},
     {Py_mp_length, headers_length},
     {Py_mp_subscript, tc_headers_getitem},
     {Py_mp_ass_subscript, tc_headers_setitem},

@@ -1,11 +1,7 @@
-/* The pairs of an HTTPHeaders, in order: the iterator behind get_all, the walk for C, and the lines of a
- * message head. Called by Python code and by the HTTP drivers. Runs Python for instances that are not plain
- * (see headers.h) and for names or values that are not str. */
+/* The pairs of an HTTPHeaders, in order: the iterator behind get_all, and the walk for C. Called by Python
+ * code and by the HTTP drivers. Runs Python for instances that are not plain (see headers.h) and for names or
+ * values that are not str. */
 #include "http/headers/parts.h"
-
-#ifdef __SSE2__
-#include <emmintrin.h>
-#endif
 
 /* -- the iterator --------------------------------------------------------------------------------------- */
 
@@ -57,10 +53,9 @@ header_pairs_dealloc(HeaderPairsObject *self)
 static int
 header_pairs_follow(HeaderPairsObject *self)
 {
-    PyObject *fields = Py_XNewRef(tc_headers_fields(self->headers)), *slot;
-    PyObject *name = Py_XNewRef(self->name), *single = self->single;
+    PyObject *name = Py_XNewRef(self->name), *single = self->single, *slot;
     self->single = NULL;
-    int found = fields != NULL ? PyDict_GetItemRef(fields, name, &slot) : -1;
+    int found = tc_headers_find_slot(self->headers, name, &slot);
     if (found > 0 && PyList_CheckExact(slot) && PyList_GET_SIZE(slot) > 1 &&
         PyList_GET_ITEM(slot, 0) == single) {
         Py_XSETREF(self->values, Py_NewRef(slot));
@@ -69,7 +64,6 @@ header_pairs_follow(HeaderPairsObject *self)
     if (found > 0) {
         Py_DECREF(slot);
     }
-    Py_XDECREF(fields);
     Py_XDECREF(name);
     Py_DECREF(single);
     return found < 0 ? -1 : 0;
@@ -139,7 +133,7 @@ header_pairs_next(HeaderPairsObject *self)
             break;
         }
         PyObject *slot = PyTuple_GET_ITEM(item, 1);
-        if (!PyList_CheckExact(slot) && !self->headers->exposed) {
+        if (!PyList_CheckExact(slot) && !tc_headers_is_exposed(self->headers)) {
             Py_XSETREF(self->name, Py_NewRef(PyTuple_GET_ITEM(item, 0)));
             Py_XSETREF(self->single, Py_NewRef(slot));
             return item;
@@ -221,7 +215,7 @@ headers_each_plain(HeadersObject *self, tc_headers_visit visit, void *arg)
         if (PyList_CheckExact(slot)) {
             result = headers_each_value(name, slot, visit, arg);
         }
-        else if (TC_LIKELY(!self->exposed)) {
+        else if (TC_LIKELY(!tc_headers_is_exposed(self))) {
             result = visit(arg, name, slot);
         }
         else {
@@ -274,174 +268,4 @@ tc_headers_each(PyObject *headers, tc_headers_visit visit, void *arg)
     }
     Py_DECREF(pairs);
     return result == 0 && PyErr_Occurred() ? -1 : result;
-}
-
-/* -- the lines of a head -------------------------------------------------------------------------------- */
-
-typedef struct {
-    tc_bytes_buf *out;
-    size_t bad_off; /* the first illegal line, if bad_size is not 0 */
-    size_t bad_size;
-} headers_writer;
-
-#define LINE_SLACK 16 /* bytes that may be read, whatever is there, behind a line */
-
-static inline bool
-headers_line_is_legal(const char *line, size_t size)
-{
-#ifdef __SSE2__
-    const __m128i cr = _mm_set1_epi8('\r'), lf = _mm_set1_epi8('\n'), nul = _mm_setzero_si128();
-    for (size_t i = 0; i < size; i += 16) {
-        __m128i b = _mm_loadu_si128((const __m128i *)(const void *)(line + i));
-        __m128i bad = _mm_or_si128(_mm_cmpeq_epi8(b, cr), _mm_cmpeq_epi8(b, lf));
-        unsigned found = (unsigned)_mm_movemask_epi8(_mm_or_si128(bad, _mm_cmpeq_epi8(b, nul)));
-        if (TC_UNLIKELY(found != 0) && (size - i >= 16 || (found & ((1U << (size - i)) - 1)) != 0)) {
-            return false;
-        }
-    }
-    return true;
-#else
-    unsigned char bad = 0; /* no early exit, so that compilers make it wide */
-    for (size_t i = 0; i < size; i++) {
-        bad |= (unsigned char)((line[i] == '\r') | (line[i] == '\n') | (line[i] == '\0'));
-    }
-    return bad == 0;
-#endif
-}
-
-static void
-headers_raise_line(const char *line, size_t size)
-{
-    PyObject *bytes = PyBytes_FromStringAndSize(line, (Py_ssize_t)size);
-    if (bytes != NULL) {
-        PyErr_Format(PyExc_ValueError, "Illegal characters (CR or LF) in header: %R", bytes);
-        Py_DECREF(bytes);
-    }
-}
-
-int
-tc_headers_end_line(tc_bytes_buf *out, size_t start)
-{
-    if (TC_UNLIKELY(tc_buf_reserve(out, 2 + LINE_SLACK) != TC_OK)) {
-        PyErr_NoMemory();
-        return -1;
-    }
-    if (TC_UNLIKELY(!headers_line_is_legal(out->data + start, out->size - start))) {
-        headers_raise_line(out->data + start, out->size - start);
-        return -1;
-    }
-    memcpy(out->data + out->size, "\r\n", 2);
-    out->size += 2;
-    return 0;
-}
-
-/* The str that Tornado's native_str makes of an object: bytes are UTF-8, None stays; a new reference. */
-static PyObject *
-headers_native(PyObject *obj)
-{
-    if (PyUnicode_Check(obj) || obj == Py_None) {
-        return Py_NewRef(obj);
-    }
-    if (PyBytes_Check(obj)) {
-        return PyUnicode_DecodeUTF8(PyBytes_AS_STRING(obj), PyBytes_GET_SIZE(obj), NULL);
-    }
-    PyErr_Format(PyExc_TypeError, "Expected bytes, unicode, or None; got %R", Py_TYPE(obj));
-    return NULL;
-}
-
-/* The line of a pair that is not two narrow str: Latin-1 bytes without a line end, or NULL with the exception
- * that name + ": " + value and its encoding raise. */
-static PyObject *
-headers_slow_line(PyObject *name, PyObject *value)
-{
-    PyObject *line = NULL, *bytes = NULL, *text = NULL, *start = NULL;
-    PyObject *key = headers_native(name), *colon = PyUnicode_FromString(": ");
-    if (key == NULL || colon == NULL || (start = PyNumber_Add(key, colon)) == NULL ||
-        (text = headers_native(value)) == NULL || (line = PyNumber_Add(start, text)) == NULL) {
-        goto done;
-    }
-    bytes = PyUnicode_AsLatin1String(line);
-done:
-    Py_XDECREF(key);
-    Py_XDECREF(colon);
-    Py_XDECREF(start);
-    Py_XDECREF(text);
-    Py_XDECREF(line);
-    return bytes;
-}
-
-static inline bool
-headers_is_narrow(PyObject *obj)
-{
-    return PyUnicode_Check(obj) && PyUnicode_KIND(obj) == PyUnicode_1BYTE_KIND;
-}
-
-static int
-headers_write_visit(void *arg, PyObject *name, PyObject *value)
-{
-    headers_writer *writer = arg;
-    tc_bytes_buf *out = writer->out;
-    PyObject *bytes = NULL;
-    const char *head, *tail = "";
-    size_t head_size, tail_size = 0, extra;
-    if (TC_LIKELY(headers_is_narrow(name) && headers_is_narrow(value))) {
-        head = (const char *)PyUnicode_1BYTE_DATA(name);
-        head_size = (size_t)PyUnicode_GET_LENGTH(name);
-        tail = (const char *)PyUnicode_1BYTE_DATA(value);
-        tail_size = (size_t)PyUnicode_GET_LENGTH(value);
-        extra = 2;
-    }
-    else {
-        if ((bytes = headers_slow_line(name, value)) == NULL) {
-            return -1;
-        }
-        head = PyBytes_AS_STRING(bytes);
-        head_size = (size_t)PyBytes_GET_SIZE(bytes);
-        extra = 0;
-    }
-    size_t size = head_size + extra + tail_size;
-    if (TC_UNLIKELY(tc_buf_reserve(out, size + 2 + LINE_SLACK) != TC_OK)) {
-        Py_XDECREF(bytes);
-        PyErr_NoMemory();
-        return -1;
-    }
-    char *line = out->data + out->size;
-    memcpy(line, head, head_size);
-    if (extra > 0) {
-        memcpy(line + head_size, ": ", 2);
-        memcpy(line + head_size + 2, tail, tail_size);
-    }
-    memcpy(line + size, "\r\n", 2);
-    Py_XDECREF(bytes);
-    if (TC_UNLIKELY(!headers_line_is_legal(line, size)) && writer->bad_size == 0) {
-        writer->bad_off = out->size;
-        writer->bad_size = size;
-    }
-    out->size += size + 2;
-    return 0;
-}
-
-int
-tc_headers_serialize(PyObject *headers, tc_bytes_buf *out)
-{
-    size_t before = out->size;
-    headers_writer writer = {.out = out};
-    HeadersObject *self = (HeadersObject *)headers;
-    int result = 0;
-    if (TC_LIKELY(tc_headers_plain(headers) && tc_headers_in_pairs(self))) {
-        for (size_t i = 0; result == 0 && i < self->npairs; i++) { /* no Python runs: they are all str */
-            result = headers_write_visit(&writer, self->pairs[2 * i], self->pairs[2 * i + 1]);
-        }
-    }
-    else {
-        result = tc_headers_each(headers, headers_write_visit, &writer);
-    }
-    if (TC_UNLIKELY(result == 0 && writer.bad_size > 0)) {
-        headers_raise_line(out->data + writer.bad_off, writer.bad_size);
-        result = -1;
-    }
-    if (TC_UNLIKELY(result < 0)) {
-        out->size = before;
-    }
-    return result;
 }
