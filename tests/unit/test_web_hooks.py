@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import inspect
+import pickle
 import socket
 import threading
 from unittest import mock
@@ -183,6 +184,20 @@ def test_skipped_init(serve):
             self.write("made by hand")
 
     assert body(serve([("/", Handler)])("/")) == b"made by hand"
+
+
+def test_parts_of_the_class_show_as_the_class():
+    """What RequestHandler's mixins bring is hidden by nothing, and is named as the class's own."""
+    _, core, *mixins, _ = web.RequestHandler.__mro__
+    assert core is _core.HandlerBase and mixins
+    for mixin in mixins:
+        for name, member in vars(mixin).items():
+            if name.startswith("__"):
+                continue
+            assert inspect.getattr_static(web.RequestHandler, name) is member
+            if inspect.isfunction(member):
+                assert member.__qualname__ == f"RequestHandler.{member.__name__}"
+                assert pickle.loads(pickle.dumps(member)) is member
 
 
 def test_missing_fields_raise_attribute_error():

@@ -8,7 +8,7 @@ import re
 import warnings
 from typing import Any, overload
 
-from tornado_c import _core, httputil
+from tornado_c import httputil
 from tornado_c._support.escape import native_str
 from tornado_c._web.errors import not_yet
 
@@ -27,10 +27,11 @@ def _check_cookie(name: str, attributes: dict[str, str | None], others: dict[str
             )
 
 
-class CookieMixin(_core.HandlerBase):
+class CookieMixin:
     """Cookies of the request, and of the response."""
 
-    __slots__ = ()
+    request: httputil.HTTPServerRequest
+    _new_cookie: http.cookies.SimpleCookie
 
     # ---- cookies ----
 

@@ -41,7 +41,8 @@ class _ArgDefaultMarker:
 _ARG_DEFAULT = _ArgDefaultMarker()
 
 
-class RequestHandler(CookieMixin, LocaleMixin, TemplateMixin, XsrfMixin, _core.HandlerBase):
+# The C base comes first: a call of a C method looks for it among the class's bases, one after another.
+class RequestHandler(_core.HandlerBase, CookieMixin, LocaleMixin, TemplateMixin, XsrfMixin):
     """Answers one request. Subclasses define ``get``, ``post`` and so on.
 
     For each request an instance is made, ``initialize`` is called with the keyword arguments of the route,

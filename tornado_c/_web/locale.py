@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tornado_c import _core
+from tornado_c import httputil
 from tornado_c._support.optional import require_tornado
 
 if TYPE_CHECKING:
     from tornado.locale import Locale
 
 
-class LocaleMixin(_core.HandlerBase):
+class LocaleMixin:
     """The language that an answer is for."""
 
-    __slots__ = ()
+    request: httputil.HTTPServerRequest
 
     @property
     def locale(self) -> Locale:

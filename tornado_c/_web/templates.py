@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tornado_c import _core
 from tornado_c._support.escape import to_unicode
 from tornado_c._web.errors import not_yet
 
+if TYPE_CHECKING:
+    from tornado_c._web.application import Application
 
-class TemplateMixin(_core.HandlerBase):
+
+class TemplateMixin:
     """Generates answers from templates."""
 
-    __slots__ = ()
-
+    application: Application
     _template_loaders: dict[str, Any] = {}
 
     def render(self, template_name: str, **kwargs: Any) -> asyncio.Future[None]:

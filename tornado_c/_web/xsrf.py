@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import urllib.parse
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from tornado_c import _core
+from tornado_c import httputil
 from tornado_c._web.errors import HTTPError, not_yet
 
+if TYPE_CHECKING:
+    from tornado_c._web.application import Application
 
-class XsrfMixin(_core.HandlerBase):
+
+class XsrfMixin:
     """Tokens against cross-site requests, and the check of their origin."""
 
-    __slots__ = ()
+    application: Application
+    request: httputil.HTTPServerRequest
 
     # ---- cross-site requests ----
 
