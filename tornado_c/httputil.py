@@ -6,17 +6,14 @@ The interfaces between connections and applications (`HTTPServerConnectionDelega
 
 from __future__ import annotations
 
-import collections.abc
-import dataclasses
 import http.cookies
 import re
 import ssl
 import unicodedata
 import warnings
-from collections.abc import Awaitable, Mapping
 from functools import lru_cache
 from http.client import responses as responses
-from typing import TYPE_CHECKING, Any, NamedTuple, overload
+from typing import TYPE_CHECKING, Any
 
 from tornado_c import _core
 from tornado_c._http import cookies as _cookies
@@ -27,7 +24,17 @@ from tornado_c._http import urls as _urls
 from tornado_c._http.cookies import _unquote_cookie as _unquote_cookie
 from tornado_c._http.cookies import parse_cookie as parse_cookie
 from tornado_c._http.dates import format_timestamp as format_timestamp
+from tornado_c._http.delegates import HTTPConnection as HTTPConnection
+from tornado_c._http.delegates import HTTPMessageDelegate as HTTPMessageDelegate
+from tornado_c._http.delegates import HTTPServerConnectionDelegate as HTTPServerConnectionDelegate
+from tornado_c._http.delegates import RequestStartLine as RequestStartLine
+from tornado_c._http.delegates import ResponseStartLine as ResponseStartLine
+from tornado_c._http.forms import HTTPFile as HTTPFile
+from tornado_c._http.forms import ParseBodyConfig as ParseBodyConfig
+from tornado_c._http.forms import ParseMultipartConfig as ParseMultipartConfig
+from tornado_c._http.forms import ParseUrlEncodedConfig as ParseUrlEncodedConfig
 from tornado_c._http.grammar import _ABNF
+from tornado_c._http.headers import HTTPHeaders as HTTPHeaders
 from tornado_c._http.params import _encode_header as _encode_header
 from tornado_c._http.params import _parse_header as _parse_header
 from tornado_c._http.params import _parseparam as _parseparam
@@ -39,11 +46,9 @@ from tornado_c._http.urls import split_host_and_port as split_host_and_port
 from tornado_c._http.urls import url_concat as url_concat
 from tornado_c._support.attributes import restore, shown, state
 from tornado_c._support.escape import parse_qs_bytes, utf8
-from tornado_c._support.util import ObjectDict
 
 if TYPE_CHECKING:
     import unittest
-    from asyncio import Future
 
 # What may stand around a header's value; for str.strip and its kin.
 HTTP_WHITESPACE = " \t"
@@ -71,42 +76,6 @@ def _normalize_header(name: str) -> str:
     'X-Request-Id'
     """
     return "-".join(part.capitalize() for part in name.split("-"))
-
-
-class HTTPHeaders(_core.HeadersBase, collections.abc.MutableMapping[str, str]):
-    """A mapping of header names to values that ignores the case of names and allows several values.
-
-    Names are kept in ``Http-Header-Case``. Access by key joins the values of a header by commas;
-    `add`, `get_list` and `get_all` deal with them one by one.
-
-    >>> headers = HTTPHeaders({"content-TYPE": "text/plain"})
-    >>> headers["Content-Type"], list(headers)
-    ('text/plain', ['Content-Type'])
-    >>> headers.add("vary", "Accept")
-    >>> headers.add("Vary", "Cookie")
-    >>> headers["VARY"]
-    'Accept,Cookie'
-    >>> headers.get_list("vary")
-    ['Accept', 'Cookie']
-    >>> print(headers, end="")
-    Content-Type: text/plain
-    Vary: Accept
-    Vary: Cookie
-    """
-
-    __dict__ = shown("_as_list", "_combined_cache")
-
-    if TYPE_CHECKING:
-
-        @overload
-        def __init__(self, arg: Mapping[str, list[str]], /) -> None: ...
-        @overload
-        def __init__(self, arg: Mapping[str, str], /) -> None: ...
-        @overload
-        def __init__(self, *args: tuple[str, str]) -> None: ...
-        @overload
-        def __init__(self, **kwargs: str) -> None: ...
-        def __init__(self, *args: Any, **kwargs: str) -> None: ...
 
 
 class HTTPServerRequest(_core.RequestBase):
@@ -253,101 +222,6 @@ def _parse_body(
     parse_body_arguments(headers.get("Content-Type", ""), body, body_arguments, files, headers)
 
 
-class HTTPServerConnectionDelegate:
-    """What `.HTTPServer` calls for each connection and each request on it."""
-
-    def start_request(self, server_conn: object, request_conn: HTTPConnection) -> HTTPMessageDelegate:
-        """Called when a request begins; returns the delegate that will receive it.
-
-        ``server_conn`` stands for the connection from the client, ``request_conn`` is where the response
-        of this one request is to be written.
-        """
-        raise NotImplementedError()
-
-    def on_close(self, server_conn: object) -> None:
-        """Called when the connection that ``start_request`` was given has been closed."""
-
-
-class HTTPMessageDelegate:
-    """What receives one request or one response, piece by piece."""
-
-    def headers_received(
-        self, start_line: RequestStartLine | ResponseStartLine, headers: HTTPHeaders
-    ) -> Awaitable[None] | None:
-        """Called with the head. If it returns an awaitable, the body is not read before that is done."""
-        return None
-
-    def data_received(self, chunk: bytes) -> Awaitable[None] | None:
-        """Called with each piece of the body. An awaitable result holds back the next piece."""
-        return None
-
-    def finish(self) -> None:
-        """Called after the last piece."""
-
-    def on_connection_close(self) -> None:
-        """Called in place of ``finish`` if the connection closes before the end of the message."""
-
-
-class HTTPConnection:
-    """Where an application writes a message: first the head, then the body, then ``finish``."""
-
-    def write_headers(
-        self,
-        start_line: RequestStartLine | ResponseStartLine,
-        headers: HTTPHeaders,
-        chunk: bytes | None = None,
-    ) -> Future[None]:
-        """Write the head, and with it the first chunk of the body if there is one.
-
-        The version in ``start_line`` is not used. The Future returned is for flow control.
-        """
-        raise NotImplementedError()
-
-    def write(self, chunk: bytes) -> Future[None]:
-        """Write a piece of the body. The Future returned is for flow control."""
-        raise NotImplementedError()
-
-    def finish(self) -> None:
-        """Say that the body is complete."""
-        raise NotImplementedError()
-
-
-class HTTPFile(ObjectDict):
-    """A file that came in a form; its fields are attributes and dictionary items."""
-
-    filename: str
-    body: bytes
-    content_type: str
-
-
-@dataclasses.dataclass
-class ParseMultipartConfig:
-    """Limits on bodies of the type ``multipart/form-data``."""
-
-    #: False refuses all of them.
-    enabled: bool = True
-    #: How many parts (form fields and files) a body may have.
-    max_parts: int = 100
-    #: How many bytes of headers each part may have.
-    max_part_header_size: int = 10 * 1024
-
-
-@dataclasses.dataclass
-class ParseUrlEncodedConfig:
-    """Limits on bodies of the type ``application/x-www-form-urlencoded`` and on query strings."""
-
-    #: How many arguments there may be.
-    max_arguments: int = 1000
-
-
-@dataclasses.dataclass
-class ParseBodyConfig:
-    """Limits on the form bodies of requests, by their type."""
-
-    multipart: ParseMultipartConfig = dataclasses.field(default_factory=ParseMultipartConfig)
-    urlencoded: ParseUrlEncodedConfig = dataclasses.field(default_factory=ParseUrlEncodedConfig)
-
-
 _DEFAULT_PARSE_BODY_CONFIG = ParseBodyConfig()
 
 
@@ -474,18 +348,6 @@ def _parse_part(
         arguments.setdefault(name, []).append(value)
 
 
-class RequestStartLine(NamedTuple):
-    method: str
-    path: str
-    version: str
-
-
-class ResponseStartLine(NamedTuple):
-    version: str
-    code: int
-    reason: str
-
-
 def _check_version(version: str) -> None:
     if not version.startswith("HTTP/1"):
         raise HTTPInputError(f"Unexpected HTTP version {version!r}")
@@ -571,9 +433,14 @@ def is_transfer_encoding_chunked(headers: HTTPHeaders) -> bool:
     return True
 
 
-for _function in (format_timestamp, parse_cookie, qs_to_qsl, split_host_and_port, url_concat):
-    _function.__module__ = __name__
-del _function
+_PUBLIC: tuple[Any, ...] = (
+    *(HTTPConnection, HTTPFile, HTTPHeaders, HTTPMessageDelegate, HTTPServerConnectionDelegate),
+    *(ParseBodyConfig, ParseMultipartConfig, ParseUrlEncodedConfig, RequestStartLine, ResponseStartLine),
+    *(format_timestamp, parse_cookie, qs_to_qsl, split_host_and_port, url_concat),
+)
+for _name in _PUBLIC:
+    _name.__module__ = __name__
+del _PUBLIC, _name
 
 _core.register(
     "httputil",
