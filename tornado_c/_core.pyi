@@ -371,8 +371,8 @@ class HTTPConfig:
     no_keep_alive: bool
     draining: bool
     xheaders: bool
-    callback_parses_forms: bool
-    delegates: bool
+    @property
+    def native(self) -> bool: ...
     on_detach: Callable[[Any], object] | None
     decompress: bool
     linger_size: int
@@ -439,7 +439,10 @@ class HTTPConnectionBase:
     def _attach(self, config: HTTPConfig, stream: Any, address: Any, /) -> None: ...
 
 @disjoint_base
-class ApplicationBase:
+class HTTPAppBase: ...
+
+@disjoint_base
+class ApplicationBase(HTTPAppBase):
     settings: dict[str, Any]
     transforms: list[type[Any]]
     default_host: str | None

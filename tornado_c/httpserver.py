@@ -36,21 +36,6 @@ _DEFAULT_IDLE_TIMEOUT = 3600.0
 _DEFAULT_MAX_HEADER_SIZE = 65536
 
 
-def _set_callback(config: _core.HTTPConfig, callback: Any) -> None:
-    config.request_callback = callback
-    # An Application has an error page for a malformed form; for other callbacks the connection refuses it.
-    config.callback_parses_forms = getattr(callback, "_parses_forms", False)
-    config.delegates = not _is_native(callback)
-
-
-def _is_native(callback: Any) -> bool:
-    """Whether C connections can call it: a callable, and no delegate but an Application of ours as it is."""
-    if not isinstance(callback, httputil.HTTPServerConnectionDelegate):
-        return True
-    own = getattr(type(callback), "_native_start_request", None)
-    return own is not None and type(callback).start_request is own and "start_request" not in vars(callback)
-
-
 def _whole(size: float | None) -> int:
     """A number of bytes; applications that compute theirs give a float. None: 0."""
     return int(min(size or 0, sys.maxsize))
@@ -80,7 +65,7 @@ def _make_config(
             f"not {type(request_callback).__name__}"
         )
     config = _core.HTTPConfig()
-    _set_callback(config, request_callback)
+    config.request_callback = request_callback
     config.no_keep_alive = bool(no_keep_alive)
     config.xheaders = bool(xheaders)
     config.protocol = protocol
@@ -281,7 +266,7 @@ class HTTPServer(TCPServer, Configurable, httputil.HTTPServerConnectionDelegate)
 
     @request_callback.setter
     def request_callback(self, callback: Any) -> None:
-        _set_callback(self._settings(), callback)
+        self._settings().request_callback = callback
 
     @property
     def no_keep_alive(self) -> bool:
@@ -349,7 +334,7 @@ class HTTPServer(TCPServer, Configurable, httputil.HTTPServerConnectionDelegate)
     def _answers_natively(self) -> bool:
         """Whether nothing between a connection's bytes and the callback is overridden."""
         return (
-            not self._settings().delegates
+            self._settings().native
             and type(self).start_request is _start_request
             and type(self).on_close is _on_close
             and "start_request" not in self.__dict__

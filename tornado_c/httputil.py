@@ -453,6 +453,7 @@ _core.register(
         "ResponseStartLine": ResponseStartLine,
     },
     upcalls={
+        "HTTPServerConnectionDelegate": HTTPServerConnectionDelegate,
         "httputil_globals": globals(),
         "load_cookies": _load_cookies,
         "normalize_header": _normalize_header,

@@ -5,19 +5,20 @@
 
 #include "base/buf.h"
 #include "event/timeouts.h"
+#include "http/http_app.h"
 
-typedef struct HttpConfigObject {
+struct HttpConfigObject {
     PyObject_HEAD tc_state *state; /* borrowed */
     LoopCore *core;                /* the loop of the first connection; strong */
-    PyObject *request_callback;
+    PyObject *request_callback; /* the application, in any of its forms */
+    const tc_http_app_class *app_class; /* what serves it, as long as its type has this version */
+    unsigned app_tag;
     PyObject *protocol;           /* str, or NULL: by the stream */
     PyObject *trusted_downstream; /* as given, or NULL */
     PyObject *on_detach;          /* called with each stream that is handed over, or NULL */
     PyObject *context;            /* in a copy of which requests are handled; NULL: the caller's */
     bool no_keep_alive, xheaders;
     bool draining;                     /* each head of an answer says that the connection ends */
-    bool callback_parses_forms;        /* and answers a malformed one itself, as an Application does */
-    bool delegates;                    /* the callback is a delegate: Python serves it */
     bool decompress;                   /* bodies in gzip are decoded */
     Py_ssize_t max_header_size;        /* bytes */
     Py_ssize_t max_body_size;          /* bytes; 0: the stream's max_buffer_size */
@@ -31,9 +32,34 @@ typedef struct HttpConfigObject {
     tc_timeouts linger_timeouts;
     tc_link connections;      /* HttpConnObject.link */
     tc_bytes_buf head_buffer; /* where heads of answers are put together */
-} HttpConfigObject;
+};
 
 /* Binds the config to the loop of its first connection. 0, or -1 (RuntimeError: another loop's). */
 int tc_http_config_bind(HttpConfigObject *self, LoopCore *core);
+
+/* The slow part of tc_http_config_app. */
+const tc_http_app_class *tc_http_config_choose(HttpConfigObject *self);
+
+/* What serves the requests of this server's application: looked up anew when the application's type changes,
+ * as monitoring tools replace methods at run time. NULL with an exception. */
+static inline const tc_http_app_class *
+tc_http_config_app(HttpConfigObject *self)
+{
+    PyObject *app = self->request_callback;
+    return TC_LIKELY(app != NULL && self->app_tag != 0 && Py_TYPE(app)->tp_version_tag == self->app_tag)
+               ? self->app_class
+               : tc_http_config_choose(self);
+}
+
+/* Whether C serves them. */
+static inline bool
+tc_http_config_is_native(HttpConfigObject *self)
+{
+    const tc_http_app_class *app = tc_http_config_app(self);
+    if (app == NULL) {
+        PyErr_Clear();
+    }
+    return app != &tc_app_delegate;
+}
 
 #endif

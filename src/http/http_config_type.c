@@ -25,6 +25,52 @@ tc_http_config_bind(HttpConfigObject *self, LoopCore *core)
     return 0;
 }
 
+const tc_http_app_class *
+tc_http_config_choose(HttpConfigObject *self)
+{
+    PyObject *app = Py_XNewRef(self->request_callback);
+    if (app == NULL) {
+        PyErr_SetString(PyExc_TypeError, "the server has no request_callback");
+        return NULL;
+    }
+    const tc_http_app_class *found = tc_http_app_class_of(self->state, app);
+    if (found != NULL && self->request_callback == app) {
+        /* Any lookup gives a type a version, as long as there are some left. */
+        _PyType_Lookup(Py_TYPE(app), self->state->str_start_request);
+        self->app_class = found;
+        self->app_tag = Py_TYPE(app)->tp_version_tag;
+    }
+    Py_DECREF(app);
+    return found;
+}
+
+static PyObject *
+config_get_callback(HttpConfigObject *self, void *unused)
+{
+    return Py_NewRef(self->request_callback != NULL ? self->request_callback : Py_None);
+}
+
+static int
+config_set_callback(HttpConfigObject *self, PyObject *value, void *unused)
+{
+    self->app_tag = 0;
+    Py_XSETREF(self->request_callback, Py_XNewRef(value));
+    return 0;
+}
+
+static PyObject *
+config_get_native(HttpConfigObject *self, void *unused)
+{
+    return PyBool_FromLong(tc_http_config_is_native(self));
+}
+
+static PyGetSetDef config_getset[] = {
+    {"native", (getter)config_get_native, NULL, "Whether C serves the application.", NULL},
+    {"request_callback", (getter)config_get_callback, (setter)config_set_callback,
+     "The application: a callable, or an HTTPServerConnectionDelegate.", NULL},
+    {NULL},
+};
+
 static PyObject *
 config_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
@@ -113,8 +159,6 @@ config_capture_context(HttpConfigObject *self, PyObject *unused)
 }
 
 static PyMemberDef config_members[] = {
-    {"request_callback", T_OBJECT, offsetof(HttpConfigObject, request_callback), 0,
-     "Called with each request."},
     {"protocol", T_OBJECT, offsetof(HttpConfigObject, protocol), 0, "request.protocol; None: by the stream."},
     {"on_detach", T_OBJECT, offsetof(HttpConfigObject, on_detach), 0,
      "Called, if not None, with each stream that is handed over."},
@@ -122,9 +166,6 @@ static PyMemberDef config_members[] = {
     {"no_keep_alive", T_BOOL, offsetof(HttpConfigObject, no_keep_alive), 0, "Close after each answer."},
     {"draining", T_BOOL, offsetof(HttpConfigObject, draining), 0,
      "Say in each answer that it is the connection's last."},
-    {"callback_parses_forms", T_BOOL, offsetof(HttpConfigObject, callback_parses_forms), 0, NULL},
-    {"delegates", T_BOOL, offsetof(HttpConfigObject, delegates), 0,
-     "The callback is a delegate: Python serves it."},
     {"decompress", T_BOOL, offsetof(HttpConfigObject, decompress), 0, "Decode bodies in gzip."},
     {"linger_size", T_PYSSIZET, offsetof(HttpConfigObject, linger_size), 0,
      "Bytes read and dropped after a refusal."},
@@ -154,6 +195,7 @@ static PyType_Slot config_slots[] = {
     {Py_tp_traverse, config_traverse},
     {Py_tp_clear, config_clear},
     {Py_tp_methods, config_methods},
+    {Py_tp_getset, config_getset},
     {Py_tp_members, config_members},
     {0, NULL},
 };

@@ -1,5 +1,4 @@
-/* The life of one client's connection: heads and bodies out of the stream's bytes, the application called,
- * the next request or the close. The one place that parses, in a loop, never nested: finish() inside the
+/* The life of one client's connection: heads out of the stream's bytes, the next request or the close. The one place that parses, in a loop, never nested: finish() inside the
  * callback only sets a flag; from elsewhere it has the loop offer the buffered bytes again at the end of the
  * turn.
  *
@@ -17,16 +16,6 @@ conn_start_waiting(HttpConnObject *self)
     self->phase = CONN_HEAD;
     self->seen_idle = false;
     tc_timeout_start(&self->config->head_timeouts, &self->timeout);
-}
-
-void
-tc_http_conn_drop_incoming(HttpConnObject *self)
-{
-    if (self->incoming != NULL) {
-        Py_CLEAR(self->incoming->body);
-        PyMem_Free(self->incoming);
-        self->incoming = NULL;
-    }
 }
 
 void
@@ -56,6 +45,7 @@ conn_closed(PyObject *consumer)
     HttpConnObject *self = (HttpConnObject *)consumer;
     bool handling = self->phase == CONN_HANDLING && !self->write_finished;
     self->phase = CONN_CLOSED;
+    tc_http_conn_abandon(self);
     tc_timeout_end(&self->timeout);
     if (tc_list_linked(&self->link)) {
         tc_list_unlink(&self->link);
@@ -75,12 +65,12 @@ conn_closed(PyObject *consumer)
     return st;
 }
 
-/* While a request is handled nothing is read, and the application may: proxies for CONNECT, upgrades. */
+/* While a request is handled or held nothing is read, and the application may: proxies for CONNECT, upgrades. */
 static bool
 conn_lends(PyObject *consumer)
 {
     HttpConnObject *self = (HttpConnObject *)consumer;
-    if (self->phase != CONN_HANDLING) {
+    if (self->phase != CONN_HANDLING && self->phase != CONN_HELD) {
         return false;
     }
     tc_stream_pause(self->stream);
@@ -142,9 +132,12 @@ conn_drained(PyObject *consumer)
 
 /* The application has answered the request, and reads what should be the next one: two readers are a mistake
  * of its own. */
-static bool
-conn_is_read_by_others(HttpConnObject *self)
+bool
+tc_http_conn_is_read_by_others(HttpConnObject *self)
 {
+    if (TC_LIKELY(self->stream->read == NULL)) {
+        return false;
+    }
     tc_stream_forget_cancelled(self->stream);
     if (!tc_stream_is_reading(self->stream)) {
         return false;
@@ -158,6 +151,12 @@ conn_is_read_by_others(HttpConnObject *self)
 int
 tc_http_conn_answered(HttpConnObject *self)
 {
+    if (TC_UNLIKELY(self->phase == CONN_BODY || self->phase == CONN_HELD)) {
+        tc_http_conn_abandon(self); /* the rest of the request is not worth reading */
+        tc_timeout_end(&self->timeout);
+        self->phase = CONN_HANDLING;
+        self->linger = true;
+    }
     if (self->disconnect) { /* not no_keep_alive: it may have been set when the client was promised more */
         self->linger |= self->config->draining; /* the client may have sent more before it could know */
         tc_http_conn_drop_request(self);
@@ -171,7 +170,7 @@ tc_http_conn_answered(HttpConnObject *self)
     if (TC_UNLIKELY(self->phase == CONN_CLOSED)) {
         return 0; /* by what the request held */
     }
-    if (TC_UNLIKELY(self->stream->read != NULL) && conn_is_read_by_others(self)) {
+    if (tc_http_conn_is_read_by_others(self)) {
         return tc_http_conn_close(self);
     }
     conn_start_waiting(self);
@@ -181,14 +180,7 @@ tc_http_conn_answered(HttpConnObject *self)
 
 /* ---- reading ---- */
 
-uint64_t
-tc_http_conn_body_limit(const HttpConnObject *self)
-{
-    return (uint64_t)(self->config->max_body_size > 0 ? self->config->max_body_size
-                                                      : self->stream->max_buffer_size);
-}
-
-/* A head is whole. Statuses as conn_data's steps: bytes used, or negative to stop. */
+/* Whether another request may follow, as far as the client has its say. */
 static bool
 conn_can_keep_alive(const HttpConnObject *self)
 {
@@ -202,157 +194,6 @@ conn_can_keep_alive(const HttpConnObject *self)
     bool delimited = (flags & (TC_HTTP_HAS_LENGTH | TC_HTTP_CHUNKED)) || self->method_id == TC_HTTP_GET ||
                      self->method_id == TC_HTTP_HEAD;
     return delimited && (flags & TC_HTTP_CONN_KEEP_ALIVE);
-}
-
-/* Keeps the head while its body comes in; the body's memory grows with what arrives, not with what was
- * declared. */
-static int
-conn_begin_body(HttpConnObject *self, const tc_http_head *parsed, const char *head)
-{
-    tc_http_incoming *incoming = PyMem_Malloc(sizeof(*incoming) + parsed->size);
-    if (incoming == NULL) {
-        PyErr_NoMemory();
-        return -1;
-    }
-    size_t first = 4096;
-    if (parsed->flags & TC_HTTP_HAS_LENGTH) {
-        first = tc_min_size((size_t)parsed->content_length, TC_STREAM_CHUNK);
-    }
-    *incoming =
-        (tc_http_incoming){.head = *parsed, .body = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)first)};
-    memcpy(incoming->bytes, head, parsed->size);
-    self->incoming = incoming;
-    self->phase = CONN_BODY;
-    tc_timeout_end(&self->timeout);
-    tc_timeout_start(&self->config->body_timeouts, &self->timeout);
-    return incoming->body != NULL ? 0 : -1;
-}
-
-static int
-conn_append_body(tc_http_incoming *in, const char *data, size_t size)
-{
-    size_t cap = (size_t)PyBytes_GET_SIZE(in->body);
-    if (in->body_size + size > cap) {
-        size_t wanted = cap * 2 > in->body_size + size ? cap * 2 : in->body_size + size;
-        if (in->head.flags & TC_HTTP_HAS_LENGTH) {
-            wanted = tc_min_size(wanted, (size_t)in->head.content_length);
-        }
-        if (_PyBytes_Resize(&in->body, (Py_ssize_t)wanted) < 0) {
-            return -1;
-        }
-    }
-    memcpy(PyBytes_AS_STRING(in->body) + in->body_size, data, size);
-    in->body_size += size;
-    return 0;
-}
-
-static int
-conn_end_body(HttpConnObject *self, bool ahead)
-{
-    tc_http_incoming *in = self->incoming;
-    if ((size_t)PyBytes_GET_SIZE(in->body) != in->body_size &&
-        _PyBytes_Resize(&in->body, (Py_ssize_t)in->body_size) < 0) {
-        return -1;
-    }
-    self->incoming = NULL;
-    int status = tc_http_conn_dispatch(self, &in->head, in->bytes, in->body, ahead);
-    Py_DECREF(in->body);
-    PyMem_Free(in);
-    return status;
-}
-
-/* Each step takes bytes from data[*used..size) and says whether to go on. */
-enum conn_step { STEP_ON, STEP_WAIT, STEP_STOP, STEP_RAISED };
-
-static enum conn_step
-step_after(HttpConnObject *self, int status)
-{
-    if (status < 0) {
-        return STEP_RAISED;
-    }
-    return self->phase == CONN_CLOSED || self->closing ? STEP_STOP : STEP_ON;
-}
-
-static enum conn_step
-conn_read_length_body(HttpConnObject *self, const char *data, size_t size, size_t *used)
-{
-    tc_http_incoming *in = self->incoming;
-    size_t n = tc_min_size((size_t)in->head.content_length - in->body_size, size - *used);
-    if (conn_append_body(in, data + *used, n) < 0) {
-        return STEP_RAISED;
-    }
-    *used += n;
-    if (in->body_size < in->head.content_length) {
-        return STEP_WAIT;
-    }
-    return step_after(self, conn_end_body(self, *used < size));
-}
-
-static enum conn_step
-conn_read_chunked_body(HttpConnObject *self, const char *data, size_t size, size_t *used)
-{
-    for (;;) {
-        const char *piece;
-        size_t piece_size;
-        size_t start = *used;
-        int st = tc_http_chunked_next(&self->incoming->chunked, data, size, used,
-                                      tc_http_conn_body_limit(self), &piece, &piece_size);
-        if (st == TC_OK) {
-            if (conn_append_body(self->incoming, piece, piece_size) < 0) {
-                return STEP_RAISED;
-            }
-        }
-        else if (st == TC_AGAIN) {
-            return STEP_WAIT;
-        }
-        else if (st == TC_EOF) {
-            return step_after(self, conn_end_body(self, *used < size));
-        }
-        else {
-            int status = tc_http_conn_refuse(self, st, data + start, size - start);
-            *used = size;
-            return status < 0 ? STEP_RAISED : STEP_STOP;
-        }
-    }
-}
-
-static enum conn_step
-conn_start_body(HttpConnObject *self, const tc_http_head *parsed, const char *head, const char *data,
-                size_t size, size_t *used)
-{
-    static const char go_on[] = "HTTP/1.1 100 (Continue)\r\n\r\n";
-    if (parsed->content_length > tc_http_conn_body_limit(self)) {
-        *used = size;
-        return tc_http_conn_refuse_text(self, "Content-Length too long") < 0 ? STEP_RAISED : STEP_STOP;
-    }
-    bool body_to_come = (parsed->flags & TC_HTTP_CHUNKED) || parsed->content_length > 0;
-    if ((parsed->flags & TC_HTTP_EXPECT_CONTINUE) && body_to_come &&
-        tc_stream_write(self->stream, go_on, sizeof(go_on) - 1, NULL) == TC_RAISED) {
-        return STEP_RAISED;
-    }
-    if (self->phase == CONN_CLOSED) {
-        return STEP_STOP;
-    }
-    size_t here = size - *used;
-    if (!(parsed->flags & TC_HTTP_CHUNKED) && here >= parsed->content_length) {
-        /* The common case: the whole request is at hand. */
-        size_t length = (size_t)parsed->content_length;
-        PyObject *body = PyBytes_FromStringAndSize(data + *used, (Py_ssize_t)length);
-        if (body == NULL) {
-            return STEP_RAISED;
-        }
-        *used += length;
-        int status = tc_http_conn_dispatch(self, parsed, head, body, *used < size);
-        Py_DECREF(body);
-        return step_after(self, status);
-    }
-    if (conn_begin_body(self, parsed, head) < 0) {
-        return STEP_RAISED;
-    }
-    if ((parsed->flags & TC_HTTP_EXPECT_CONTINUE) && tc_stream_flush(self->stream) == TC_RAISED) {
-        return STEP_RAISED;
-    }
-    return step_after(self, 0);
 }
 
 static enum conn_step
@@ -376,10 +217,7 @@ conn_read_head(HttpConnObject *self, const char *data, size_t size, size_t *used
     self->minor = parsed.minor;
     self->method_id = parsed.method_id;
     self->disconnect = !conn_can_keep_alive(self);
-    if (TC_LIKELY(!(parsed.flags & (TC_HTTP_CHUNKED | TC_HTTP_HAS_LENGTH | TC_HTTP_EXPECT_CONTINUE)))) {
-        return step_after(self, tc_http_conn_dispatch(self, &parsed, head, NULL, *used < size));
-    }
-    return conn_start_body(self, &parsed, head, data, size, used);
+    return tc_http_conn_begin(self, &parsed, head, data, size, used);
 }
 
 static Py_ssize_t
@@ -401,8 +239,7 @@ conn_data(PyObject *consumer, const char *data, size_t size)
             step = conn_read_head(self, data, size, &used);
             break;
         case CONN_BODY:
-            step = self->flags & TC_HTTP_CHUNKED ? conn_read_chunked_body(self, data, size, &used)
-                                                 : conn_read_length_body(self, data, size, &used);
+            step = tc_http_body_read(self, data, size, &used);
             break;
         case CONN_LINGER:
             step = tc_http_conn_drop_input(self, size - used) < 0 ? STEP_RAISED : STEP_WAIT;
@@ -420,7 +257,7 @@ conn_data(PyObject *consumer, const char *data, size_t size)
         /* What is left is nobody's, unless the stream was handed over, perhaps to TLS. */
         return (Py_ssize_t)(self->handed_over ? used : size);
     }
-    if (self->phase == CONN_HANDLING && self->stream->consumer == consumer) {
+    if ((self->phase == CONN_HANDLING || self->phase == CONN_HELD) && self->stream->consumer == consumer) {
         tc_stream_pause(self->stream);
     }
     return (Py_ssize_t)used;
@@ -487,7 +324,7 @@ tc_http_conn_expired(tc_timeout *entry)
 {
     HttpConnObject *self = tc_container_of(entry, HttpConnObject, timeout);
     Py_INCREF(self);
-    if (self->phase == CONN_BODY) {
+    if (self->phase == CONN_BODY || self->phase == CONN_HELD) {
         tc_log(self->state, "general", "info", "Timeout reading body from %S", tc_http_conn_label(self));
     }
     if (tc_http_conn_close(self) < 0) {

@@ -1,8 +1,9 @@
 /* HttpConnObject, the C base of tornado_c.httpserver.HTTPConnection: one client's connection, from its first
  * byte to its close, and what request.connection is. It is its stream's native consumer.
  *
- * Files: http_conn.c (reads, keeps alive, closes), http_dispatch.c (calls), http_response.c (writes),
- * http_conn_type.c (Python's methods). */
+ * Files: http_conn.c (life, heads, keep-alive), http_exchange.c (a request and its application), http_body.c,
+ * http_response.c (writes), http_refuse.c (refuses and ends), http_peer.c (who the client is), http_conn_type.c
+ * (Python's methods). What applications in C may call is here, see http_app.h. */
 #ifndef TC_HTTP_CONN_H
 #define TC_HTTP_CONN_H
 
@@ -12,6 +13,8 @@
 #include "stream/stream.h"
 
 typedef struct HttpConnObject HttpConnObject;
+typedef struct HttpConfigObject HttpConfigObject;
+typedef struct tc_http_app_class tc_http_app_class;
 
 /* Whether obj is a connection of ours none of whose write methods a subclass or instance has replaced, so
  * that the functions below may be called in place of the methods write_headers, write and finish. */
@@ -77,7 +80,15 @@ PyObject *tc_http_conn_written(HttpConnObject *self);
 /* The loop of the connection, borrowed; NULL after it was closed. */
 LoopCore *tc_http_conn_core(HttpConnObject *self);
 
-/* The context in which requests of this connection are handled (borrowed, or NULL). */
-PyObject *tc_http_conn_context(HttpConnObject *self);
+/* The settings of its server, borrowed. */
+HttpConfigObject *tc_http_conn_config(HttpConnObject *self);
+
+/* Whether the application holds the peer back in this request. */
+bool tc_http_conn_is_held(const HttpConnObject *self, const RequestObject *request);
+
+/* The application, which held the peer back, goes on; or it has failed with the exception that is set, with
+ * what http_app.h says of one. 0 or -1. */
+int tc_http_conn_resume(HttpConnObject *self);
+int tc_http_conn_fail(HttpConnObject *self);
 
 #endif

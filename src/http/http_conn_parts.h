@@ -2,27 +2,42 @@
 #ifndef TC_HTTP_CONN_PARTS_H
 #define TC_HTTP_CONN_PARTS_H
 
+#include "http/http_app.h"
 #include "http/http_config.h"
-#include "http/http_conn.h"
 #include "stream/stream_train.h"
 
 #include <sys/socket.h>
 
 enum conn_phase {
     CONN_HEAD,     /* reading a head, or idle between requests */
-    CONN_BODY,     /* reading a body */
-    CONN_HANDLING, /* the application has the request; nothing is read */
+    CONN_BODY,     /* reading a body, or handing the head to the application */
+    CONN_HELD,     /* the same, but the application holds the peer back */
+    CONN_HANDLING, /* the application has the whole request; nothing is read */
     CONN_LINGER,   /* our side is ended; what still comes is read and dropped */
     CONN_CLOSED,
 };
 
-/* A request whose body is being read. */
+/* A request of which there is more to come than its head. */
 typedef struct {
-    tc_http_head head;
-    tc_http_chunked chunked;
-    PyObject *body; /* bytes, of which body_size are filled */
+    const tc_http_app_class *app_class; /* whoever has been given the head; NULL: nobody yet */
+    PyObject *app;
+    PyObject *request; /* in WHOLE: not yet the request in hand, since nothing may be answered before it is */
+    PyObject *body;    /* in WHOLE: bytes, of which body_size are filled */
     size_t body_size;
-    char bytes[]; /* the head's */
+    tc_bytes_buf gathered; /* in PIECES: contents of small chunks */
+    tc_http_chunked chunked;
+    uint64_t left; /* by the Content-Length */
+    /* What was set for this message alone. */
+    uint64_t max_body_size;
+    double body_timeout;
+    bool own_max_body_size, own_body_timeout;
+    bool started; /* the application has agreed to the body */
+    uint8_t mode; /* enum tc_app_mode */
+    uint8_t pieces; /* given in the turn at hand; see http_body.c */
+    uint32_t turn;
+    double began;
+    tc_timer timer; /* of a body_timeout of its own */
+    HttpConnObject *conn; /* borrowed, for the timer */
 } tc_http_incoming;
 
 /* What Python sees of a connection, made when it asks. */
@@ -42,7 +57,7 @@ struct HttpConnObject {
     PyObject *close_callback;
     PyObject *dict, *weakrefs;
     tc_http_conn_faces *faces;
-    tc_http_incoming *incoming; /* in CONN_BODY */
+    tc_http_incoming *incoming; /* in CONN_BODY and CONN_HELD */
     int64_t content_left; /* of the answer's Content-Length, -1: none was announced; in CONN_LINGER bytes
                              that are still read */
     tc_http_parser parser;
@@ -54,7 +69,7 @@ struct HttpConnObject {
     } peer;
     uint8_t peer_size;
     uint8_t phase;
-    bool dispatching; /* the callback is on the stack, called by our own loop over the input */
+    bool dispatching; /* the application is on the stack, called by us */
     bool read_finished, write_finished;
     bool disconnect; /* close once the answer is sent */
     bool seen_idle;  /* by a drain, since when nothing has come */
@@ -76,19 +91,44 @@ int tc_http_conn_close(HttpConnObject *self);
 /* The stream is no longer HTTP's. Callers hold a reference. */
 void tc_http_conn_let_go(HttpConnObject *self);
 void tc_http_conn_drop_request(HttpConnObject *self); /* forgets the request in hand; may run Python */
-void tc_http_conn_drop_incoming(HttpConnObject *self);
 void tc_http_conn_expired(tc_timeout *entry); /* its time is up */
 
-/* The answer is complete and we are not inside dispatch: go on. 0 or -1. */
+/* Whether the application reads the stream, which it may no longer do: logged. */
+bool tc_http_conn_is_read_by_others(HttpConnObject *self);
+
+/* The answer is complete and we are not inside a call of the application: go on. 0 or -1. */
 int tc_http_conn_answered(HttpConnObject *self);
+
+/* http_exchange.c: one request between the connection and its application. */
+
+/* Each step of reading takes bytes from data[*used..size) and says whether to go on. */
+enum conn_step { STEP_ON, STEP_WAIT, STEP_STOP, STEP_RAISED };
+enum conn_step tc_http_conn_step(HttpConnObject *self, int status);
+
+/* A head is whole: begins the request, and ends it where its body is at hand, of which *used says how far it
+ * was taken. */
+enum conn_step tc_http_conn_begin(HttpConnObject *self, const tc_http_head *parsed, const char *head,
+                                  const char *data, size_t size, size_t *used);
+
+/* A piece of its body; the request is complete. As a step's status: 0, or -1. */
+int tc_http_conn_piece(HttpConnObject *self, const char *data, size_t size);
+int tc_http_conn_request_end(HttpConnObject *self, bool ahead);
+
+/* The application hears no more of a request that it was given the head of. */
+void tc_http_conn_abandon(HttpConnObject *self);
+
+/* http_body.c */
+
+/* What is kept of the request in hand while it is read, made on first use; NULL with MemoryError. */
+tc_http_incoming *tc_http_conn_incoming(HttpConnObject *self);
+void tc_http_conn_drop_incoming(HttpConnObject *self);
+
+/* The application wants the body: says so to the client, and looks at the clock from now on. */
+int tc_http_body_start(HttpConnObject *self);
+enum conn_step tc_http_body_read(HttpConnObject *self, const char *data, size_t size, size_t *used);
 
 /* Bytes that a body may have. */
 uint64_t tc_http_conn_body_limit(const HttpConnObject *self);
-
-/* http_dispatch.c: the request is whole: hand it to the application, and go on if it was answered. `ahead`:
- * there is more input at hand. 0 or -1. */
-int tc_http_conn_dispatch(HttpConnObject *self, const tc_http_head *parsed, const char *head, PyObject *body,
-                          bool ahead);
 
 /* http_refuse.c: Tornado's answer to a malformed request, and its log line. What is left of the input is not
  * looked at. 0 or -1. */

@@ -34,10 +34,10 @@ tc_http_conn_core(HttpConnObject *self)
     return self->stream != NULL ? self->stream->core : NULL;
 }
 
-PyObject *
-tc_http_conn_context(HttpConnObject *self)
+HttpConfigObject *
+tc_http_conn_config(HttpConnObject *self)
 {
-    return self->context;
+    return self->config;
 }
 
 bool
@@ -447,6 +447,10 @@ conn_traverse(HttpConnObject *self, visitproc visit, void *arg)
     }
     Py_VISIT(self->close_callback);
     Py_VISIT(self->dict);
+    if (self->incoming != NULL) {
+        Py_VISIT(self->incoming->app);
+        Py_VISIT(self->incoming->request);
+    }
     return 0;
 }
 
@@ -457,6 +461,7 @@ conn_clear(HttpConnObject *self)
     if (tc_list_linked(&self->link)) {
         tc_list_unlink(&self->link);
     }
+    tc_http_conn_drop_incoming(self);
     Py_CLEAR(self->stream);
     Py_CLEAR(self->request);
     Py_CLEAR(self->context);
@@ -481,7 +486,6 @@ conn_dealloc(HttpConnObject *self)
         PyObject_ClearWeakRefs((PyObject *)self);
     }
     conn_clear(self);
-    tc_http_conn_drop_incoming(self);
     PyMem_Free(self->faces);
     type->tp_free(self);
     Py_DECREF(type);

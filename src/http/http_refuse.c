@@ -73,6 +73,7 @@ conn_answer_refusal(HttpConnObject *self, const char *answer)
     if (self->phase == CONN_CLOSED) {
         return 0; /* by a log handler */
     }
+    tc_http_conn_abandon(self);
     self->disconnect = self->linger = true;
     self->phase = CONN_HANDLING;
     self->write_finished = true;
@@ -127,7 +128,8 @@ tc_http_conn_refuse_exception(HttpConnObject *self)
         Py_DECREF(exc);
         return st;
     }
-    if (!PyErr_ExceptionMatches(PyExc_Exception)) {
+    if (!PyErr_ExceptionMatches(PyExc_Exception) &&
+        !PyErr_ExceptionMatches(self->state->asyncio_cancelled_error)) {
         return -1;
     }
     tc_log_exception(self->state, "application", "Uncaught exception");

@@ -16,17 +16,32 @@ typedef struct RequestObject {
     double start_time;    /* seconds since the epoch */
     double finish_time;   /* 0 until finished */
     bool body_parsed;     /* _parse_body() is done, of a request with a head */
+    uint8_t app_state;    /* with `held`, of whoever serves it: see http_app.h */
     PyObject *connection; /* HTTPConnection, or any object, or NULL */
     PyObject *server_connection;
+    PyObject *held;
     PyObject *method, *uri, *path, *query, *version, *headers, *body, *arguments, *query_arguments,
         *body_arguments, *files, *remote_ip, *protocol, *host, *host_name, *cookies;
     char inline_head[TC_REQUEST_INLINE_HEAD];
 } RequestObject;
 
-/* A request of class state->face_HTTPServerRequest over a copy of a parsed head. body: bytes, or NULL for
- * none. */
-PyObject *tc_request_new(tc_state *state, PyObject *connection, const char *head, const tc_http_head *info,
-                         PyObject *body);
+/* A request of class state->face_HTTPServerRequest over a copy of a parsed head; its body is empty. */
+RequestObject *tc_request_new(tc_state *state, PyObject *connection, const char *head,
+                              const tc_http_head *info);
+
+/* Whether a body was announced that is not empty. */
+static inline bool
+tc_request_has_body(const RequestObject *self)
+{
+    return (self->info.flags & TC_HTTP_CHUNKED) || self->info.content_length > 0;
+}
+
+/* Looks at what must be refused before an application hears of it: a query with too many arguments. 0, or -1
+ * with an exception. */
+int tc_request_check_query(RequestObject *self);
+
+/* Whether the body is a form, by the head alone. */
+bool tc_request_has_form(const RequestObject *self);
 
 /* The attributes as C uses them: borrowed references, NULL with an exception. */
 PyObject *tc_request_method(RequestObject *self);

@@ -1,10 +1,13 @@
 /* RequestBase: the native half of HTTPServerRequest: its methods, its life, the type. Its attributes are in
  * http_request_fields.c. */
 #include "http/http_conn.h"
+#include "http/http_lines.h"
 #include "http/http_request_parts.h"
 
 #include "base/args.h"
 #include "base/clock.h"
+
+#include <strings.h>
 
 /* ---- methods ---- */
 
@@ -132,6 +135,53 @@ request_supports_http_1_1(RequestObject *self, PyObject *unused)
     return equal < 0 ? NULL : PyBool_FromLong(equal);
 }
 
+/* ---- before an application is called ---- */
+
+/* More "&" than this in a query are looked at. */
+#define FORM_ARGUMENTS_LIMIT 1000
+
+static bool
+request_has_long_query(const RequestObject *self)
+{
+    const char *p = self->head + self->info.target.off, *end = p + self->info.target.len;
+    size_t count = 0;
+    while ((p = memchr(p, '&', (size_t)(end - p))) != NULL) {
+        count++;
+        p++;
+    }
+    return count >= FORM_ARGUMENTS_LIMIT;
+}
+
+int
+tc_request_check_query(RequestObject *self)
+{
+    if (TC_LIKELY(self->info.target.len <= FORM_ARGUMENTS_LIMIT) || !request_has_long_query(self)) {
+        return 0;
+    }
+    PyObject *arguments = PyObject_GetAttr((PyObject *)self, self->state->str_query_arguments);
+    Py_XDECREF(arguments);
+    return arguments != NULL ? 0 : -1;
+}
+
+bool
+tc_request_has_form(const RequestObject *self)
+{
+    if (TC_LIKELY(!(self->info.flags & TC_HTTP_HAS_CONTENT_TYPE))) {
+        return false;
+    }
+    const char *block = self->head + self->info.headers.off;
+    size_t pos = 0;
+    tc_span name, value;
+    while (tc_http_next_header(block, self->info.headers.len, &pos, &name, &value)) {
+        if (name.len == 12 && strncasecmp(block + name.off, "content-type", 12) == 0) {
+            const char *type = block + value.off;
+            return (value.len >= 33 && memcmp(type, "application/x-www-form-urlencoded", 33) == 0) ||
+                   (value.len >= 19 && memcmp(type, "multipart/form-data", 19) == 0);
+        }
+    }
+    return false;
+}
+
 /* ---- life cycle ---- */
 
 static PyObject *
@@ -148,9 +198,8 @@ request_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     return (PyObject *)self;
 }
 
-PyObject *
-tc_request_new(tc_state *state, PyObject *connection, const char *head, const tc_http_head *info,
-               PyObject *body)
+RequestObject *
+tc_request_new(tc_state *state, PyObject *connection, const char *head, const tc_http_head *info)
 {
     PyTypeObject *type = (PyTypeObject *)tc_face(state, HTTPServerRequest);
     RequestObject *self = type != NULL ? (RequestObject *)type->tp_alloc(type, 0) : NULL;
@@ -164,13 +213,14 @@ tc_request_new(tc_state *state, PyObject *connection, const char *head, const tc
     }
     else if ((self->head = PyMem_Malloc(info->size)) == NULL) {
         Py_DECREF(self);
-        return PyErr_NoMemory();
+        PyErr_NoMemory();
+        return NULL;
     }
     memcpy(self->head, head, info->size);
     self->info = *info;
     self->connection = Py_NewRef(connection);
-    self->body = body != NULL ? Py_NewRef(body) : PyBytes_FromStringAndSize(NULL, 0);
-    return (PyObject *)self;
+    self->body = PyBytes_FromStringAndSize(NULL, 0);
+    return self;
 }
 
 static int
@@ -179,6 +229,7 @@ request_traverse(RequestObject *self, visitproc visit, void *arg)
     Py_VISIT(Py_TYPE(self));
     Py_VISIT(self->connection);
     Py_VISIT(self->server_connection);
+    Py_VISIT(self->held);
     return tc_request_fields_traverse(self, visit, arg);
 }
 
@@ -187,6 +238,7 @@ request_clear(RequestObject *self)
 {
     Py_CLEAR(self->connection);
     Py_CLEAR(self->server_connection);
+    Py_CLEAR(self->held);
     tc_request_fields_clear(self);
     return 0;
 }

@@ -7,6 +7,7 @@
     X(header_pairs, tc_header_pairs_init_type)                                                               \
     X(headers, tc_headers_init_type)                                                                         \
     X(request, tc_request_init_type)                                                                         \
+    X(http_app, tc_http_app_init_type)                                                                       \
     X(http_config, tc_http_config_init_type)                                                                 \
     X(http_conn, tc_http_conn_init_type)                                                                     \
     X(http_listener, tc_http_listener_init_type)                                                             \
@@ -74,6 +75,7 @@
     X(ResponseStartLine, httputil, &PyTuple_Type)
 
 #define TC_HTTP_UPCALLS(X)                                                                                   \
+    X(HTTPServerConnectionDelegate, httputil, &PyType_Type)                                                  \
     X(decompress_request, httpserver, NULL)                                                                  \
     X(httputil_globals, httputil, &PyDict_Type)                                                              \
     X(load_cookies, httputil, NULL)                                                                          \

@@ -4,10 +4,11 @@
 #ifndef TC_APPLICATION_H
 #define TC_APPLICATION_H
 
+#include "http/http_app.h"
 #include "web/hooks.h"
 
 typedef struct ApplicationObject {
-    PyObject_HEAD tc_state *state; /* borrowed */
+    HttpAppObject base;
     PyObject *settings;
     PyObject *transforms;
     PyObject *default_host;

@@ -1,21 +1,25 @@
-/* The C base of tornado_c.web.Application. Its call is what HTTPServer makes for each request: route, make
- * the handler, run it, with no Python frame of ours. A subclass that has its own find_handler() or
- * get_handler_delegate() is asked in Python instead. */
+/* The C base of tornado_c.web.Application, one of the implementers of http_app.h: route, make the handler, run it,
+ * with no Python frame of ours. A request with a body is routed when its head is there, any other in the same step
+ * as it is answered. A subclass that has its own find_handler() or get_handler_delegate() is asked in Python
+ * instead; one with its own __call__() or start_request() is a callback or a delegate to HTTP. */
 #include "web/application.h"
 
 #include "base/args.h"
 #include "web/handler.h"
 
-/* find_handler(request).execute(), in Python; a delegate that has no such method gets the request in pieces.
- */
+/* ---- in Python ---- */
+
+/* find_handler(request), overridden or for rules that C does not know. */
 static PyObject *
-application_call_slow(ApplicationObject *self, PyObject *request)
+application_find_slow(ApplicationObject *self, PyObject *request)
 {
-    tc_state *state = self->state;
-    PyObject *delegate = PyObject_CallMethodOneArg((PyObject *)self, state->str_find_handler, request);
-    if (delegate == NULL) {
-        return NULL;
-    }
+    return PyObject_CallMethodOneArg((PyObject *)self, self->base.state->str_find_handler, request);
+}
+
+/* delegate.execute(); one that has no such method gets the request in pieces. */
+static PyObject *
+application_run_slow(tc_state *state, PyObject *delegate, PyObject *request)
+{
     PyObject *execute, *result = NULL;
     int found = PyObject_GetOptionalAttr(delegate, state->str_execute, &execute);
     if (found > 0) {
@@ -26,16 +30,27 @@ application_call_slow(ApplicationObject *self, PyObject *request)
         PyObject *run = tc_upcall(state, run_delegate), *args[2] = {delegate, request};
         result = run != NULL ? PyObject_Vectorcall(run, args, 2, NULL) : NULL;
     }
-    Py_DECREF(delegate);
     return result;
 }
+
+static PyObject *
+application_call_slow(ApplicationObject *self, PyObject *request)
+{
+    PyObject *delegate = application_find_slow(self, request);
+    PyObject *result =
+        delegate != NULL ? application_run_slow(self->base.state, delegate, request) : NULL;
+    Py_XDECREF(delegate);
+    return result;
+}
+
+/* ---- in C ---- */
 
 /* The handler that the settings name for what no rule wants: 1 found, 0 none, -1. */
 static int
 application_default_class(ApplicationObject *self, PyObject *settings, tc_route *route)
 {
     PyObject *cls;
-    int st = PyDict_GetItemRef(settings, self->state->str_default_handler_class, &cls);
+    int st = PyDict_GetItemRef(settings, self->base.state->str_default_handler_class, &cls);
     if (st > 0) {
         st = PyObject_IsTrue(cls);
         if (st <= 0) {
@@ -43,7 +58,7 @@ application_default_class(ApplicationObject *self, PyObject *settings, tc_route 
             return st;
         }
         route->cls = cls;
-        st = PyDict_GetItemRef(settings, self->state->str_default_handler_args, &route->kwargs) < 0 ? -1 : 1;
+        st = PyDict_GetItemRef(settings, self->base.state->str_default_handler_args, &route->kwargs) < 0 ? -1 : 1;
     }
     return st;
 }
@@ -52,7 +67,7 @@ application_default_class(ApplicationObject *self, PyObject *settings, tc_route 
 static int
 application_default(ApplicationObject *self, tc_route *route)
 {
-    tc_state *state = self->state;
+    tc_state *state = self->base.state;
     PyObject *settings = Py_XNewRef(self->settings);
     int st = settings != NULL ? application_default_class(self, settings, route) : 0;
     Py_XDECREF(settings);
@@ -68,29 +83,131 @@ application_default(ApplicationObject *self, tc_route *route)
     return route->kwargs != NULL ? 0 : -1;
 }
 
-static PyObject *
-application_dispatch(ApplicationObject *self, PyObject *request)
+/* What serves a request: 1 with a route, 0 where Python is to be asked, -1. */
+static int
+application_find(ApplicationObject *self, PyObject *request, tc_route *route)
 {
-    tc_state *state = self->state;
+    tc_state *state = self->base.state;
     PyObject *obj = (PyObject *)self;
     if (!tc_hooks_has(state, obj, TC_HOOK_find_handler, state->str_find_handler) ||
         !tc_hooks_has(state, obj, TC_HOOK_get_handler_delegate, state->str_get_handler_delegate)) {
-        return application_call_slow(self, request);
+        return 0;
     }
+    int found = tc_application_route(self, request, route);
+    if (found == 0) {
+        bool odd_settings = self->settings != NULL && !PyDict_CheckExact(self->settings);
+        return odd_settings ? 0 : application_default(self, route) < 0 ? -1 : 1;
+    }
+    return found == TC_ROUTE_FOREIGN ? 0 : found;
+}
+
+static PyObject *
+application_execute(ApplicationObject *self, PyObject *request, const tc_route *route)
+{
+    return tc_handler_execute(self->base.state, route->cls, (PyObject *)self, request, route->kwargs,
+                              route->path_args, route->path_kwargs);
+}
+
+static PyObject *
+application_dispatch(ApplicationObject *self, PyObject *request)
+{
     tc_route route = {0};
-    PyObject *result = NULL;
-    int found = tc_application_route(self, request, &route);
-    bool odd_settings = found == 0 && self->settings != NULL && !PyDict_CheckExact(self->settings);
-    if (found == TC_ROUTE_FOREIGN || odd_settings) {
-        result = application_call_slow(self, request);
-    }
-    else if (found > 0 || (found == 0 && application_default(self, &route) == 0)) {
-        result = tc_handler_execute(state, route.cls, obj, request, route.kwargs, route.path_args,
-                                    route.path_kwargs);
-    }
+    int found = application_find(self, request, &route);
+    PyObject *result = found > 0    ? application_execute(self, request, &route)
+                       : found == 0 ? application_call_slow(self, request)
+                                    : NULL;
     tc_route_clear(&route);
     return result;
 }
+
+/* ---- for HTTP ---- */
+
+static bool
+application_serves(PyObject *app)
+{
+    tc_state *state = ((ApplicationObject *)app)->base.state;
+    return Py_TYPE(app)->tp_call == state->application_type->tp_call &&
+           tc_hooks_has(state, app, TC_HOOK_start_request, state->str_start_request);
+}
+
+/* What a route is kept as: a tuple of its four parts, or of the delegate that Python has found. */
+static PyObject *
+application_hold(ApplicationObject *self, PyObject *request)
+{
+    tc_route route = {0};
+    PyObject *parts[4] = {NULL}, *held = NULL;
+    int found = application_find(self, request, &route);
+    if (found > 0) {
+        PyObject *found_parts[4] = {route.cls, route.kwargs, route.path_args, route.path_kwargs};
+        for (int i = 0; i < 4; i++) {
+            parts[i] = found_parts[i] != NULL ? found_parts[i] : Py_None;
+        }
+        held = PyTuple_Pack(4, parts[0], parts[1], parts[2], parts[3]);
+    }
+    else if (found == 0) {
+        PyObject *delegate = application_find_slow(self, request);
+        held = delegate != NULL ? PyTuple_Pack(1, delegate) : NULL;
+        Py_XDECREF(delegate);
+    }
+    tc_route_clear(&route);
+    return held;
+}
+
+static PyObject *
+held_part(PyObject *held, Py_ssize_t i)
+{
+    PyObject *part = PyTuple_GET_ITEM(held, i);
+    return part != Py_None ? part : NULL;
+}
+
+static int
+application_begin(PyObject *app, HttpConnObject *conn, RequestObject *request)
+{
+    if (tc_request_check_query(request) < 0) {
+        return -1;
+    }
+    if (tc_request_has_body(request)) {
+        PyObject *held = application_hold((ApplicationObject *)app, (PyObject *)request);
+        if (held == NULL) {
+            return -1;
+        }
+        Py_XSETREF(request->held, held);
+    }
+    return TC_APP_WHOLE;
+}
+
+static int
+application_end(PyObject *app, HttpConnObject *conn, RequestObject *request)
+{
+    ApplicationObject *self = (ApplicationObject *)app;
+    PyObject *held = request->held, *result;
+    request->held = NULL;
+    if (TC_LIKELY(held == NULL)) {
+        result = application_dispatch(self, (PyObject *)request);
+    }
+    else if (PyTuple_GET_SIZE(held) == 4) {
+        tc_route route = {held_part(held, 0), held_part(held, 1), held_part(held, 2), held_part(held, 3)};
+        result = application_execute(self, (PyObject *)request, &route);
+    }
+    else {
+        result = application_run_slow(self->base.state, PyTuple_GET_ITEM(held, 0), (PyObject *)request);
+    }
+    Py_XDECREF(held);
+    if (result == NULL) {
+        return -1;
+    }
+    int status = TC_UNLIKELY(PyCoro_CheckExact(result)) ? tc_http_conn_run(conn, result) : 0;
+    Py_DECREF(result);
+    return status;
+}
+
+static const tc_http_app_class application_class = {
+    .serves = application_serves,
+    .begin = application_begin,
+    .end = application_end,
+};
+
+/* ---- for Python ---- */
 
 static PyObject *
 application_call(ApplicationObject *self, PyObject *args, PyObject *kwargs)
@@ -117,7 +234,8 @@ application_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     tc_state *state = tc_state_of(type);
     ApplicationObject *self = state != NULL ? (ApplicationObject *)type->tp_alloc(type, 0) : NULL;
     if (self != NULL) {
-        self->state = state;
+        self->base.state = state;
+        self->base.app_class = &application_class;
     }
     return (PyObject *)self;
 }
@@ -219,7 +337,8 @@ static PyType_Spec application_spec = {
 int
 tc_application_init_type(PyObject *module, tc_state *state)
 {
-    PyObject *type = PyType_FromModuleAndSpec(module, &application_spec, NULL);
+    PyObject *type =
+        PyType_FromModuleAndSpec(module, &application_spec, (PyObject *)state->http_app_type);
     state->application_type = (PyTypeObject *)type;
     return type != NULL ? PyModule_AddObjectRef(module, "ApplicationBase", type) : -1;
 }

@@ -36,6 +36,7 @@
     X(set_etag_header)                                                                                       \
     X(set_header)                                                                                            \
     X(set_status)                                                                                            \
+    X(start_request)                                                                                         \
     X(write)
 
 enum {

@@ -86,11 +86,11 @@ route_try_pattern(ApplicationObject *self, PyObject *item, PyObject *path, tc_ro
     route->cls = Py_NewRef(PyTuple_GET_ITEM(more, 0));
     route->kwargs = Py_NewRef(PyTuple_GET_ITEM(more, 1));
     if (PyTuple_GET_ITEM(more, 3) == Py_True) {
-        route->path_kwargs = PyObject_CallMethodNoArgs(match, self->state->str_groupdict);
+        route->path_kwargs = PyObject_CallMethodNoArgs(match, self->base.state->str_groupdict);
         st = route->path_kwargs != NULL ? 1 : -1;
     }
     else if (PyTuple_GET_ITEM(more, 2) == Py_True) {
-        route->path_args = PyObject_CallMethodNoArgs(match, self->state->str_groups);
+        route->path_args = PyObject_CallMethodNoArgs(match, self->base.state->str_groups);
         st = route->path_args != NULL ? 1 : -1;
     }
     Py_DECREF(match);
@@ -103,7 +103,7 @@ route_try_host(ApplicationObject *self, PyObject *item, int kind, PyObject *requ
 {
     PyObject *host, *match;
     if (kind == ROUTE_DEFAULT_HOST) {
-        PyObject *headers = PyObject_GetAttr(request, self->state->str_headers);
+        PyObject *headers = PyObject_GetAttr(request, self->base.state->str_headers);
         PyObject *name = headers != NULL ? PyUnicode_FromString("X-Real-Ip") : NULL;
         int behind_proxy = name != NULL ? PySequence_Contains(headers, name) : -1;
         Py_XDECREF(headers);
@@ -113,7 +113,7 @@ route_try_host(ApplicationObject *self, PyObject *item, int kind, PyObject *requ
         }
         host = Py_NewRef(self->default_host != NULL ? self->default_host : Py_None);
     }
-    else if ((host = PyObject_GetAttr(request, self->state->str_host_name)) == NULL) {
+    else if ((host = PyObject_GetAttr(request, self->base.state->str_host_name)) == NULL) {
         return -1;
     }
     int st = route_match(PyTuple_GET_ITEM(item, 3), host, &match);
@@ -216,7 +216,7 @@ route_find(ApplicationObject *self, PyObject *table, PyObject *request, PyObject
 int
 tc_application_route(ApplicationObject *self, PyObject *request, tc_route *route)
 {
-    tc_state *state = self->state;
+    tc_state *state = self->base.state;
     PyObject *path;
     path = tc_request_check(state, request) ? Py_XNewRef(tc_request_path((RequestObject *)request)) : NULL;
     if (path == NULL && (PyErr_Occurred() || (path = PyObject_GetAttr(request, state->str_path)) == NULL)) {

@@ -99,8 +99,7 @@ class _CallableAdapter(httputil.HTTPMessageDelegate):
     def finish(self) -> None:
         assert self.request is not None
         self.request.body = bytes(self._chunks)
-        if not getattr(self.request_callback, "_parses_forms", False):
-            self.request._parse_body()
+        self.request._parse_body()
         result = self.request_callback(self.request)
         if asyncio.iscoroutine(result):
             watch_request_task(asyncio.ensure_future(result), self.connection)

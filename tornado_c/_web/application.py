@@ -104,11 +104,6 @@ class Application(_core.ApplicationBase, ReversibleRouter):
     __dict__ = shown("transforms", "default_host", "settings", "wildcard_router", "default_router")
     __getstate__, __setstate__ = state, restore
 
-    # For the HTTP server: it leaves malformed forms to us, and while start_request() is not overridden, it
-    # calls the application with whole requests.
-    _parses_forms = True
-    _native_start_request = ReversibleRouter.start_request
-
     def __init__(
         self,
         handlers: _RuleList | None = None,
@@ -376,6 +371,7 @@ _core.register(
             "find_handler": Application.__dict__["find_handler"],
             "get_handler_delegate": Application.__dict__["get_handler_delegate"],
             "log_request": Application.__dict__["log_request"],
+            "start_request": Application.start_request,
         },
     },
 )

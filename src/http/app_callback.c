@@ -1,0 +1,38 @@
+/* The application that is any callable: it gets whole requests, their forms taken apart, and answers through
+ * request.write and request.finish or request.connection. A coroutine that it returns is run. */
+#include "http/http_app.h"
+
+static int
+callback_begin(PyObject *app, HttpConnObject *conn, RequestObject *request)
+{
+    return tc_request_check_query(request) < 0 ? -1 : TC_APP_WHOLE;
+}
+
+/* A malformed form never reaches the callback. */
+static int
+callback_parse_form(RequestObject *request)
+{
+    PyObject *result = PyObject_CallMethodNoArgs((PyObject *)request, request->state->str__parse_body);
+    Py_XDECREF(result);
+    return result != NULL ? 0 : -1;
+}
+
+static int
+callback_end(PyObject *app, HttpConnObject *conn, RequestObject *request)
+{
+    if (TC_UNLIKELY(tc_request_has_form(request)) && callback_parse_form(request) < 0) {
+        return -1;
+    }
+    PyObject *result = PyObject_CallOneArg(app, (PyObject *)request);
+    if (result == NULL) {
+        return -1;
+    }
+    int status = TC_UNLIKELY(PyCoro_CheckExact(result)) ? tc_http_conn_run(conn, result) : 0;
+    Py_DECREF(result);
+    return status;
+}
+
+const tc_http_app_class tc_app_callback = {
+    .begin = callback_begin,
+    .end = callback_end,
+};

@@ -1,0 +1,285 @@
+/* The body of a request on its way to the application: collected, or in pieces as it comes. Each call takes
+ * what is at hand; nothing waits here but for the clock. Runs Python: the application. */
+#include "http/http_conn_parts.h"
+
+#include "base/raise.h"
+
+/* What one client's body may have of a turn of the loop, in pieces and in seconds. */
+#define BODY_PIECES 16
+#define BODY_SPAN 1e-3
+
+/* ---- what is kept meanwhile ---- */
+
+tc_http_incoming *
+tc_http_conn_incoming(HttpConnObject *self)
+{
+    if (self->incoming == NULL) {
+        if ((self->incoming = PyMem_Calloc(1, sizeof(tc_http_incoming))) == NULL) {
+            PyErr_NoMemory();
+            return NULL;
+        }
+        self->incoming->conn = self;
+    }
+    return self->incoming;
+}
+
+void
+tc_http_conn_drop_incoming(HttpConnObject *self)
+{
+    tc_http_incoming *in = self->incoming;
+    if (in != NULL) {
+        self->incoming = NULL;
+        if (tc_timer_pending(&in->timer)) {
+            tc_heap_remove(&self->stream->core->timers, &in->timer);
+        }
+        tc_buf_free(&in->gathered);
+        Py_XDECREF(in->app);
+        Py_XDECREF(in->request);
+        Py_XDECREF(in->body);
+        PyMem_Free(in);
+    }
+}
+
+uint64_t
+tc_http_conn_body_limit(const HttpConnObject *self)
+{
+    if (self->incoming != NULL && self->incoming->own_max_body_size) {
+        return self->incoming->max_body_size;
+    }
+    return (uint64_t)(self->config->max_body_size > 0 ? self->config->max_body_size
+                                                      : self->stream->max_buffer_size);
+}
+
+/* ---- the beginning ---- */
+
+static void
+body_expired(tc_timer *timer)
+{
+    HttpConnObject *conn = tc_container_of(timer, tc_http_incoming, timer)->conn;
+    tc_http_conn_expired(&conn->timeout);
+}
+
+static int
+body_start_clock(HttpConnObject *self)
+{
+    tc_http_incoming *in = self->incoming;
+    if (TC_LIKELY(!in->own_body_timeout)) {
+        tc_timeout_start(&self->config->body_timeouts, &self->timeout);
+        return 0;
+    }
+    LoopCore *core = self->stream->core;
+    in->timer.fire = body_expired;
+    return tc_core_timer_set(core, &in->timer, tc_core_time(core) + in->body_timeout);
+}
+
+/* The memory of a whole body grows with what arrives, not with what was declared. */
+static int
+body_reserve(HttpConnObject *self)
+{
+    tc_http_incoming *in = self->incoming;
+    size_t first = self->flags & TC_HTTP_CHUNKED ? 4096 : tc_min_size((size_t)in->left, TC_STREAM_CHUNK);
+    in->body = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)first);
+    return in->body != NULL ? 0 : -1;
+}
+
+/* Leave to send the body (RFC 9110, section 10.1.1), once the application has not answered without it. */
+static int
+body_say_continue(HttpConnObject *self)
+{
+    static const char go_on[] = "HTTP/1.1 100 (Continue)\r\n\r\n";
+    if (tc_stream_write(self->stream, go_on, sizeof(go_on) - 1, NULL) == TC_RAISED ||
+        (self->phase != CONN_CLOSED && tc_stream_flush(self->stream) == TC_RAISED)) {
+        return -1;
+    }
+    return 0;
+}
+
+int
+tc_http_body_start(HttpConnObject *self)
+{
+    tc_http_incoming *in = self->incoming;
+    in->started = true;
+    bool chunked = self->flags & TC_HTTP_CHUNKED;
+    if (!chunked && in->left > tc_http_conn_body_limit(self)) {
+        return tc_http_conn_refuse_text(self, "Content-Length too long");
+    }
+    self->phase = CONN_BODY;
+    if (!chunked && in->left == 0) {
+        return tc_http_conn_request_end(self, false);
+    }
+    if ((self->flags & TC_HTTP_EXPECT_CONTINUE) && body_say_continue(self) < 0) {
+        return -1;
+    }
+    if (self->phase != CONN_BODY) {
+        return 0;
+    }
+    return (in->mode == TC_APP_WHOLE && body_reserve(self) < 0) || body_start_clock(self) < 0 ? -1 : 0;
+}
+
+/* ---- in one ---- */
+
+static int
+body_append(HttpConnObject *self, const char *data, size_t size)
+{
+    tc_http_incoming *in = self->incoming;
+    size_t cap = (size_t)PyBytes_GET_SIZE(in->body);
+    if (in->body_size + size > cap) {
+        size_t wanted = cap * 2 > in->body_size + size ? cap * 2 : in->body_size + size;
+        if (!(self->flags & TC_HTTP_CHUNKED)) {
+            wanted = tc_min_size(wanted, in->body_size + (size_t)in->left);
+        }
+        if (_PyBytes_Resize(&in->body, (Py_ssize_t)wanted) < 0) {
+            return -1;
+        }
+    }
+    memcpy(PyBytes_AS_STRING(in->body) + in->body_size, data, size);
+    in->body_size += size;
+    return 0;
+}
+
+/* ---- in pieces ---- */
+
+static size_t
+body_piece_size(const HttpConnObject *self)
+{
+    return self->config->chunk_size > 0 ? (size_t)self->config->chunk_size : TC_STREAM_CHUNK;
+}
+
+/* Whether other clients have their turn before the next piece. */
+static bool
+body_is_over_share(HttpConnObject *self)
+{
+    tc_http_incoming *in = self->incoming;
+    uint32_t turn = self->stream->core->turn;
+    double now = tc_clock_now();
+    if (in->turn != turn) {
+        in->turn = turn;
+        in->pieces = 0;
+        in->began = now;
+    }
+    return ++in->pieces >= BODY_PIECES || now - in->began >= BODY_SPAN;
+}
+
+/* Gives the application a piece. STEP_ON: goes on, with the body only where that is still what is read. */
+static enum conn_step
+body_give(HttpConnObject *self, const char *data, size_t size, bool more)
+{
+    enum conn_step step = tc_http_conn_step(self, tc_http_conn_piece(self, data, size));
+    if (step == STEP_ON && self->phase == CONN_BODY && more && body_is_over_share(self)) {
+        tc_train_wait(self->stream);
+        return STEP_WAIT;
+    }
+    return step;
+}
+
+static enum conn_step
+body_give_gathered(HttpConnObject *self, bool more)
+{
+    tc_bytes_buf *gathered = &self->incoming->gathered;
+    size_t size = gathered->size;
+    gathered->size = 0; /* the memory stays as long as the application is on the stack */
+    return body_give(self, gathered->data, size, more);
+}
+
+/* ---- by length ---- */
+
+static enum conn_step
+body_read_length(HttpConnObject *self, const char *data, size_t size, size_t *used)
+{
+    tc_http_incoming *in = self->incoming;
+    size_t n = tc_min_size(size - *used, PY_SSIZE_T_MAX);
+    n = in->left < n ? (size_t)in->left : n;
+    if (in->mode == TC_APP_WHOLE) {
+        if (body_append(self, data + *used, n) < 0) {
+            return STEP_RAISED;
+        }
+        *used += n;
+        in->left -= n;
+    }
+    else if (n > 0) {
+        n = tc_min_size(n, body_piece_size(self));
+        const char *piece = data + *used;
+        *used += n;
+        in->left -= n;
+        enum conn_step step = body_give(self, piece, n, in->left > 0);
+        if (step != STEP_ON || self->phase != CONN_BODY) {
+            return step;
+        }
+    }
+    if (in->left > 0) {
+        return *used < size ? STEP_ON : STEP_WAIT;
+    }
+    return tc_http_conn_step(self, tc_http_conn_request_end(self, *used < size));
+}
+
+/* ---- by chunks ---- */
+
+/* Where the sender cut its chunks means nothing: what is at hand of small ones is joined. */
+static enum conn_step
+body_take_chunk(HttpConnObject *self, const char *data, size_t size)
+{
+    tc_http_incoming *in = self->incoming;
+    if (in->mode == TC_APP_WHOLE) {
+        return body_append(self, data, size) < 0 ? STEP_RAISED : STEP_ON;
+    }
+    size_t piece_size = body_piece_size(self);
+    if (in->gathered.size == 0 && size == piece_size) {
+        return body_give(self, data, size, true);
+    }
+    if (tc_buf_append(&in->gathered, data, size) != TC_OK) {
+        PyErr_NoMemory();
+        return STEP_RAISED;
+    }
+    return in->gathered.size < piece_size ? STEP_ON : body_give_gathered(self, true);
+}
+
+static enum conn_step
+body_end_chunks(HttpConnObject *self, bool ahead)
+{
+    if (self->incoming->gathered.size > 0) {
+        enum conn_step step = body_give_gathered(self, false);
+        if (step != STEP_ON || self->phase != CONN_BODY) {
+            return step;
+        }
+    }
+    return tc_http_conn_step(self, tc_http_conn_request_end(self, ahead));
+}
+
+static enum conn_step
+body_read_chunked(HttpConnObject *self, const char *data, size_t size, size_t *used)
+{
+    enum conn_step step = STEP_ON;
+    while (step == STEP_ON && self->phase == CONN_BODY) {
+        tc_http_incoming *in = self->incoming;
+        const char *piece;
+        size_t piece_size, start = *used, window = size;
+        if (in->mode == TC_APP_PIECES) {
+            window = tc_min_size(size, start + body_piece_size(self) - in->gathered.size);
+        }
+        int st = tc_http_chunked_next(&in->chunked, data, window, used, tc_http_conn_body_limit(self), &piece,
+                                      &piece_size);
+        if (st == TC_OK) {
+            step = body_take_chunk(self, piece, piece_size);
+        }
+        else if (st == TC_EOF) {
+            return body_end_chunks(self, *used < size);
+        }
+        else if (st != TC_AGAIN) {
+            int status = tc_http_conn_refuse(self, st, data + start, size - start);
+            *used = size;
+            return status < 0 ? STEP_RAISED : STEP_STOP;
+        }
+        else if (*used == size) {
+            step = in->gathered.size > 0 ? body_give_gathered(self, true) : STEP_WAIT;
+            return step == STEP_ON ? STEP_WAIT : step;
+        }
+    }
+    return step;
+}
+
+enum conn_step
+tc_http_body_read(HttpConnObject *self, const char *data, size_t size, size_t *used)
+{
+    return self->flags & TC_HTTP_CHUNKED ? body_read_chunked(self, data, size, used)
+                                         : body_read_length(self, data, size, used);
+}
