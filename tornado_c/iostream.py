@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Self, overload
 
 from tornado_c import _core
 from tornado_c._stream import tls
+from tornado_c._support.generations import bind_arguments
 from tornado_c.ioloop import IOLoop, _Selectable
 from tornado_c.log import gen_log
 from tornado_c.netutil import _client_ssl_defaults, _server_ssl_defaults, ssl_wrap_socket
@@ -403,20 +404,10 @@ _SIZES = ("max_buffer_size", "read_chunk_size", "max_write_buffer_size")
 
 def _sort_arguments(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[IOLoop | None, dict[str, Any]]:
     """The io_loop and the sizes among a stream's arguments, whichever generation they are of."""
-    sizes = dict(kwargs)
-    io_loop = sizes.pop("io_loop", None)
     if args and (isinstance(args[0], IOLoop) or (args[0] is None and len(args) > 1)):
-        io_loop, args = args[0], args[1:]
-    if len(args) > len(_SIZES):
-        raise TypeError(f"BaseIOStream.__init__() takes at most {len(_SIZES) + 2} positional arguments")
-    for name, value in zip(_SIZES, args, strict=False):
-        if name in sizes:
-            raise TypeError(f"BaseIOStream.__init__() got multiple values for argument '{name}'")
-        sizes[name] = value
-    unknown = set(sizes) - set(_SIZES)
-    if unknown:
-        raise TypeError(f"BaseIOStream.__init__() got an unexpected keyword argument '{sorted(unknown)[0]}'")
-    return io_loop, sizes
+        args, kwargs = args[1:], {**kwargs, "io_loop": args[0]}
+    sizes = bind_arguments("BaseIOStream.__init__", _SIZES, args, kwargs, keywords=("io_loop",))
+    return sizes.pop("io_loop", None), sizes
 
 
 def _log_handshake_error(sock: socket.socket | None, error: OSError) -> None:

@@ -18,6 +18,7 @@ from tornado_c import process
 from tornado_c._stream import tls
 from tornado_c._stream.proxy_protocol import HeadReader, TrustedProxies, log_refusal
 from tornado_c._support.concurrent import is_future
+from tornado_c._support.generations import bind_arguments
 from tornado_c._support.util import errno_from_exception
 from tornado_c._workers import serving
 from tornado_c.ioloop import IOLoop
@@ -378,19 +379,8 @@ def _sort_arguments(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any,
         or (args[0] is None and ("ssl_options" in kwargs or isinstance(args[-1], (dict, ssl.SSLContext))))
     ):
         order = _OLD_ORDER
-    if len(args) > len(order):
-        raise TypeError(
-            f"TCPServer.__init__() takes from 1 to {len(order) + 1} positional arguments but "
-            f"{len(args) + 1} were given"
-        )
-    given = dict(zip(order, args, strict=False))
-    for name, value in kwargs.items():
-        if name not in _OLD_ORDER:
-            raise TypeError(f"TCPServer.__init__() got an unexpected keyword argument {name!r}")
-        if name in given:
-            raise TypeError(f"TCPServer.__init__() got multiple values for argument {name!r}")
-        given[name] = value
-    io_loop, ssl_options, max_buffer_size, read_chunk_size = (given.get(name) for name in _OLD_ORDER)
+    given = bind_arguments("TCPServer.__init__", order, args, kwargs, keywords=_OLD_ORDER)
+    io_loop, ssl_options, max_buffer_size, read_chunk_size = map(given.get, _OLD_ORDER)
     return io_loop, ssl_options, max_buffer_size, read_chunk_size
 
 
