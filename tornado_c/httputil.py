@@ -1,7 +1,7 @@
 """HTTP for servers and clients alike: headers, start lines, form bodies, cookies and small helpers.
 
-The interfaces between connections and applications (`HTTPServerConnectionDelegate`,
-`HTTPMessageDelegate`, `HTTPConnection`) are declared here. `HTTPHeaders` is a C type underneath.
+The interfaces between connections and applications (``HTTPServerConnectionDelegate``,
+``HTTPMessageDelegate``, ``HTTPConnection``) are declared here. ``HTTPHeaders`` is a C type underneath.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class HTTPOutputError(Exception):
 
 @lru_cache(1000)
 def _normalize_header(name: str) -> str:
-    """A header's name in the case that `HTTPHeaders` uses.
+    """A header's name in the case that ``HTTPHeaders`` uses.
 
     C knows this rule too and does not call this function unless it has been replaced in the module, as
     some monitoring tools do; then every name passes through the replacement.
@@ -81,15 +81,16 @@ def _normalize_header(name: str) -> str:
 class HTTPServerRequest(_core.RequestBase):
     """One request to a server.
 
-    Attributes, all str unless said otherwise: `method`, `uri`, `path`, `query`, `version`, `headers`
-    (`HTTPHeaders`), `body` (bytes), `remote_ip`, `protocol` ("http" or "https"), `host`, `host_name`,
-    `arguments`, `query_arguments` and `body_arguments` (name to list of bytes), `files` (name to list of
-    `HTTPFile`), `cookies`, `connection`. Those of a request that came over the network are made from its head
-    when they are first asked for; all can be assigned.
+    Attributes, all str unless said otherwise: ``method``, ``uri``, ``path``, ``query``, ``version``,
+    ``headers`` (:class:`HTTPHeaders`), ``body`` (bytes), ``remote_ip``, ``protocol`` ("http" or "https"),
+    ``host``, ``host_name``, ``arguments``, ``query_arguments`` and ``body_arguments`` (name to list of
+    bytes), ``files`` (name to list of :class:`HTTPFile`), ``cookies``, ``connection``. Those of a request
+    that came over the network are made from its head when they are first asked for; all can be assigned.
 
-    start_line: a `RequestStartLine`; method, uri and version in its place are deprecated, as is host. Raises
-    `HTTPInputError` for a Host that is missing in HTTP/1.1 or malformed, and for a query string with too many
-    arguments.
+    :param start_line: a :class:`RequestStartLine`; ``method``, ``uri`` and ``version`` in its place are
+        deprecated, as is ``host``.
+    :raises HTTPInputError: Host is missing in HTTP/1.1, or malformed; or the query string has too many
+        arguments.
     """
 
     __dict__ = shown(
@@ -151,7 +152,7 @@ class HTTPServerRequest(_core.RequestBase):
         self.body_arguments = {}
 
     def get_ssl_certificate(self, binary_form: bool = False) -> dict[str, Any] | bytes | None:
-        """The client's certificate, None if it gave none: a dict, or DER bytes with `binary_form`."""
+        """The client's certificate, None if it gave none: a dict, or DER bytes with ``binary_form``."""
         if self.connection is None:
             return None
         try:
@@ -252,7 +253,9 @@ def parse_body_arguments(
     """Parse the body of a form into ``arguments`` and ``files``.
 
     Bodies whose type is neither ``application/x-www-form-urlencoded`` nor ``multipart/form-data`` are left
-    alone. Raises `HTTPInputError` for a malformed or encoded one.
+    alone.
+
+    :raises HTTPInputError: the body is malformed, or encoded.
     """
     is_urlencoded = content_type.startswith("application/x-www-form-urlencoded")
     if not is_urlencoded and not content_type.startswith("multipart/form-data"):
@@ -299,7 +302,7 @@ def parse_multipart_form_data(
 ) -> None:
     """Parse a ``multipart/form-data`` body into ``arguments`` and ``files``.
 
-    Raises `HTTPInputError` for a malformed body and for one beyond the limits of ``config``.
+    :raises HTTPInputError: the body is malformed, or beyond the limits of ``config``.
     """
     if config is None:
         config = _DEFAULT_PARSE_BODY_CONFIG.multipart
@@ -354,7 +357,9 @@ def _check_version(version: str) -> None:
 
 
 def parse_request_start_line(line: str) -> RequestStartLine:
-    """Take a request line apart; raises `HTTPInputError` if it is malformed or not of HTTP/1.
+    """Take a request line apart.
+
+    :raises HTTPInputError: it is malformed, or not of HTTP/1.
 
     >>> parse_request_start_line("POST /form?a=1 HTTP/1.1")
     RequestStartLine(method='POST', path='/form?a=1', version='HTTP/1.1')
@@ -368,7 +373,9 @@ def parse_request_start_line(line: str) -> RequestStartLine:
 
 
 def parse_response_start_line(line: str) -> ResponseStartLine:
-    """Take a status line apart; raises `HTTPInputError` if it is malformed or not of HTTP/1.
+    """Take a status line apart.
+
+    :raises HTTPInputError: it is malformed, or not of HTTP/1.
 
     >>> parse_response_start_line("HTTP/1.1 404 Not Found")
     ResponseStartLine(version='HTTP/1.1', code=404, reason='Not Found')
@@ -420,8 +427,8 @@ def parse_hex_int(s: str) -> int:
 def is_transfer_encoding_chunked(headers: HTTPHeaders) -> bool:
     """Does the message have a chunked body?
 
-    Raises `HTTPInputError` for any other transfer encoding and for one beside a Content-Length: where two
-    servers read such a message differently, requests can be smuggled.
+    :raises HTTPInputError: there is another transfer encoding, or one beside a Content-Length: where two
+        servers read such a message differently, requests can be smuggled.
     """
     if "Transfer-Encoding" not in headers:
         return False

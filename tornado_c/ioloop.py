@@ -56,9 +56,9 @@ def _event_loop_policy() -> Any:
 class IOLoop(Configurable, _core.IOLoopBase):
     """A level-triggered I/O loop.
 
-    Every IOLoop belongs to an asyncio event loop, its `asyncio_loop`: a native `EventLoop` that it made
+    Every IOLoop belongs to an asyncio event loop, its ``asyncio_loop``: a native ``EventLoop`` that it made
     itself, or a foreign loop whose turns drive it. It must be used from the thread that runs it;
-    `add_callback` is the one method for other threads.
+    ``add_callback`` is the one method for other threads.
     """
 
     NONE = 0
@@ -89,7 +89,7 @@ class IOLoop(Configurable, _core.IOLoopBase):
     def configure(cls, impl: str | type[Configurable] | None, **kwargs: Any) -> None:
         """Choose the class that IOLoop() makes: AsyncIOLoop, or a subclass of it or its base.
 
-        Raises RuntimeError for any other class.
+        :raises RuntimeError: it is any other class.
         """
         from tornado_c.platform.asyncio import BaseAsyncIOLoop
 
@@ -111,7 +111,7 @@ class IOLoop(Configurable, _core.IOLoopBase):
     def _bind(self, asyncio_loop: asyncio.AbstractEventLoop) -> None:
         """Belong to an asyncio event loop: native where that is ours, as its guest otherwise.
 
-        Raises RuntimeError where it has an IOLoop already.
+        :raises RuntimeError: it has an IOLoop already.
         """
         self._forget_closed_hosts()
         other = IOLoop._ioloop_for_asyncio.get(asyncio_loop)
@@ -185,7 +185,10 @@ class IOLoop(Configurable, _core.IOLoopBase):
 
     @staticmethod
     def current(instance: bool = True) -> IOLoop | None:
-        """This thread's loop: the running one, or the one that is set; made anew where `instance` is true."""
+        """This thread's loop: the running one, or the one that is set.
+
+        :param instance: whether one is made where there is none; default True.
+        """
         running = _core.running_ioloop()
         if running is not None:
             return running
@@ -270,7 +273,8 @@ class IOLoop(Configurable, _core.IOLoopBase):
     def run_sync(self, func: Callable[..., Any], timeout: float | None = None) -> Any:
         """Start the loop, run func, stop the loop, and return func's result, awaited if it is awaitable.
 
-        timeout: seconds; after them the call is cancelled and asyncio.TimeoutError raised.
+        :param timeout: seconds, or a timedelta, after which the call is cancelled; default: no limit.
+        :raises asyncio.TimeoutError: it was.
         """
         future: asyncio.Future[Any] | None = None
         timed_out = False
@@ -329,7 +333,11 @@ class IOLoop(Configurable, _core.IOLoopBase):
     def run_in_executor(
         self, executor: concurrent.futures.Executor | None, func: Callable[..., _T], *args: Any
     ) -> asyncio.Future[_T]:
-        """Call func(*args) in an executor's thread; None is the loop's own executor. Returns its Future."""
+        """Call ``func(*args)`` in an executor's thread.
+
+        :param executor: None is the loop's own.
+        :returns: a Future of the result.
+        """
         return self.asyncio_loop.run_in_executor(executor, func, *args)
 
     def set_default_executor(self, executor: concurrent.futures.Executor) -> None:
@@ -345,7 +353,7 @@ class IOLoop(Configurable, _core.IOLoopBase):
         self.add_callback(callback, *args, **kwargs)
 
     def _watch_result(self, result: Any) -> None:
-        """A callback returned `result`: if that is awaitable, log what it raises."""
+        """A callback returned ``result``: if that is awaitable, log what it raises."""
         try:
             future = _convert_awaitable(result)
         except _not_awaitable_errors():
@@ -368,7 +376,7 @@ class IOLoop(Configurable, _core.IOLoopBase):
         app_log.error("Exception in callback %r", callback, exc_info=info)
 
     def set_blocking_log_threshold(self, seconds: float | None) -> None:
-        """Log callbacks that take longer than `seconds`; None ends that.
+        """Log callbacks that take longer than ``seconds``; None ends that.
 
         Turns asyncio's debug mode on or off.
         """
@@ -377,7 +385,7 @@ class IOLoop(Configurable, _core.IOLoopBase):
             self.asyncio_loop.slow_callback_duration = seconds  # type: ignore[attr-defined]
 
     def set_blocking_signal_threshold(self, seconds: float | None, action: Any = None) -> None:
-        """The 2.x form of set_blocking_log_threshold; `action` is not called."""
+        """The 2.x form of set_blocking_log_threshold; ``action`` is not called."""
         self.set_blocking_log_threshold(seconds)
 
     # ---- descriptors ----
@@ -408,7 +416,7 @@ class IOLoop(Configurable, _core.IOLoopBase):
 def _convert_awaitable(value: Any) -> asyncio.Future[Any]:
     """A Future for a coroutine, Future or other awaitable; one of _not_awaitable_errors() for anything else.
 
-    Lists, dicts and whatever else stock Tornado's `gen` can yield are left to it where it is loaded.
+    Lists, dicts and whatever else stock Tornado's ``gen`` can yield are left to it where it is loaded.
     """
     gen = sys.modules.get("tornado.gen")
     if gen is not None:
@@ -428,9 +436,12 @@ def _not_awaitable_errors() -> tuple[type[Exception], ...]:
 class PeriodicCallback:
     """Calls a function, or starts a coroutine function, again and again while it runs.
 
-    callback_time: milliseconds, or a timedelta. jitter: the fraction of callback_time by which each wait
-    varies at random (0.1: 5 % shorter to 5 % longer). A call that takes longer than callback_time makes the
-    next ones be skipped. An IOLoop as third argument is the 2.x-4.x interface's io_loop.
+    A call that takes longer than ``callback_time`` makes the next ones be skipped.
+
+    :param callback_time: milliseconds, or a timedelta.
+    :param jitter: the fraction of ``callback_time`` by which each wait varies at random (0.1: 5 % shorter to
+        5 % longer). An IOLoop in its place is the ``io_loop`` of Tornado 2 to 4.
+    :param io_loop: default: the loop that is current when it starts.
     """
 
     def __init__(

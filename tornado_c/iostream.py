@@ -30,7 +30,7 @@ _SSL_MOST = 1 << 30  # bytes given to the ssl module at once
 class StreamClosedError(IOError):
     """Raised by, or set on, operations of a stream that is closed.
 
-    `real_error` is the exception that closed it, or None.
+    ``real_error`` is the exception that closed it, or None.
     """
 
     def __init__(self, real_error: BaseException | None = None) -> None:
@@ -47,12 +47,12 @@ class StreamBufferFullError(Exception):
 
 
 class BaseIOStream(_core.IOStreamBase):
-    """A stream over any descriptor that can be polled. Subclasses give it `fileno`, `close_fd`,
-    `read_from_fd`, `write_to_fd` and, if they can, `get_fd_error`.
+    """A stream over any descriptor that can be polled. Subclasses give it :meth:`fileno`, :meth:`close_fd`,
+    :meth:`read_from_fd`, :meth:`write_to_fd` and, if they can, :meth:`get_fd_error`.
 
-    max_buffer_size: the most unread bytes (default 100 MB). read_chunk_size: bytes asked of the descriptor at
-    a time (default 64 KB). max_write_buffer_size: the most bytes that may wait to be sent (default: no
-    limit).
+    :param max_buffer_size: the maximum of unread bytes; default 100 MB.
+    :param read_chunk_size: bytes asked of the descriptor at a time; default 64 KB.
+    :param max_write_buffer_size: the maximum of bytes that may wait to be sent; default: no limit.
     """
 
     __slots__ = ()
@@ -79,17 +79,22 @@ class BaseIOStream(_core.IOStreamBase):
         raise NotImplementedError()
 
     def close_fd(self) -> None:
-        """Close the descriptor. Called by the stream only; others call `close`."""
+        """Close the descriptor. Called by the stream only; others call ``close``."""
         raise NotImplementedError()
 
     def write_to_fd(self, data: memoryview) -> int:
-        """Write what the descriptor takes now; returns the number of bytes, 0 for none. `data` is released
-        after the call."""
+        """Write what the descriptor takes now.
+
+        :param data: released after the call.
+        :returns: the number of bytes, 0 for none.
+        """
         raise NotImplementedError()
 
     def read_from_fd(self, buf: bytearray | memoryview) -> int | None:
-        """Read at most len(buf) bytes into buf; returns their number, None if there are none now, 0 at the
-        end."""
+        """Read at most ``len(buf)`` bytes into ``buf``.
+
+        :returns: their number, None if there are none now, 0 at the end.
+        """
         raise NotImplementedError()
 
     def get_fd_error(self) -> Exception | None:
@@ -103,11 +108,13 @@ class BaseIOStream(_core.IOStreamBase):
 class IOStream(BaseIOStream):
     """A stream over a connected or connecting socket, which it owns and makes non-blocking.
 
-    max_buffer_size: the most unread bytes (default 100 MB). read_chunk_size: bytes asked of the socket at a
-    time (default 64 KB). max_write_buffer_size: the most bytes that may wait to be sent (default: no limit).
+    The interface of Tornado 2 to 4, ``IOStream(socket, io_loop, max_buffer_size, ...)``, is understood: an
+    IOLoop as second argument, or None with further ones.
 
-    The interface of 2.x-4.x, `IOStream(socket, io_loop, max_buffer_size, ...)`, is understood: an IOLoop as
-    second argument, or None with further ones.
+    :param socket: connected, connecting or new.
+    :param max_buffer_size: the maximum of unread bytes; default 100 MB.
+    :param read_chunk_size: bytes asked of the socket at a time; default 64 KB.
+    :param max_write_buffer_size: the maximum of bytes that may wait to be sent; default: no limit.
     """
 
     __slots__ = ()
@@ -142,7 +149,10 @@ class IOStream(BaseIOStream):
             return None
 
     def write_to_fd(self, data: memoryview) -> int:
-        """Send what the socket takes now. Raises BlockingIOError for nothing."""
+        """Send what the socket takes now.
+
+        :raises BlockingIOError: that is nothing.
+        """
         return self.socket.send(data)
 
     def start_tls(
@@ -154,9 +164,14 @@ class IOStream(BaseIOStream):
         """Turn an idle stream into an SSLIOStream over the same socket; this stream is closed to its owner.
 
         Nothing may be pending or buffered, but for an early handshake. The close callback moves to the
-        new stream. ssl_options: a dict of arguments for wrapping a socket, or an SSLContext (default:
-        certificates are checked by clients). Returns a Future of the new stream once the handshake is
-        done; cancelling it closes that. Raises ValueError for a stream that is not idle.
+        new stream.
+
+        :param server_side: which end of the connection this is.
+        :param ssl_options: a dict of arguments for wrapping a socket, or an SSLContext; default: certificates
+            are checked by clients.
+        :param server_hostname: the name that a client asks for and checks.
+        :returns: a Future of the new stream once the handshake is done; cancelling it closes that.
+        :raises ValueError: the stream is not idle.
         """
         if not self._is_idle():
             raise ValueError("IOStream is not idle; cannot convert to SSL")
@@ -188,11 +203,13 @@ class IOStream(BaseIOStream):
 
 
 class SSLIOStream(IOStream):
-    """A stream over TLS. A connected socket must have been wrapped by `ssl.SSLContext.wrap_socket` with
-    do_handshake_on_connect=False; an unconnected one is wrapped by `connect`.
+    """A stream over TLS. A connected socket must have been wrapped by ``ssl.SSLContext.wrap_socket`` with
+    ``do_handshake_on_connect=False``; an unconnected one is wrapped by :meth:`connect`.
 
-    ssl_options: a dict of arguments for wrapping a socket, or an SSLContext (default: certificates are
-    checked). The other arguments are IOStream's.
+    The other arguments are those of :class:`IOStream`.
+
+    :param ssl_options: a dict of arguments for wrapping a socket, or an SSLContext; default: certificates are
+        checked.
     """
 
     __slots__ = ("_before", "_server_hostname", "_ssl_options")
@@ -258,9 +275,10 @@ class SSLIOStream(IOStream):
     ) -> asyncio.Future[Self] | None:
         """Connect the socket and shake hands.
 
-        server_hostname: the name that the certificate must carry and that is sent as SNI; a str as second
-        argument is it, too. Returns a Future of this stream, which fails with what was wrong; with a callback
-        None, and the close callback tells of a failure.
+        :param server_hostname: the name that the certificate must carry and that is sent as SNI; a str as
+            second argument is it, too.
+        :returns: a Future of this stream, which fails with what was wrong; with a callback None, and the
+            close callback tells of a failure.
         """
         if isinstance(callback, str):
             callback, server_hostname = None, callback
@@ -279,7 +297,7 @@ class SSLIOStream(IOStream):
     def wait_for_handshake(self, callback: Callable[[], object] | None = None) -> asyncio.Future[Self] | None:
         """Wait until the handshake is done: a Future of this stream, or with a callback None.
 
-        Afterwards `socket` knows the peer's certificate and the protocol that was agreed on. May be called
+        Afterwards ``socket`` knows the peer's certificate and the protocol that was agreed on. May be called
         once at a time; RuntimeError otherwise.
         """
         waiting = self._ssl_connect_future
@@ -364,7 +382,9 @@ class PipeIOStream(BaseIOStream):
     """A stream over one end of a pipe (or another descriptor that reads and writes like one), which it owns
     and makes non-blocking.
 
-    fd: the descriptor's number. The other arguments are BaseIOStream's.
+    The other arguments are those of :class:`BaseIOStream`.
+
+    :param fd: the descriptor's number.
     """
 
     __slots__ = ("_fio", "fd")
@@ -384,7 +404,10 @@ class PipeIOStream(BaseIOStream):
         self._fio.close()
 
     def write_to_fd(self, data: memoryview) -> int:
-        """Write what the pipe takes now. Raises BlockingIOError for nothing."""
+        """Write what the pipe takes now.
+
+        :raises BlockingIOError: that is nothing.
+        """
         return os.write(self.fd, data)
 
     def read_from_fd(self, buf: bytearray | memoryview) -> int | None:
@@ -411,7 +434,10 @@ def _sort_arguments(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[IOLo
 
 
 def _log_handshake_error(sock: socket.socket | None, error: OSError) -> None:
-    """sock: None where a callback of the ssl module has closed the stream."""
+    """Log why a handshake failed.
+
+    :param sock: None where a callback of the ssl module has closed the stream.
+    """
     peer: Any = "(not connected)"
     if sock is not None:
         with contextlib.suppress(Exception):

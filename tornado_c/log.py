@@ -108,7 +108,7 @@ class LogFormatter(logging.Formatter):
         self._normal = (curses.tigetstr("sgr0") or b"").decode("ascii")
 
     def format(self, record: Any) -> str:
-        """Return the text of *record*; lines after the first are indented by four spaces.
+        """Return the text of ``record``; lines after the first are indented by four spaces.
 
         Arguments that do not fit the message are reported in its place; nothing is raised.
         """

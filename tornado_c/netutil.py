@@ -70,7 +70,7 @@ def bind_sockets(
     flags: int | None = None,
     reuse_port: bool = False,
 ) -> list[socket.socket]:
-    """Open a listening, non-blocking socket on every address that *address* stands for.
+    """Open a listening, non-blocking socket on every address that ``address`` stands for.
 
     :param port: the port; 0 takes a free one, the same for all sockets.
     :param address: an IP address, or a host name for all its addresses; None or ``""``: all interfaces.
@@ -79,10 +79,10 @@ def bind_sockets(
     :param flags: flags for ``socket.getaddrinfo``; default ``AI_PASSIVE``.
     :param reuse_port: set ``SO_REUSEPORT``, so that other processes may bind the same port; default False.
     :returns: the sockets, IPv4 first; closed again, all of them, if one fails.
-    :raises ValueError: *reuse_port* on a platform without it.
-    :raises OverflowError: *port* is over 65535.
-    :raises OSError: *address* cannot be resolved, or an address cannot be bound. ``::1`` alone may be missing
-        where *address* is ``"localhost"``.
+    :raises ValueError: ``reuse_port`` on a platform without it.
+    :raises OverflowError: ``port`` is over 65535.
+    :raises OSError: ``address`` cannot be resolved, or an address cannot be bound. ``::1`` alone may be
+        missing where ``address`` is ``"localhost"``.
     """
     if reuse_port and not hasattr(socket, "SO_REUSEPORT"):
         raise ValueError("the platform doesn't support SO_REUSEPORT")
@@ -166,7 +166,7 @@ if hasattr(socket, "AF_UNIX"):
         :param mode: permissions of the file; default 0o600.
         :param backlog: length of the accept queue; default 128.
         :returns: the socket.
-        :raises ValueError: *file* exists and is something else.
+        :raises ValueError: ``file`` exists and is something else.
         :raises OSError: the socket cannot be bound.
         """
         taken = handover.take(socket.AF_UNIX, file)
@@ -206,7 +206,7 @@ def _remove_stale_socket(file: str) -> None:
 def add_accept_handler(
     sock: socket.socket, callback: Callable[[socket.socket, Any], None], io_loop: Any = None
 ) -> Callable[[], None]:
-    """Have ``callback(connection, address)`` called for each connection that arrives at *sock*.
+    """Have ``callback(connection, address)`` called for each connection that arrives at ``sock``.
 
     While the process or the system is out of descriptors or memory the listener rests, a second at a time;
     one line in the general log tells of it, however long it lasts, until all who wait were accepted.
@@ -278,9 +278,9 @@ class _Acceptor:
 
 
 def is_valid_ip(ip: str) -> bool:
-    """Tell whether *ip* is the text of an IPv4 or IPv6 address.
+    """Tell whether ``ip`` is the text of an IPv4 or IPv6 address.
 
-    :raises OSError: the resolver failed for a reason that says nothing about *ip*.
+    :raises OSError: the resolver failed for a reason that says nothing about ``ip``.
     """
     if not ip or "\0" in ip:
         # To getaddrinfo these are localhost, and whatever stands before the NUL.
@@ -320,12 +320,12 @@ def _default_context(purpose: ssl.Purpose) -> ssl.SSLContext:
 def ssl_options_to_context(
     ssl_options: dict[str, Any] | ssl.SSLContext, server_side: bool | None = None
 ) -> ssl.SSLContext:
-    """Return the TLS context that *ssl_options* describes.
+    """Return the TLS context that ``ssl_options`` describes.
 
     :param ssl_options: a context, returned as it is, or a dictionary with any of ``ssl_version``,
         ``certfile``, ``keyfile``, ``cert_reqs``, ``ca_certs`` and ``ciphers``.
     :param server_side: which end of a connection it is for. Default None, for both, is deprecated by Python.
-    :raises AssertionError: *ssl_options* has other keys.
+    :raises AssertionError: ``ssl_options`` has other keys.
     :raises OSError: a file cannot be read, or holds no certificate or key (``ssl.SSLError``).
     """
     if isinstance(ssl_options, ssl.SSLContext):
@@ -359,7 +359,7 @@ def ssl_wrap_socket(
     server_side: bool | None = None,
     **kwargs: Any,
 ) -> ssl.SSLSocket:
-    """Wrap *socket* for TLS.
+    """Wrap ``socket`` for TLS.
 
     :param ssl_options: as for :func:`ssl_options_to_context`.
     :param server_hostname: the name that a client asks for; default None.

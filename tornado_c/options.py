@@ -103,7 +103,7 @@ class OptionParser:
         return {option.group_name for option in self._options.values()}
 
     def group_dict(self, group: str) -> dict[str, Any]:
-        """Return names and values of one group's options, of all options where *group* is empty.
+        """Return names and values of one group's options, of all options where ``group`` is empty.
 
         Handy for settings: ``Application(handlers, **options.group_dict("application"))``.
         """
@@ -127,9 +127,9 @@ class OptionParser:
         """Add an option.
 
         :param name: unique; dashes and underscores count as equal.
-        :param default: the value until one is set; with *multiple*, None means an empty list.
+        :param default: the value until one is set; with ``multiple``, None means an empty list.
         :param type: str, int, float, bool, datetime, timedelta, or any callable type that makes a value of a
-            string. Default: the type of *default*, else str.
+            string. Default: the type of ``default``, else str.
         :param help: text for :meth:`print_help`.
         :param metavar: what stands for the value in the help.
         :param multiple: the value is a list, given as comma-separated text; for integers ``low:high`` stands
@@ -226,7 +226,7 @@ class OptionParser:
             self.run_parse_callbacks()
 
     def print_help(self, file: TextIO | None = None) -> None:
-        """Print the usage and all options, by group, to *file* (default: standard error)."""
+        """Print the usage and all options, by group, to ``file`` (default: standard error)."""
         out = sys.stderr if file is None else file
         groups: dict[str, list[_Option]] = {}
         for option in self._options.values():
@@ -261,7 +261,7 @@ class OptionParser:
             sys.exit(0)
 
     def add_parse_callback(self, callback: Callable[[], None]) -> None:
-        """Have *callback* called, without arguments, after each final parse."""
+        """Have ``callback`` called, without arguments, after each final parse."""
         self._parse_callbacks.append(callback)
 
     def run_parse_callbacks(self) -> None:
@@ -272,8 +272,8 @@ class OptionParser:
     def mockable(self) -> _Mockable:
         """Return a stand-in for use with ``unittest.mock.patch.object``::
 
-        with mock.patch.object(options.mockable(), "port", 0):
-            ...
+            with mock.patch.object(options.mockable(), "port", 0):
+                ...
         """
         return _Mockable(self)
 
@@ -481,7 +481,7 @@ def print_help(file: TextIO | None = None) -> None:
 
 
 def add_parse_callback(callback: Callable[[], None]) -> None:
-    """Have *callback* called after each final parse; see :meth:`OptionParser.add_parse_callback`."""
+    """Have ``callback`` called after each final parse; see :meth:`OptionParser.add_parse_callback`."""
     options.add_parse_callback(callback)
 
 

@@ -61,7 +61,7 @@ def fork_processes(num_processes: int | None, max_restarts: int | None = None) -
     Listening sockets that were made before are shared by the children. The parent keeps its copies open, so
     that connections which arrive while a child is replaced wait for it. Where the program calls
     ``bind_sockets(reuse_port=True)`` once for each child, every child has a socket and a queue of its own:
-    child *n* adds the sockets of call *n* to its server and closes the others.
+    child ``n`` adds the sockets of call ``n`` to its server and closes the others.
 
     Under ``python -m tornado_c`` the parent passes SIGTERM on and ends when its children have ended, and on
     SIGHUP executes the program anew, which replaces the children one by one, once a trial of it has got to

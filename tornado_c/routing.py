@@ -25,7 +25,7 @@ class Router(httputil.HTTPServerConnectionDelegate):
     def find_handler(
         self, request: httputil.HTTPServerRequest, **kwargs: Any
     ) -> httputil.HTTPMessageDelegate | None:
-        """Return the delegate for *request*, or None. To be overridden."""
+        """Return the delegate for ``request``, or None. To be overridden."""
         raise NotImplementedError()
 
     def start_request(
@@ -38,7 +38,10 @@ class ReversibleRouter(Router):
     """A router whose rules may have names, from which their URLs can be made again."""
 
     def reverse_url(self, name: str, *args: Any) -> str | None:
-        """Return the URL of the rule *name* with *args* in place of its groups, or None. To be overridden."""
+        """Return the URL of a rule with ``args`` in place of its groups, or None. To be overridden.
+
+        :param name: the rule's.
+        """
         raise NotImplementedError()
 
 
@@ -130,7 +133,7 @@ class RuleRouter(Router):
             self.rules.append(self.process_rule(rule))
 
     def process_rule(self, rule: Rule) -> Rule:
-        """Return the rule to be added in place of *rule*; by default that rule. May be overridden."""
+        """Return the rule to be added in place of ``rule``; by default that rule. May be overridden."""
         return rule
 
     def find_handler(
@@ -212,7 +215,7 @@ class Rule:
         self.name = name
 
     def reverse(self, *args: Any) -> str | None:
-        """Return the URL of this rule with *args* in place of its groups, or None if there is none."""
+        """Return the URL of this rule with ``args`` in place of its groups, or None if there is none."""
         return self.matcher.reverse(*args)
 
     def __repr__(self) -> str:
@@ -228,7 +231,7 @@ class Matcher:
         raise NotImplementedError()
 
     def reverse(self, *args: Any) -> str | None:
-        """Return the URL that this matcher accepts with *args* in its groups, or None if there is none."""
+        """Return the URL that this matcher accepts with ``args`` in its groups, or None if there is none."""
         return None
 
 

@@ -175,9 +175,11 @@ class _Connector:
 
 
 def _within(deadline: float, awaitable: Any, message: str) -> asyncio.Future[Any]:
-    """Return a Future of what *awaitable* gives, which fails with ``TimeoutError(message)`` at *deadline*.
+    """Return a Future of what ``awaitable`` gives, which fails with ``TimeoutError`` at ``deadline``.
 
     The awaitable is not cancelled then; should it fail later, the application log tells of it.
+
+    :param message: the text of the error.
     """
     io_loop: Any = IOLoop.current()
     inner: asyncio.Future[Any]
@@ -203,7 +205,7 @@ def _within(deadline: float, awaitable: Any, message: str) -> asyncio.Future[Any
 
 
 def _deadline(timeout: Any) -> float | None:
-    """Return the time of the loop's clock at which *timeout*, counted from now, ends."""
+    """Return the time of the loop's clock at which ``timeout``, counted from now, ends."""
     if timeout is None:
         return None
     if isinstance(timeout, numbers.Real):
@@ -246,7 +248,7 @@ class TCPClient:
         source_port: int | None = None,
         timeout: float | datetime.timedelta | None = None,
     ) -> IOStream:
-        """Connect to *host* and return a stream.
+        """Connect to ``host`` and return a stream.
 
         Where the name has IPv4 and IPv6 addresses both kinds are tried, the second after 0.3 seconds or as
         soon as the first fails.
@@ -261,11 +263,11 @@ class TCPClient:
             a port is given.
         :param source_port: the local port; default: any.
         :param timeout: seconds, or a timedelta, for all of it; default: no limit.
-        :returns: an ``IOStream``; with *ssl_options* an ``SSLIOStream`` after its handshake.
+        :returns: an ``IOStream``; with ``ssl_options`` an ``SSLIOStream`` after its handshake.
         :raises TimeoutError: its text says whether the name, the connection (and to which addresses) or the
             handshake took too long.
         :raises OSError: the name cannot be resolved, or all connections failed: the last one's error.
-        :raises TypeError: *timeout* is of another type.
+        :raises TypeError: ``timeout`` is of another type.
         """
         deadline = _deadline(timeout)
         resolving: Awaitable[list[Any]] = self.resolver.resolve(host, port, af)
@@ -301,7 +303,7 @@ class TCPClient:
         source_ip: str | None = None,
         source_port: int | None = None,
     ) -> tuple[Any, Any]:
-        """Return a stream and the Future of its connection to *addr*; TLS comes later."""
+        """Return a stream and the Future of its connection to ``addr``; TLS comes later."""
         local_port = source_port if isinstance(source_port, int) else 0
         local_ip = source_ip
         if local_port and not source_ip:

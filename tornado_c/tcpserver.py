@@ -63,9 +63,9 @@ class TCPServer:
         with a line in the log, as is one whose head is malformed, too long (107 bytes in version 1, 4096 in
         version 2) or late.
     :param proxy_protocol_timeout: seconds that a head may take; default 5.
-    :raises KeyError: *ssl_options* is a dictionary without ``certfile``.
-    :raises ValueError: its ``certfile`` or ``keyfile`` does not exist; or *proxy_protocol* is on and
-        *trusted_proxies* has no entry, or an entry that is no address.
+    :raises KeyError: ``ssl_options`` is a dictionary without ``certfile``.
+    :raises ValueError: its ``certfile`` or ``keyfile`` does not exist; or ``proxy_protocol`` is on and
+        ``trusted_proxies`` has no entry, or an entry that is no address.
     """
 
     # Defaults for a subclass whose __init__ does not call ours.
@@ -263,7 +263,7 @@ class TCPServer:
 
     @functools.cached_property
     def _streams(self) -> weakref.WeakSet[IOStream]:
-        """What `handle_stream` got, and what HTTP has handed over."""
+        """What ``handle_stream`` got, and what HTTP has handed over."""
         return weakref.WeakSet()
 
     @functools.cached_property

@@ -161,7 +161,7 @@ class EventLoop(_core.LoopCore, asyncio.SelectorEventLoop):
             sys.set_asyncgen_hooks(*old_hooks)
 
     def add_signal_handler(self, sig: int, callback: Callable[..., object], *args: Any) -> None:  # type: ignore[override]
-        """Call callback(*args) on this loop when the process gets a signal; of the main thread only."""
+        """Call ``callback(*args)`` on this loop when the process gets a signal; of the main thread only."""
         _signal_loops.add(self)
         super().add_signal_handler(sig, callback, *args)
 
@@ -178,7 +178,10 @@ class EventLoop(_core.LoopCore, asyncio.SelectorEventLoop):
             signal.set_wakeup_fd(self._csock.fileno())  # type: ignore[attr-defined]
 
     def close(self) -> None:
-        """Close the loop and everything that is queued on it. Raises RuntimeError while it runs."""
+        """Close the loop and everything that is queued on it.
+
+        :raises RuntimeError: it runs.
+        """
         if self.is_running():
             raise RuntimeError("Cannot close a running event loop")
         if self.is_closed():
@@ -254,7 +257,7 @@ class GuestCore(_core.LoopCore):
         self._tether: weakref.ref[Any] | None = None
 
     def _watched_by_host(self, callback: Callable[[], None]) -> None:
-        """The host watches our poller, and holds `callback` as long as it does."""
+        """The host watches our poller, and holds ``callback`` as long as it does."""
         self._tether = weakref.ref(callback, self._let_go)
 
     def _let_go(self, _: weakref.ref[Any]) -> None:

@@ -24,7 +24,7 @@ class ResponseStartLine(NamedTuple):
 
 
 class HTTPServerConnectionDelegate:
-    """What `.HTTPServer` calls for each connection and each request on it."""
+    """What ``HTTPServer`` calls for each connection and each request on it."""
 
     def start_request(self, server_conn: object, request_conn: HTTPConnection) -> HTTPMessageDelegate:
         """Called when a request begins; returns the delegate that will receive it.

@@ -33,11 +33,11 @@ def _take_encoding(headers: HTTPHeaders) -> bool:
 class _Gunzip:
     """Decodes a body: a sequence of gzip members (RFC 1952, section 2.2).
 
-    What follows the last member must be another one. All methods raise `HTTPInputError`, for what is not gzip
-    and for too much of it.
+    What follows the last member must be another one.
 
     :param piece_size: the largest piece of decoded body, in bytes.
     :param max_size: of the decoded body, in bytes.
+    :raises HTTPInputError: from all methods, for what is not gzip and for too much of it.
     """
 
     def __init__(self, piece_size: int, max_size: int) -> None:
@@ -47,7 +47,7 @@ class _Gunzip:
         self._member: zlib._Decompress | None = None
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """Decode `data`, giving pieces none of which is empty."""
+        """Decode ``data``, giving pieces none of which is empty."""
         while data:
             piece, data = self._next(data)
             self._left -= len(piece)
@@ -125,7 +125,10 @@ class _GzipMessageDelegate(httputil.HTTPMessageDelegate):
 
 
 def decompress_request(request: HTTPServerRequest, chunk_size: int, max_body_size: int) -> None:
-    """Decode a whole request's gzip body; raises `HTTPInputError` if it is malformed or too large."""
+    """Decode a whole request's gzip body.
+
+    :raises HTTPInputError: it is malformed or too large.
+    """
     if _take_encoding(request.headers):
         decoder = _Gunzip(chunk_size, max_body_size)
         body = b"".join(decoder.feed(request.body))

@@ -14,7 +14,7 @@ class HTTPHeaders(_core.HeadersBase, collections.abc.MutableMapping[str, str]):
     """A mapping of header names to values that ignores the case of names and allows several values.
 
     Names are kept in ``Http-Header-Case``. Access by key joins the values of a header by commas;
-    `add`, `get_list` and `get_all` deal with them one by one.
+    ``add``, ``get_list`` and ``get_all`` deal with them one by one.
 
     >>> headers = HTTPHeaders({"content-TYPE": "text/plain"})
     >>> headers["Content-Type"], list(headers)

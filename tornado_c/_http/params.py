@@ -52,7 +52,7 @@ def _parse_header(line: str) -> tuple[str, dict[str, str]]:
 
 
 def _encode_header(key: str, pdict: Mapping[str, Any]) -> str:
-    """The reverse of `_parse_header`, with sorted names; a value of None gives the name alone.
+    """The reverse of ``_parse_header``, with sorted names; a value of None gives the name alone.
 
     >>> _encode_header("permessage-deflate", {"b": 15, "a": None})
     'permessage-deflate; a; b=15'

@@ -1,4 +1,4 @@
-"""Ranges of bytes: the Range header of a request and the Content-Range of its answer."""
+"""Ranges of bytes: the Range header of a request and the Content-Range of its response."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """The PROXY protocol, versions 1 and 2: what a proxy tells of its client before the client's own bytes.
 
-`parse_head` is the parser. `HeadReader` takes the head off an accepted connection, on its loop; `TCPServer`
-makes one for each connection where it was told to. Nothing is read beyond the head: TLS may follow it.
-Additional fields of version 2 are skipped, a checksum among them.
+``parse_head`` is the parser. ``HeadReader`` takes the head off an accepted connection, on its loop;
+``TCPServer`` makes one for each connection where it was told to. Nothing is read beyond the head: TLS may
+follow it. Additional fields of version 2 are skipped, a checksum among them.
 """
 
 from __future__ import annotations
@@ -44,11 +44,11 @@ class MalformedHead(Exception):
 
 
 def parse_head(data: bytes) -> tuple[int, Any] | None:
-    """Read the head that *data* starts with.
+    """Read the head that ``data`` starts with.
 
     :returns: its length, and the client's address as ``socket.accept`` would give it, or None where the head
         names no client. None in place of the pair: more bytes are needed.
-    :raises MalformedHead: *data* does not start with a head, or the head is too long.
+    :raises MalformedHead: ``data`` does not start with a head, or the head is too long.
     """
     if data[:1] == _V2_START[:1]:
         return _parse_v2(data)

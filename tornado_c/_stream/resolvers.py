@@ -60,14 +60,14 @@ class Resolver(Configurable):
     def resolve(
         self, host: str, port: int, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> Awaitable[list[tuple[int, Any]]]:
-        """Look up *host*.
+        """Look up ``host``.
 
         :param host: a host name or the text of an IP address.
         :param port: passed through into the addresses.
         :param family: the kind of addresses wanted; default: any.
         :returns: an awaitable of (family, address) pairs; an address is what ``socket.connect`` takes.
-        :raises OSError: from the awaitable, where *host* cannot be resolved.
-        :raises OverflowError: from the awaitable, where *port* is over 65535.
+        :raises OSError: from the awaitable, where ``host`` cannot be resolved.
+        :raises OverflowError: from the awaitable, where ``port`` is over 65535.
         """
         raise NotImplementedError()
 

@@ -10,7 +10,7 @@ from tornado_c import _core
 
 
 def shown(*names: str) -> Any:
-    """For a class's body: a `__dict__` in which the attributes of these names are, too.
+    """For a class's body: a ``__dict__`` in which the attributes of these names are, too.
 
     It is the object's own dict, brought up to date whenever it is asked for. The class looks attributes of
     these names up in C first, so what is in the dict under them counts for nothing; everything else does.
@@ -35,11 +35,11 @@ def shown(*names: str) -> Any:
 
 
 def state(self: Any) -> dict[str, Any]:
-    """As `__getstate__`: the attributes that vars() shows."""
+    """As ``__getstate__``: the attributes that vars() shows."""
     return dict(vars(self))
 
 
 def restore(self: Any, values: dict[str, Any]) -> None:
-    """As `__setstate__`."""
+    """As ``__setstate__``."""
     for name, value in values.items():
         setattr(self, name, value)

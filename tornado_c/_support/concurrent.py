@@ -19,18 +19,18 @@ _app_log = logging.getLogger("tornado.application")
 
 
 def is_future(x: Any) -> bool:
-    """Tell whether *x* is an asyncio or a concurrent future."""
+    """Tell whether ``x`` is an asyncio or a concurrent future."""
     return isinstance(x, FUTURES)
 
 
 def future_set_result_unless_cancelled(future: AnyFuture, value: Any) -> None:
-    """Complete *future* with *value*; a cancelled future is left alone."""
+    """Complete ``future`` with ``value``; a cancelled future is left alone."""
     if not future.cancelled():
         future.set_result(value)
 
 
 def future_set_exception_unless_cancelled(future: AnyFuture, exc: BaseException) -> None:
-    """Fail *future* with *exc*; where it was cancelled, the exception is logged instead."""
+    """Fail ``future`` with ``exc``; where it was cancelled, the exception is logged instead."""
     if future.cancelled():
         _app_log.error("Exception after Future was cancelled", exc_info=exc)
     else:
@@ -38,7 +38,7 @@ def future_set_exception_unless_cancelled(future: AnyFuture, exc: BaseException)
 
 
 def future_add_done_callback(future: AnyFuture, callback: Callable[[Any], object]) -> None:
-    """Run ``callback(future)`` when *future* is done: at once where it already is."""
+    """Run ``callback(future)`` when ``future`` is done: at once where it already is."""
     if future.done():
         callback(future)
     else:
@@ -46,9 +46,9 @@ def future_add_done_callback(future: AnyFuture, callback: Callable[[Any], object
 
 
 def chain_future(a: AnyFuture, b: AnyFuture) -> None:
-    """Copy the outcome of *a* (result, exception or cancellation) to *b*, unless *b* is done by then.
+    """Copy the outcome of ``a`` (result, exception or cancellation) to ``b``, unless ``b`` is done by then.
 
-    Where *a* comes from a thread pool, the copying happens on the current IOLoop.
+    Where ``a`` comes from a thread pool, the copying happens on the current IOLoop.
     """
 
     def copy(source: AnyFuture) -> None:

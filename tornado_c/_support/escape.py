@@ -11,9 +11,9 @@ def utf8(value: str | bytes) -> bytes: ...
 @overload
 def utf8(value: None) -> None: ...
 def utf8(value: str | bytes | None) -> bytes | None:
-    """Return *value* as UTF-8 bytes; bytes and None pass through.
+    """Return ``value`` as UTF-8 bytes; bytes and None pass through.
 
-    :raises TypeError: *value* is of any other type.
+    :raises TypeError: ``value`` is of any other type.
     """
     if isinstance(value, str):
         return value.encode("utf-8")
@@ -27,10 +27,10 @@ def to_unicode(value: str | bytes) -> str: ...
 @overload
 def to_unicode(value: None) -> None: ...
 def to_unicode(value: str | bytes | None) -> str | None:
-    """Return *value* as text, reading bytes as UTF-8; str and None pass through.
+    """Return ``value`` as text, reading bytes as UTF-8; str and None pass through.
 
-    :raises TypeError: *value* is of any other type.
-    :raises UnicodeDecodeError: *value* is bytes and not UTF-8.
+    :raises TypeError: ``value`` is of any other type.
+    :raises UnicodeDecodeError: ``value`` is bytes and not UTF-8.
     """
     if isinstance(value, bytes):
         return value.decode("utf-8")
@@ -64,8 +64,8 @@ def parse_qsl_bytes(
 ) -> list[tuple[str, bytes]]:
     """The fields of a query string, in order; names are Latin-1 text and values are bytes.
 
-    Raises ValueError for more than ``max_num_fields`` fields and, if the parsing is strict, for a field
-    that has no equals sign.
+    :raises ValueError: there are more than ``max_num_fields`` fields, or, if the parsing is strict, a field
+        has no equals sign.
     """
     query = qs.encode("latin1") if isinstance(qs, str) else qs
     if not query:
@@ -89,7 +89,7 @@ def parse_qs_bytes(
     *,
     max_num_fields: int | None = None,
 ) -> dict[str, list[bytes]]:
-    """As parse_qsl_bytes, with the values of each name gathered in a list."""
+    """As ``parse_qsl_bytes``, with the values of each name gathered in a list."""
     pairs = parse_qsl_bytes(qs, keep_blank_values, strict_parsing, max_num_fields=max_num_fields)
     result: dict[str, list[bytes]] = {}
     for name, value in pairs:

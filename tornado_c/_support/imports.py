@@ -40,7 +40,7 @@ class _Watcher(importlib.abc.MetaPathFinder):
 
 
 def when_imported(name: str, action: Action) -> None:
-    """Call *action* with the module of this name: now, or once it is imported."""
+    """Call ``action`` with the module of this name: now, or once it is imported."""
     module = sys.modules.get(name)
     if module is None:
         sys.meta_path.insert(0, _Watcher(name, action))

@@ -23,7 +23,7 @@ class ObjectDict(dict[str, Any]):
 
 
 def import_object(name: str) -> Any:
-    """Return the module, or the attribute of a module, that a dotted *name* stands for.
+    """Return the module, or the attribute of a module, that a dotted ``name`` stands for.
 
     :raises ImportError: the module is missing, or has no such attribute.
     """
@@ -91,7 +91,7 @@ class Configurable:
 
         :param impl: a class, its dotted name, or None for the default.
         :param kwargs: default keyword arguments for every instance built through the root.
-        :raises ValueError: *impl* is no subclass of this class.
+        :raises ValueError: ``impl`` is no subclass of this class.
         """
         base = cls.configurable_base()
         chosen = import_object(impl) if isinstance(impl, str) else impl
@@ -122,7 +122,7 @@ class Configurable:
 
 
 def _native_allocator(cls: type) -> Callable[[type], Any]:
-    """Return the ``__new__`` of the nearest base of *cls* that is written in C."""
+    """Return the ``__new__`` of the nearest base of ``cls`` that is written in C."""
     for klass in cls.__mro__:
         new = klass.__dict__.get("__new__")
         # A __new__ written in Python sits in the class as a staticmethod.
@@ -132,12 +132,12 @@ def _native_allocator(cls: type) -> Callable[[type], Any]:
 
 
 def errno_from_exception(e: BaseException) -> int | None:
-    """Return the error number that *e* carries: its ``errno``, else its first argument, else None."""
+    """Return the error number that ``e`` carries: its ``errno``, else its first argument, else None."""
     if hasattr(e, "errno"):
         return cast("int | None", e.errno)
     return e.args[0] if e.args else None
 
 
 def timedelta_to_seconds(td: datetime.timedelta) -> float:
-    """Return the length of *td* in seconds."""
+    """Return the length of ``td`` in seconds."""
     return td.total_seconds()

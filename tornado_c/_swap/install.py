@@ -1,5 +1,5 @@
 """The swap: stock Tornado's core modules replaced by ours, under their own names, for programs that
-import `tornado`.
+import ``tornado``.
 """
 
 from __future__ import annotations
@@ -61,12 +61,14 @@ class _Finder(importlib.abc.MetaPathFinder):
 
 
 def install(children: bool = True) -> None:
-    """Put tornado_c's core in the place of Tornado's for all later imports of `tornado`.
+    """Put tornado_c's core in the place of Tornado's for all later imports of ``tornado``.
 
-    children: programs that this process starts are swapped too, through PYTHONPATH: those that the Python of
-    this environment runs, or that of another environment which has tornado_c. Calling it again does nothing.
-    Raises RuntimeError where a core module of stock Tornado has been imported already; ImportError where
-    Tornado is not installed.
+    Calling it again does nothing.
+
+    :param children: programs that this process starts are swapped too, through PYTHONPATH: those that the
+        Python of this environment runs, or that of another environment which has tornado_c. Default True.
+    :raises RuntimeError: a core module of stock Tornado has been imported already.
+    :raises ImportError: Tornado is not installed.
     """
     finder = next((f for f in sys.meta_path if isinstance(f, _Finder)), None)
     if finder is None:

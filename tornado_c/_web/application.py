@@ -90,12 +90,11 @@ _ORIGINALS[_ApplicationRouter, "get_target_delegate"] = _ApplicationRouter.get_t
 class Application(_core.ApplicationBase, ReversibleRouter):
     """A collection of handlers; called with each request.
 
-    :param handlers: rules, ``(pattern, handler class[, kwargs[, name]])`` or :class:`URLSpec`; the first
-    whose pattern
-        matches the whole path serves the request. See :mod:`tornado_c.routing` for other matchers and
-        targets.
+    :param handlers: rules, ``(pattern, handler class[, kwargs[, name]])`` or
+        :class:`tornado_c.routing.URLSpec`; the first whose pattern matches the whole path serves the request.
+        See :mod:`tornado_c.routing` for other matchers and targets.
     :param default_host: the host whose rules (see :meth:`add_handlers`) serve requests for unknown hosts too.
-    :param transforms: classes that alter answers on their way out.
+    :param transforms: classes that alter responses on their way out.
     :param wsgi: of Tornado before 4.0; ignored.
     :param settings: ``debug``, ``serve_traceback``, ``log_function``, ``default_handler_class`` and its
         ``default_handler_args``, ``login_url``, ``cookie_secret`` and whatever the handlers want to know.
@@ -165,7 +164,7 @@ class Application(_core.ApplicationBase, ReversibleRouter):
         return server
 
     def add_handlers(self, host_pattern: str, host_handlers: _RuleList) -> None:
-        """Add rules for hosts that *host_pattern* matches. They are asked before those for any host."""
+        """Add rules for hosts that ``host_pattern`` matches. They are asked before those for any host."""
         matcher = HostMatches(host_pattern)
         self.default_router.rules.insert(-1, Rule(matcher, _ApplicationRouter(self, host_handlers)))
         if self.default_host is not None:
@@ -174,7 +173,7 @@ class Application(_core.ApplicationBase, ReversibleRouter):
         self._routes = None
 
     def add_transform(self, transform_class: type[Any]) -> None:
-        """Add a class that alters answers."""
+        """Add a class that alters responses."""
         self.transforms.append(transform_class)
 
     def _load_ui_methods(self, methods: Any) -> None:
@@ -201,7 +200,7 @@ class Application(_core.ApplicationBase, ReversibleRouter):
     # ---- routing ----
 
     def find_handler(self, request: httputil.HTTPServerRequest, **kwargs: Any) -> _HandlerDelegate:
-        """Return the delegate that serves *request*.
+        """Return the delegate that serves ``request``.
 
         The call asks it only if it is overridden, or if a rule is of a kind that C does not know.
         """
@@ -222,7 +221,7 @@ class Application(_core.ApplicationBase, ReversibleRouter):
         path_args: list[bytes] | None = None,
         path_kwargs: dict[str, bytes] | None = None,
     ) -> _HandlerDelegate:
-        """Return the delegate that serves *request* with a handler class.
+        """Return the delegate that serves ``request`` with a handler class.
 
         :param target_kwargs: for the handler's ``initialize``.
         :param path_args: positional arguments of its method.
@@ -231,9 +230,9 @@ class Application(_core.ApplicationBase, ReversibleRouter):
         return _HandlerDelegate(self, request, target_class, target_kwargs, path_args, path_kwargs)
 
     def reverse_url(self, name: str, *args: Any) -> str:
-        """Return the path of a named rule, with *args*, quoted, in place of its groups.
+        """Return the path of a named rule, with ``args``, quoted, in place of its groups.
 
-        Raises KeyError for an unknown name.
+        :raises KeyError: there is no rule of this name.
         """
         url = self.default_router.reverse_url(name, *args)
         if url is None:

@@ -66,10 +66,10 @@ class CookieMixin:
         samesite: str | None = None,
         **kwargs: Any,
     ) -> None:
-        """Set a cookie with the answer. It is sent when the headers are.
+        """Set a cookie with the response. It is sent when the headers are.
 
         :param expires: a time in seconds, a time tuple or a datetime.
-        :param expires_days: days from now, where *expires* is not given.
+        :param expires_days: days from now, where ``expires`` is not given.
         :raises ValueError: control characters or spaces in the value.
         :raises http.cookies.CookieError: such, or a semicolon, in name or attributes.
         """

@@ -18,7 +18,7 @@ _Handler = TypeVar("_Handler", bound="RequestHandler")
 
 
 def asynchronous(method: _Method) -> _Method:
-    """Leave the request open when *method* returns; something must call ``self.finish()`` later.
+    """Leave the request open when ``method`` returns; something must call ``self.finish()`` later.
 
     An awaitable that the method returns is awaited, and the request is finished then if it is not yet.
     """
@@ -39,7 +39,7 @@ async def _await_and_finish(handler: Any, result: Any) -> None:
 
 
 def _redirect_path(handler: Any, path: str) -> None:
-    """Redirect for good to *path*, with the request's query."""
+    """Redirect for good to ``path``, with the request's query."""
     if is_protocol_relative(path):
         raise HTTPError(403, "cannot redirect path with two initial slashes")
     query = handler.request.query

@@ -47,7 +47,7 @@ class RequestHandler(_core.HandlerBase, CookieMixin, LocaleMixin, TemplateMixin,
 
     For each request an instance is made, ``initialize`` is called with the keyword arguments of the route,
     then ``prepare``, then the method named after the request's. Both may be coroutines. When the method is
-    done the answer is finished, unless it was before.
+    done the response is finished, unless it was before.
     """
 
     SUPPORTED_METHODS: tuple[str, ...] = ("GET", "HEAD", "POST", "DELETE", "PATCH", "PUT", "OPTIONS")
@@ -91,7 +91,7 @@ class RequestHandler(_core.HandlerBase, CookieMixin, LocaleMixin, TemplateMixin,
         return None
 
     def on_finish(self) -> None:
-        """Called when the answer was handed to the connection. May not write."""
+        """Called when the response was handed to the connection. May not write."""
 
     def on_connection_close(self) -> None:
         """Called if the client goes away while an asynchronous handler is at work."""
@@ -110,8 +110,9 @@ class RequestHandler(_core.HandlerBase, CookieMixin, LocaleMixin, TemplateMixin,
     ) -> asyncio.Future[None]:
         """Send what was written so far, after the headers if they are not sent yet.
 
-        Returns a Future that is done when the connection has taken it. The *callback* of Tornado before 6.0
-        is called then too.
+        :param include_footers: passed to the transforms; default False.
+        :param callback: of Tornado before 6.0: called when the Future is done.
+        :returns: a Future that is done when the connection has taken it.
         """
         future: asyncio.Future[None] = self._flush_output(include_footers)
         if callback is not None:
@@ -119,9 +120,12 @@ class RequestHandler(_core.HandlerBase, CookieMixin, LocaleMixin, TemplateMixin,
         return future
 
     def redirect(self, url: str, permanent: bool = False, status: int | None = None) -> None:
-        """Send the client to another URL, with *status* or else 301 (permanent) or 302.
+        """Send the client to another URL.
 
-        Raises Exception once the headers are sent.
+        :param url: where to; it may be relative.
+        :param permanent: 301 in place of 302, so that the client remembers it; default False.
+        :param status: another status of the kind, 300 to 399.
+        :raises Exception: the headers are sent.
         """
         if self._headers_written:
             raise Exception("Cannot redirect after headers have been written")
@@ -141,7 +145,7 @@ class RequestHandler(_core.HandlerBase, CookieMixin, LocaleMixin, TemplateMixin,
         return stream
 
     def _clear_representation_headers(self) -> None:
-        """Drop the headers that describe a body, for an answer without one."""
+        """Drop the headers that describe a body, for a response without one."""
         for name in ("Content-Encoding", "Content-Language", "Content-Type"):
             self.clear_header(name)
 
@@ -150,14 +154,16 @@ class RequestHandler(_core.HandlerBase, CookieMixin, LocaleMixin, TemplateMixin,
     def send_error(self, status_code: int = 500, **kwargs: Any) -> None:
         """Answer with an error page, in place of what was written and not flushed.
 
-        Once the headers are sent there is no error page any more: the answer ends where it is. If it is
+        Once the headers are sent there is no error page any more: the response ends where it is. If it is
         chunked, it ends without its last chunk and the connection is closed, so that nobody takes it for
-        complete. *kwargs* go to :meth:`write_error`.
+        complete.
+
+        :param kwargs: passed to :meth:`write_error`.
         """
         if self._headers_written:
             gen_log.error("Cannot send error response after headers written")
             if not self._finished:
-                # The Content-Length will hardly fit, but the attempt gives the socket free.
+                # The Content-Length will hardly fit, but the attempt releases the connection.
                 cut_short = getattr(self.request.connection, "_cut_short", None)
                 if cut_short is not None:
                     cut_short()
@@ -282,7 +288,10 @@ class RequestHandler(_core.HandlerBase, CookieMixin, LocaleMixin, TemplateMixin,
         return seconds
 
     def require_setting(self, name: str, feature: str = "this feature") -> None:
-        """Raise an Exception unless the application has the setting."""
+        """Refuse to go on unless the application has the setting.
+
+        :raises Exception: it has not; the text names the setting and the feature.
+        """
         if not self.application.settings.get(name):
             raise Exception(f"You must define the '{name}' setting in your application to use {feature}")
 

@@ -29,10 +29,13 @@ class ErrorHandler(RequestHandler):
 
 
 class RedirectHandler(RequestHandler):
-    """Redirects every GET to a URL, given as keyword argument of the route, with the request's query.
+    """Redirects every GET to a URL, with the request's query.
 
-    ``{0}``, ``{name}`` in the URL are replaced (``str.format``) with what the groups of the route matched;
-    they may not change scheme or host. *permanent*: 301, else 302.
+    These are keyword arguments of the route:
+
+    :param url: where to. ``{0}``, ``{name}`` in it are replaced (``str.format``) with what the groups of the
+        route matched; they may not change scheme or host.
+    :param permanent: 301, else 302; default True.
     """
 
     def initialize(self, url: str, permanent: bool = True) -> None:
@@ -72,7 +75,10 @@ def _before_first_field(template: str) -> tuple[str, bool]:
 
 
 class FallbackHandler(RequestHandler):
-    """Hands the request to another callable, the keyword argument *fallback* of the route."""
+    """Hands the request to another callable.
+
+    :param fallback: the callable, a keyword argument of the route.
+    """
 
     def initialize(self, fallback: Callable[[httputil.HTTPServerRequest], None]) -> None:
         self.fallback = fallback

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class LocaleMixin:
-    """The language that an answer is for."""
+    """The language that a response is for."""
 
     request: httputil.HTTPServerRequest
 

@@ -16,18 +16,18 @@ _OURS, _STOCK = "tornado_c.web", "tornado.web"
 
 
 def is_handler_class(target: Any) -> bool:
-    """Whether *target* is a handler class of ours."""
+    """Whether ``target`` is a handler class of ours."""
     return isclass(target) and issubclass(target, _core.HandlerBase)
 
 
 def is_stock_handler_class(target: Any) -> bool:
-    """Whether *target* is a handler class of stock Tornado's."""
+    """Whether ``target`` is a handler class of stock Tornado's."""
     bases = target.__mro__ if isclass(target) else ()
     return any(cls.__name__ == "RequestHandler" and cls.__module__ == _STOCK for cls in bases)
 
 
 def is_target(target: Any) -> bool:
-    """Whether a rule of an application may lead to *target*, lists of rules apart."""
+    """Whether a rule of an application may lead to ``target``, lists of rules apart."""
     if callable(target):
         return not is_stock_handler_class(target)
     return isinstance(target, httputil.HTTPServerConnectionDelegate)
@@ -41,7 +41,7 @@ def bad_target(target: Any) -> str:
 
 
 def check_target(target: Any) -> None:
-    """Raise TypeError where `is_target` says no."""
+    """Raise TypeError where ``is_target`` says no."""
     if is_target(target):
         return
     if is_stock_handler_class(target):

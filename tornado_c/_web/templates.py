@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 
 class TemplateMixin:
-    """Generates answers from templates."""
+    """Generates responses from templates."""
 
     application: Application
     _template_loaders: dict[str, Any] = {}
 
     def render(self, template_name: str, **kwargs: Any) -> asyncio.Future[None]:
-        """Not supported yet: finish the answer with a template."""
+        """Not supported yet: finish the response with a template."""
         not_yet("render()", "generate the page with tornado.template and write() it")
 
     def render_string(self, template_name: str, **kwargs: Any) -> bytes:

@@ -37,7 +37,7 @@ def _execute_failed(handler: RequestHandler, e: BaseException) -> bool:
     except RuntimeError:
         task = None
     if isinstance(e, asyncio.CancelledError) and task is not None and task.cancelling():
-        # The request's own task is cancelled: the client still gets an answer.
+        # The request's own task is cancelled: the client still gets a response.
         if not handler._finished:
             try:
                 handler.send_error(500)
@@ -85,7 +85,7 @@ def _add_cookie_headers(handler: RequestHandler) -> None:
 
 
 def _check_etag(handler: RequestHandler) -> bool:
-    """Compare the answer's Etag with If-None-Match, weakly: a W/ in front does not count."""
+    """Compare the response's Etag with If-None-Match, weakly: a W/ in front does not count."""
     etag = utf8(handler._headers.get("Etag", ""))
     wanted = _ETAGS.findall(utf8(handler.request.headers.get("If-None-Match", "")))
     if not etag or not wanted:
@@ -119,7 +119,7 @@ def _make_ui(handler: RequestHandler) -> ObjectDict:
 def _run_delegate(delegate: Any, request: httputil.HTTPServerRequest) -> Any:
     """Give a whole request to the delegate of a rule that leads to no handler: a function, a router.
 
-    Returns what is to be awaited, or None.
+    :returns: what is to be awaited, or None.
     """
     if delegate is None:
         app_log.debug("Delegate for %s %s request not found", request.method, request.path)

@@ -22,7 +22,7 @@ def is_protocol_relative(url: str) -> bool:
 def scheme_and_netloc(url: str) -> tuple[str, str]:
     """Return what a browser would take for scheme and host, in lower case; empty strings if there are none.
 
-    Raises ValueError for some malformed URLs.
+    :raises ValueError: for some malformed URLs.
     """
     # urlsplit finds no host in "///host"; browsers do.
     parts = urllib.parse.urlsplit(re.sub(r"^//+", "//", _as_browsers_read(url)))

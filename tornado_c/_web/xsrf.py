@@ -46,7 +46,7 @@ class XsrfMixin:
                 raise HTTPError(403, error)
 
     def _check_cross_origin(self, check: Callable[[str], bool]) -> str | None:
-        """Return why the request is refused, or None. *check* is asked about origins other than our own."""
+        """Return why the request is refused, or None. ``check`` is asked about origins other than our own."""
         headers = self.request.headers
         site, origin = headers.get("sec-fetch-site"), headers.get("origin")
         if site in ("same-origin", "none"):

@@ -1,5 +1,5 @@
-"""The parent of prefork workers. `Watch` replaces those that end badly, as Tornado does. `Master`, under
-`python -m tornado_c`, also ends them on SIGTERM, and on SIGHUP has the program executed anew and replaces
+"""The parent of prefork workers. ``Watch`` replaces those that end badly, as Tornado does. ``Master``, under
+``python -m tornado_c``, also ends them on SIGTERM, and on SIGHUP has the program executed anew and replaces
 them one by one.
 
 A master's signals are only noted, as bytes in a pipe, whatever thread they come to; one loop acts on them. A
@@ -30,7 +30,7 @@ KILL_MARGIN = 5.0
 #: A status that somebody else has taken.
 _UNKNOWN = 255 << 8
 
-#: Seconds that a worker has to answer what is in flight; see `shutdown.enable`.
+#: Seconds that a worker has to answer what is in flight; see ``shutdown.enable``.
 drain_timeout = 30.0
 
 #: A signal that came before there was anybody to act on it.

@@ -1,4 +1,4 @@
-"""The program that `python -m tornado_c` runs in its own place, as plain Python would run it.
+"""The program that ``python -m tornado_c`` runs in its own place, as plain Python would run it.
 
 Not by runpy, whose run_path and run_module give ``sys.modules["__main__"]`` back at the end: threads and what
 runs at exit would see another module there."""
@@ -21,7 +21,10 @@ class CannotRun(Exception):
 
 
 class Program:
-    """A script, a folder or zip file with a ``__main__.py``, or (`is_module`) a module by its dotted name."""
+    """A script, a folder or zip file with a ``__main__.py``, or a module.
+
+    :param is_module: the name is a module's, with dots.
+    """
 
     def __init__(self, name: str, arguments: list[str], is_module: bool = False) -> None:
         self.name = name
@@ -41,7 +44,10 @@ class Program:
             sys.path.insert(0, folder)
 
     def run(self) -> None:
-        """Run it as ``__main__``. Raises CannotRun where there is none, and what the program raises."""
+        """Run it as ``__main__``.
+
+        :raises CannotRun: there is none. What the program raises passes through.
+        """
         if self.is_module:
             spec = self._find_module()
             sys.argv[0] = spec.origin or self.name

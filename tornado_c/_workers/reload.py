@@ -1,5 +1,5 @@
 """Executing a program anew, in the same process: the new one is tried first, as a child that goes as far as
-`fork_processes` or the first server, and the old one is given up only where that went well."""
+``fork_processes`` or the first server, and the old one is given up only where that went well."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ class Trial:
             os.close(told)
 
     def passed(self) -> bool:
-        """To be called when `fd` is readable, or the process has ended."""
+        """To be called when ``fd`` is readable, or the process has ended."""
         try:
             good = os.read(self.fd, 1) == _GOOD
         except BlockingIOError:

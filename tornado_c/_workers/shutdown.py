@@ -1,6 +1,8 @@
-"""Ending well, for programs that `python -m tornado_c` runs and that have no handlers of their own. SIGTERM:
-every server stops accepting, what is in flight is answered, then the loops end. SIGHUP to a process that
-serves alone: the same, and the program is executed anew with its listening sockets open."""
+"""Ending well, for programs that ``python -m tornado_c`` runs and that have no handlers of their own.
+
+SIGTERM: every server stops accepting, what is in flight is answered, then the loops end. SIGHUP to a process
+that serves alone: the same, and the program is executed anew with its listening sockets open.
+"""
 
 from __future__ import annotations
 

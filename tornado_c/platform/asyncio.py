@@ -46,7 +46,10 @@ class BaseAsyncIOLoop(IOLoop):
     def initialize(  # type: ignore[override]
         self, asyncio_loop: asyncio.AbstractEventLoop, **kwargs: Any
     ) -> None:
-        """Bind to asyncio_loop. Raises RuntimeError where that has an IOLoop already."""
+        """Bind to an asyncio event loop.
+
+        :raises RuntimeError: that has an IOLoop already.
+        """
         self._bind(asyncio_loop)
         try:
             super().initialize(**kwargs)
@@ -267,12 +270,12 @@ class SelectorThread:
         self._start_select()
 
     def add_reader(self, fd: Any, callback: _Callback, *args: Any) -> None:
-        """Call callback(*args) whenever fd can be read."""
+        """Call ``callback(*args)`` whenever fd can be read."""
         self._readers[fd] = functools.partial(callback, *args)
         self._wake_selector()
 
     def add_writer(self, fd: Any, callback: _Callback, *args: Any) -> None:
-        """Call callback(*args) whenever fd can be written."""
+        """Call ``callback(*args)`` whenever fd can be written."""
         self._writers[fd] = functools.partial(callback, *args)
         self._wake_selector()
 
@@ -326,7 +329,7 @@ class SelectorThread:
 
 
 class AddThreadSelectorEventLoop(asyncio.AbstractEventLoop):
-    """An event loop with the add_reader family added by a `SelectorThread`; all else is the wrapped loop's.
+    """An event loop with the add_reader family added by a ``SelectorThread``; all else is the wrapped loop's.
 
     Closing it closes the wrapped loop.
     """
