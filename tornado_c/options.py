@@ -270,11 +270,7 @@ class OptionParser:
             callback()
 
     def mockable(self) -> _Mockable:
-        """Return a stand-in for use with ``unittest.mock.patch.object``::
-
-            with mock.patch.object(options.mockable(), "port", 0):
-                ...
-        """
+        """Return a stand-in for ``unittest.mock``: ``mock.patch.object(options.mockable(), "port", 0)``."""
         return _Mockable(self)
 
 
