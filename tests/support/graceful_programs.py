@@ -17,7 +17,8 @@ from support.live_tcp import free_port
 ROOT = os.path.dirname(os.path.dirname(tornado_c.__file__))
 PATIENCE = 60
 
-#: Serves a version that lies in a file, after as many seconds as the query says.
+#: Serves a version that lies in a file: at once, after as many seconds as the query says, or when a file is
+#: there that it names.
 PROGRAM = """
 import asyncio, os, signal, sys, threading, time
 from tornado.httpserver import HTTPServer
@@ -26,14 +27,17 @@ from tornado.netutil import bind_sockets, bind_unix_socket
 from tornado.process import fork_processes, task_id
 
 version = open("version").read()
+print("loads", version, flush=True)
 if version == "broken":
     raise RuntimeError("a program that does not start")
 
 async def answer(request):
-    if request.path == "/stuck":
-        while True:
-            pass
-    if request.query:
+    if request.query.isalpha():
+        os.write(1, b"handling\\n")
+        while not os.path.exists(request.query):
+            if request.path != "/stuck":
+                await asyncio.sleep(0.01)
+    elif request.query:
         await asyncio.sleep(float(request.query))
     body = f"{version} {os.getpid()}".encode()
     request.connection.write_headers(
@@ -69,6 +73,12 @@ def serve():
 thread = threading.Thread(target=serve)
 thread.start()
 WAIT
+"""
+#: A worker that hangs is killed sooner than after five seconds; a second SIGTERM never belongs to the first.
+IMPATIENT = """
+import tornado_c._workers.prefork, tornado_c._workers.worker
+tornado_c._workers.prefork.KILL_MARGIN = 0.5
+tornado_c._workers.worker.TOGETHER = 0
 """
 WORKERS = """
 sockets = bind_sockets(PORT, "127.0.0.1") + [bind_unix_socket("socket")]
@@ -111,6 +121,16 @@ class Program:
 
     def output(self):
         return (self.folder / "log").read_text()
+
+    def handling(self, name, count=1):
+        """Requests that are being handled until release(name)."""
+        before = self.output().count("handling")
+        requests = [InFlight(self, name) for _ in range(count)]
+        self.says("handling", before + count)
+        return requests
+
+    def release(self, name):
+        self.write(name, "")
 
     def says(self, text, times=1):
         self.until(lambda: self.output().count(text) >= times)
@@ -166,6 +186,34 @@ class Program:
     def signal_group(self, number):
         os.killpg(self.process.pid, number)
 
+    def idle(self, pids=None):
+        """A connection that persists to each of the processes, by default to all that serve."""
+        found = {}
+        while missing := (pids or self.workers() or {self.process.pid}) - set(found):
+            connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
+            connection.request("GET", "/")
+            pid = int(connection.getresponse().read().split()[1])
+            if pid in missing:
+                found[pid] = connection.sock
+            else:
+                connection.close()
+        return list(found.values())
+
+    @staticmethod
+    def drains(connections):
+        """Wait until the processes at the other end of idle connections end them."""
+        for sock in connections:
+            with sock:
+                assert sock.recv(1) == b""
+
+    def rests(self):
+        """Whether none of its processes runs Python."""
+        states = []
+        for pid in self.everybody():
+            with contextlib.suppress(FileNotFoundError), open(f"/proc/{pid}/stat") as stat:
+                states.append(stat.read().rpartition(")")[2].split()[0])
+        return set(states) == {"S"}
+
     def ends(self, status=0):
         """Wait for its end: it has this status, and nothing is left of it."""
         assert self.process.wait(PATIENCE) == status, self.output()
@@ -185,6 +233,17 @@ class Program:
         self.log.close()
 
 
+def has_read(client):
+    """Whether a TCP connection was accepted on this machine, and all that was sent has been read."""
+    mine, theirs = client.getsockname()[1], client.getpeername()[1]
+    with open("/proc/net/tcp") as sockets:
+        for line in list(sockets)[1:]:
+            _, local, remote, _, queues, *_, inode = line.split()[:10]
+            if [int(end.partition(":")[2], 16) for end in (local, remote)] == [theirs, mine]:
+                return queues.endswith(":00000000") and inode != "0"
+    return False
+
+
 def children_of(pid):
     with contextlib.suppress(FileNotFoundError), open(f"/proc/{pid}/task/{pid}/children") as children:
         return {int(child) for child in children.read().split()}
@@ -192,16 +251,16 @@ def children_of(pid):
 
 
 class InFlight(threading.Thread):
-    """A request that takes its time."""
+    """A request that is answered when there is a file of that name."""
 
-    def __init__(self, program, seconds):
+    def __init__(self, program, name):
         super().__init__(daemon=True)
-        self.program, self.seconds, self.answer = program, seconds, None
+        self.program, self.name, self.answer = program, name, None
         self.start()
 
     def run(self):
         try:
-            self.answer = self.program.get(str(self.seconds))
+            self.answer = self.program.get(self.name)
         except (OSError, http.client.HTTPException) as e:
             self.answer = e
 

@@ -6,11 +6,20 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 
 import pytest
 
-from support.graceful_programs import ASYNC, IN_A_THREAD, ONE, PATIENCE, ROOT, WORKERS, InFlight, children_of
+from support.graceful_programs import (
+    ASYNC,
+    IMPATIENT,
+    IN_A_THREAD,
+    ONE,
+    PATIENCE,
+    ROOT,
+    WORKERS,
+    children_of,
+    has_read,
+)
 
 OWN_HANDLER = """
 signal.signal(signal.SIGTERM, lambda number, frame: os._exit(7))
@@ -40,23 +49,11 @@ PROXY = """
 HTTPServer(answer, proxy_protocol=True, trusted_proxies=["127.0.0.1"]).listen(PORT, "127.0.0.1")
 IOLoop.current().start()
 """
-#: A worker that hangs is killed sooner than after five seconds.
-IMPATIENT = """
-import tornado_c._workers.prefork
-tornado_c._workers.prefork.KILL_MARGIN = 0.5
-"""
 IGNORING_SIGCHLD = """
 import os, signal, sys
 signal.signal(signal.SIGCHLD, signal.SIG_IGN)
 os.execv(sys.argv[1], sys.argv[1:])
 """
-
-
-def in_flight(program, seconds, count=1):
-    """Requests that are being handled."""
-    requests = [InFlight(program, seconds) for _ in range(count)]
-    time.sleep(0.5)
-    return requests
 
 
 # ---- a single process ----
@@ -65,11 +62,11 @@ def in_flight(program, seconds, count=1):
 @pytest.mark.parametrize("body", [ONE, ASYNC], ids=["IOLoop.start", "asyncio.run"])
 def test_term_answers_what_is_in_flight(start, body):
     program = start(body)
-    (slow,) = in_flight(program, 1)
-    idle = socket.create_connection(("127.0.0.1", program.port))
+    (slow,) = program.handling("go")
+    idle = program.idle()
     program.signal(signal.SIGTERM)
-    with idle:
-        assert idle.recv(1) == b""
+    program.drains(idle)
+    program.release("go")
     assert slow.done()[0] == "v1"
     assert slow.answer[2] == "close"
     program.ends()
@@ -90,7 +87,7 @@ def test_asyncio_run_is_native(start):
 
 def test_term_aborts_at_the_deadline(start):
     program = start(ONE, "--drain-timeout", "0.2")
-    (slow,) = in_flight(program, 60)
+    (slow,) = program.handling("never")
     program.signal(signal.SIGTERM)
     assert isinstance(slow.done(), (OSError, http.client.HTTPException))
     program.ends()
@@ -98,7 +95,7 @@ def test_term_aborts_at_the_deadline(start):
 
 def test_second_term_ends_at_once(start):
     program = start(ONE)
-    (slow,) = in_flight(program, 60)
+    (slow,) = program.handling("never")
     program.signal(signal.SIGTERM)
     program.until(lambda: not program.serves())
     program.signal(signal.SIGTERM)
@@ -110,7 +107,7 @@ def test_second_term_ends_at_once(start):
 def test_an_interrupt_shows_the_application(start, body):
     program = start(body)
     program.get()
-    time.sleep(0.3)  # the function that answers has returned
+    program.until(program.rests)  # the function that answers has returned
     program.signal(signal.SIGINT)
     program.ends(-signal.SIGINT)
     said = program.output()
@@ -139,8 +136,10 @@ def test_handler_of_the_application_stays(start):
 @pytest.mark.parametrize("wait", ["thread.join()", "while True: time.sleep(3600)"], ids=["joined", "daemon"])
 def test_term_with_the_loop_in_a_thread(start, wait):
     program = start(IN_A_THREAD.replace("WAIT", wait))
-    (slow,) = in_flight(program, 1)
+    (slow,) = program.handling("go")
     program.signal(signal.SIGTERM)
+    program.until(lambda: not program.serves())
+    program.release("go")
     assert slow.done()[0] == "v1"
     program.ends()
     assert "Traceback" not in program.output()
@@ -200,7 +199,7 @@ def test_a_connection_whose_proxy_head_is_under_way(start):
     program = start(PROXY)
     with socket.create_connection(("127.0.0.1", program.port), timeout=PATIENCE) as client:
         client.sendall(b"PROXY TCP4 ")
-        time.sleep(0.3)
+        program.until(lambda: has_read(client))
         program.signal(signal.SIGTERM)
         program.until(lambda: not program.serves())
         client.sendall(b"10.1.1.1 10.1.1.2 5 6\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n")
@@ -231,19 +230,26 @@ for number in (signal.SIGHUP, signal.SIGUSR1):
 def test_term_ends_all(start, whom):
     """systemd, supervisor and others tell the whole group, so that workers hear of it twice."""
     program = start(WORKERS)
-    slow = in_flight(program, 1, 8)
+    slow = program.handling("go", 8)
+    idle = program.idle()
     (program.signal if whom == "master" else program.signal_group)(signal.SIGTERM)
+    program.drains(idle)
+    program.release("go")
     assert [request.done()[0] for request in slow] == ["v1"] * 8
     program.ends()
 
 
 def test_term_to_the_group_reaches_retiring_workers(start):
     program = start(WORKERS)
-    slow = in_flight(program, 4, 4)
+    slow = program.handling("go", 4)
+    before = program.workers()
     program.load("v2")
     program.becomes("v2")
-    slow += in_flight(program, 1, 4)
+    slow += program.handling("go", 4)
+    idle = program.idle(program.workers() - before)
     program.signal_group(signal.SIGTERM)
+    program.drains(idle)
+    program.release("go")
     answers = [request.done()[0] for request in slow]
     assert answers[:4] == ["v1"] * 4
     assert set(answers[4:]) <= {"v1", "v2"}  # an old worker may be there yet
@@ -252,11 +258,12 @@ def test_term_to_the_group_reaches_retiring_workers(start):
 
 @pytest.mark.parametrize("whom", ["master", "group"])
 def test_a_later_term_hurries(start, whom):
-    program = start(WORKERS)
-    slow = in_flight(program, 60)
+    program = start(IMPATIENT + WORKERS)
+    slow = program.handling("never")
+    idle = program.idle()
     tell = program.signal if whom == "master" else program.signal_group
     tell(signal.SIGTERM)
-    time.sleep(1.5)
+    program.drains(idle)
     assert program.process.poll() is None
     tell(signal.SIGTERM)
     program.ends()
@@ -265,8 +272,10 @@ def test_a_later_term_hurries(start, whom):
 
 def test_workers_end_with_their_master(start):
     program = start(WORKERS)
-    slow = in_flight(program, 1, 4)
+    slow = program.handling("go", 4)
     program.signal(signal.SIGKILL)
+    program.process.wait(PATIENCE)
+    program.release("go")
     assert [request.done()[0] for request in slow] == ["v1"] * 4
     program.ends(-signal.SIGKILL)
 
@@ -276,19 +285,23 @@ def test_workers_may_outlive_their_master(start):
     workers = program.workers()
     program.signal(signal.SIGKILL)
     program.process.wait(PATIENCE)
-    time.sleep(0.5)
-    assert program.get()[1] in workers
+    # Each hears of the end before the request that comes then.
+    answers = set()
+    while {pid for _, pid, _ in answers} != workers:
+        answers.add(program.get())
+    assert {persists for *_, persists in answers} == {None}
     assert program.everybody() == workers
 
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_worker_that_is_told_alone_is_replaced(start, workers):
     program = start(WORKERS, workers=workers)
-    slow = in_flight(program, 2, 2 * workers)
+    slow = program.handling("go", 2 * workers)
     victim = min(program.workers())
     os.kill(victim, signal.SIGTERM)
     program.until(lambda: len(program.workers() - {victim}) == workers)
     program.until(lambda: program.get()[1] != victim)
+    program.release("go")
     assert [request.done()[0] for request in slow] == ["v1"] * 2 * workers
     program.until(lambda: victim not in program.workers())
     program.signal(signal.SIGTERM)
@@ -327,8 +340,8 @@ def test_sigchld_that_was_ignored_at_the_start(start):
 def test_a_worker_that_hangs_is_killed(start):
     program = start(IMPATIENT + WORKERS, "--drain-timeout=1")
     with socket.create_connection(("127.0.0.1", program.port)) as client:
-        client.sendall(b"GET /stuck HTTP/1.1\r\nHost: a\r\n\r\n")
-        time.sleep(0.3)
+        client.sendall(b"GET /stuck?never HTTP/1.1\r\nHost: a\r\n\r\n")
+        program.says("handling")
         program.signal(signal.SIGTERM)
         program.ends()
     assert "does not end, killing it" in program.output()

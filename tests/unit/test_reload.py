@@ -15,12 +15,12 @@ import pytest
 
 from support.graceful_programs import (
     ASYNC,
+    IMPATIENT,
     IN_A_THREAD,
     ONE,
     PATIENCE,
     WORKERS,
     Counting,
-    InFlight,
     free_port,
 )
 
@@ -89,11 +89,11 @@ answer = tornado_c.web.Application([("/.*", Main)])
 def test_hup_replaces_workers(start):
     program = start(WORKERS)
     before = program.workers()
-    slow = InFlight(program, 1)
-    time.sleep(0.3)
+    (slow,) = program.handling("go")
     program.load("v2")
-    assert slow.done()[0] == "v1"
     program.becomes("v2")
+    program.release("go")
+    assert slow.done()[0] == "v1"
     program.until(lambda: not program.workers() & before)
     with socket.socket(socket.AF_UNIX) as client:
         client.connect(str(program.folder / "socket"))
@@ -152,7 +152,7 @@ def test_many_hups_to_a_master_with_threads(start):
 
 def test_drains_overlap(start):
     """Old workers that take their time do not keep the next ones from being replaced."""
-    program = start(WORKERS, workers=3)
+    program = start(IMPATIENT + WORKERS, workers=3)
     before = program.workers()
     connections = {}  # to as many workers as there are
 
@@ -167,14 +167,15 @@ def test_drains_overlap(start):
 
     program.until(reach_another)
     for connection in connections.values():
-        connection.request("GET", "/?20")
-    time.sleep(0.3)
+        connection.request("GET", "/?never")
+    program.says("handling", 3)
     program.load("v2")
     program.becomes("v2")
     program.until(lambda: len(program.workers() - before) == 3)
     assert program.workers() >= before
+    idle = program.idle(program.workers() - before)
     program.signal_group(signal.SIGTERM)
-    time.sleep(1.5)
+    program.drains(idle)
     program.signal_group(signal.SIGTERM)
     program.ends()
     for connection in connections.values():
@@ -195,22 +196,22 @@ def test_workers_that_start_slowly_are_waited_for(start):
 
 def test_a_new_worker_knows_nothing_of_old_ones(start):
     """One that is told to hurry does not tell those on."""
-    program = start(WORKERS)
-    slow = [InFlight(program, 4) for _ in range(4)]
-    time.sleep(0.3)
+    program = start(IMPATIENT + WORKERS)
+    slow = program.handling("go", 4)
     before = program.workers()
     program.load("v2")
-    program.until(lambda: len(program.workers() - before) == 2)
-    time.sleep(1)
     program.becomes("v2")
     new = program.workers() - before
-    more = [InFlight(program, 60) for _ in range(4)]
-    time.sleep(0.3)
-    for _ in range(2):
+    more = program.handling("never", 4)
+
+    def all_have_ended():
         for pid in new:
-            with contextlib.suppress(ProcessLookupError):  # no request came to it
+            with contextlib.suppress(ProcessLookupError):  # it has ended, or no request came to it
                 os.kill(pid, signal.SIGTERM)
-        time.sleep(1.2)
+        return not new & program.workers()
+
+    program.until(all_have_ended)
+    program.release("go")
     assert [request.done()[0] for request in slow] == ["v1"] * 4
     assert not any(isinstance(request.done(), tuple) for request in more)
 
@@ -231,8 +232,7 @@ def test_a_port_that_was_given_up_is_closed(start, workers):
 def test_from_several_processes_to_one_and_back(start):
     program = start(ANY_NUMBER)
     program.until(lambda: len(program.workers()) == 2)
-    slow = [InFlight(program, 3) for _ in range(4)]
-    time.sleep(0.3)
+    slow = program.handling("go", 4)
     counting = Counting(program)
     for workers in (0, 2, 0):
         program.write("workers", str(workers))
@@ -240,6 +240,7 @@ def test_from_several_processes_to_one_and_back(start):
         program.becomes(f"w{workers}")
         if workers == 0:
             assert program.get()[1] == program.process.pid
+            program.release("go")
         program.until(lambda w=workers: len(program.workers()) == w)
     assert [request.done()[0] for request in slow] == ["v1"] * 4
     counting.end()
@@ -250,12 +251,13 @@ def test_from_several_processes_to_one_and_back(start):
 def test_one_process_ends_its_predecessors_too(start):
     program = start(ANY_NUMBER)
     program.until(lambda: len(program.workers()) == 2)
-    slow = [InFlight(program, 5) for _ in range(4)]
-    time.sleep(0.3)
+    slow = program.handling("go", 4)
     program.write("workers", "0")
     program.load("alone")
     program.becomes("alone")
     program.signal(signal.SIGTERM)
+    program.until(lambda: not program.serves())
+    program.release("go")
     assert [request.done()[0] for request in slow] == ["v1"] * 4
     program.ends()
 
@@ -303,10 +305,11 @@ def test_no_promise_of_keep_alive_is_broken(start, way, query):
 def test_hup_to_a_single_process(start, body):
     program = start(body)
     counting = Counting(program)
-    for version in ("v2", "v3"):
-        slow = InFlight(program, 1)
-        time.sleep(0.3)
+    for version, name in (("v2", "one"), ("v3", "other")):
+        (slow,) = program.handling(name)
         program.load(version)
+        program.says(f"loads {version}")
+        program.release(name)
         assert slow.done()[0] != version
         program.becomes(version)
     assert program.get()[1] == program.process.pid
@@ -343,11 +346,12 @@ def test_hup_to_a_single_process_whose_program_is_broken(start):
 
 def test_term_while_a_single_process_reloads(start):
     program = start(ONE)
-    slow = InFlight(program, 2)
-    time.sleep(0.3)
+    (slow,) = program.handling("go")
     program.load("v2")
-    time.sleep(1)
+    program.says("loads v2")
+    program.until(lambda: not program.workers())  # it was tried, and is good
     program.signal(signal.SIGTERM)
+    program.release("go")
     assert slow.done()[0] == "v1"
     program.ends()
 
@@ -358,9 +362,11 @@ def test_a_terminal_that_is_gone(start, body):
     master, slave = os.openpty()
     program = start(body, launch=[sys.executable, "-c", WITH_TERMINAL, str(slave)], fds=[slave])
     os.close(slave)
-    slow = InFlight(program, 1)
-    time.sleep(0.5)
+    (slow,) = program.handling("go")
+    idle = program.idle()
     os.close(master)
+    program.drains(idle)
+    program.release("go")
     assert slow.done()[0] == "v1"
     program.ends()
 
