@@ -162,6 +162,7 @@ class Program:
 
     def load(self, version):
         """Have a version loaded."""
+        self.get()  # it serves, and does not only listen
         self.write("version", version)
         self.signal(signal.SIGHUP)
 
@@ -275,8 +276,8 @@ class Counting:
     A connection that ends while a request is in flight, without an answer that announced it, is a loss.
     """
 
-    def __init__(self, program, connections=6, query=""):
-        self.program, self.query = program, query
+    def __init__(self, program, connections=6, query="", pause=0.005):
+        self.program, self.query, self.pause = program, query, pause
         self.answers, self.lost, self.versions = 0, [], set()
         self.ending = False
         self.threads = [threading.Thread(target=self._run, daemon=True) for _ in range(connections)]
@@ -288,7 +289,7 @@ class Counting:
             try:
                 with socket.create_connection(("127.0.0.1", self.program.port), timeout=PATIENCE) as sock:
                     while self._ask(sock) and not self.ending:
-                        pass
+                        time.sleep(self.pause)  # leaves the processor to the program
             except OSError as e:
                 self.lost.append(repr(e))
                 time.sleep(0.05)

@@ -80,6 +80,7 @@ def test_asyncio_run_is_native(start):
     program = start(
         ASYNC.replace("async def main():", "async def main():\n    print(repr(asyncio.get_running_loop()))")
     )
+    program.get()
     program.signal(signal.SIGTERM)
     program.ends()
     assert "EventLoop" in program.output() and "_UnixSelectorEventLoop" not in program.output()
