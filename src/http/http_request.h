@@ -57,7 +57,4 @@ tc_request_check(tc_state *state, PyObject *obj)
            PyObject_TypeCheck(obj, state->request_type);
 }
 
-/* Marks the request as finished now, for request_time(). */
-void tc_request_set_finished(RequestObject *self);
-
 #endif

@@ -331,42 +331,46 @@ tc_request_parse_body(RequestObject *self, PyObject *unused)
 
 /* ---- getset: a lazy getter and a field that assignment fills ---- */
 
-typedef PyObject *(*request_getter)(RequestObject *self);
+/* Fields in the order in which they are collected: name, what makes it, its documentation. */
+#define REQUEST_FIELDS(X)                                                                                    \
+    X(method, tc_request_method, "The HTTP method, such as \"GET\".")                                        \
+    X(uri, tc_request_uri, "The request target, query included.")                                            \
+    X(path, tc_request_path, "The target before \"?\".")                                                     \
+    X(query, request_query, "The target after \"?\".")                                                       \
+    X(version, tc_request_version, "\"HTTP/1.0\" or \"HTTP/1.1\".")                                          \
+    X(headers, tc_request_headers, "The HTTPHeaders.")                                                       \
+    X(arguments, request_arguments, "Arguments of query and body: name to list of bytes.")                   \
+    X(query_arguments, request_query_arguments, "Arguments of the query.")                                   \
+    X(body_arguments, request_body_arguments, "Arguments of the body.")                                      \
+    X(files, request_files, "Uploaded files: name to list of HTTPFile.")                                     \
+    X(remote_ip, request_remote_ip, "The client's address.")                                                 \
+    X(protocol, tc_request_protocol, "\"http\" or \"https\".")                                               \
+    X(host, tc_request_host, "The Host header.")                                                             \
+    X(host_name, request_host_name, "The host without its port, in lower case.")                             \
+    X(cookies, request_cookies, "The cookies: name to http.cookies.Morsel.")
 
 typedef struct {
-    request_getter make; /* borrowed result; NULL: a member, listed here for the collector */
+    PyObject *(*make)(RequestObject *self); /* borrowed result */
     size_t offset;
     const char *name;
-} RequestField;
+} request_field;
 
-#define FIELD(name, make)                                                                                    \
-    {                                                                                                        \
-        make, offsetof(RequestObject, name), #name                                                           \
-    }
+enum {
+#define X(name, make, doc) FIELD_##name,
+    REQUEST_FIELDS(X)
+#undef X
+};
 
-static const RequestField request_fields[] = {
-    FIELD(method, tc_request_method),
-    FIELD(uri, tc_request_uri),
-    FIELD(path, tc_request_path),
-    FIELD(query, request_query),
-    FIELD(version, tc_request_version),
-    FIELD(headers, tc_request_headers),
-    FIELD(body, NULL),
-    FIELD(arguments, request_arguments),
-    FIELD(query_arguments, request_query_arguments),
-    FIELD(body_arguments, request_body_arguments),
-    FIELD(files, request_files),
-    FIELD(remote_ip, request_remote_ip),
-    FIELD(protocol, tc_request_protocol),
-    FIELD(host, tc_request_host),
-    FIELD(host_name, request_host_name),
-    FIELD(cookies, request_cookies),
+static const request_field request_fields[] = {
+#define X(name, make, doc) {make, offsetof(RequestObject, name), #name},
+    REQUEST_FIELDS(X)
+#undef X
 };
 
 static PyObject *
 request_get(RequestObject *self, void *closure)
 {
-    const RequestField *field = closure;
+    const request_field *field = closure;
     PyObject *value = *(PyObject **)((char *)self + field->offset);
     if (value == NULL && (value = field->make(self)) == NULL) {
         if (!PyErr_Occurred()) {
@@ -381,7 +385,7 @@ request_get(RequestObject *self, void *closure)
 static int
 request_set(RequestObject *self, PyObject *value, void *closure)
 {
-    const RequestField *field = closure;
+    const request_field *field = closure;
     Py_XSETREF(*(PyObject **)((char *)self + field->offset), Py_XNewRef(value));
     return 0;
 }
@@ -409,41 +413,25 @@ request_set_finish_time(RequestObject *self, PyObject *value, void *unused)
 int
 tc_request_fields_traverse(RequestObject *self, visitproc visit, void *arg)
 {
-    for (size_t i = 0; i < TC_ARRAY_LEN(request_fields); i++) {
-        Py_VISIT(*(PyObject **)((char *)self + request_fields[i].offset));
-    }
+#define X(name, make, doc) Py_VISIT(self->name);
+    REQUEST_FIELDS(X)
+#undef X
     return 0;
 }
 
 void
 tc_request_fields_clear(RequestObject *self)
 {
-    for (size_t i = 0; i < TC_ARRAY_LEN(request_fields); i++) {
-        Py_CLEAR(*(PyObject **)((char *)self + request_fields[i].offset));
-    }
+#define X(name, make, doc) Py_CLEAR(self->name);
+    REQUEST_FIELDS(X)
+#undef X
 }
 
-#define GETSET(i, name, doc)                                                                                 \
-    {                                                                                                        \
-        name, (getter)request_get, (setter)request_set, doc, (void *)&request_fields[i]                      \
-    }
-
 PyGetSetDef tc_request_getset[] = {
-    GETSET(0, "method", "The HTTP method, such as \"GET\"."),
-    GETSET(1, "uri", "The request target, query included."),
-    GETSET(2, "path", "The target before \"?\"."),
-    GETSET(3, "query", "The target after \"?\"."),
-    GETSET(4, "version", "\"HTTP/1.0\" or \"HTTP/1.1\"."),
-    GETSET(5, "headers", "The HTTPHeaders."),
-    GETSET(7, "arguments", "Arguments of query and body: name to list of bytes."),
-    GETSET(8, "query_arguments", "Arguments of the query."),
-    GETSET(9, "body_arguments", "Arguments of the body."),
-    GETSET(10, "files", "Uploaded files: name to list of HTTPFile."),
-    GETSET(11, "remote_ip", "The client's address."),
-    GETSET(12, "protocol", "\"http\" or \"https\"."),
-    GETSET(13, "host", "The Host header."),
-    GETSET(14, "host_name", "The host without its port, in lower case."),
-    GETSET(15, "cookies", "The cookies: name to http.cookies.Morsel."),
-    {"_finish_time", (getter)request_get_finish_time, (setter)request_set_finish_time, NULL, NULL},
+#define X(name, make, doc)                                                                                   \
+    {#name, (getter)request_get, (setter)request_set, doc, (void *)&request_fields[FIELD_##name]},
+    REQUEST_FIELDS(X)
+#undef X
+        {"_finish_time", (getter)request_get_finish_time, (setter)request_set_finish_time, NULL, NULL},
     {NULL},
 };

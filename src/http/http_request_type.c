@@ -65,12 +65,6 @@ request_write(RequestObject *self, PyObject *const *args, Py_ssize_t nargs, PyOb
     return result != NULL ? Py_NewRef(Py_None) : NULL;
 }
 
-void
-tc_request_set_finished(RequestObject *self)
-{
-    self->finish_time = tc_clock_wall();
-}
-
 PyDoc_STRVAR(request_finish_doc, "finish($self, /)\n--\n\nEnd the answer to this request.");
 
 static PyObject *
@@ -94,7 +88,7 @@ request_finish(RequestObject *self, PyObject *unused)
     if (st < 0) {
         return NULL;
     }
-    tc_request_set_finished(self);
+    self->finish_time = tc_clock_wall();
     Py_RETURN_NONE;
 }
 
@@ -230,6 +224,7 @@ request_traverse(RequestObject *self, visitproc visit, void *arg)
     Py_VISIT(self->connection);
     Py_VISIT(self->server_connection);
     Py_VISIT(self->held);
+    Py_VISIT(self->body);
     return tc_request_fields_traverse(self, visit, arg);
 }
 
@@ -239,6 +234,7 @@ request_clear(RequestObject *self)
     Py_CLEAR(self->connection);
     Py_CLEAR(self->server_connection);
     Py_CLEAR(self->held);
+    Py_CLEAR(self->body);
     tc_request_fields_clear(self);
     return 0;
 }
