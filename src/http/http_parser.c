@@ -69,8 +69,8 @@ find_head_end(const char *data, size_t start, size_t from, size_t size)
     return 0;
 }
 
-static uint8_t
-method_id(const char *p, size_t size)
+uint8_t
+tc_http_method_id(const char *p, size_t size)
 {
     switch (size) {
     case 3:
@@ -113,7 +113,7 @@ parse_start_line(const char *data, const char **pos, const char *end, tc_http_he
         if (p == token || p == end || *p != ' ') {
             return -TC_HTTP_ERR_START_LINE;
         }
-        head->method_id = method_id(token, (size_t)(p - token));
+        head->method_id = tc_http_method_id(token, (size_t)(p - token));
     }
     head->method = (tc_span){(uint32_t)(token - data), (uint32_t)(p - token)};
     token = ++p;
@@ -216,9 +216,6 @@ take_connection(framing *seen, const char *p, const char *end, tc_http_head *hea
     if (tc_http_has_option(p, end, "close")) {
         head->flags |= TC_HTTP_CONN_CLOSE;
     }
-    if (tc_http_has_option(p, end, "upgrade")) {
-        head->flags |= TC_HTTP_CONN_UPGRADE;
-    }
 }
 
 /* Notes a header that matters; name and value are valid. */
@@ -235,10 +232,7 @@ take_header(framing *seen, const char *data, const char *name, size_t name_size,
         }
         break;
     case 6:
-        if (tc_http_equal_blind(name, "cookie", 6)) {
-            head->flags |= TC_HTTP_HAS_COOKIE;
-        }
-        else if (tc_http_equal_blind(name, "expect", 6)) {
+        if (tc_http_equal_blind(name, "expect", 6)) {
             tc_http_trim(&value, &end);
             head->flags &= ~(uint32_t)TC_HTTP_EXPECT_CONTINUE;
             if (seen->expects++ == 0 && head->minor == 1 && IS(value, end - value, "100-continue")) {

@@ -52,12 +52,10 @@ enum {
     TC_HTTP_CHUNKED = 1 << 1,         /* Transfer-Encoding: chunked */
     TC_HTTP_CONN_CLOSE = 1 << 2,      /* a Connection header has the token close */
     TC_HTTP_CONN_KEEP_ALIVE = 1 << 3, /* the only Connection value is keep-alive */
-    TC_HTTP_CONN_UPGRADE = 1 << 4,    /* a Connection header has the token upgrade */
-    TC_HTTP_EXPECT_CONTINUE = 1 << 5, /* the only Expect is 100-continue (case-blind); never in HTTP/1.0 */
-    TC_HTTP_HAS_CONTENT_TYPE = 1 << 6,
-    TC_HTTP_HAS_COOKIE = 1 << 7,
-    TC_HTTP_HAS_IF_NONE_MATCH = 1 << 8,
-    TC_HTTP_LENGTH_LIST = 1 << 9, /* the Content-Length was given more than once, with the same value */
+    TC_HTTP_EXPECT_CONTINUE = 1 << 4, /* the only Expect is 100-continue (case-blind); never in HTTP/1.0 */
+    TC_HTTP_HAS_CONTENT_TYPE = 1 << 5,
+    TC_HTTP_HAS_IF_NONE_MATCH = 1 << 6,
+    TC_HTTP_LENGTH_LIST = 1 << 7, /* the Content-Length was given more than once, with the same value */
 };
 
 enum tc_http_method {
@@ -70,6 +68,9 @@ enum tc_http_method {
     TC_HTTP_PATCH,
     TC_HTTP_OPTIONS,
 };
+
+/* The method of this name, which is upper case; TC_HTTP_OTHER for any other. */
+uint8_t tc_http_method_id(const char *name, size_t size);
 
 /* What the driver needs of a head. Spans count from the first byte of the data given (leading empty
  * lines included); the header block itself is kept as bytes and read again only if somebody asks. */

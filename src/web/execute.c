@@ -139,27 +139,12 @@ execute_decode_path(HandlerObject *self, PyObject *groups, PyObject *named)
     return st;
 }
 
-/* 1 if the request's method changes nothing, 0, -1. */
-static int
-execute_is_safe(HandlerObject *self)
-{
-    tc_state *state = self->state;
-    PyObject *method = tc_handler_method(self);
-    if (method == NULL) {
-        return -1;
-    }
-    int safe = method == state->str_GET || method == state->str_HEAD ||
-               (PyUnicode_Check(method) && PyUnicode_CompareWithASCIIString(method, "OPTIONS") == 0);
-    Py_DECREF(method);
-    return safe;
-}
-
 /* The XSRF and cross-origin checks; a request that is only read needs none. */
 static int
 execute_protect(HandlerObject *self)
 {
     if (tc_handler_owns(self, TC_HOOK__cross_origin_protection)) {
-        int safe = execute_is_safe(self);
+        int safe = tc_handler_method_in(self, 1u << TC_HTTP_GET | 1u << TC_HTTP_HEAD | 1u << TC_HTTP_OPTIONS);
         if (safe != 0) {
             return safe < 0 ? -1 : 0;
         }

@@ -43,15 +43,11 @@ static int
 finish_etag(HandlerObject *self)
 {
     tc_state *state = self->state;
-    PyObject *method = tc_handler_method(self);
-    if (method == NULL) {
+    int st = tc_handler_method_in(self, 1u << TC_HTTP_GET | 1u << TC_HTTP_HEAD);
+    if (st < 0) {
         return -1;
     }
-    bool reads = method == state->str_GET || method == state->str_HEAD ||
-                 (PyUnicode_Check(method) && (PyUnicode_CompareWithASCIIString(method, "GET") == 0 ||
-                                              PyUnicode_CompareWithASCIIString(method, "HEAD") == 0));
-    Py_DECREF(method);
-    int st = reads ? finish_has_header(self, state->str_Etag) : 1;
+    st = st > 0 ? finish_has_header(self, state->str_Etag) : 1;
     if (st != 0) {
         return st < 0 ? -1 : 0;
     }

@@ -53,6 +53,22 @@ PyObject *tc_handler_request_attr(HandlerObject *self, PyObject *name);
 /* request.method, a new reference. */
 PyObject *tc_handler_method(HandlerObject *self);
 
+/* The same as one of enum tc_http_method, or -1 with an exception. The slow part of tc_handler_method_in. */
+int tc_handler_method_id(HandlerObject *self);
+
+/* Whether it is one of these, bits 1 << TC_HTTP_...: 1, 0, or -1 with an exception. */
+static inline int
+tc_handler_method_in(HandlerObject *self, unsigned methods)
+{
+    PyObject *request = self->request;
+    if (TC_LIKELY(request != NULL && tc_request_check(self->state, request) &&
+                  ((RequestObject *)request)->method == self->state->str_GET)) {
+        return methods >> TC_HTTP_GET & 1;
+    }
+    int id = tc_handler_method_id(self);
+    return id <= TC_HTTP_OTHER ? id : (int)(methods >> id & 1);
+}
+
 PyObject *tc_handler_no_field(HandlerObject *self, const char *name);
 
 /* The field, borrowed, or NULL with AttributeError where it was never set. */

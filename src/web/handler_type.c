@@ -59,6 +59,22 @@ tc_handler_method(HandlerObject *self)
 }
 
 int
+tc_handler_method_id(HandlerObject *self)
+{
+    PyObject *method = tc_handler_method(self);
+    if (method == NULL) {
+        return -1;
+    }
+    int id = TC_HTTP_OTHER;
+    if (PyUnicode_Check(method) && PyUnicode_KIND(method) == PyUnicode_1BYTE_KIND) {
+        id = tc_http_method_id((const char *)PyUnicode_1BYTE_DATA(method),
+                               (size_t)PyUnicode_GET_LENGTH(method));
+    }
+    Py_DECREF(method);
+    return id;
+}
+
+int
 tc_handler_call(HandlerObject *self, PyObject *name)
 {
     PyObject *result = PyObject_CallMethodNoArgs((PyObject *)self, name);

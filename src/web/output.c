@@ -292,20 +292,6 @@ output_write_chunk(HandlerObject *self, PyObject *chunk, bool want)
     return result;
 }
 
-/* 1 if the request's method is HEAD, 0 if not, -1. */
-static int
-output_is_head(HandlerObject *self)
-{
-    PyObject *method = tc_handler_method(self);
-    int head = method == NULL                    ? -1
-               : method == self->state->str_HEAD ? 1
-               : method == self->state->str_GET  ? 0
-               : PyUnicode_Check(method)         ? PyUnicode_CompareWithASCIIString(method, "HEAD") == 0
-                                                 : 0;
-    Py_XDECREF(method);
-    return head;
-}
-
 static PyObject *
 output_flush(HandlerObject *self, bool footers, bool want)
 {
@@ -316,7 +302,9 @@ output_flush(HandlerObject *self, bool footers, bool want)
         return NULL;
     }
     self->headers_written = true;
-    int head = output_transform(self, &chunk, first, footers_obj) == 0 ? output_is_head(self) : -1;
+    int head = output_transform(self, &chunk, first, footers_obj) == 0
+                   ? tc_handler_method_in(self, 1u << TC_HTTP_HEAD)
+                   : -1;
     if (head > 0 && first) {
         Py_SETREF(chunk, PyBytes_FromStringAndSize(NULL, 0));
     }

@@ -31,8 +31,7 @@ static const char *const error_names[] = {
 };
 
 static const char *const flag_names[] = {
-    "length",   "chunked",      "close",  "keep-alive",    "upgrade",
-    "continue", "content-type", "cookie", "if-none-match",
+    "length", "chunked", "close", "keep-alive", "continue", "content-type", "if-none-match",
 };
 
 /* A JSON string of code points 0 to 255. */

@@ -335,13 +335,12 @@ test_flags(void)
     CHECK_INT(flags_of("Connection: keep-alive, foo\r\n"), 0);
     CHECK_INT(flags_of("Connection: keep-alive\r\nConnection: foo\r\n"), 0);
     CHECK_INT(flags_of("Connection: foo\r\nConnection: keep-alive\r\n"), 0);
-    CHECK_INT(flags_of("Connection: keep-alive, Upgrade\r\n"), TC_HTTP_CONN_UPGRADE);
-    CHECK_INT(flags_of("Connection: upgrade, close\r\n"), TC_HTTP_CONN_UPGRADE | TC_HTTP_CONN_CLOSE);
+    CHECK_INT(flags_of("Connection: keep-alive, Upgrade\r\n"), 0);
+    CHECK_INT(flags_of("Connection: upgrade, close\r\n"), TC_HTTP_CONN_CLOSE);
     CHECK_INT(flags_of("Expect: 100-Continue\r\n"), TC_HTTP_EXPECT_CONTINUE);
     CHECK_INT(flags_of("Expect: 100-continue, x\r\n"), 0);
     CHECK_INT(flags_of("Expect: 100-continue\r\nExpect: 100-continue\r\n"), 0);
     CHECK_INT(flags_of("Content-Type: a/b\r\n"), TC_HTTP_HAS_CONTENT_TYPE);
-    CHECK_INT(flags_of("COOKIE: a=b\r\n"), TC_HTTP_HAS_COOKIE);
     CHECK_INT(flags_of("If-None-Match: *\r\n"), TC_HTTP_HAS_IF_NONE_MATCH);
     CHECK_INT(flags_of("Cookies: a=b\r\nHots: x\r\nContent-Tyqe: a\r\nConnectiom: close\r\n"), 0);
     tc_http_head head;
