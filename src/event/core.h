@@ -66,8 +66,6 @@ typedef struct LoopCore {
     tc_scratch input;        /* bytes just received */
     tc_scratch output;       /* corked answers */
     tc_scratch records;      /* TLS records just received */
-    time_t date_second;      /* what date_text says */
-    PyObject *date_text;     /* the Date header of this second, str */
 } LoopCore;
 
 /* The loop's clock, seconds. A subclass or an instance may have a time() of its own (virtual time in tests),

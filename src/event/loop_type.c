@@ -101,7 +101,6 @@ core_clear(LoopCore *core)
     core->ioloop = NULL;
     Py_CLEAR(core->host);
     Py_CLEAR(core->guest_timer);
-    Py_CLEAR(core->date_text);
     return 0;
 }
 

@@ -2,6 +2,8 @@
 #ifndef TC_NAMES_HTTP_H
 #define TC_NAMES_HTTP_H
 
+#include <time.h>
+
 #define TC_HTTP_TYPES(X)                                                                                     \
     X(header_names, tc_header_names_init_type)                                                               \
     X(header_pairs, tc_header_pairs_init_type)                                                               \
@@ -53,6 +55,7 @@
     X(update)
 
 #define TC_HTTP_OWN(X)                                                                                       \
+    X(date_text)        /* the Date header of date_second, str */                                            \
     X(header_names)     /* the cache of headers/names.c */                                                   \
     X(http_1_0)         /* "HTTP/1.0" */                                                                     \
     X(http_1_1)         /* "HTTP/1.1" */                                                                     \
@@ -89,5 +92,7 @@
     X(settle_transfer_encoding, httpserver, NULL)                                                            \
     X(split_host_and_port, httputil, NULL)                                                                   \
     X(watch_request_task, httpserver, NULL)
+
+#define TC_HTTP_FIELDS time_t date_second;
 
 #endif

@@ -4,8 +4,7 @@
 #include "web/handler.h"
 
 #include "base/args.h"
-#include "event/core.h"
-#include "http/http_date.h"
+#include "http/http_date_text.h"
 
 /* -- values --------------------------------------------------------------------------------------------- */
 
@@ -273,30 +272,11 @@ handler_should_not_send_content(HandlerObject *self, PyObject *status)
 
 /* -- clear ---------------------------------------------------------------------------------------------- */
 
-/* The text of the Date header. A loop remembers that of its second. */
-static PyObject *
-handler_date(HandlerObject *self)
-{
-    LoopCore *core = tc_handler_core(self);
-    time_t now = time(NULL);
-    if (core != NULL && core->date_text != NULL && core->date_second == now) {
-        return Py_NewRef(core->date_text);
-    }
-    char buffer[TC_HTTP_DATE_SIZE];
-    tc_http_date_format(now, buffer);
-    PyObject *text = PyUnicode_FromStringAndSize(buffer, sizeof(buffer));
-    if (core != NULL && text != NULL) {
-        Py_XSETREF(core->date_text, Py_NewRef(text));
-        core->date_second = now;
-    }
-    return text;
-}
-
 static PyObject *
 handler_default_headers(HandlerObject *self)
 {
     tc_state *state = self->state;
-    PyObject *headers = tc_headers_new(state), *date = handler_date(self);
+    PyObject *headers = tc_headers_new(state), *date = tc_http_date_text(state);
     if (headers == NULL || date == NULL ||
         tc_headers_set(headers, state->str_Server, state->text_server) < 0 ||
         tc_headers_set(headers, state->text_content_type, state->text_html) < 0 ||
