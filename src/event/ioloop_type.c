@@ -191,7 +191,7 @@ ioloop_call_later_bound(IOLoopObject *self, PyObject *const *args, Py_ssize_t na
 
 PyDoc_STRVAR(ioloop_call_later_doc,
              "call_later($self, delay, callback, *args, **kwargs)\n--\n\n"
-             "Call callback after `delay` seconds; return a handle for remove_timeout.");
+             "Call callback after ``delay`` seconds; return a handle for remove_timeout().");
 
 static PyObject *
 ioloop_call_later(IOLoopObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
@@ -218,7 +218,7 @@ ioloop_call_at_bound(IOLoopObject *self, PyObject *const *args, Py_ssize_t nargs
 
 PyDoc_STRVAR(ioloop_call_at_doc,
              "call_at($self, when, callback, *args, **kwargs)\n--\n\n"
-             "Call callback when time() reads `when`, seconds since the epoch; return a handle.");
+             "Call callback when time() reads ``when``, seconds since the epoch; return a handle.");
 
 static PyObject *
 ioloop_call_at(IOLoopObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
@@ -260,8 +260,10 @@ ioloop_add_timeout_bound(IOLoopObject *self, PyObject *const *args, Py_ssize_t n
 
 PyDoc_STRVAR(ioloop_add_timeout_doc,
              "add_timeout($self, deadline, callback, *args, **kwargs)\n--\n\n"
-             "Call callback at `deadline`: a number on the scale of time(), or a timedelta from now.\n\n"
-             "Returns a handle for remove_timeout. Raises TypeError for another kind of deadline.");
+             "Call callback at a time.\n\n"
+             ":param deadline: a number on the scale of time(), or a timedelta from now.\n"
+             ":returns: a handle for remove_timeout().\n"
+             ":raises TypeError: the deadline is of another kind.");
 
 static PyObject *
 ioloop_add_timeout(IOLoopObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
@@ -317,11 +319,11 @@ ioloop_fd(IOLoopObject *self, PyObject *fd_obj)
     return PyObject_AsFileDescriptor(fd_obj);
 }
 
-PyDoc_STRVAR(
-    ioloop_add_handler_doc,
-    "add_handler($self, fd, handler, events)\n--\n\n"
-    "Call handler(fd, events) when the descriptor, or object with fileno(), is ready.\n\n"
-    "events is READ, WRITE or both; ERROR is always told. Raises ValueError for one that has a handler.");
+PyDoc_STRVAR(ioloop_add_handler_doc, "add_handler($self, fd, handler, events)\n--\n\n"
+                                     "Call ``handler(fd, events)`` when a descriptor is ready.\n\n"
+                                     ":param fd: its number, or an object with fileno().\n"
+                                     ":param events: READ, WRITE or both; ERROR is always told.\n"
+                                     ":raises ValueError: the descriptor has a handler already.");
 
 static PyObject *
 ioloop_add_handler(IOLoopObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)

@@ -385,9 +385,10 @@ PyDoc_STRVAR(core_call_soon_threadsafe_doc,
 PyDoc_STRVAR(core_call_later_doc, "call_later($self, delay, callback, /, *args, context=None)\n--\n\n"
                                   "Call callback(*args) after delay seconds; return its TimerHandle.");
 
-PyDoc_STRVAR(core_call_at_doc,
-             "call_at($self, when, callback, /, *args, context=None)\n--\n\n"
-             "Call callback(*args) when the loop's clock reads `when` seconds; return its TimerHandle.");
+PyDoc_STRVAR(
+    core_call_at_doc,
+    "call_at($self, when, callback, /, *args, context=None)\n--\n\n"
+    "Call ``callback(*args)`` when the loop's clock reads ``when`` seconds; return its TimerHandle.");
 
 PyDoc_STRVAR(core_owners_doc,
              "_owners($self, /)\n--\n\nWhat lives through its registration: streams, listeners.");

@@ -342,8 +342,8 @@ write_send(TransportObject *self, PyObject *data)
 
 PyDoc_STRVAR(transport_write_doc, "write($self, data, /)\n--\n\n"
                                   "Send bytes, now or as soon as the peer takes them.\n\n"
-                                  "Raises TypeError for what is not bytes-like and RuntimeError after "
-                                  "write_eof().");
+                                  ":raises TypeError: data is not bytes-like.\n"
+                                  ":raises RuntimeError: after write_eof().");
 
 static PyObject *
 transport_write(TransportObject *self, PyObject *data)

@@ -185,8 +185,8 @@ stream_open_source(StreamObject *self, PyObject *source)
 
 PyDoc_STRVAR(stream_open_doc,
              "_open($self, source, core, max_buffer_size, read_chunk_size, max_write_buffer_size, /)\n--\n\n"
-             "Bind the stream to a socket, a descriptor's number or (None) what fileno() returns, and to a "
-             "LoopCore;\ncalled by __init__.");
+             "Bind the stream to a socket, a descriptor's number or (None) what fileno() returns,\n"
+             "and to a LoopCore; called by __init__.");
 
 static PyObject *
 stream_open(StreamObject *self, PyObject *const *args, Py_ssize_t nargs)
@@ -222,11 +222,11 @@ stream_open(StreamObject *self, PyObject *const *args, Py_ssize_t nargs)
 
 /* ---- closing and state ---- */
 
-PyDoc_STRVAR(
-    stream_close_doc,
-    "close($self, exc_info=False)\n--\n\n"
-    "Close the stream; what is pending fails with StreamClosedError.\n\n"
-    "exc_info: an exception, a sys.exc_info() tuple or True (the one being handled) becomes `error`.");
+PyDoc_STRVAR(stream_close_doc,
+             "close($self, exc_info=False)\n--\n\n"
+             "Close the stream; what is pending fails with StreamClosedError.\n\n"
+             ":param exc_info: an exception, a sys.exc_info() tuple or True (the one being handled), which\n"
+             "    becomes ``error``; default False.");
 
 /* The exception that close()'s argument stands for: new reference, or NULL for none. */
 static PyObject *
@@ -278,10 +278,10 @@ stream_close(StreamObject *self, PyObject *const *args, Py_ssize_t nargs, PyObje
     Py_RETURN_NONE;
 }
 
-PyDoc_STRVAR(
-    stream_set_close_callback_doc,
-    "set_close_callback($self, callback)\n--\n\n"
-    "Call callback() when the stream is closed, after callbacks that wait already. None takes it back.");
+PyDoc_STRVAR(stream_set_close_callback_doc,
+             "set_close_callback($self, callback)\n--\n\n"
+             "Call callback() when the stream is closed, after callbacks that wait already.\n\n"
+             ":param callback: None takes it back.");
 
 static PyObject *
 stream_set_close_callback(StreamObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
@@ -455,59 +455,68 @@ static PyMemberDef stream_members[] = {
 #define FASTCALL(f) (PyCFunction)(void (*)(void))(f)
 #define KEYWORDS (METH_FASTCALL | METH_KEYWORDS)
 
-PyDoc_STRVAR(stream_read_until_doc, "read_until($self, delimiter, max_bytes=None, callback=None)\n--\n\n"
-                                    "Read up to and including the delimiter (bytes).\n\n"
-                                    "Returns a Future of the bytes; with a callback (also as second "
-                                    "argument) None. The stream is closed if the\n"
-                                    "delimiter is not found within max_bytes. Raises StreamClosedError.");
+PyDoc_STRVAR(stream_read_until_doc,
+             "read_until($self, delimiter, max_bytes=None, callback=None)\n--\n\n"
+             "Read up to and including the delimiter (bytes).\n\n"
+             "The stream is closed if the delimiter is not found within max_bytes. A callback may also be\n"
+             "the second argument.\n\n"
+             ":returns: a Future of the bytes; with a callback None.\n"
+             ":raises StreamClosedError: also through the Future.");
 
 PyDoc_STRVAR(stream_read_until_regex_doc,
              "read_until_regex($self, regex, max_bytes=None, callback=None)\n--\n\n"
              "Read up to the end of the first match of a regular expression (bytes).\n\n"
-             "Returns and raises as read_until.");
+             ":returns: what read_until() returns; it raises the same.");
 
 PyDoc_STRVAR(stream_read_bytes_doc,
              "read_bytes($self, num_bytes, callback=None, streaming_callback=None, partial=False)\n--\n\n"
              "Read a number of bytes; with partial, as soon as there are any, at most that many.\n\n"
-             "Returns a Future of the bytes; with a callback None. streaming_callback gets the bytes as they "
-             "come. The second\n"
-             "positional argument is `partial` unless it is callable. Raises StreamClosedError.");
+             ":param streaming_callback: gets the bytes as they come.\n"
+             ":param partial: also the second positional argument, unless that is callable.\n"
+             ":returns: a Future of the bytes; with a callback None.\n"
+             ":raises StreamClosedError: also through the Future.");
 
-PyDoc_STRVAR(
-    stream_read_until_close_doc,
-    "read_until_close($self, callback=None, streaming_callback=None)\n--\n\n"
-    "Read everything until the peer closes; at most max_buffer_size bytes.\n\n"
-    "Returns a Future of the bytes; with a callback None. streaming_callback gets the bytes as they come.");
+PyDoc_STRVAR(stream_read_until_close_doc,
+             "read_until_close($self, callback=None, streaming_callback=None)\n--\n\n"
+             "Read everything until the peer closes; at most max_buffer_size bytes.\n\n"
+             ":param streaming_callback: gets the bytes as they come.\n"
+             ":returns: a Future of the bytes; with a callback None.");
 
-PyDoc_STRVAR(
-    stream_read_into_doc,
-    "read_into($self, buf, partial=False)\n--\n\n"
-    "Fill a writable buffer, without a copy in between; with partial, as soon as there are any bytes.\n\n"
-    "Returns a Future of the number of bytes. The buffer cannot be resized before it is done. Raises\n"
-    "StreamClosedError.");
+PyDoc_STRVAR(stream_read_into_doc,
+             "read_into($self, buf, partial=False)\n--\n\n"
+             "Fill a writable buffer, without a copy in between.\n\n"
+             ":param buf: it cannot be resized before the Future is done.\n"
+             ":param partial: be content as soon as there are any bytes; default False.\n"
+             ":returns: a Future of the number of bytes.\n"
+             ":raises StreamClosedError: also through the Future.");
 
-PyDoc_STRVAR(
-    stream_write_doc,
-    "write($self, data, callback=None)\n--\n\n"
-    "Send bytes (or another buffer; str is encoded as UTF-8), now as far as the descriptor takes them.\n\n"
-    "Returns a Future that is done when they are sent; with a callback None. What has to wait of a large "
-    "buffer is\nkept by reference. Raises StreamClosedError, and StreamBufferFullError beyond "
-    "max_write_buffer_size.");
+PyDoc_STRVAR(stream_write_doc,
+             "write($self, data, callback=None)\n--\n\n"
+             "Send bytes, now as far as the descriptor takes them.\n\n"
+             ":param data: bytes or another buffer, of which a large one is kept by reference while it has\n"
+             "    to wait; a str is encoded as UTF-8.\n"
+             ":returns: a Future that is done when they are sent; with a callback None.\n"
+             ":raises StreamClosedError: also through the Future.\n"
+             ":raises StreamBufferFullError: beyond max_write_buffer_size.");
 
 PyDoc_STRVAR(
     stream_sendfile_doc,
     "sendfile($self, file, offset=0, count=None)\n--\n\n"
-    "Send count bytes of an open binary file (default: all from offset on), without copying them through\n"
-    "the process where the system can do that.\n\n"
-    "Returns a Future that is done when they are sent. The file must stay open until then. Raises\n"
-    "StreamClosedError, OSError, and ValueError for a range that is negative. A file that ends early closes\n"
-    "the stream.");
+    "Send bytes of a file, without copying them through the process where the system can do that.\n\n"
+    ":param file: an open binary file, which must stay open until the Future is done. One that ends\n"
+    "    early closes the stream.\n"
+    ":param count: how many bytes; default: all from offset on.\n"
+    ":returns: a Future that is done when they are sent.\n"
+    ":raises StreamClosedError: also through the Future.\n"
+    ":raises OSError: the file cannot be used.\n"
+    ":raises ValueError: the range is negative.");
 
-PyDoc_STRVAR(stream_connect_doc, "connect($self, address, callback=None, server_hostname=None)\n--\n\n"
-                                 "Connect the socket to an address in the form of its family.\n\n"
-                                 "Returns a Future of this stream, which fails with StreamClosedError; with "
-                                 "a callback None, and the close\n"
-                                 "callback tells of a failure. A str as second argument is server_hostname.");
+PyDoc_STRVAR(stream_connect_doc,
+             "connect($self, address, callback=None, server_hostname=None)\n--\n\n"
+             "Connect the socket to an address in the form of its family.\n\n"
+             ":param server_hostname: also the second argument, where that is a str.\n"
+             ":returns: a Future of this stream, which fails with StreamClosedError; with a callback None,\n"
+             "    and the close callback tells of a failure.");
 
 static PyMethodDef stream_methods[] = {
     {"read_until", FASTCALL(tc_iostream_read_until), KEYWORDS, stream_read_until_doc},

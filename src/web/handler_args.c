@@ -57,8 +57,9 @@ tc_handler_decode_argument(HandlerObject *self, PyObject *value, PyObject *name)
 PyDoc_STRVAR(handler_decode_argument_doc,
              "decode_argument($self, value, name=None)\n--\n\n"
              "The text of an argument's bytes, which are UTF-8 unless this is overridden.\n\n"
-             "Used for arguments and for what the groups of a route match; name is\n"
-             "None for an unnamed group. Raises HTTPError 400.");
+             "Used for arguments and for what the groups of a route match.\n\n"
+             ":param name: None for an unnamed group.\n"
+             ":raises HTTPError: with status 400.");
 
 static PyObject *
 handler_decode_argument(HandlerObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)

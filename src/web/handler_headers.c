@@ -57,11 +57,10 @@ handler_convert(HandlerObject *self, PyObject *value)
     return PyObject_CallMethodOneArg((PyObject *)self, self->state->str__convert_header_value, value);
 }
 
-PyDoc_STRVAR(handler_convert_header_value_doc,
-             "_convert_header_value($self, value)\n--\n\n"
-             "The text of a header's value.\n\n"
-             "Raises TypeError for types that have none, ValueError for characters\n"
-             "that no header may carry.");
+PyDoc_STRVAR(handler_convert_header_value_doc, "_convert_header_value($self, value)\n--\n\n"
+                                               "The text of a header's value.\n\n"
+                                               ":raises TypeError: a type that has none.\n"
+                                               ":raises ValueError: characters that no header may carry.");
 
 static PyObject *
 handler_convert_header_value(HandlerObject *self, PyObject *value)
@@ -113,8 +112,8 @@ tc_handler_set_safe_header(HandlerObject *self, PyObject *name, PyObject *text)
 
 PyDoc_STRVAR(handler_set_header_doc,
              "set_header($self, name, value)\n--\n\n"
-             "Set a header of the answer, in place of what it had under this name.\n\n"
-             "value: str, bytes (Latin-1), an integer or a datetime.");
+             "Set a header of the response, in place of what it had under this name.\n\n"
+             ":param value: str, bytes (Latin-1), an integer or a datetime.");
 
 static PyObject *
 handler_set_header(HandlerObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)

@@ -150,11 +150,11 @@ headers_args(tc_state *state, const char *method, PyObject *const *args, Py_ssiz
     return truth < 0 ? -1 : 0;
 }
 
-const char tc_headers_add_doc[] = PyDoc_STR(
-    "add($self, name, value, *, _chars_are_bytes=True)\n--\n\n"
-    "Append a value, keeping those that the header already has.\n\n"
-    "Raises HTTPInputError if the name is not a token or the value has characters that no header may\n"
-    "carry.");
+const char tc_headers_add_doc[] =
+    PyDoc_STR("add($self, name, value, *, _chars_are_bytes=True)\n--\n\n"
+              "Append a value, keeping those that the header already has.\n\n"
+              ":raises HTTPInputError: the name is not a token, or the value has characters that no header\n"
+              "    may carry.");
 
 PyObject *
 tc_headers_add(HeadersObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
@@ -171,9 +171,9 @@ tc_headers_add(HeadersObject *self, PyObject *const *args, Py_ssize_t nargs, PyO
 
 const char tc_headers_parse_line_doc[] = PyDoc_STR(
     "parse_line($self, line, *, _chars_are_bytes=True)\n--\n\n"
-    "Add the header of one line, with or without its line end.\n\n"
-    "Does nothing for an empty line. Raises HTTPInputError for a line without a colon and for one that\n"
-    "begins with white space, which would continue the line before: that is not supported.");
+    "Add the header of one line, with or without its line end; nothing for an empty line.\n\n"
+    ":raises HTTPInputError: the line has no colon, or begins with white space, which would continue\n"
+    "    the line before: that is not supported.");
 
 PyObject *
 tc_headers_parse_line(HeadersObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
@@ -214,8 +214,8 @@ headers_parse_one(PyObject *headers, tc_state *state, PyObject *text, Py_ssize_t
 
 const char tc_headers_parse_doc[] =
     PyDoc_STR("parse($type, headers, *, _chars_are_bytes=True)\n--\n\n"
-              "Make an instance of the text of a header block, lines ended by CRLF or LF.\n\n"
-              "Raises HTTPInputError for a malformed line.");
+              "Make an instance of the text of a header section, lines ended by CRLF or LF.\n\n"
+              ":raises HTTPInputError: a line is malformed.");
 
 PyObject *
 tc_headers_parse(PyTypeObject *type, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
