@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from http.cookies import SimpleCookie
 from numbers import Integral
 from types import TracebackType
-from typing import Any, Self, TypeVar, final, overload
+from typing import Any, Final, Self, TypeVar, final, overload
 
 from typing_extensions import disjoint_base
 
@@ -440,6 +440,12 @@ class HTTPConnectionBase:
 
 @disjoint_base
 class HTTPAppBase: ...
+
+ROUTE_PATTERN: Final[int]
+ROUTE_HOST: Final[int]
+ROUTE_ANY: Final[int]
+ROUTE_DEFAULT_HOST: Final[int]
+ROUTE_FOREIGN: Final[int]
 
 @disjoint_base
 class ApplicationBase(HTTPAppBase):

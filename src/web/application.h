@@ -32,4 +32,7 @@ void tc_route_clear(tc_route *route);
 #define TC_ROUTE_STALE 3 /* inside routes.c */
 int tc_application_route(ApplicationObject *self, PyObject *request, tc_route *route);
 
+/* Adds the kinds of rules in a table, ROUTE_*, to the module. */
+int tc_routes_init(PyObject *module);
+
 #endif

@@ -340,5 +340,8 @@ tc_application_init_type(PyObject *module, tc_state *state)
     PyObject *type =
         PyType_FromModuleAndSpec(module, &application_spec, (PyObject *)state->http_app_type);
     state->application_type = (PyTypeObject *)type;
-    return type != NULL ? PyModule_AddObjectRef(module, "ApplicationBase", type) : -1;
+    if (type == NULL || PyModule_AddObjectRef(module, "ApplicationBase", type) < 0) {
+        return -1;
+    }
+    return tc_routes_init(module);
 }

@@ -3,10 +3,10 @@
  *
  *     (rules, count, literals, walk)
  *
- * rules     the router's list itself; the table is stale once its length or the rule at a place used is
- * another literals  dict: path -> (index, rule, class, kwargs) of the first rule for exactly this path, where
- * no earlier pattern takes it walk      the other rules, in order, as (index, rule, kind, match, more): see
- * ROUTE_*
+ * rules     the router's list itself; the table is stale once its length or the rule at a place used is another
+ * literals  dict: path -> (index, rule, class, kwargs) of the first rule for exactly this path, where no
+ *           earlier pattern takes it
+ * walk      the other rules, in order, as (index, rule, kind, match, more): kind is one of _core.ROUTE_*
  *
  * A dict answers for exact paths; of the walk only what stands before them is tried. Matching may run Python,
  * where an application has put objects of its own in the place of patterns or of the path. Python can also
@@ -22,6 +22,17 @@ enum {
     ROUTE_DEFAULT_HOST, /* match: the host pattern's match method; more: table */
     ROUTE_FOREIGN,      /* not ours to judge */
 };
+
+int
+tc_routes_init(PyObject *module)
+{
+    if (PyModule_AddIntMacro(module, ROUTE_PATTERN) < 0 || PyModule_AddIntMacro(module, ROUTE_HOST) < 0 ||
+        PyModule_AddIntMacro(module, ROUTE_ANY) < 0 || PyModule_AddIntMacro(module, ROUTE_DEFAULT_HOST) < 0 ||
+        PyModule_AddIntMacro(module, ROUTE_FOREIGN) < 0) {
+        return -1;
+    }
+    return 0;
+}
 
 /* A tuple of so many items? */
 static inline bool

@@ -32,9 +32,6 @@ from tornado_c.routing import (
     _RuleList,
 )
 
-# Kinds of entries in the table that C walks; the numbers are those of routes.c.
-_PATTERN, _HOST, _ANY, _DEFAULT_HOST, _FOREIGN = range(5)
-
 _META = frozenset(".^$*+?{}[]\\|()")
 _ORIGINALS = {
     (RuleRouter, "find_handler"): RuleRouter.find_handler,
@@ -292,19 +289,19 @@ def _compile_router(router: Any) -> tuple[Any, ...] | None:
             pattern = matcher.regex
             path = _literal_path(pattern)
             if path is not None:
-                taken = any(w[2] == _PATTERN and w[3](path) for w in walk)
+                taken = any(w[2] == _core.ROUTE_PATTERN and w[3](path) for w in walk)
                 if path not in literals and not taken:
                     literals[path] = (index, rule, target, rule.target_kwargs)
                 continue
             more = (target, rule.target_kwargs, pattern.groups > 0, bool(pattern.groupindex))
-            walk.append((index, rule, _PATTERN, pattern.match, more))
+            walk.append((index, rule, _core.ROUTE_PATTERN, pattern.match, more))
         elif sub is not None and kind is AnyMatches:
-            walk.append((index, rule, _ANY, None, sub))
+            walk.append((index, rule, _core.ROUTE_ANY, None, sub))
         elif sub is not None and kind in (HostMatches, DefaultHostMatches):
-            number = _HOST if kind is HostMatches else _DEFAULT_HOST
+            number = _core.ROUTE_HOST if kind is HostMatches else _core.ROUTE_DEFAULT_HOST
             walk.append((index, rule, number, matcher.host_pattern.match, sub))
         else:
-            walk.append((index, rule, _FOREIGN, None, None))
+            walk.append((index, rule, _core.ROUTE_FOREIGN, None, None))
     return router.rules, len(router.rules), literals, tuple(walk)
 
 
