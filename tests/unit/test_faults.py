@@ -10,7 +10,6 @@ import random
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -198,10 +197,8 @@ def ask(port):
 def test_each_fault_of_a_call(fault_shim, call):
     """Every kind of fault, one after the other, at the first calls."""
     faults = [f"{call}:{2 * n + 1}:{fault}" for n, fault in enumerate(FAULTS[call])]
-    started = time.monotonic()
     struck = check(fault_shim, faults, random.Random(call))
     assert struck > 0
-    assert time.monotonic() - started < LIMIT
 
 
 @pytest.mark.parametrize("seed", range(6))
