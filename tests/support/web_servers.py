@@ -80,3 +80,28 @@ def request(path="/", method="GET", headers=(), body=b"", version="1.1", close=T
     if close:
         lines.append("Connection: close")
     return "\r\n".join(lines).encode("latin1") + b"\r\n\r\n" + body
+
+
+def gets(prefix, names):
+    """{path: its GET} for the paths that begin so."""
+    return {prefix + name: request(prefix + name) for name in names.split()}
+
+
+def heads(*paths):
+    return {f"HEAD {path}": request(path, "HEAD") for path in paths}
+
+
+def without_body(*lines):
+    """{line: its request} for lines like "POST /path"."""
+    return {line: request(*reversed(line.split()), headers=["Content-Length: 0"]) for line in lines}
+
+
+def same(outcome):
+    """Both answered something, and the same bytes but for the Date, and logged the same lines."""
+    assert outcome["ours"][0] == outcome["stock"][0]
+    assert outcome["ours"][1] == outcome["stock"][1]
+    assert outcome["ours"][0]
+
+
+def body(answer):
+    return answer.partition(b"\r\n\r\n")[2]

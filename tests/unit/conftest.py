@@ -11,6 +11,10 @@ from support.graceful_programs import Program
 from support.implementations import BOTH, OURS, STOCK
 from support.iostream_tls_tools import TlsWorld, make_certificates
 from support.iostream_world import World
+from support.live_http import LiveServer
+from support.web_servers import collecting, pair
+from support.web_servers import request as request_bytes
+from tornado_c import web
 
 
 @pytest.fixture(params=BOTH, ids=repr)
@@ -76,3 +80,30 @@ def start(tmp_path):
     yield run
     for program in programs:
         program.close()
+
+
+@pytest.fixture
+def serve():
+    """serve(application) or serve(handlers, **settings): a function that sends a request, for its answer."""
+    servers = []
+
+    def start(application, cls=web.Application, **settings):
+        if not isinstance(application, web.Application):
+            application = cls(application, **settings)
+        servers.append(LiveServer(application))
+        exchange = servers[-1].exchange
+        return lambda *args, **kwargs: exchange(request_bytes(*args, **kwargs))
+
+    start.servers = servers
+    with collecting() as collector:
+        start.log = collector
+        yield start
+    for server in servers:
+        server.stop()
+
+
+@pytest.fixture(scope="module")
+def ask(request):
+    """What ours and stock Tornado answer and log where they serve the test module's application."""
+    with pair(request.module.make_app) as both:
+        yield both

@@ -1,13 +1,97 @@
-"""The coroutine of a request's handler, which its Task hands out, beside stock Tornado's."""
+"""The course of a request: hooks, prepare(), coroutines and the Task's own, beside stock Tornado."""
 
 import asyncio
+import contextvars
 
 import pytest
+from tornado import gen
 
-from support.web_servers import pair, request
+from support.web_servers import gets, request, same, without_body
+
+var = contextvars.ContextVar("var", default="unset")
 
 
-def application(web):
+def make_app(web):
+    class Hooks(web.RequestHandler):
+        def initialize(self, **kwargs):
+            self.seen = [f"initialize {sorted(kwargs)!r}"]
+
+        def set_default_headers(self):
+            self.set_header("X-Default", "yes")
+            self.set_header("Server", "mine")
+
+        def prepare(self):
+            self.seen.append("prepare")
+            if self.get_argument("stop", None):
+                self.finish("stopped")
+
+        def get(self):
+            self.seen.append("get")
+            self.write(" ".join(self.seen))
+
+        def compute_etag(self):
+            return None if self.get_argument("noetag", None) else '"mine"'
+
+    class AsyncPrepare(web.RequestHandler):
+        async def prepare(self):
+            var.set("prepare")
+            if self.get_argument("sleep", None):
+                await asyncio.sleep(0.001)
+            var.set("prepared")
+            if self.get_argument("fail", None):
+                raise web.HTTPError(402)
+
+        def get(self):
+            self.write(var.get())
+
+        async def post(self):
+            await asyncio.sleep(0)
+            self.write(var.get() + str(asyncio.current_task() is not None))
+            var.set("posted")
+
+        def on_finish(self):
+            if self.request.method == "POST":
+                from tornado.log import gen_log
+
+                gen_log.info("context in on_finish: %s", var.get())
+
+    class Coroutine(web.RequestHandler):
+        @gen.coroutine
+        def get(self):
+            yield gen.sleep(0.001)
+            self.write("from a generator")
+
+        @gen.coroutine
+        def post(self):
+            self.write("at once")
+
+        async def put(self):
+            future = asyncio.get_running_loop().create_future()
+            asyncio.get_running_loop().call_soon(future.set_result, "later")
+            self.write(await future)
+
+        def delete(self):
+            future = asyncio.get_running_loop().create_future()
+            future.set_exception(KeyError("in a future"))
+            return future
+
+        def options(self):
+            return self.finish("finished")
+
+        async def patch(self):
+            self.finish("patched")
+            await asyncio.sleep(0)
+
+    class Fail(web.RequestHandler):
+        def get(self):
+            1 / 0  # noqa: B018
+
+    class Flush(web.RequestHandler):
+        async def get(self):
+            self.write("one")
+            await self.flush()
+            self.write("two")
+
     class Interferes(web.RequestHandler):
         """Uses its own coroutine while it runs, by name."""
 
@@ -44,20 +128,44 @@ def application(web):
             finally:
                 ending.add_done_callback(lambda _: self.finish(f"closed {outcome} {ending.exception()}"))
 
-    return web.Application([("/own/(.*)", Interferes), ("/closed", Closed)])
+    return web.Application(
+        [
+            (r"/hooks", Hooks, {"x": 1, "y": 2}),
+            (r"/aprepare", AsyncPrepare),
+            (r"/coroutine", Coroutine),
+            (r"/fail", Fail),
+            (r"/flush", Flush),
+            ("/own/(.*)", Interferes),
+            ("/closed", Closed),
+        ]
+    )
+
+
+CASES = {
+    **gets("/hooks", "?stop=1 ?noetag=1"),
+    **gets("/aprepare", "?sleep=1 ?fail=1 ?sleep=1&fail=1"),
+    **gets("/", "hooks aprepare coroutine"),
+    **without_body("POST /aprepare", "POST /aprepare?sleep=1"),
+    **without_body(*(f"{method} /coroutine" for method in ("POST", "PUT", "DELETE", "OPTIONS", "PATCH"))),
+    "pipelined": request("/coroutine", close=False) + request("/fail", close=False) + request("/hooks"),
+    "pipelined async": request("/coroutine", close=False) * 3 + request("/flush"),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_same_answer(ask, name):
+    same(ask(CASES[name]))
 
 
 @pytest.mark.parametrize("later", ["", "?later=1"])
 @pytest.mark.parametrize("name", ["close", "send", "throw"])
-def test_a_handler_that_runs_cannot_be_entered(name, later):
-    with pair(application) as ask:
-        outcome = ask(request(f"/own/{name}{later}"))
+def test_a_handler_that_runs_cannot_be_entered(ask, name, later):
+    outcome = ask(request(f"/own/{name}{later}"))
     assert outcome["ours"] == outcome["stock"]
     assert outcome["ours"][0].endswith(b"coroutine already executing; goes on")
 
 
-def test_a_handler_closed_while_it_waits():
-    with pair(application) as ask:
-        outcome = ask(request("/closed"))
+def test_a_handler_closed_while_it_waits(ask):
+    outcome = ask(request("/closed"))
     assert outcome["ours"][0].endswith(b"closed [None] None"), outcome
     assert outcome["ours"][0] == outcome["stock"][0]

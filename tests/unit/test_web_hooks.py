@@ -10,38 +10,13 @@ from unittest import mock
 
 import pytest
 
-from support.implementations import BOTH
-from support.live_http import LiveServer, serving
-from support.web_servers import collecting, request
+from support.web_servers import body, request
 from tornado_c import _core, web
-from tornado_c.routing import HostMatches, PathMatches, Rule, RuleRouter
 
 
 class Hello(web.RequestHandler):
     def get(self):
         self.write("hello")
-
-
-@pytest.fixture
-def serve():
-    servers = []
-
-    def start(handlers, **settings):
-        cls = settings.pop("cls", web.Application)
-        server = LiveServer(cls(handlers, **settings))
-        servers.append(server)
-        return lambda *args, **kwargs: server.exchange(request(*args, **kwargs))
-
-    start.servers = servers
-    with collecting() as collector:
-        start.log = collector
-        yield start
-    for server in servers:
-        server.stop()
-
-
-def body(answer):
-    return answer.partition(b"\r\n\r\n")[2]
 
 
 HOOKS = [
@@ -224,19 +199,6 @@ def test_missing_fields_raise_attribute_error():
     assert handler._finished is False and handler._prepared_future is None
 
 
-def test_find_handler_overridden(serve):
-    class App(web.Application):
-        def find_handler(self, request, **kwargs):
-            if request.path == "/special":
-                return self.get_handler_delegate(request, Hello)
-            return super().find_handler(request, **kwargs)
-
-    fetch = serve([("/x(.*)", web.ErrorHandler, {"status_code": 410})], cls=App)
-    assert body(fetch("/special")) == b"hello"
-    assert fetch("/xy").startswith(b"HTTP/1.1 410")
-    assert fetch("/other").startswith(b"HTTP/1.1 404")
-
-
 def test_log_function(serve):
     seen = []
     fetch = serve([("/", Hello)], log_function=lambda handler: seen.append(handler.get_status()))
@@ -256,114 +218,10 @@ def test_log_request_overridden(serve):
     assert seen == ["GET / (127.0.0.1)"]
 
 
-def test_default_handler_class(serve):
-    class Default(web.RequestHandler):
-        def initialize(self, text):
-            self.text = text
-
-        def prepare(self):
-            self.set_status(404)
-            self.finish(self.text)
-
-    fetch = serve([("/", Hello)], default_handler_class=Default, default_handler_args={"text": "nowhere"})
-    assert body(fetch("/x")) == b"nowhere"
-
-
-@pytest.mark.parametrize("host", ["www.one.test", "two.test", "three.test", "default.test"])
-@pytest.mark.parametrize("path", ["/", "/one", "/two", "/three"])
-@pytest.mark.parametrize("default", [None, "www.one.test"])
-@pytest.mark.parametrize("proxied", [False, True])
-def test_hosts_as_tornado(host, path, default, proxied):
-    def make(module):
-        def handler(text):
-            def get(self, *args):
-                self.write(text)
-
-            return type("Handler", (module.RequestHandler,), {"get": get})
-
-        app = module.Application(
-            [("/", handler("any")), ("/thr(.*)", handler("any three"))], default_host=default
-        )
-        app.add_handlers(r"www\.one\.test", [("/one", handler("one")), ("/", handler("one root"))])
-        app.add_handlers(r".*two\.test", [("/two", handler("two")), ("/one", handler("two one"))])
-        return app
-
-    data = f"GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n"
-    data += "X-Real-Ip: 1.2.3.4\r\n\r\n" if proxied else "\r\n"
-    answers = {}
-    with collecting():
-        for implementation in BOTH:
-            with serving(make(implementation.web), implementation) as server:
-                answers[implementation.name] = body(server.exchange(data.encode()))
-    assert answers["ours"] == answers["stock"]
-
-
-def test_rules_of_other_kinds(serve):
-    """Matchers and targets that C does not know are asked in Python; those before them are not in the way."""
-
-    class Odd(PathMatches):
-        def match(self, request):
-            return {} if request.path == "/odd" else None
-
-    rules = [
-        ("/", Hello),
-        Rule(Odd("/never"), Hello),
-        (HostMatches("example.test"), [("/nested/(.*)", web.RedirectHandler, {"url": "/{0}"})]),
-        ("/last", Hello),
-    ]
-    fetch = serve(rules)
-    assert body(fetch("/")) == body(fetch("/odd")) == body(fetch("/last")) == b"hello"
-    assert b"Location: /x" in fetch("/nested/x")
-    assert fetch("/never").startswith(b"HTTP/1.1 404")
-
-
-def test_rules_changed_while_serving(serve):
-    fetch = serve([("/", Hello)])
-    app = serve.servers[0].app
-    assert fetch("/new").startswith(b"HTTP/1.1 404")
-    app.wildcard_router.add_rules([("/new", Hello)])
-    assert body(fetch("/new")) == b"hello"
-    app.wildcard_router.rules[0] = Rule(PathMatches("/"), web.ErrorHandler, {"status_code": 410})
-    assert fetch("/").startswith(b"HTTP/1.1 410")
-    app.wildcard_router.rules.clear()
-    assert fetch("/").startswith(b"HTTP/1.1 404")
-
-
-def test_router_patched_at_run_time(serve):
-    fetch = serve([("/", Hello)])
-    assert fetch("/x").startswith(b"HTTP/1.1 404")
-    serve.servers[0].app._routes = None
-    with mock.patch.object(RuleRouter, "find_handler", lambda self, request, **kwargs: None):
-        assert fetch("/").startswith(b"HTTP/1.1 404")
-
-
-def test_dotted_names_and_handlers_attribute():
-    app = web.Application([("/", "tornado_c.web.RequestHandler", {}, "root"), ("/(.*)/x", Hello, {}, "x")])
-    ((pattern, specs),) = app.handlers
-    assert pattern.pattern == ".*$" and specs[0].target is web.RequestHandler
-    assert app.reverse_url("root") == "/" and app.reverse_url("x", "a b/\u00e9") == "/a%20b/%C3%A9/x"
-    with pytest.raises(KeyError, match="nothing not found in named urls"):
-        app.reverse_url("nothing")
-    web.Application([("/", Hello)], wsgi=True)
-
-
 def test_settings_that_are_not_supported_say_so():
     for settings in ({"static_path": "/tmp"}, {"gzip": True}, {"compress_response": True}):
         with pytest.raises(NotImplementedError, match="not supported yet"):
             web.Application([], **settings)
-
-
-def test_xsrf_cookies_call_the_check(serve):
-    class Handler(Hello):
-        def post(self):
-            self.write("posted")
-
-        def check_xsrf_cookie(self):
-            raise web.HTTPError(403, "no token")
-
-    fetch = serve([("/", Handler)], xsrf_cookies=True)
-    assert fetch("/", "POST", ["Content-Length: 0"]).startswith(b"HTTP/1.1 403")
-    assert body(fetch("/")) == b"hello"
 
 
 def test_transforms(serve):

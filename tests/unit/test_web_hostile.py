@@ -6,8 +6,6 @@ What would end the interpreter on failure runs in a process of its own.
 import pytest
 
 from support.children import run_program
-from support.live_http import LiveServer
-from support.web_servers import collecting, request
 from tornado_c import web
 from tornado_c.routing import PathMatches, Rule
 
@@ -26,22 +24,6 @@ def test_keys_and_values_that_act_when_looked_at():
 class Hello(web.RequestHandler):
     def get(self, *args, **kwargs):
         self.write("hello")
-
-
-@pytest.fixture
-def serve():
-    servers = []
-
-    def start(application):
-        server = LiveServer(application)
-        servers.append(server)
-        return lambda *args, **kwargs: server.exchange(request(*args, **kwargs))
-
-    with collecting() as collector:
-        start.log = collector
-        yield start
-    for server in servers:
-        server.stop()
 
 
 @pytest.mark.parametrize("name", ["_auto_finish", "_finished", "_headers_written"])

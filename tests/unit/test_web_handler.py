@@ -1,0 +1,80 @@
+"""What a handler answers to requests of all methods and versions, beside stock Tornado."""
+
+import pytest
+
+from support.web_servers import gets, heads, request, same, without_body
+
+
+def make_app(web):
+    class Hello(web.RequestHandler):
+        def get(self):
+            self.write("Hello, world")
+
+        def head(self):
+            self.write("Hello, world")
+
+    class Properties(web.RequestHandler):
+        def get(self):
+            self.require_setting("login_url")
+            self.write(
+                {
+                    "reverse": [self.reverse_url("path2", "a b", 7), self.reverse_url("hello")],
+                    "settings": self.settings is self.application.settings,
+                    "status": self.get_status(),
+                    "flags": [self._finished, self._headers_written, self._auto_finish],
+                    "buffer": self._write_buffer,
+                    "template": self.get_template_path(),
+                    "summary": self._request_summary(),
+                }
+            )
+
+        def post(self):
+            self.require_setting("nothing", "something")
+
+    class Unusual(web.RequestHandler):
+        SUPPORTED_METHODS = web.RequestHandler.SUPPORTED_METHODS + ("PROPFIND",)
+
+        def propfind(self):
+            self.write("found")
+
+    class Path(web.RequestHandler):
+        def get(self, *args, **kwargs):
+            self.write({"args": args, "kwargs": kwargs, "mine": [self.path_args, self.path_kwargs]})
+
+    return web.Application(
+        [
+            web.url(r"/", Hello, name="hello"),
+            web.url(r"/path/([^/]*)/(.*)", Path, name="path2"),
+            (r"/properties", Properties),
+            (r"/unusual", Unusual),
+            (r"/initkw", Hello, {"unexpected": 1}),
+        ],
+        login_url="/login",
+    )
+
+
+CASES = {
+    **gets("/", "?x=1"),
+    **gets("/", "nothing properties"),
+    "/": request("/"),
+    **heads("/", "/nothing"),
+    **without_body(
+        "POST /", "PUT /nothing", "FOO /", "get /", "PROPFIND /unusual", "PROPFIND /", "POST /properties"
+    ),
+    "1.0": request("/", version="1.0", close=False),
+    "1.0 keep": request("/", version="1.0", close=False, headers=["Connection: keep-alive"])
+    + request("/", version="1.0", close=False),
+    "keep-alive": request("/", close=False) + request("/nothing", close=False) + request("/"),
+    "no host path": request("*", "OPTIONS"),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_same_answer(ask, name):
+    same(ask(CASES[name]))
+
+
+def test_unexpected_initialize_argument(ask):
+    """A handler that cannot be made is the server's problem: the connection ends without an answer."""
+    outcome = ask(request("/initkw"))
+    assert outcome["ours"][0] == outcome["stock"][0] == b""
