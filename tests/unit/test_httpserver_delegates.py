@@ -359,7 +359,7 @@ def test_drain(way):
         results = []
 
         def drain():
-            results.append(server.call(lambda: server.server.drain(timeout=20.0)))
+            results.append(server.call(lambda: server.server.drain(timeout=20.0, idle_grace=0.1)))
 
         thread = threading.Thread(target=drain)
         thread.start()
@@ -370,6 +370,7 @@ def test_drain(way):
         server.call(headers_ok, held.pop(), b"second")
         answer = busy.rest()
         assert answer.endswith(b"second") and b"Connection: close" in answer
+        busy.sock.close()  # or the server would linger
         thread.join(20)
         assert results == [True]
 

@@ -402,13 +402,16 @@ backend back
 """
 
 
+PROXIED = {"proxy_protocol": True, "trusted_proxies": ["127.0.0.1"]}
+
+
 @pytest.mark.parametrize("first", [b"", b"PROXY TCP4 1.2"], ids=["nothing yet", "a part of it"])
 def test_drain_counts_heads(first):
     """Connections whose head is still to come are waited for like others that are idle, or under way."""
     head = b"PROXY TCP4 1.2.3.4 1.2.3.5 1 2\r\n"
 
     async def main():
-        server = HTTPServer(answer_with_ip, proxy_protocol=True, trusted_proxies=["127.0.0.1"])
+        server = HTTPServer(answer_with_ip, **PROXIED, proxy_protocol_timeout=1.0)
         port = listening(server)
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         idle_reader, idle_writer = await asyncio.open_connection("127.0.0.1", port)
@@ -431,7 +434,7 @@ def test_drain_counts_heads(first):
 
 def test_drain_ends_a_head_in_time(caplog):
     async def main():
-        server = HTTPServer(answer_with_ip, proxy_protocol=True, trusted_proxies=["127.0.0.1"])
+        server = HTTPServer(answer_with_ip, **PROXIED, proxy_protocol_timeout=1.0)
         port = listening(server)
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(b"PROXY")
