@@ -1,7 +1,7 @@
 /* The extension module tornado_c._core: multi-phase initialisation, the state's life cycle and the module's
  * own functions. */
 #include "event/core.h"
-#include "http/http_reader.h"
+#include "http/http_head_write.h"
 #include "base/state.h"
 #include "web/handler.h"
 

@@ -16,7 +16,6 @@ from tornado_c._http.adapters import _CallableAdapter as _CallableAdapter
 from tornado_c._http.adapters import _HTTPRequestContext as _HTTPRequestContext
 from tornado_c._http.adapters import _ProxyAdapter as _ProxyAdapter
 from tornado_c._http.adapters import watch_request_task
-from tornado_c._http.framing import settle_transfer_encoding
 from tornado_c._http.gzip import decompress_request
 from tornado_c._http.parts import DEFAULT_LINGER_SIZE, DEFAULT_LINGER_TIMEOUT
 from tornado_c._support.util import Configurable
@@ -491,7 +490,6 @@ _core.register(
         "own_handle_stream": HTTPServer.handle_stream,
         "own_on_close": HTTPServer.on_close,
         "own_start_request": HTTPServer.start_request,
-        "settle_transfer_encoding": settle_transfer_encoding,
         "watch_request_task": watch_request_task,
     },
 )

@@ -77,7 +77,8 @@ static int
 body_reserve(HttpConnObject *self)
 {
     tc_http_incoming *in = self->incoming;
-    size_t first = self->flags & TC_HTTP_CHUNKED ? 4096 : tc_min_size((size_t)in->left, TC_STREAM_CHUNK);
+    size_t first =
+        self->frame.flags & TC_HTTP_CHUNKED ? 4096 : tc_min_size((size_t)in->left, TC_STREAM_CHUNK);
     in->body = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)first);
     return in->body != NULL ? 0 : -1;
 }
@@ -99,7 +100,7 @@ tc_http_body_start(HttpConnObject *self)
 {
     tc_http_incoming *in = self->incoming;
     in->started = true;
-    bool chunked = self->flags & TC_HTTP_CHUNKED;
+    bool chunked = self->frame.flags & TC_HTTP_CHUNKED;
     if (!chunked && in->left > tc_http_conn_body_limit(self)) {
         return tc_http_conn_refuse_text(self, "Content-Length too long");
     }
@@ -107,7 +108,7 @@ tc_http_body_start(HttpConnObject *self)
     if (!chunked && in->left == 0) {
         return tc_http_conn_request_end(self, false);
     }
-    if ((self->flags & TC_HTTP_EXPECT_CONTINUE) && body_say_continue(self) < 0) {
+    if ((self->frame.flags & TC_HTTP_EXPECT_CONTINUE) && body_say_continue(self) < 0) {
         return -1;
     }
     if (self->phase != CONN_BODY) {
@@ -125,7 +126,7 @@ body_append(HttpConnObject *self, const char *data, size_t size)
     size_t cap = (size_t)PyBytes_GET_SIZE(in->body);
     if (in->body_size + size > cap) {
         size_t wanted = cap * 2 > in->body_size + size ? cap * 2 : in->body_size + size;
-        if (!(self->flags & TC_HTTP_CHUNKED)) {
+        if (!(self->frame.flags & TC_HTTP_CHUNKED)) {
             wanted = tc_min_size(wanted, in->body_size + (size_t)in->left);
         }
         if (_PyBytes_Resize(&in->body, (Py_ssize_t)wanted) < 0) {
@@ -280,6 +281,6 @@ body_read_chunked(HttpConnObject *self, const char *data, size_t size, size_t *u
 enum conn_step
 tc_http_body_read(HttpConnObject *self, const char *data, size_t size, size_t *used)
 {
-    return self->flags & TC_HTTP_CHUNKED ? body_read_chunked(self, data, size, used)
-                                         : body_read_length(self, data, size, used);
+    return self->frame.flags & TC_HTTP_CHUNKED ? body_read_chunked(self, data, size, used)
+                                               : body_read_length(self, data, size, used);
 }

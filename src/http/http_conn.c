@@ -25,8 +25,8 @@ tc_http_conn_drop_request(HttpConnObject *self)
     Py_CLEAR(self->context);
     Py_CLEAR(self->close_callback);
     tc_http_conn_drop_incoming(self);
-    self->write_finished = self->read_finished = self->chunking_output = self->cut_short = false;
-    self->content_left = -1;
+    self->read_finished = false;
+    tc_http_frame_reset(&self->frame);
 }
 
 int
@@ -43,7 +43,7 @@ static int
 conn_closed(PyObject *consumer)
 {
     HttpConnObject *self = (HttpConnObject *)consumer;
-    bool handling = self->phase == CONN_HANDLING && !self->write_finished;
+    bool handling = self->phase == CONN_HANDLING && !tc_http_frame_is_done(&self->frame);
     self->phase = CONN_CLOSED;
     tc_http_conn_abandon(self);
     tc_timeout_end(&self->timeout);
@@ -124,7 +124,7 @@ conn_drained(PyObject *consumer)
     if (self->closing) {
         return tc_http_conn_end(self) < 0 ? TC_RAISED : TC_OK;
     }
-    if (self->phase == CONN_HANDLING && self->write_finished && !self->dispatching) {
+    if (self->phase == CONN_HANDLING && tc_http_frame_is_done(&self->frame) && !self->dispatching) {
         return tc_http_conn_answered(self) < 0 ? TC_RAISED : TC_OK;
     }
     return TC_OK;
@@ -157,7 +157,7 @@ tc_http_conn_answered(HttpConnObject *self)
         self->phase = CONN_HANDLING;
         self->linger = true;
     }
-    if (self->disconnect) { /* not no_keep_alive: it may have been set when the client was promised more */
+    if (self->frame.closes) { /* not no_keep_alive: it may have been set when the client was promised more */
         self->linger |= self->config->draining; /* the client may have sent more before it could know */
         tc_http_conn_drop_request(self);
         return tc_http_conn_close_when_sent(self);
@@ -180,22 +180,6 @@ tc_http_conn_answered(HttpConnObject *self)
 
 /* ---- reading ---- */
 
-/* Whether another request may follow, as far as the client has its say. */
-static bool
-conn_can_keep_alive(const HttpConnObject *self)
-{
-    unsigned flags = self->flags;
-    if (self->config->no_keep_alive) {
-        return false;
-    }
-    if (self->minor == 1) {
-        return !(flags & TC_HTTP_CONN_CLOSE);
-    }
-    bool delimited = (flags & (TC_HTTP_HAS_LENGTH | TC_HTTP_CHUNKED)) || self->method_id == TC_HTTP_GET ||
-                     self->method_id == TC_HTTP_HEAD;
-    return delimited && (flags & TC_HTTP_CONN_KEEP_ALIVE);
-}
-
 static enum conn_step
 conn_read_head(HttpConnObject *self, const char *data, size_t size, size_t *used)
 {
@@ -213,10 +197,7 @@ conn_read_head(HttpConnObject *self, const char *data, size_t size, size_t *used
         return status < 0 ? STEP_RAISED : STEP_STOP;
     }
     *used += parsed.size;
-    self->flags = parsed.flags;
-    self->minor = parsed.minor;
-    self->method_id = parsed.method_id;
-    self->disconnect = !conn_can_keep_alive(self);
+    tc_http_frame_begin(&self->frame, &parsed, self->config->no_keep_alive);
     return tc_http_conn_begin(self, &parsed, head, data, size, used);
 }
 
@@ -287,7 +268,7 @@ tc_http_conn_new(HttpConfigObject *config, StreamObject *stream, PyTypeObject *t
         return NULL;
     }
     self->state = config->state;
-    self->content_left = -1;
+    tc_http_frame_reset(&self->frame);
     self->config = (HttpConfigObject *)Py_NewRef((PyObject *)config);
     self->stream = (StreamObject *)Py_NewRef((PyObject *)stream);
     tc_list_init(&self->link);

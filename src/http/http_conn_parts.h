@@ -4,6 +4,7 @@
 
 #include "http/http_app.h"
 #include "http/http_config.h"
+#include "http/http_frame.h"
 #include "stream/stream_train.h"
 
 #include <sys/socket.h>
@@ -31,12 +32,12 @@ typedef struct {
     uint64_t max_body_size;
     double body_timeout;
     bool own_max_body_size, own_body_timeout;
-    bool started; /* the application has agreed to the body */
-    uint8_t mode; /* enum tc_app_mode */
+    bool started;   /* the application has agreed to the body */
+    uint8_t mode;   /* enum tc_app_mode */
     uint8_t pieces; /* given in the turn at hand; see http_body.c */
     uint32_t turn;
     double began;
-    tc_timer timer; /* of a body_timeout of its own */
+    tc_timer timer;       /* of a body_timeout of its own */
     HttpConnObject *conn; /* borrowed, for the timer */
 } tc_http_incoming;
 
@@ -58,11 +59,9 @@ struct HttpConnObject {
     PyObject *dict, *weakrefs;
     tc_http_conn_faces *faces;
     tc_http_incoming *incoming; /* in CONN_BODY and CONN_HELD */
-    int64_t content_left; /* of the answer's Content-Length, -1: none was announced; in CONN_LINGER bytes
-                             that are still read */
+    int64_t linger_left;        /* bytes that are still read in CONN_LINGER */
+    tc_http_frame frame;        /* of the response, with what its framing needs of the request */
     tc_http_parser parser;
-    uint32_t flags; /* of the request's head; and its version's minor number and its method */
-    uint8_t minor, method_id;
     union {
         struct sockaddr any;
         char bytes[28]; /* sockaddr_in, sockaddr_in6 */
@@ -70,11 +69,8 @@ struct HttpConnObject {
     uint8_t peer_size;
     uint8_t phase;
     bool dispatching; /* the application is on the stack, called by us */
-    bool read_finished, write_finished;
-    bool disconnect; /* close once the answer is sent */
-    bool seen_idle;  /* by a drain, since when nothing has come */
-    bool chunking_output;
-    bool cut_short;   /* the answer failed half-way: nothing more of it is written, nor its last chunk */
+    bool read_finished;
+    bool seen_idle;   /* by a drain, since when nothing has come */
     bool handed_over; /* the stream is the application's now */
     bool closing;     /* only the output queue holds the connection open */
     bool linger;      /* the request was refused: see to it that the answer arrives */
@@ -91,7 +87,7 @@ int tc_http_conn_close(HttpConnObject *self);
 /* The stream is no longer HTTP's. Callers hold a reference. */
 void tc_http_conn_let_go(HttpConnObject *self);
 void tc_http_conn_drop_request(HttpConnObject *self); /* forgets the request in hand; may run Python */
-void tc_http_conn_expired(tc_timeout *entry); /* its time is up */
+void tc_http_conn_expired(tc_timeout *entry);         /* its time is up */
 
 /* Whether the application reads the stream, which it may no longer do: logged. */
 bool tc_http_conn_is_read_by_others(HttpConnObject *self);

@@ -267,10 +267,7 @@ PyDoc_STRVAR(
 static PyObject *
 conn_cut_short(HttpConnObject *self, PyObject *unused)
 {
-    if (self->chunking_output) {
-        self->chunking_output = false;
-        self->cut_short = self->disconnect = true;
-    }
+    tc_http_frame_cut(&self->frame);
     Py_RETURN_NONE;
 }
 
@@ -424,7 +421,7 @@ conn_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     }
     tc_list_init(&self->link);
     tc_list_init(&self->timeout.link);
-    self->content_left = -1;
+    tc_http_frame_reset(&self->frame);
     if ((self->state = tc_state_of(type)) == NULL) {
         Py_CLEAR(self);
     }
@@ -536,6 +533,12 @@ conn_get_request_callback(HttpConnObject *self, void *unused)
     return Py_NewRef(callback != NULL ? callback : Py_None);
 }
 
+static PyObject *
+conn_get_request_finished(HttpConnObject *self, void *unused)
+{
+    return PyBool_FromLong(tc_http_frame_is_done(&self->frame));
+}
+
 static PyGetSetDef conn_getset[] = {
     {"address", (getter)conn_get_address, NULL, "The client's address, as socket.accept() gives it.", NULL},
     {"address_family", (getter)conn_get_address_family, NULL, "socket.AF_INET and so on.", NULL},
@@ -544,6 +547,7 @@ static PyGetSetDef conn_getset[] = {
     {"no_keep_alive", (getter)conn_get_no_keep_alive, NULL, "Whether each answer ends the connection.", NULL},
     {"xheaders", (getter)conn_get_xheaders, NULL, "Whether X-Forwarded-For and its like are trusted.", NULL},
     {"request_callback", (getter)conn_get_request_callback, NULL, "What is called with each request.", NULL},
+    {"_request_finished", (getter)conn_get_request_finished, NULL, "Whether the response is complete.", NULL},
     {"__dict__", PyObject_GenericGetDict, PyObject_GenericSetDict, NULL, NULL},
     {NULL},
 };
@@ -551,7 +555,6 @@ static PyGetSetDef conn_getset[] = {
 static PyMemberDef conn_members[] = {
     {"stream", T_OBJECT, offsetof(HttpConnObject, stream), READONLY, "The IOStream."},
     {"_request", T_OBJECT, offsetof(HttpConnObject, request), READONLY, NULL},
-    {"_request_finished", T_BOOL, offsetof(HttpConnObject, write_finished), READONLY, NULL},
     {"__dictoffset__", T_PYSSIZET, offsetof(HttpConnObject, dict), READONLY, NULL},
     {"__weaklistoffset__", T_PYSSIZET, offsetof(HttpConnObject, weakrefs), READONLY, NULL},
     {NULL},

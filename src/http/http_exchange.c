@@ -110,7 +110,8 @@ exchange_end(HttpConnObject *self, const tc_exchange *call, int mode)
     HttpConfigObject *config = self->config;
     self->phase = CONN_HANDLING;
     self->read_finished = true;
-    if (TC_UNLIKELY(config->decompress) && mode == TC_APP_WHOLE && exchange_decompress(self, call->request) < 0) {
+    if (TC_UNLIKELY(config->decompress) && mode == TC_APP_WHOLE &&
+        exchange_decompress(self, call->request) < 0) {
         exchange_gone(self, call);
         return -1;
     }
@@ -127,8 +128,8 @@ static int
 exchange_begin(HttpConnObject *self, const tc_exchange *call, const char *body, size_t size, bool whole)
 {
     int mode = call->app_class->begin(call->app, self, call->request);
-    if (!whole || (mode != TC_APP_WHOLE && (mode != TC_APP_PIECES || size > 0)) || self->write_finished ||
-        self->phase != CONN_BODY) {
+    if (!whole || (mode != TC_APP_WHOLE && (mode != TC_APP_PIECES || size > 0)) ||
+        tc_http_frame_is_done(&self->frame) || self->phase != CONN_BODY) {
         return mode;
     }
     if (size > 0) {
@@ -192,7 +193,8 @@ exchange_ended(HttpConnObject *self, StreamObject *stream, int status)
         tc_http_conn_drop_request(self);
         return status;
     }
-    return status == 0 && !failed && self->write_finished ? tc_http_conn_answered(self) : status;
+    return status == 0 && !failed && tc_http_frame_is_done(&self->frame) ? tc_http_conn_answered(self)
+                                                                         : status;
 }
 
 /* Nothing more of the request is read: the connection ends with its answer. */
@@ -200,9 +202,9 @@ static int
 exchange_stop(HttpConnObject *self, bool unread)
 {
     self->phase = CONN_HANDLING;
-    self->disconnect = true;
+    self->frame.closes = true;
     self->linger |= unread;
-    return self->write_finished ? tc_http_conn_answered(self) : 0;
+    return tc_http_frame_is_done(&self->frame) ? tc_http_conn_answered(self) : 0;
 }
 
 /* The application has the head; what it wants of the rest is to come, or to be given to it. */
@@ -217,7 +219,7 @@ exchange_go_on(HttpConnObject *self, const tc_exchange *call, int mode)
         tc_http_conn_drop_request(self);
         return 0;
     }
-    if (self->write_finished || mode == TC_APP_REFUSED) {
+    if (tc_http_frame_is_done(&self->frame) || mode == TC_APP_REFUSED) {
         if (mode != TC_APP_REFUSED) {
             exchange_gone(self, call);
         }
@@ -349,7 +351,7 @@ tc_http_conn_piece(HttpConnObject *self, const char *data, size_t size)
     else if (self->phase == CONN_CLOSED) {
         tc_http_conn_drop_request(self);
     }
-    else if (self->write_finished) {
+    else if (tc_http_frame_is_done(&self->frame)) {
         status = tc_http_conn_answered(self);
     }
     else if (st == TC_AGAIN) {

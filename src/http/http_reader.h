@@ -38,7 +38,4 @@ int tc_reader_take(HttpReaderObject *self, const char *data, size_t size, size_t
 /* What was gathered of chunks, as bytes. TC_OK or TC_RAISED. */
 int tc_reader_take_gathered(HttpReaderObject *self, PyObject **result);
 
-/* http_response.c: the module's function format_head(first_line, headers). */
-PyObject *tc_http_format_head(PyObject *module, PyObject *const *args, Py_ssize_t nargs);
-
 #endif

@@ -23,7 +23,7 @@ tc_http_conn_end(HttpConnObject *self)
     }
     self->phase = CONN_LINGER;
     self->closing = false;
-    self->content_left = (int64_t)self->config->linger_size;
+    self->linger_left = (int64_t)self->config->linger_size;
     tc_timeout_start(&self->config->linger_timeouts, &self->timeout);
     tc_stream_resume(self->stream);
     return 0;
@@ -50,8 +50,8 @@ tc_http_conn_close_when_sent(HttpConnObject *self)
 int
 tc_http_conn_drop_input(HttpConnObject *self, size_t size)
 {
-    self->content_left -= (int64_t)size;
-    return self->content_left < 0 ? tc_http_conn_close(self) : 0;
+    self->linger_left -= (int64_t)size;
+    return self->linger_left < 0 ? tc_http_conn_close(self) : 0;
 }
 
 /* ---- refusing ---- */
@@ -74,9 +74,9 @@ conn_answer_refusal(HttpConnObject *self, const char *answer)
         return 0; /* by a log handler */
     }
     tc_http_conn_abandon(self);
-    self->disconnect = self->linger = true;
+    self->frame.closes = self->linger = true;
     self->phase = CONN_HANDLING;
-    self->write_finished = true;
+    tc_http_frame_end(&self->frame);
     if (tc_stream_write(self->stream, answer, strlen(answer), NULL) == TC_RAISED) {
         return -1;
     }

@@ -89,7 +89,6 @@
     X(parse_body, httputil, NULL)                                                                            \
     X(parse_int, httputil, NULL)                                                                             \
     X(parse_query, httputil, NULL)                                                                           \
-    X(settle_transfer_encoding, httpserver, NULL)                                                            \
     X(split_host_and_port, httputil, NULL)                                                                   \
     X(watch_request_task, httpserver, NULL)
 

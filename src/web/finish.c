@@ -5,6 +5,7 @@
 #include "web/handler.h"
 
 #include "base/args.h"
+#include "http/http_frame.h"
 
 /* The truth of a method's result, or of `own` if the method is ours. */
 static int
@@ -78,7 +79,7 @@ finish_is_bodiless(HandlerObject *self)
     if (tc_handler_owns(self, TC_HOOK__should_not_send_content)) {
         int code;
         if (tc_http_status_code(status, &code) == 0) {
-            truth = !tc_handler_may_have_body(code);
+            truth = !tc_http_status_has_body(code);
         }
     }
     else {

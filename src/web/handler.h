@@ -97,7 +97,6 @@ int tc_handler_set_header(HandlerObject *self, PyObject *name,
 /* The same for a normalised name and a text that is known to be safe. */
 int tc_handler_set_safe_header(HandlerObject *self, PyObject *name, PyObject *text);
 int tc_handler_set_status(HandlerObject *self, int status); /* as the method set_status */
-bool tc_handler_may_have_body(int status);
 
 extern PyMethodDef tc_handler_header_methods[];
 

@@ -5,6 +5,7 @@
 
 #include "base/args.h"
 #include "http/http_date_text.h"
+#include "http/http_frame.h"
 
 /* -- values --------------------------------------------------------------------------------------------- */
 
@@ -253,12 +254,6 @@ handler_get_status(HandlerObject *self, PyObject *unused)
     return Py_XNewRef(tc_handler_field(self, self->status_code, "_status_code"));
 }
 
-bool
-tc_handler_may_have_body(int status)
-{
-    return status != 204 && status != 304 && !(status >= 100 && status < 200);
-}
-
 PyDoc_STRVAR(handler_should_not_send_content_doc, "_should_not_send_content($self, status_code)\n--\n\n"
                                                   "Whether an answer with this status has no body.");
 
@@ -266,7 +261,7 @@ static PyObject *
 handler_should_not_send_content(HandlerObject *self, PyObject *status)
 {
     int code;
-    return tc_http_status_code(status, &code) < 0 ? NULL : PyBool_FromLong(!tc_handler_may_have_body(code));
+    return tc_http_status_code(status, &code) < 0 ? NULL : PyBool_FromLong(!tc_http_status_has_body(code));
 }
 
 /* -- clear ---------------------------------------------------------------------------------------------- */

@@ -45,6 +45,8 @@ MACHINES = {
     "http/http_date.c",
     "http/http_date.h",
     "http/http_error.c",
+    "http/http_frame.c",
+    "http/http_frame.h",
     "http/http_lines.c",
     "http/http_lines.h",
     "http/http_parser.c",

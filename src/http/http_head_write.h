@@ -1,0 +1,25 @@
+/* The heads of outgoing messages: what the framing has the headers say, and their bytes. */
+#ifndef TC_HTTP_HEAD_WRITE_H
+#define TC_HTTP_HEAD_WRITE_H
+
+#include "http/http_frame.h"
+#include "base/state.h"
+
+#include "base/buf.h"
+
+/* How a message is framed once its head is written: what tc_http_frame_open takes. */
+typedef struct {
+    unsigned plan;
+    int64_t content_length;
+} tc_http_opening;
+
+/* Brings the headers (HTTPHeaders, or any mapping) of a response in line with how it is framed, and appends its head,
+ * the empty line included. 0, or -1 with an exception: *buf then holds a part. May run Python. */
+int tc_http_write_response_head(tc_state *state, tc_http_frame *frame, bool draining, PyObject *status,
+                                PyObject *reason, PyObject *headers, tc_bytes_buf *buf,
+                                tc_http_opening *opening);
+
+/* The module's function format_head(first_line, headers). */
+PyObject *tc_http_format_head(PyObject *module, PyObject *const *args, Py_ssize_t nargs);
+
+#endif
