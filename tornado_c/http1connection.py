@@ -1,7 +1,8 @@
 """HTTP/1.x over a stream: one message exchange, in either role, and the loop of a server's connection.
 
-`HTTPServer` has a faster way for callbacks and applications of ours, all in C; this module serves every other
-`HTTPServerConnectionDelegate`, and clients. Heads and chunks are parsed in C here too (``_core.HTTPReader``).
+``HTTPServer`` has a faster way for callbacks and applications of ours, all in C; this module serves every
+other ``HTTPServerConnectionDelegate``, and clients. Heads and chunks are parsed in C here too
+(``_core.HTTPReader``).
 """
 
 from __future__ import annotations
@@ -54,13 +55,13 @@ _CHUNKED, _UNTIL_CLOSE = -1, -2  # in place of a length, for HTTPReader.start_bo
 
 
 class HTTP1ConnectionParameters:
-    """Settings of an `HTTP1Connection` and an `HTTP1ServerConnection`, all attributes.
+    """Settings of an :class:`HTTP1Connection` and an :class:`HTTP1ServerConnection`, all attributes.
 
     :param no_keep_alive: close after one request.
     :param chunk_size: the largest piece of a body that a delegate gets, in bytes; 64 KB.
     :param max_header_size: the largest head, start line included, in bytes; 64 KB. A server answers a longer
         one with 431, or 414 where not even the request line ends within it (RFC 6585, section 5; RFC 9110,
-        section 15.5.15); a client closes with `UnsatisfiableReadError`.
+        section 15.5.15); a client closes with ``UnsatisfiableReadError``.
     :param header_timeout: seconds in which a head must come, time spent idle included; None: no limit.
     :param max_body_size: bytes of a body, decompressed if ``decompress`` is set; None: the stream's
         max_buffer_size.
@@ -99,12 +100,12 @@ class HTTP1ConnectionParameters:
 class HTTP1Connection(MessageWriter):
     """One request and its answer, seen from the client or from the server.
 
-    A client writes with `write_headers`, `write` and `finish`, then calls `read_response`. A server calls
-    `read_response` first, and the delegate writes.
+    A client writes with :meth:`write_headers`, :meth:`write` and :meth:`finish`, then calls
+    :meth:`read_response`. A server calls :meth:`read_response` first, and the delegate writes.
 
-    :param stream: an `IOStream`.
+    :param stream: an ``IOStream``.
     :param is_client: the role.
-    :param params: an `HTTP1ConnectionParameters`; None: the defaults.
+    :param params: an ``HTTP1ConnectionParameters``; None: the defaults.
     :param context: anything; the attribute ``context``.
     """
 
@@ -145,7 +146,7 @@ class HTTP1Connection(MessageWriter):
         :returns: an awaitable of whether the connection is still of use, once the message was read and, in a
             server, answered.
         :raises StreamClosedError: the stream ended before or within the message, or an answer's head is over
-            max_header_size (``real_error`` is an `UnsatisfiableReadError` then).
+            max_header_size (``real_error`` is an ``UnsatisfiableReadError`` then).
         """
         if self.params.decompress:
             delegate = _GzipMessageDelegate(delegate, self.params.chunk_size, self._max_body_size)
@@ -444,7 +445,7 @@ class HTTP1Connection(MessageWriter):
     def detach(self) -> iostream.IOStream:
         """Hand the stream over and end HTTP on it. For use in a delegate's ``headers_received``.
 
-        :returns: the `IOStream`, with what the peer sent behind the head still to be read.
+        :returns: the ``IOStream``, with what the peer sent behind the head still to be read.
         """
         self._release_reader()
         self._clear_callbacks()
@@ -492,11 +493,11 @@ def _has_arrived(stream: iostream.IOStream) -> bool:
 
 
 class HTTP1ServerConnection:
-    """A client's connection to a server: one `HTTP1Connection` after another.
+    """A client's connection to a server: one ``HTTP1Connection`` after another.
 
-    :param stream: an `IOStream`.
-    :param params: an `HTTP1ConnectionParameters`; None: the defaults.
-    :param context: anything; ``context`` of this and of each `HTTP1Connection`.
+    :param stream: an ``IOStream``.
+    :param params: an ``HTTP1ConnectionParameters``; None: the defaults.
+    :param context: anything; ``context`` of this and of each ``HTTP1Connection``.
     """
 
     def __init__(

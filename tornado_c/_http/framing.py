@@ -17,8 +17,8 @@ def settle_transfer_encoding(headers: Any, is_http11: bool, forbidden: bool) -> 
     will not do that. Codings of the application's are kept in front of it; such a body has no Content-Length
     (RFC 9112, sections 6.1 and 6.2).
 
-    forbidden: the status is one that has no body at all, 204 or 1xx. With 304 and HEAD the header says what a
-    GET would bring.
+    :param forbidden: the status is one that has no body at all, 204 or 1xx. With 304 and HEAD the header says
+        what a GET would bring.
     """
     codings = [coding.strip() for coding in headers["Transfer-Encoding"].split(",")]
     own = [coding for coding in codings if coding.lower() not in ("", "chunked", "identity")]

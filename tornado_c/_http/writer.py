@@ -47,11 +47,11 @@ class MessageWriter(httputil.HTTPConnection):
     ) -> asyncio.Future[None]:
         """Write the head, and with it the first piece of the body.
 
-        ``Connection`` and ``Transfer-Encoding`` are added to `headers` as needed (RFC 9112, 7 and 9).
+        ``Connection`` and ``Transfer-Encoding`` are added to ``headers`` as needed (RFC 9112, 7 and 9).
 
-        :returns: a Future for flow control; it fails with `StreamClosedError` where the stream is closed.
+        :returns: a Future for flow control; it fails with ``StreamClosedError`` where the stream is closed.
         :raises ValueError: there is a CR, LF or NUL in a line, or Content-Length is no number.
-        :raises HTTPOutputError: `chunk` is longer than Content-Length.
+        :raises HTTPOutputError: ``chunk`` is longer than Content-Length.
         """
         if self.is_client:
             first_line = self._frame_request(cast(Any, start_line), headers)
@@ -120,9 +120,9 @@ class MessageWriter(httputil.HTTPConnection):
         return chunk
 
     def write(self, chunk: bytes) -> asyncio.Future[None]:
-        """Write a piece of the body or, without `write_headers` before it, raw bytes of the message.
+        """Write a piece of the body or, without ``write_headers`` before it, raw bytes of the message.
 
-        :returns: a Future for flow control; it fails with `StreamClosedError` where the stream is closed.
+        :returns: a Future for flow control; it fails with ``StreamClosedError`` where the stream is closed.
         :raises HTTPOutputError: there is more than Content-Length said.
         """
         if self.stream.closed():
@@ -132,7 +132,7 @@ class MessageWriter(httputil.HTTPConnection):
     def _cut_short(self) -> None:
         """Have a chunked message end without its last chunk, and the connection with it.
 
-        For an answer that failed half-way: it must not look complete. `finish` is still to be called.
+        For a response that failed half-way: it must not look complete. ``finish`` is still to be called.
         """
         if self._chunking_output:
             self._chunking_output = False
