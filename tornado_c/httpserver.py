@@ -18,6 +18,7 @@ from tornado_c._http.adapters import _ProxyAdapter as _ProxyAdapter
 from tornado_c._http.adapters import watch_request_task
 from tornado_c._http.gzip import decompress_request
 from tornado_c._http.parts import DEFAULT_LINGER_SIZE, DEFAULT_LINGER_TIMEOUT
+from tornado_c._support.generations import bind_arguments
 from tornado_c._support.util import Configurable
 from tornado_c.http1connection import HTTP1ConnectionParameters, HTTP1ServerConnection
 from tornado_c.httputil import HTTPServerRequest
@@ -82,12 +83,15 @@ def _make_config(
 
 
 class HTTPConnection(_core.HTTPConnectionBase, httputil.HTTPConnection):
-    """A client's connection, which is also what `request.connection` is.
+    """A client's connection, which is also what ``request.connection`` is.
 
-    It reads requests from `stream`, calls request_callback with each, and takes the answers: raw bytes
-    through `write` and `finish`, or `write_headers`, `write` and `finish`. It keeps the connection alive as
-    HTTP/1.0 and 1.1 say, unless no_keep_alive. xheaders: take remote_ip and protocol from X-Real-Ip,
-    X-Forwarded-For, X-Scheme and X-Forwarded-Proto.
+    It reads requests from ``stream``, calls ``request_callback`` with each, and takes the responses: raw
+    bytes through ``write`` and ``finish``, or ``write_headers``, ``write`` and ``finish``. It keeps the
+    connection alive as HTTP/1.0 and 1.1 say.
+
+    :param no_keep_alive: close after each response.
+    :param xheaders: take remote_ip and protocol from X-Real-Ip, X-Forwarded-For, X-Scheme and
+        X-Forwarded-Proto.
     """
 
     __slots__ = ()
@@ -134,14 +138,15 @@ class HTTPConnection(_core.HTTPConnectionBase, httputil.HTTPConnection):
 class HTTPServer(TCPServer, Configurable, httputil.HTTPServerConnectionDelegate):
     """A non-blocking, single-threaded HTTP server.
 
-    The third positional argument may be an IOLoop, as in 2.x-4.x; so may io_loop=.
+    The third positional argument may be an IOLoop, as in Tornado 2 to 4; so may ``io_loop``.
 
-    :param request_callback: called with each `HTTPServerRequest`: a function or any callable object, such as
-        an `Application`. It answers with ``request.write(raw_bytes)`` and ``request.finish()``, or through
-        ``request.connection``. Or an `HTTPServerConnectionDelegate`, whose ``start_request`` is called.
-    :param no_keep_alive: close after each answer.
+    :param request_callback: called with each ``HTTPServerRequest``: a function or any callable object, such
+        as an ``Application``. It answers with ``request.write(raw_bytes)`` and ``request.finish()``, or
+        through ``request.connection``. Or an ``HTTPServerConnectionDelegate``, whose ``start_request`` is
+        called.
+    :param no_keep_alive: close after each response.
     :param xheaders: trust X-Real-Ip/X-Forwarded-For and X-Scheme/X-Forwarded-Proto of a proxy in front.
-    :param ssl_options: serve TLS: an `ssl.SSLContext`, or a dict of arguments for one.
+    :param ssl_options: serve TLS: an ``ssl.SSLContext``, or a dict of arguments for one.
     :param protocol: "http" or "https" where the stream does not say.
     :param decompress_request: decode bodies with ``Content-Encoding: gzip``.
     :param chunk_size: bytes read at a time, and the largest piece of a body that a delegate gets; 64 KB.
@@ -153,10 +158,10 @@ class HTTPServer(TCPServer, Configurable, httputil.HTTPServerConnectionDelegate)
     :param max_buffer_size: bytes that a connection may have in memory; 100 MB.
     :param trusted_downstream: addresses of proxies, passed over in X-Forwarded-For.
     :param linger_timeout: seconds for which a connection whose request was refused is still read, so that the
-        answer is not lost to a reset (RFC 9112, section 9.6); 2. 0: it is closed at once.
+        response is not lost to a reset (RFC 9112, section 9.6); 2. 0: it is closed at once.
     :param linger_size: bytes that are read and dropped meanwhile; 16 MB.
-    :param proxy_protocol: connections begin with a head of the PROXY protocol; this, `trusted_proxies` and
-        `proxy_protocol_timeout` are those of `TCPServer`. remote_ip is the client's then.
+    :param proxy_protocol: connections begin with a head of the PROXY protocol; this, ``trusted_proxies`` and
+        ``proxy_protocol_timeout`` are those of ``TCPServer``. remote_ip is the client's then.
     :raises TypeError: request_callback is neither callable nor a delegate.
     """
 
@@ -189,25 +194,14 @@ class HTTPServer(TCPServer, Configurable, httputil.HTTPServerConnectionDelegate)
         **kwargs: Any,
     ) -> None:
         """Take the constructor's arguments, in the order of either generation."""
-        names: tuple[str, ...] = _ORDER
+        order: tuple[str, ...] = _ORDER
         io_loop = kwargs.pop("io_loop", None)
         if xheaders is None or isinstance(xheaders, IOLoop):
             io_loop = xheaders if xheaders is not None else io_loop
-            names, xheaders = ("xheaders", *names), kwargs.pop("xheaders", False)
-        if len(args) > len(names):
-            raise TypeError(
-                f"HTTPServer.initialize() takes from 2 to {len(names) + 4} positional arguments but "
-                f"{len(args) + 4} were given"
-            )
-        for name, value in zip(names, args, strict=False):
-            if name in kwargs:
-                raise TypeError(f"HTTPServer.initialize() got multiple values for argument {name!r}")
-            kwargs[name] = value
-        for name in kwargs:
-            if name not in _KEYWORDS:
-                raise TypeError(f"HTTPServer.initialize() got an unexpected keyword argument {name!r}")
-        xheaders = kwargs.pop("xheaders", xheaders)
-        self._initialize(request_callback, no_keep_alive, xheaders, io_loop, **kwargs)
+            order, xheaders = ("xheaders", *order), kwargs.pop("xheaders", False)
+        given = bind_arguments("HTTPServer.initialize", order, args, kwargs, _KEYWORDS, before=4, required=2)
+        xheaders = given.pop("xheaders", xheaders)
+        self._initialize(request_callback, no_keep_alive, xheaders, io_loop, **given)
 
     def _initialize(
         self,
@@ -460,7 +454,7 @@ _KEYWORDS = {p.name for p in _PARAMETERS} - {"self", "request_callback", "no_kee
 
 
 class _Connections(MutableSet[Any]):
-    """The open connections of a server: native ones, and those of `HTTP1ServerConnection`."""
+    """The open connections of a server: native ones, and those of ``HTTP1ServerConnection``."""
 
     def __init__(self, serving: set[HTTP1ServerConnection], config: _core.HTTPConfig) -> None:
         self._serving = serving

@@ -13,6 +13,7 @@ def bind_arguments(
     kwargs: dict[str, Any],
     keywords: Container[str] = (),
     before: int = 1,
+    required: int = 1,
 ) -> dict[str, Any]:
     """Return the arguments of a call by name, as Python binds them.
 
@@ -20,11 +21,12 @@ def bind_arguments(
     :param order: the names of the positional arguments.
     :param keywords: names that come as keywords only.
     :param before: how many positional arguments the call has before these, with ``self``.
+    :param required: how many of them it must have, with ``self``.
     :raises TypeError: there are too many arguments, an unknown one, or one twice.
     """
     if len(args) > len(order):
         raise TypeError(
-            f"{function}() takes at most {len(order) + before} positional arguments but "
+            f"{function}() takes from {required} to {len(order) + before} positional arguments but "
             f"{len(args) + before} were given"
         )
     given = dict(zip(order, args, strict=False))
