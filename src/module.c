@@ -9,13 +9,14 @@
 #include <sys/prctl.h>
 #endif
 
-PyDoc_STRVAR(
-    module_register_doc,
-    "register($module, group, /, *, faces={}, upcalls={})\n--\n\n"
-    "Hand Python objects to C: the classes and exceptions that it makes instances of (faces), and what\n"
-    "it calls or reads (upcalls). Each module of the package hands over one group.\n\n"
-    "Raises LookupError where a name of the group is missing or C knows none of that name, TypeError\n"
-    "where C could not use the object. Nothing is registered then.");
+PyDoc_STRVAR(module_register_doc,
+             "register($module, group, /, *, faces={}, upcalls={})\n--\n\n"
+             "Hand Python objects to C. Each module of the package hands over one group.\n\n"
+             "Nothing is registered where it raises.\n\n"
+             ":param faces: the classes and exceptions that C makes instances of.\n"
+             ":param upcalls: what C calls or reads.\n"
+             ":raises LookupError: a name of the group is missing, or C knows none of that name.\n"
+             ":raises TypeError: C could not use the object.");
 
 static PyObject *
 module_register(PyObject *module, PyObject *args, PyObject *kwargs)
@@ -69,7 +70,7 @@ module_parent_ends(PyObject *module, PyObject *arg)
 PyDoc_STRVAR(module_format_head_doc,
              "format_head($module, first_line, headers, /)\n--\n\n"
              "The head of a message as bytes: the line in UTF-8, the HTTPHeaders in Latin-1.\n\n"
-             "Raises ValueError for CR, LF or NUL in a line.");
+             ":raises ValueError: there is CR, LF or NUL in a line.");
 
 PyDoc_STRVAR(module_instance_dict_doc, "instance_dict($module, obj, /)\n--\n\n"
                                        "The dict of an object, whatever its class makes of __dict__.");

@@ -179,9 +179,10 @@ tc_http_conn_context_object(HttpConnObject *self)
 PyDoc_STRVAR(conn_write_headers_doc,
              "write_headers($self, start_line, headers, chunk=None, callback=None)\n--\n\n"
              "Write the status line, the HTTPHeaders and a first piece of body.\n\n"
-             "Returns a Future for flow control. Connection and Transfer-Encoding are added to headers as "
-             "needed. Raises\n"
-             "ValueError for CR or LF in a line and HTTPOutputError beyond Content-Length.");
+             "Connection and Transfer-Encoding are added to headers as needed.\n\n"
+             ":returns: a Future for flow control.\n"
+             ":raises ValueError: there is CR or LF in a line.\n"
+             ":raises HTTPOutputError: the piece is beyond Content-Length.");
 
 static PyObject *
 conn_write_headers(HttpConnObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
@@ -237,8 +238,9 @@ conn_write(HttpConnObject *self, PyObject *const *args, Py_ssize_t nargs, PyObje
     return tc_http_conn_flush(self, true) < 0 ? NULL : tc_http_conn_written(self);
 }
 
-PyDoc_STRVAR(conn_finish_doc,
-             "finish($self, /)\n--\n\nEnd the answer. Raises HTTPOutputError short of Content-Length.");
+PyDoc_STRVAR(conn_finish_doc, "finish($self, /)\n--\n\n"
+                              "End the response.\n\n"
+                              ":raises HTTPOutputError: it is short of Content-Length.");
 
 static PyObject *
 conn_finish(HttpConnObject *self, PyObject *unused)
@@ -261,8 +263,8 @@ conn_close(HttpConnObject *self, PyObject *unused)
 PyDoc_STRVAR(
     conn_cut_short_doc,
     "_cut_short($self, /)\n--\n\n"
-    "Have a chunked answer end without its last chunk, and the connection with it.\n\n"
-    "For an answer that failed half-way: it must not look complete. finish() is still to be called.");
+    "Have a chunked response end without its last chunk, and the connection with it.\n\n"
+    "For a response that failed half-way: it must not look complete. finish() is still to be called.");
 
 static PyObject *
 conn_cut_short(HttpConnObject *self, PyObject *unused)
@@ -271,11 +273,9 @@ conn_cut_short(HttpConnObject *self, PyObject *unused)
     Py_RETURN_NONE;
 }
 
-PyDoc_STRVAR(
-    conn_drain_doc,
-    "_drain($self, /)\n--\n\n"
-    "Close the connection if it has been idle since the last call. Anything else ends with an answer\n"
-    "that says so.");
+PyDoc_STRVAR(conn_drain_doc, "_drain($self, /)\n--\n\n"
+                             "Close the connection if it has been idle since the last call.\n\n"
+                             "Anything else ends with a response that says so.");
 
 /* Whether bytes have come that the loop has not read yet. */
 static bool

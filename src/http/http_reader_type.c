@@ -329,10 +329,10 @@ reader_read(HttpReaderObject *self, enum tc_reader_want want, double timeout)
 PyDoc_STRVAR(reader_read_head_doc,
              "read_head($self, timeout=None, /)\n--\n\n"
              "Read the head of a message: (start line, HTTPHeaders), or a Future of that.\n\n"
-             "timeout: seconds after which the Future's result is None. A head beyond max_header_size gives "
-             "the status that\n"
-             "says so, 414 or 431. Raises HTTPInputError, also through the Future, for a malformed head and\n"
-             "StreamClosedError at the end of the stream.");
+             "A head beyond max_header_size gives the status that says so, 414 or 431.\n\n"
+             ":param timeout: seconds after which the Future's result is None.\n"
+             ":raises HTTPInputError: the head is malformed; also through the Future.\n"
+             ":raises StreamClosedError: the stream has ended; also through the Future.");
 
 static PyObject *
 reader_read_head(HttpReaderObject *self, PyObject *const *args, Py_ssize_t nargs)
@@ -369,9 +369,9 @@ reader_start_body(HttpReaderObject *self, PyObject *length)
 PyDoc_STRVAR(reader_read_body_doc,
              "read_body($self, limit, /)\n--\n\n"
              "Read the next piece of the body: bytes, None after the last, or a Future of that.\n\n"
-             "limit: how many bytes all chunks of a chunked body may have. Raises HTTPInputError and "
-             "StreamClosedError, also\n"
-             "through the Future.");
+             ":param limit: how many bytes all chunks of a chunked body may have.\n"
+             ":raises HTTPInputError: the body is malformed or too long; also through the Future.\n"
+             ":raises StreamClosedError: the stream has ended; also through the Future.");
 
 static PyObject *
 reader_read_body(HttpReaderObject *self, PyObject *limit)
@@ -388,11 +388,10 @@ reader_read_body(HttpReaderObject *self, PyObject *limit)
     return reader_read(self, TC_WANT_BODY, 0.0);
 }
 
-PyDoc_STRVAR(
-    reader_release_doc,
-    "release($self, /)\n--\n\n"
-    "Leave the stream to others. What was read and not asked for stays in it; a Future that waits is "
-    "cancelled.");
+PyDoc_STRVAR(reader_release_doc,
+             "release($self, /)\n--\n\n"
+             "Leave the stream to others.\n\n"
+             "What was read and not asked for stays in it; a Future that waits is cancelled.");
 
 static PyObject *
 reader_release(HttpReaderObject *self, PyObject *unused)
@@ -417,7 +416,7 @@ reader_release(HttpReaderObject *self, PyObject *unused)
 
 PyDoc_STRVAR(reader_doc, "HTTPReader(stream, is_client, max_header_size, chunk_size, /)\n--\n\n"
                          "Reads one message after another from a stream of ours.\n\n"
-                         "chunk_size: the most bytes that read_body() gives at once.");
+                         ":param chunk_size: the maximum of bytes that read_body() gives at once.");
 
 static PyObject *
 reader_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)

@@ -368,7 +368,7 @@ headers_from_block(PyTypeObject *type, PyObject *block)
 
 PyDoc_STRVAR(headers_serialize_doc, "_serialize($self, /)\n--\n\n"
                                     "The lines of a message head as bytes, each ended by CRLF.\n\n"
-                                    "Raises ValueError for CR, LF or NUL in a line.");
+                                    ":raises ValueError: there is CR, LF or NUL in a line.");
 
 static PyObject *
 headers_serialize(HeadersObject *self, PyObject *ignored)
