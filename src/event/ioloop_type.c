@@ -133,7 +133,7 @@ ioloop_enqueue(IOLoopObject *self, const char *name, PyObject *const *args, Py_s
 
 PyDoc_STRVAR(ioloop_add_callback_doc,
              "add_callback($self, callback, *args, **kwargs)\n--\n\n"
-             "Call callback(*args, **kwargs) in the loop's next turn. Safe from any thread.");
+             "Call ``callback(*args, **kwargs)`` in the loop's next turn. Safe from any thread.");
 
 static PyObject *
 ioloop_add_callback(IOLoopObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)

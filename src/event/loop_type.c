@@ -376,14 +376,14 @@ static PyMemberDef core_members[] = {
 #define FASTCALL(f) (PyCFunction)(void (*)(void))(f)
 
 PyDoc_STRVAR(core_call_soon_doc, "call_soon($self, callback, /, *args, context=None)\n--\n\n"
-                                 "Call callback(*args) in the next turn of the loop; return its Handle.");
+                                 "Call ``callback(*args)`` in the next turn of the loop; return its Handle.");
 
 PyDoc_STRVAR(core_call_soon_threadsafe_doc,
              "call_soon_threadsafe($self, callback, /, *args, context=None)\n--\n\n"
              "As call_soon, from any thread; wakes the loop.");
 
 PyDoc_STRVAR(core_call_later_doc, "call_later($self, delay, callback, /, *args, context=None)\n--\n\n"
-                                  "Call callback(*args) after delay seconds; return its TimerHandle.");
+                                  "Call ``callback(*args)`` after delay seconds; return its TimerHandle.");
 
 PyDoc_STRVAR(
     core_call_at_doc,

@@ -3,6 +3,7 @@
 import ast
 import importlib
 import inspect
+import io
 import pkgutil
 import re
 from pathlib import Path
@@ -190,3 +191,39 @@ def test_public_names_have_docstrings(module):
     missing = {name for name, value in members(module) if not inspect.getdoc(value)}
     assert inspect.getdoc(module)
     assert not missing
+
+
+def docstrings():
+    """Yield place and text of every docstring, in the package's files and in the extension."""
+    folder = Path(tornado_c.__path__[0])
+    for path in sorted(folder.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
+                yield f"{path.relative_to(folder)}: {getattr(node, 'name', '')}", ast.get_docstring(node)
+    for name, value in vars(_core).items():
+        if name.startswith("__"):
+            continue
+        yield name, getattr(value, "__doc__", None)
+        if isinstance(value, type):
+            for attr, member in vars(value).items():
+                yield f"{name}.{attr}", getattr(member, "__doc__", None)
+
+
+def test_docstrings_are_text_that_sphinx_renders():
+    """Double backquotes for code, single ones in roles only, and lines that fit on a screen."""
+    core = pytest.importorskip("docutils.core")
+    nodes = importlib.import_module("docutils.nodes")
+    roles = importlib.import_module("docutils.parsers.rst.roles")
+    for role in ("class", "data", "func", "meth", "mod"):
+        roles.register_local_role(role, roles.GenericRole(role, nodes.literal))
+    wrong = []
+    for place, text in docstrings():
+        if not isinstance(text, str) or not set(text) & set("`*|\n"):
+            continue  # nothing to be rendered
+        said = io.StringIO()
+        settings = {"warning_stream": said, "report_level": 2, "halt_level": 5}
+        tree = core.publish_doctree(text, settings_overrides=settings)
+        plain = [node.astext() for node in tree.findall(nodes.title_reference)]
+        if said.getvalue() or plain or max(map(len, text.splitlines()), default=0) > 110:
+            wrong.append((place, said.getvalue(), plain))
+    assert wrong == []
