@@ -158,6 +158,8 @@ class Program:
         return version, int(pid), response.getheader("Connection")
 
     def becomes(self, *versions):
+        """Wait until these are all that answers."""
+        self.until(lambda: self.get()[0] in versions)
         self.until(lambda: {self.get()[0] for _ in range(20)} == set(versions))
 
     def load(self, version):
@@ -276,7 +278,7 @@ class Counting:
     A connection that ends while a request is in flight, without an answer that announced it, is a loss.
     """
 
-    def __init__(self, program, connections=6, query="", pause=0.005):
+    def __init__(self, program, connections=4, query="", pause=0.01):
         self.program, self.query, self.pause = program, query, pause
         self.answers, self.lost, self.versions = 0, [], set()
         self.ending = False

@@ -15,16 +15,23 @@ APP = PROGRAMS / "leaving_app.py"
 PLACES = ("native", "delegates", "lines")
 
 
-@pytest.fixture(params=["tornado_c", "tornado"])
-def connect(request):
+@pytest.fixture(scope="module", params=["tornado_c", "tornado"])
+def servers(request):
+    """A program that makes servers."""
+    command = [sys.executable, APP, request.param]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=CHILD_ENVIRONMENT
+    ) as process:
+        yield process
+
+
+@pytest.fixture
+def connect(servers):
     """Connections to a server of its own, whose processes are all killed afterwards."""
-    process = subprocess.Popen(
-        [sys.executable, APP, request.param],
-        stdout=subprocess.PIPE,
-        env=CHILD_ENVIRONMENT,
-        start_new_session=True,
-    )
-    ports = dict(zip(PLACES, map(int, process.stdout.readline().split()), strict=True))
+    servers.stdin.write(b"\n")
+    servers.stdin.flush()
+    group, *ports = map(int, servers.stdout.readline().split())
+    ports = dict(zip(PLACES, ports, strict=True))
     clients = []
 
     def connect(place):
@@ -34,9 +41,7 @@ def connect(request):
     yield connect
     for client in clients:
         client.sock.close()
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    process.stdout.close()
+    os.killpg(group, signal.SIGKILL)
 
 
 def get(path, then=""):

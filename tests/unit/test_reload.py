@@ -140,11 +140,11 @@ def test_many_hups_to_a_master_with_threads(start):
     """Any thread may get the signal, at any time: it is only noted there."""
     threads = "for _ in range(4): threading.Thread(target=time.sleep, args=(1000,), daemon=True).start()\n"
     program = start(threads + WORKERS)
-    for number in range(400):
+    for number in range(150):
         program.write("version", f"v{number}")
         program.signal(signal.SIGHUP)
         time.sleep(0.005)
-    program.becomes("v399")
+    program.becomes("v149")
     program.until(lambda: len(program.workers()) == 2)
     program.signal(signal.SIGTERM)
     program.ends()
@@ -290,7 +290,7 @@ def test_no_request_fails_through_a_reload(start):
 @pytest.mark.parametrize("way", ["", DELEGATES, HANDLERS], ids=["callback", "delegates", "handlers"])
 def test_no_promise_of_keep_alive_is_broken(start, way, query):
     program = start(way + WORKERS)
-    counting = Counting(program, connections=3, query=query, pause=0)
+    counting = Counting(program, connections=3, query=query, pause=0.001)
     for number in range(2):
         program.load(f"n{number}")
         program.until(lambda n=number: f"n{n}" in counting.versions)

@@ -1,6 +1,8 @@
-"""A server whose handlers end, block or fork right after they have written: `python leaving_app.py PACKAGE`
-prints its port. Every handler says in its answer which request it answers."""
+"""Servers whose handlers end, block or fork right after they have written: `python leaving_app.py PACKAGE`
+forks one for each line of its input, which prints its process id and its ports. Every handler says in its
+answer which request it answers."""
 
+import asyncio
 import importlib
 import os
 import sys
@@ -128,21 +130,18 @@ class Lines(tcpserver.TCPServer):
 
 
 async def main():
-    import asyncio
-
     ports = []
     servers = [httpserver.HTTPServer(application), httpserver.HTTPServer(Delegates()), Lines()]
     for server in servers:
         sockets = netutil.bind_sockets(0, "127.0.0.1")
         server.add_sockets(sockets)
         ports.append(sockets[0].getsockname()[1])
-    print(*ports, flush=True)
+    print(os.getpid(), *ports, flush=True)
     await asyncio.Event().wait()
 
 
-if package == "tornado":
-    import asyncio
-
-    asyncio.run(main())
-else:
-    importlib.import_module(package).run(main())
+for _ in sys.stdin:
+    if os.fork() == 0:
+        os.setsid()
+        run = asyncio.run if package == "tornado" else importlib.import_module(package).run
+        run(main())
