@@ -9,8 +9,8 @@ BENCH ?=
 CC ?= cc
 
 PY := $(abspath $(VENV))/bin/python
-# A worker for each processor; a file's tests stay together.
-PYTEST := $(abspath $(VENV))/bin/pytest -n auto --dist loadfile
+# A worker for each processor; one that has nothing left takes over half of another's tests.
+PYTEST := $(abspath $(VENV))/bin/pytest -n auto --dist worksteal
 LIBASAN = $(shell $(CC) -print-file-name=libasan.so) $(shell $(CC) -print-file-name=libubsan.so)
 
 .DEFAULT_GOAL := help

@@ -4,15 +4,13 @@
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-import tornado_c
+from support.children import ROOT
 
 pytestmark = pytest.mark.apps
 
-ROOT = Path(tornado_c.__file__).resolve().parent.parent
 
 DASK = """
 import asyncio
@@ -125,7 +123,7 @@ def test_program(tmp_path, way, package, text, arguments):
     result = subprocess.run(
         [*command, script, *arguments],
         cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "default"},
+        env={**os.environ, "PYTHONPATH": ROOT, "PYTHONWARNINGS": "default"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

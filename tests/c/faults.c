@@ -1,4 +1,4 @@
-/* Makes system calls fail on purpose, preloaded by tests/unit/test_faults.py and test_stream_faults.py.
+/* Makes system calls fail on purpose, preloaded by tests/unit/test_httpserver_faults.py and test_iostream_faults.py.
  *
  * FAULTS, or what faults_plan() is given, is a list of call:n:fault, separated by commas: the n-th such call
  * (from 1) after the program has armed the shim (faults_arm, faults_plan) fails once. A fault is the name of

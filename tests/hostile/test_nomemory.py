@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-import tornado_c
+from support.children import ROOT
 
 pytest.importorskip("_testcapi", reason="this Python has no module _testcapi")
 sys.path.insert(0, str(Path(__file__).resolve().parent))
@@ -32,7 +32,7 @@ def test_each_allocation_fails(name, certificate):
     environment = {
         **os.environ,
         "CERTIFICATE": certificate,
-        "PYTHONPATH": os.path.dirname(os.path.dirname(os.path.abspath(tornado_c.__file__))),
+        "PYTHONPATH": ROOT,
         "PYTHONWARNINGS": "ignore",
     }
     done = subprocess.run(

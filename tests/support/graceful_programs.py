@@ -11,10 +11,9 @@ import sys
 import threading
 import time
 
-import tornado_c
+from support.children import CHILD_ENVIRONMENT
 from support.live_tcp import free_port
 
-ROOT = os.path.dirname(os.path.dirname(tornado_c.__file__))
 PATIENCE = 60
 
 #: Serves a version that lies in a file: at once, after as many seconds as the query says, or when a file is
@@ -104,7 +103,7 @@ class Program:
             [*launch, python, "-m", "tornado_c", *options, "app.py"],
             cwd=env.pop("cwd", folder),
             pass_fds=fds,
-            env={**os.environ, "PYTHONPATH": ROOT, **env},
+            env=CHILD_ENVIRONMENT | env,
             stdout=self.log,
             stderr=subprocess.STDOUT,
             start_new_session=True,

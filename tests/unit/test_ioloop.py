@@ -24,12 +24,12 @@ import pytest
 import tornado.ioloop
 
 import tornado_c
+from support.children import ROOT
 from tornado_c.httpserver import HTTPServer
 from tornado_c.ioloop import IOLoop, PeriodicCallback
 from tornado_c.netutil import bind_sockets
 
 LIMIT = 30  # seconds: far beyond what anything here takes
-ROOT = os.path.dirname(os.path.dirname(tornado_c.__file__))
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import tornado.options
 
 import tornado_c.log
 import tornado_c.options
+from support.children import CHILD_ENVIRONMENT
 
 
 @pytest.fixture
@@ -21,14 +22,6 @@ def log(implementation):
 @pytest.fixture
 def options(implementation):
     return implementation.options
-
-
-ROOT = os.path.dirname(os.path.dirname(tornado_c.log.__file__))
-
-
-def child_env():
-    """Return an environment in which a script of any folder imports this package."""
-    return {**os.environ, "PYTHONPATH": ROOT}
 
 
 def make_record(level=logging.ERROR, msg="hello", args=(), exc_info=None):
@@ -109,7 +102,7 @@ def test_colour_on_a_terminal(tmp_path):
                 [sys.executable, str(script)],
                 stderr=child,
                 stdout=subprocess.PIPE,
-                env={**child_env(), "TERM": "xterm-256color"},
+                env={**CHILD_ENVIRONMENT, "TERM": "xterm-256color"},
                 check=True,
             )
         finally:
@@ -194,7 +187,7 @@ class TestEnable:
             "parse_command_line(); logging.info('hello')"
         )
         done = subprocess.run(
-            [sys.executable, "-c", code, argument], capture_output=True, env=child_env(), check=True
+            [sys.executable, "-c", code, argument], capture_output=True, env=CHILD_ENVIRONMENT, check=True
         )
         assert (b"hello" in done.stderr) == shown
 

@@ -2,7 +2,6 @@
 
 import datetime
 import io
-import os
 import subprocess
 import sys
 from unittest import mock
@@ -11,9 +10,8 @@ import pytest
 
 import tornado_c.log
 import tornado_c.options
+from support.children import CHILD_ENVIRONMENT
 from support.implementations import BOTH
-
-ROOT = os.path.dirname(os.path.dirname(tornado_c.options.__file__))
 
 
 @pytest.fixture
@@ -27,11 +25,6 @@ def outcome(function, *args):
         return "returned", function(*args)
     except Exception as e:
         return type(e).__name__, str(e)
-
-
-def child_env():
-    """Return an environment in which a script of any folder imports this package."""
-    return {**os.environ, "PYTHONPATH": ROOT}
 
 
 def both(scenario):
@@ -406,7 +399,9 @@ assert "--port" in out.getvalue() and "--log-file-prefix=PATH" in out.getvalue()
 """
         script = tmp_path / "program.py"
         script.write_text(code)
-        done = subprocess.run([sys.executable, "-W", "error", str(script)], env=child_env(), check=False)
+        done = subprocess.run(
+            [sys.executable, "-W", "error", str(script)], env=CHILD_ENVIRONMENT, check=False
+        )
         assert done.returncode == 0
 
     def test_pretty_logging_is_found_here_too(self):

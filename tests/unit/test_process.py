@@ -12,10 +12,9 @@ import sys
 import pytest
 import tornado.process
 
+from support.children import CHILD_ENVIRONMENT, ROOT
 from tornado_c import process
 from tornado_c.ioloop import IOLoop
-
-ROOT = os.path.dirname(os.path.dirname(process.__file__))
 
 
 @pytest.fixture
@@ -47,7 +46,7 @@ def run(package, body, folder):
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", HEAD.format(package=package) + body],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": ROOT},
+        env=CHILD_ENVIRONMENT,
         capture_output=True,
         text=True,
         check=False,

@@ -2,21 +2,16 @@
 
 import importlib.util
 import json
-import os
 import subprocess
 import sys
 
 import pytest
 
-import tornado_c
+from support.children import CHILD_ENVIRONMENT
 
 pytest.importorskip("tornado")
 from typed import check  # noqa: E402
 
-ENVIRONMENT = {
-    **os.environ,
-    "PYTHONPATH": os.path.dirname(os.path.dirname(os.path.abspath(tornado_c.__file__))),
-}
 BLOCKS = check.code_blocks((check.ROOT / "README.rst").read_text())
 
 
@@ -39,7 +34,7 @@ def run_tests(folder):
         str(folder),
     ]
     done = subprocess.run(
-        command, cwd=folder, env=ENVIRONMENT, capture_output=True, text=True, timeout=120, check=False
+        command, cwd=folder, env=CHILD_ENVIRONMENT, capture_output=True, text=True, timeout=120, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
@@ -206,7 +201,7 @@ def test_modules_of_tornado_beside_ours(how):
     curl = "curl" if importlib.util.find_spec("pycurl") else ""
     done = subprocess.run(
         [sys.executable, "-c", MIXED, how, curl],
-        env=ENVIRONMENT,
+        env=CHILD_ENVIRONMENT,
         capture_output=True,
         text=True,
         timeout=120,

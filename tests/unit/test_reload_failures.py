@@ -11,7 +11,8 @@ import sysconfig
 import pytest
 
 import tornado_c
-from support.graceful_programs import ONE, PATIENCE, PROGRAM, ROOT, WORKERS, Counting, Program
+from support.children import ROOT
+from support.graceful_programs import ONE, PATIENCE, PROGRAM, WORKERS, Counting, Program
 
 #: Fails after the fork, where the version says so.
 FAILING_WORKERS = """

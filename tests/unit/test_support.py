@@ -5,7 +5,6 @@ import concurrent.futures
 import datetime
 import errno
 import logging
-import os
 import subprocess
 import sys
 
@@ -14,7 +13,7 @@ import tornado.concurrent
 import tornado.escape
 import tornado.util
 
-import tornado_c
+from support.children import CHILD_ENVIRONMENT
 from tornado_c._support import concurrent as own_concurrent
 from tornado_c._support import escape, optional, util
 
@@ -40,7 +39,7 @@ import tornado_c.{module}
 loaded = [name for name in sys.modules if name.startswith("tornado.")]
 assert not loaded, loaded
 """
-    env = {**os.environ, "PYTHONPATH": os.path.dirname(os.path.dirname(tornado_c.__file__))}
+    env = CHILD_ENVIRONMENT
     subprocess.run([sys.executable, "-W", "error", "-c", code], env=env, check=True)
 
 

@@ -3,14 +3,13 @@
 Each case is a program of its own.
 """
 
-import os
 import subprocess
 import sys
 import textwrap
 
 import pytest
 
-import tornado_c
+from support.children import CHILD_ENVIRONMENT
 
 pytest.importorskip("tornado")
 
@@ -135,7 +134,7 @@ def test_script(tmp_path):
         "print(__name__, sys.argv[1:], beside.name, IOLoop.__module__)\n"
     )
     command = [sys.executable, "-m", "tornado_c", str(script), "--port=1", "x"]
-    environment = {**os.environ, "PYTHONPATH": os.path.dirname(os.path.dirname(tornado_c.__file__))}
+    environment = CHILD_ENVIRONMENT
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment, cwd=tmp_path)
     assert done.stderr == ""
     assert done.stdout == "__main__ ['--port=1', 'x'] beside tornado_c.ioloop\n"

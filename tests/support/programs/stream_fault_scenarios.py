@@ -1,4 +1,4 @@
-"""What test_stream_faults.py runs in a process of its own, with tests/c/faults.c preloaded: each scenario
+"""What test_iostream_faults.py runs in a process of its own, with tests/c/faults.c preloaded: each scenario
 again and again, while its first, second, third... call of one kind fails once. Prints a line of JSON for each
 kind.
 

@@ -1,7 +1,7 @@
 """Guest mode: IOLoop under event loops that are not ours: callbacks, timers, executors, exits.
 
 Every test runs under a plain asyncio loop, under uvloop, and under a plain loop in another thread. Streams
-and servers are in test_guest_servers.py.
+and servers are in test_ioloop_guest_servers.py.
 """
 
 import asyncio

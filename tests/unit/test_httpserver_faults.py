@@ -10,13 +10,11 @@ import random
 import socket
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-import tornado_c
+from support.children import ROOT
 
-ROOT = Path(tornado_c.__file__).parent.parent
 LIMIT = 10  # seconds that a client waits: a server that hangs has failed
 ROUNDS = 12  # exchanges with a server while faults strike
 
@@ -87,7 +85,7 @@ class Server:
         environment = os.environ | {
             "FAULTS": ",".join(faults),
             "LD_PRELOAD": " ".join(filter(None, [os.environ.get("LD_PRELOAD"), str(shim)])),
-            "PYTHONPATH": str(ROOT),
+            "PYTHONPATH": ROOT,
         }
         self.process = subprocess.Popen(
             [sys.executable, "-c", SERVER], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment

@@ -9,13 +9,13 @@ import sys
 
 import pytest
 
+from support.children import CHILD_ENVIRONMENT
 from support.graceful_programs import (
     ASYNC,
     IMPATIENT,
     IN_A_THREAD,
     ONE,
     PATIENCE,
-    ROOT,
     WORKERS,
     children_of,
     has_read,
@@ -120,7 +120,7 @@ def test_an_interrupt_shows_the_application(start, body):
 def test_an_error_of_the_application_shows_the_application(tmp_path, code):
     (tmp_path / "app.py").write_text(code)
     command = [sys.executable, "-m", "tornado_c", "app.py"]
-    env = {**os.environ, "PYTHONPATH": ROOT}
+    env = CHILD_ENVIRONMENT
     ours, plain = (
         subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True)
         for command in (command, [sys.executable, str(tmp_path / "app.py")])
@@ -149,7 +149,7 @@ def test_term_with_the_loop_in_a_thread(start, wait):
 @pytest.mark.parametrize("text", ["nan", "inf", "-1", "soon"])
 def test_a_limit_that_is_none(text):
     command = [sys.executable, "-m", "tornado_c", f"--drain-timeout={text}", "app.py"]
-    done = subprocess.run(command, env={**os.environ, "PYTHONPATH": ROOT}, capture_output=True, text=True)
+    done = subprocess.run(command, env=CHILD_ENVIRONMENT, capture_output=True, text=True)
     assert done.returncode == 2
     assert "--drain-timeout" in done.stderr and "Traceback" not in done.stderr
 
