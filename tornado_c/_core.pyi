@@ -387,6 +387,19 @@ class HTTPConfig:
     def capture_context(self) -> None: ...
 
 @final
+class Acceptor:
+    def __new__(
+        cls,
+        io_loop: object,
+        socket: _socket.socket,
+        callback: Callable[[_socket.socket, Any], object],
+        /,
+    ) -> Self: ...
+    def _listen(self) -> None: ...
+    def _on_readable(self, fd: object, events: int, /) -> None: ...
+    def stop(self) -> None: ...
+
+@final
 class HTTPListener:
     def __new__(
         cls, core: LoopCore, config: HTTPConfig, socket: _socket.socket, server: object, /

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from tornado_c import _core
 from tornado_c._stream.resolvers import (
     BlockingResolver,
     DefaultExecutorResolver,
@@ -27,15 +28,9 @@ from tornado_c._support.util import errno_from_exception
 from tornado_c._workers import handover
 from tornado_c._workers.activation import activated_sockets
 from tornado_c.ioloop import IOLoop
-from tornado_c.log import gen_log
 
 #: Length of the queue of connections that wait to be accepted, where none is given.
 _DEFAULT_BACKLOG = 128
-
-#: Seconds for which a listener rests when the process or the system ran out of descriptors or memory.
-_ACCEPT_PAUSE = 1.0
-
-_OUT_OF_RESOURCES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 for _moved in (
     BlockingResolver,
@@ -215,63 +210,7 @@ def add_accept_handler(
     :param io_loop: the IOLoop to accept on; default: the current one.
     :returns: a function that ends accepting. Calling it again does no harm.
     """
-    acceptor = _Acceptor(sock, callback, IOLoop.current() if io_loop is None else io_loop)
-    return acceptor.remove
-
-
-class _Acceptor:
-    """A listener's registration with its loop."""
-
-    __slots__ = ("callback", "io_loop", "resume_timeout", "sock", "starved", "state")
-
-    def __init__(self, sock: socket.socket, callback: Callable[[socket.socket, Any], None], io_loop: Any):
-        self.sock = sock
-        self.callback = callback
-        self.io_loop = io_loop
-        self.resume_timeout: Any = None
-        self.starved = False  # since the error that was logged, some wait
-        self.state = "removed"
-        self._listen()
-
-    def _listen(self) -> None:
-        self.resume_timeout = None
-        self.io_loop.add_handler(self.sock, self._on_readable, self.io_loop.READ)
-        self.state = "listening"
-
-    def remove(self) -> None:
-        if self.state == "listening":
-            self.io_loop.remove_handler(self.sock)
-        elif self.state == "paused":
-            self.io_loop.remove_timeout(self.resume_timeout)
-        self.state = "removed"
-
-    def _on_readable(self, fd: Any, events: int) -> None:
-        # Callbacks run between accepts, which spreads connections over several processes; the bound keeps a
-        # flood of them from starving everything else on the loop.
-        for _ in range(_DEFAULT_BACKLOG):
-            if self.state != "listening":
-                return
-            try:
-                connection, address = self.sock.accept()
-            except BlockingIOError:
-                self.starved = False
-                return
-            except (ConnectionError, InterruptedError):
-                continue  # that connection's own end, not the listener's
-            except OSError as e:
-                if e.errno not in _OUT_OF_RESOURCES:
-                    raise
-                self._pause(e)
-                return
-            self.callback(connection, address)
-
-    def _pause(self, error: OSError) -> None:
-        if not self.starved:
-            self.starved = True
-            gen_log.error("Cannot accept connections for now, will keep trying: %s", error)
-        self.io_loop.remove_handler(self.sock)
-        self.state = "paused"
-        self.resume_timeout = self.io_loop.call_later(_ACCEPT_PAUSE, self._listen)
+    return _core.Acceptor(IOLoop.current() if io_loop is None else io_loop, sock, callback).stop
 
 
 # --------------------------------------------------------------------------- names and addresses

@@ -4,8 +4,6 @@
 #include "http/http_conn_parts.h"
 #include "stream/acceptor.h"
 
-#include "base/args.h"
-
 #include <unistd.h>
 
 typedef struct {
@@ -13,7 +11,7 @@ typedef struct {
     LoopCore *core;
     HttpConfigObject *config;
     PyObject *socket, *server; /* kept alive: an application may keep no reference to its server */
-    tc_acceptor acceptor;
+    tc_fd_acceptor acceptor;
 } HttpListenerObject;
 
 /* Whether the server's class has this method of HTTPServer's and no other. */
@@ -60,7 +58,7 @@ listener_hand_over(HttpListenerObject *self, StreamObject *stream, const struct 
 }
 
 static int
-listener_accepted(tc_acceptor *acceptor, int fd, const struct sockaddr *peer, socklen_t size)
+listener_accepted(tc_fd_acceptor *acceptor, int fd, const struct sockaddr *peer, socklen_t size)
 {
     HttpListenerObject *self = tc_container_of(acceptor, HttpListenerObject, acceptor);
     PyTypeObject *stream_class = (PyTypeObject *)tc_face(self->state, IOStream);
@@ -125,11 +123,10 @@ listener_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     self->socket = Py_NewRef(socket);
     self->server = Py_NewRef(server);
     self->acceptor.accepted = listener_accepted;
-    if (tc_acceptor_start(&self->acceptor, self->core, fd) < 0) {
+    if (tc_fd_acceptor_start(&self->acceptor, self->core, fd, (PyObject *)self) < 0) {
         Py_DECREF(self);
         return NULL;
     }
-    self->acceptor.watcher.owner = Py_NewRef((PyObject *)self);
     return (PyObject *)self;
 }
 
@@ -138,10 +135,7 @@ PyDoc_STRVAR(listener_stop_doc, "stop($self, /)\n--\n\nAccept no more connection
 static PyObject *
 listener_stop(HttpListenerObject *self, PyObject *unused)
 {
-    tc_acceptor_stop(&self->acceptor);
-    PyObject *owner = self->acceptor.watcher.owner;
-    self->acceptor.watcher.owner = NULL;
-    Py_XDECREF(owner);
+    tc_fd_acceptor_stop(&self->acceptor);
     Py_RETURN_NONE;
 }
 
@@ -172,11 +166,7 @@ listener_traverse(HttpListenerObject *self, visitproc visit, void *arg)
 static int
 listener_clear(HttpListenerObject *self)
 {
-    tc_acceptor_stop(&self->acceptor);
-    /* Unwatched by now, so the loop no longer visits this reference: it would be lost. */
-    PyObject *owner = self->acceptor.watcher.owner;
-    self->acceptor.watcher.owner = NULL;
-    Py_XDECREF(owner);
+    tc_fd_acceptor_stop(&self->acceptor);
     Py_CLEAR(self->config);
     Py_CLEAR(self->socket);
     Py_CLEAR(self->server);

@@ -1,6 +1,10 @@
-/* Accepts connections on a listening socket, a bounded number for each wake, and hands the descriptors up.
- * EMFILE, ENFILE, ENOBUFS and ENOMEM pause it for a second; one log line tells of it until all who wait were
- * accepted. */
+/* Listening sockets: a bounded number of connections is taken for each wake. EMFILE, ENFILE, ENOBUFS and
+ * ENOMEM have the listener rest for a second, as a level-triggered loop would spin otherwise; one log line
+ * tells of it until all who wait were accepted.
+ *
+ * There are two kinds. tc_fd_acceptor takes descriptors on a loop of ours and hands them to C. _core.Acceptor
+ * (acceptor_type.c) asks a Python socket and any IOLoop through their methods and hands on to a Python
+ * callback, as Tornado's add_accept_handler does. */
 #ifndef TC_ACCEPTOR_H
 #define TC_ACCEPTOR_H
 
@@ -12,19 +16,49 @@
 #define TC_ACCEPT_PAUSE 1.0 /* seconds */
 
 typedef struct tc_acceptor tc_acceptor;
+
+/* What the kinds do in their own ways. Both may run Python, which may stop the acceptor; the caller holds what
+ * it is part of. */
+typedef struct {
+    /* Takes one connection, the first of this wake or not, and hands it on: TC_OK, TC_AGAIN if nobody waits,
+     * TC_RAISED or a negative errno. */
+    int (*take)(tc_acceptor *acceptor, bool first);
+    /* Has the listener be watched again in TC_ACCEPT_PAUSE seconds only. TC_OK or TC_RAISED. */
+    int (*rest)(tc_acceptor *acceptor);
+} tc_acceptor_class;
+
 struct tc_acceptor {
+    const tc_acceptor_class *cls;
+    tc_state *state;
+    bool listening;
+    bool starved; /* short of descriptors or memory, and some wait since */
+};
+
+/* Whether an error of accept() means that the process or the system is out of something. */
+static inline bool
+tc_acceptor_is_starvation(int err)
+{
+    return err == EMFILE || err == ENFILE || err == ENOBUFS || err == ENOMEM;
+}
+
+/* The listener is readable. TC_OK or TC_RAISED. */
+int tc_acceptor_run(tc_acceptor *acceptor);
+
+/* ---- descriptors for C ---- */
+
+typedef struct tc_fd_acceptor tc_fd_acceptor;
+struct tc_fd_acceptor {
+    tc_acceptor base;
     tc_watcher watcher; /* a listening descriptor that somebody else owns */
     tc_timer pause;
     LoopCore *core; /* borrowed from the owner */
-    tc_state *state;
     int family;
-    bool starved; /* short of descriptors or memory, and some wait since */
     /* Takes over a connected, non-blocking descriptor. TC_OK or TC_RAISED. */
-    int (*accepted)(tc_acceptor *acceptor, int fd, const struct sockaddr *peer, socklen_t size);
+    int (*accepted)(tc_fd_acceptor *acceptor, int fd, const struct sockaddr *peer, socklen_t size);
 };
 
-/* 0 or -1 with an exception. */
-int tc_acceptor_start(tc_acceptor *acceptor, LoopCore *core, int fd);
-void tc_acceptor_stop(tc_acceptor *acceptor);
+/* The registration keeps `owner`, what the acceptor is part of, until the stop. 0 or -1 with an exception. */
+int tc_fd_acceptor_start(tc_fd_acceptor *acceptor, LoopCore *core, int fd, PyObject *owner);
+void tc_fd_acceptor_stop(tc_fd_acceptor *acceptor);
 
 #endif

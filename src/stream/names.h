@@ -7,14 +7,20 @@
 #define TC_STREAM_TYPES(X)                                                                                   \
     X(stream_buffer, tc_stream_buffer_init_type)                                                             \
     X(tls_memory, tc_tls_memory_init_type)                                                                   \
-    X(stream, tc_stream_init_type)
+    X(stream, tc_stream_init_type)                                                                           \
+    X(acceptor, tc_acceptor_init_type)
 
 #define TC_STREAM_NAMES(X)                                                                                   \
+    X(READ)                                                                                                  \
     X(_do_ssl_handshake)                                                                                     \
     X(_is_connreset)                                                                                         \
+    X(_listen)                                                                                               \
+    X(_on_readable)                                                                                          \
     X(_start_tls)                                                                                            \
     X(_try_inline_read)                                                                                      \
+    X(accept)                                                                                                \
     X(add_done_callback)                                                                                     \
+    X(add_handler)                                                                                           \
     X(address)                                                                                               \
     X(buf)                                                                                                   \
     X(close)                                                                                                 \
@@ -38,6 +44,8 @@
     X(read_from_fd)                                                                                          \
     X(regex)                                                                                                 \
     X(release)                                                                                               \
+    X(remove_handler)                                                                                        \
+    X(remove_timeout)                                                                                        \
     X(search)                                                                                                \
     X(server_hostname)                                                                                       \
     X(setblocking)                                                                                           \

@@ -4,6 +4,7 @@ import asyncio
 import concurrent.futures
 import errno
 import inspect
+import logging
 import os
 import socket
 import ssl
@@ -328,6 +329,43 @@ class TestAcceptor:
         with pytest.raises(OSError):
             loop.wake()
 
+    def test_a_callback_that_fails_leaves_the_rest_for_later(self, loop):
+        def callback(connection, address):
+            accepted.append(connection)
+            if connection == 1:
+                raise KeyError(connection)
+
+        accepted = []
+        netutil.add_accept_handler(FakeListener(1, 2), callback, loop)
+        with pytest.raises(KeyError):
+            loop.wake()
+        loop.wake()
+        assert accepted == [1, 2]
+
+    def test_accept_must_give_a_pair(self, loop, accepted):
+        listener, _ = self.add(loop, accepted)
+        listener.accept = lambda: ("connection",)
+        with pytest.raises(ValueError):
+            loop.wake()
+        listener.accept = lambda: None
+        with pytest.raises(TypeError):
+            loop.wake()
+        assert accepted == []
+
+    def test_stopped_by_a_log_handler_while_out_of_resources(self, loop, accepted):
+        class Stopping(logging.Handler):
+            def emit(self, record):
+                remove()
+
+        _, remove = self.add(loop, accepted, OSError(errno.EMFILE, "mock"), 1)
+        handler = Stopping()
+        logging.getLogger("tornado.general").addHandler(handler)
+        try:
+            loop.wake()
+        finally:
+            logging.getLogger("tornado.general").removeHandler(handler)
+        assert (loop.handlers, loop.timeouts, accepted) == ({}, [], [])
+
     @pytest.mark.parametrize("name", ["EMFILE", "ENFILE", "ENOBUFS", "ENOMEM"])
     def test_out_of_resources(self, loop, accepted, name, caplog):
         def full():
@@ -362,6 +400,55 @@ class TestAcceptor:
         remove()
         assert (loop.handlers, loop.timeouts) == ({}, [])
         remove()
+
+
+class CountedSocket(socket.socket):
+    """Tells how often it was asked for a connection."""
+
+    asked = 0
+
+    def accept(self):
+        type(self).asked += 1
+        connection, address = super().accept()
+        return connection, ("by way of", address)
+
+
+@pytest.mark.parametrize("cls", [socket.socket, CountedSocket])
+def test_real_listeners(cls, module):
+    """Connections are sockets as accept() of the listener's class gives them, in blocking mode."""
+    listener = cls()
+    listener.bind(("127.0.0.1", 0))
+    listener.listen()
+    listener.setblocking(False)
+    accepted = []
+
+    async def main():
+        done = asyncio.Event()
+
+        def callback(connection, address):
+            accepted.append((connection, address))
+            if len(accepted) == len(clients):
+                done.set()
+
+        remove = module.add_accept_handler(listener, callback)
+        await done.wait()
+        remove()
+        remove()
+
+    clients = [socket.create_connection(listener.getsockname()) for _ in range(3)]
+    CountedSocket.asked = 0
+    asyncio.run(main())
+    names = [client.getsockname() for client in clients]
+    if cls is CountedSocket:
+        assert CountedSocket.asked >= 3
+        names = [("by way of", name) for name in names]
+    assert [address for _, address in accepted] == names
+    for connection, _ in accepted:
+        assert type(connection) is socket.socket
+        assert connection.gettimeout() is None and not connection.get_inheritable()
+        connection.close()
+    for sock in (*clients, listener):
+        sock.close()
 
 
 # --------------------------------------------------------------------------- names
