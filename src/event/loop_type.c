@@ -8,7 +8,6 @@
  * thread; a turn runs Python. */
 #include "event/handle.h"
 #include "event/loop_parts.h"
-#include "base/args.h"
 
 #include <limits.h>
 

@@ -149,7 +149,6 @@ int tc_http_conn_drop_input(HttpConnObject *self, size_t size);
 /* http_conn_type.c: an address as socket.accept gives it; the context object (_HTTPRequestContext), borrowed;
  * address, borrowed. */
 PyObject *tc_http_conn_context_object(HttpConnObject *self);
-PyObject *tc_http_conn_address(HttpConnObject *self);
 PyObject *tc_http_peer_address(const struct sockaddr *peer, size_t size);
 
 #endif

@@ -1,7 +1,6 @@
 /* HTTPConnectionBase: the Python methods of a connection, those of 2.x-4.x's HTTPConnection and those
  * of 6.x's interface. */
 #include "http/http_conn_parts.h"
-#include "http/headers/headers.h"
 
 #include "base/args.h"
 
@@ -91,8 +90,8 @@ conn_faces(HttpConnObject *self)
     return self->faces;
 }
 
-PyObject *
-tc_http_conn_address(HttpConnObject *self)
+static PyObject *
+conn_address(HttpConnObject *self)
 {
     tc_http_conn_faces *faces = conn_faces(self);
     if (faces == NULL) {
@@ -113,7 +112,7 @@ tc_http_conn_remote_ip(HttpConnObject *self)
     }
     if (faces->remote_ip == NULL) {
         /* Not the socket's family: behind a Unix socket a proxy may have named a client by its IP address. */
-        PyObject *address = tc_http_conn_address(self);
+        PyObject *address = conn_address(self);
         if (address != NULL && PyTuple_Check(address) && PyTuple_GET_SIZE(address) > 0 &&
             PyUnicode_Check(PyTuple_GET_ITEM(address, 0))) {
             faces->remote_ip = Py_NewRef(PyTuple_GET_ITEM(address, 0));
@@ -156,7 +155,7 @@ tc_http_conn_context_object(HttpConnObject *self)
             return NULL;
         }
         PyObject *cls = tc_face(self->state, HTTPRequestContext);
-        PyObject *address = cls != NULL ? tc_http_conn_address(self) : NULL;
+        PyObject *address = cls != NULL ? conn_address(self) : NULL;
         if (address != NULL) {
             PyObject *protocol = self->config->protocol != NULL ? self->config->protocol : Py_None;
             PyObject *trusted =
@@ -493,7 +492,7 @@ conn_dealloc(HttpConnObject *self)
 static PyObject *
 conn_get_address(HttpConnObject *self, void *unused)
 {
-    return Py_XNewRef(tc_http_conn_address(self));
+    return Py_XNewRef(conn_address(self));
 }
 
 static PyObject *

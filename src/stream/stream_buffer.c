@@ -1,7 +1,6 @@
 /* See stream_buffer.h. */
 #include "stream/stream_buffer.h"
 
-#include "base/args.h"
 
 #include <unistd.h>
 

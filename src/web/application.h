@@ -29,7 +29,6 @@ void tc_route_clear(tc_route *route);
 
 /* 1 found, 0 no rule matches, TC_ROUTE_FOREIGN if a rule must be asked in Python, -1 with an exception. */
 #define TC_ROUTE_FOREIGN 2
-#define TC_ROUTE_STALE 3 /* inside routes.c */
 int tc_application_route(ApplicationObject *self, PyObject *request, tc_route *route);
 
 /* Adds the kinds of rules in a table, ROUTE_*, to the module. */

@@ -4,7 +4,6 @@
  * instead; one with its own __call__() or start_request() is a callback or a delegate to HTTP. */
 #include "web/application.h"
 
-#include "base/args.h"
 #include "web/handler.h"
 
 /* ---- in Python ---- */

@@ -23,6 +23,9 @@ enum {
     ROUTE_FOREIGN,      /* not ours to judge */
 };
 
+/* What the functions below return beside what tc_application_route does: the table is older than the rules. */
+#define ROUTE_STALE 3
+
 int
 tc_routes_init(PyObject *module)
 {
@@ -176,7 +179,7 @@ route_walk(ApplicationObject *self, PyObject *table, Py_ssize_t count, Py_ssize_
             break;
         }
         if (!route_is_fresh(rules, count, place, PyTuple_GET_ITEM(item, 1))) {
-            return TC_ROUTE_STALE;
+            return ROUTE_STALE;
         }
         int st = route_try(self, item, request, path, route);
         if (st != 0) {
@@ -198,7 +201,7 @@ route_find(ApplicationObject *self, PyObject *table, PyObject *request, PyObject
     PyObject *rules = PyTuple_GET_ITEM(table, 0), *entry;
     Py_ssize_t count = route_number(PyTuple_GET_ITEM(table, 1)), literal = count;
     if (PyList_GET_SIZE(rules) != count) {
-        return TC_ROUTE_STALE;
+        return ROUTE_STALE;
     }
     int found = PyDict_GetItemRef(PyTuple_GET_ITEM(table, 2), path, &entry);
     if (found < 0) {
@@ -213,7 +216,7 @@ route_find(ApplicationObject *self, PyObject *table, PyObject *request, PyObject
     }
     int st = route_walk(self, table, count, literal, request, path, route);
     if (st == 0 && found > 0) {
-        st = TC_ROUTE_STALE;
+        st = ROUTE_STALE;
         if (route_is_fresh(rules, count, literal, PyTuple_GET_ITEM(entry, 1))) {
             route->cls = Py_NewRef(PyTuple_GET_ITEM(entry, 2));
             route->kwargs = Py_NewRef(PyTuple_GET_ITEM(entry, 3));
@@ -233,8 +236,8 @@ tc_application_route(ApplicationObject *self, PyObject *request, tc_route *route
     if (path == NULL && (PyErr_Occurred() || (path = PyObject_GetAttr(request, state->str_path)) == NULL)) {
         return -1;
     }
-    int st = TC_ROUTE_STALE;
-    for (int attempt = 0; attempt < 2 && st == TC_ROUTE_STALE; attempt++) {
+    int st = ROUTE_STALE;
+    for (int attempt = 0; attempt < 2 && st == ROUTE_STALE; attempt++) {
         if (self->routes == NULL || self->routes == Py_None || attempt > 0) {
             PyObject *routes = PyObject_CallMethodNoArgs((PyObject *)self, state->str__compile_routes);
             if (routes == NULL) {
@@ -251,5 +254,5 @@ tc_application_route(ApplicationObject *self, PyObject *request, tc_route *route
         }
     }
     Py_DECREF(path);
-    return st == TC_ROUTE_STALE ? TC_ROUTE_FOREIGN : st;
+    return st == ROUTE_STALE ? TC_ROUTE_FOREIGN : st;
 }
