@@ -1,7 +1,6 @@
 /* The extension module tornado_c._core: multi-phase initialisation, the state's life cycle and the module's
  * own functions. */
 #include "event/core.h"
-#include "http/http_head_write.h"
 #include "base/state.h"
 #include "web/handler.h"
 
@@ -67,11 +66,6 @@ module_parent_ends(PyObject *module, PyObject *arg)
 #endif
 }
 
-PyDoc_STRVAR(module_format_head_doc,
-             "format_head($module, first_line, headers, /)\n--\n\n"
-             "The head of a message as bytes: the line in UTF-8, the HTTPHeaders in Latin-1.\n\n"
-             ":raises ValueError: there is CR, LF or NUL in a line.");
-
 PyDoc_STRVAR(module_instance_dict_doc, "instance_dict($module, obj, /)\n--\n\n"
                                        "The dict of an object, whatever its class makes of __dict__.");
 
@@ -84,7 +78,6 @@ module_instance_dict(PyObject *module, PyObject *obj)
 static PyMethodDef module_methods[] = {
     {"execute_handler", (PyCFunction)(void (*)(void))module_execute_handler, METH_FASTCALL,
      module_execute_handler_doc},
-    {"format_head", (PyCFunction)(void (*)(void))tc_http_format_head, METH_FASTCALL, module_format_head_doc},
     {"instance_dict", module_instance_dict, METH_O, module_instance_dict_doc},
     {"register", (PyCFunction)(void (*)(void))module_register, METH_VARARGS | METH_KEYWORDS,
      module_register_doc},

@@ -21,10 +21,7 @@ from tornado_c._http.parts import (
     DEFAULT_LINGER_TIMEOUT,
     HEAD_END,
     REFUSALS,
-    Told,
-    content_length,
     logging_errors,
-    wants_continue,
     within,
 )
 from tornado_c._http.parts import _ExceptionLoggingContext as _ExceptionLoggingContext
@@ -129,9 +126,9 @@ class HTTP1Connection(MessageWriter):
         self._body_timeout = params.body_timeout
         self._init_writing()
         self._read_finished = False
-        self._disconnect_on_finish = False
+        # It has a message that neither finished nor was closed.
+        self._open_delegate: HTTPMessageDelegate | None = None
         self._draining = False  # the answer's head, if it is still to come, says that the connection ends
-        self._request_headers: HTTPHeaders | None = None
         self._reader: _core.HTTPReader | None = None
         self._lingering = False
         self._encrypted = False  # what comes is TLS's records, to be dropped
@@ -160,59 +157,59 @@ class HTTP1Connection(MessageWriter):
             return False
 
     async def _read_message_inner(self, delegate: HTTPMessageDelegate) -> bool:
-        told = Told()
         params = self.params
         self._reader = _core.HTTPReader(
             self.stream, self.is_client, params.max_header_size, params.chunk_size
         )
         try:
-            return await self._exchange(delegate, told)
+            return await self._exchange(delegate, self._reader)
         except httputil.HTTPInputError as e:
             gen_log.info("Malformed HTTP message from %s: %s", self.context, e)
             if self.is_client:
-                told.begun = True  # so that whoever made the request hears of its end in any case
+                # So that whoever made the request hears of its end in any case.
+                self._open_delegate = delegate
                 self.close()
                 return False
-            await self._refuse(400, delegate, told)
+            await self._refuse(400, delegate)
             return False
         finally:
             try:
-                self._tell_closed(delegate, told)
+                self._tell_closed(delegate)
             finally:
                 self._release_reader()
                 self._clear_callbacks()
 
-    async def _exchange(self, delegate: HTTPMessageDelegate, told: Told) -> bool:
+    async def _exchange(self, delegate: HTTPMessageDelegate, reader: _core.HTTPReader) -> bool:
         for informational in range(_MAX_1XX_RESPONSES + 1):
-            head = await self._read_head()
+            head = await self._read_head(reader)
             if head is None:
                 self.close()
                 return False
             if isinstance(head, int):
-                await self._refuse_head(head, delegate, told)
+                await self._refuse_head(head, delegate)
                 return False
             start_line, headers = head
-            self._head_received(start_line, headers)
-            told.begun = True
+            self._head_received(start_line, reader)
+            self._open_delegate = delegate
             with logging_errors:
                 result = delegate.headers_received(start_line, headers)
                 if result is not None:
                     await result
             if self.stream is None:  # detached
-                told.begun = False
+                self._open_delegate = None
                 return False
             if not self._is_informational(start_line, headers):
                 break
             if informational == _MAX_1XX_RESPONSES:
                 raise httputil.HTTPInputError("Too many 1xx responses")
-            told.begun = False
-        if self._has_body(start_line) and not await self._receive_body(start_line, headers, delegate):
+            self._open_delegate = None
+        if self._has_body(start_line) and not await self._receive_body(start_line, headers, delegate, reader):
             return False
         self._read_finished = True
-        if not self._write_finished or self.is_client:
+        if not self._frame.done or self.is_client:
             with logging_errors:
                 delegate.finish()
-            told.begun = False
+            self._open_delegate = None
         await self._answered()
         return self.stream is not None
 
@@ -225,26 +222,24 @@ class HTTP1Connection(MessageWriter):
         if self._lingering and self._draining and self.stream is not None and not self.stream.closed():
             self._release_reader()
             await self._linger()
-        if (self.is_client or self._lingering) and self._disconnect_on_finish:
+        if (self.is_client or self._lingering) and self._frame.closes:
             self.close()
 
-    async def _read_head(self) -> Any:
+    async def _read_head(self, reader: _core.HTTPReader) -> Any:
         """The next head, or a status that says that it is too long, or None for one that is too late."""
-        assert self._reader is not None
-        head = self._reader.read_head(self.params.header_timeout)
+        head = reader.read_head(self.params.header_timeout)
         if not isinstance(head, (tuple, int)) and head is not None:
             head = await head
-        self._reader.release()  # the delegate may want the stream for itself
+        reader.release()  # the delegate may want the stream for itself
         return head
 
-    def _head_received(self, start_line: Any, headers: HTTPHeaders) -> None:
+    def _head_received(self, start_line: Any, reader: _core.HTTPReader) -> None:
         if self.is_client:
             self._response_start_line = start_line
-            self._disconnect_on_finish = False
+            self._frame.closes = False
         else:
             self._request_start_line = start_line
-            self._request_headers = headers
-            self._disconnect_on_finish = not self._can_keep_alive(start_line, headers)
+            self._frame.begin(reader, self.params.no_keep_alive)
 
     def _is_informational(self, start_line: Any, headers: HTTPHeaders) -> bool:
         if not self.is_client or not 100 <= start_line.code < 200:
@@ -260,12 +255,14 @@ class HTTP1Connection(MessageWriter):
         asked = self._request_start_line
         return start_line.code != 304 and (asked is None or asked.method != "HEAD")
 
-    async def _receive_body(self, start_line: Any, headers: HTTPHeaders, delegate: Any) -> bool:
+    async def _receive_body(
+        self, start_line: Any, headers: HTTPHeaders, delegate: Any, reader: _core.HTTPReader
+    ) -> bool:
         """Read the body. False: it was not complete in time."""
         body = self._read_body(start_line.code if self.is_client else 0, headers, delegate)
         if body is None:
             return True
-        if not self.is_client and not self._write_finished and wants_continue(start_line, headers):
+        if not self.is_client and not self._frame.done and reader.expects_continue:
             self.stream.write(b"HTTP/1.1 100 (Continue)\r\n\r\n")
         if self._body_timeout is None:
             await body
@@ -283,21 +280,15 @@ class HTTP1Connection(MessageWriter):
         :param code: the answer's status; 0 for a request.
         :raises HTTPInputError: the headers contradict each other, or the body is too long.
         """
-        length: int | None = None
-        if "Content-Length" in headers:
-            length = content_length(headers)
-            if length > self._max_body_size:
-                raise httputil.HTTPInputError("Content-Length too long")
-        is_chunked = is_transfer_encoding_chunked(headers)
-        if code == 204:
-            if is_chunked or length not in (None, 0):
-                raise httputil.HTTPInputError(f"Response with code {code} should not have body")
-            length = 0
-        if is_chunked:
+        assert self._reader is not None
+        length = self._reader.measure_body(headers, self._max_body_size)
+        if length is None:
+            return None
+        if length == _CHUNKED:
             return self._read_chunked_body(delegate)
-        if length is not None:
-            return self._read_fixed_body(length, delegate)
-        return self._read_body_until_close(delegate) if self.is_client else None
+        if length == _UNTIL_CLOSE:
+            return self._read_body_until_close(delegate)
+        return self._read_fixed_body(length, delegate)
 
     async def _read_fixed_body(self, content_length: int, delegate: HTTPMessageDelegate) -> None:
         await self._read_pieces(content_length, delegate)
@@ -333,7 +324,7 @@ class HTTP1Connection(MessageWriter):
                 began = time.perf_counter()
 
     async def _deliver_body(self, delegate: HTTPMessageDelegate, data: bytes) -> None:
-        if self._write_finished and not self.is_client:
+        if self._frame.done and not self.is_client:
             return  # the answer is there already: nobody wants the rest
         with logging_errors:
             result = delegate.data_received(data)
@@ -342,7 +333,7 @@ class HTTP1Connection(MessageWriter):
 
     # ---- refusing ----
 
-    async def _refuse_head(self, status: int, delegate: HTTPMessageDelegate, told: Told) -> None:
+    async def _refuse_head(self, status: int, delegate: HTTPMessageDelegate) -> None:
         error = iostream.UnsatisfiableReadError(
             f"delimiter {HEAD_END!r} not found within {self.params.max_header_size} bytes"
         )
@@ -350,9 +341,9 @@ class HTTP1Connection(MessageWriter):
         if self.is_client:
             self.stream.close(exc_info=(type(error), error, None))
             raise iostream.StreamClosedError(real_error=error)
-        await self._refuse(status, delegate, told)
+        await self._refuse(status, delegate)
 
-    async def _refuse(self, status: int, delegate: HTTPMessageDelegate, told: Told) -> None:
+    async def _refuse(self, status: int, delegate: HTTPMessageDelegate) -> None:
         """Answer a malformed request and close, once the peer has had its chance to read that.
 
         Nothing can be said in the middle of an answer that the application has begun already.
@@ -360,7 +351,7 @@ class HTTP1Connection(MessageWriter):
         self._release_reader()
         if self._pending_write is None:
             await self.stream.write(REFUSALS[status])
-        self._tell_closed(delegate, told)
+        self._tell_closed(delegate)
         if self._start_lingering():
             await self._linger()
         self.close()
@@ -396,9 +387,9 @@ class HTTP1Connection(MessageWriter):
 
         await within(drop(), self.params.linger_timeout)
 
-    def _tell_closed(self, delegate: HTTPMessageDelegate, told: Told) -> None:
-        if told.begun:
-            told.begun = False
+    def _tell_closed(self, delegate: HTTPMessageDelegate) -> None:
+        if self._open_delegate is delegate:
+            self._open_delegate = None
             with logging_errors:
                 delegate.on_connection_close()
 
@@ -464,25 +455,13 @@ class HTTP1Connection(MessageWriter):
 
     def _finish_request(self, future: asyncio.Future[None] | None) -> None:
         self._clear_callbacks()
-        if not self.is_client and self._disconnect_on_finish:
+        if not self.is_client and self._frame.closes:
             if (self._read_finished and not self._draining) or not self._start_lingering():
                 self.close()
                 return
             # The rest of the request is being read, and dropped; or what came before the client could know.
             self.stream.io_loop.call_later(self.params.linger_timeout, self.close)
         self._end_exchange()
-
-    def _can_keep_alive(self, start_line: Any, headers: HTTPHeaders) -> bool:
-        """Whether another message may follow on the connection (RFC 9112, section 9.3)."""
-        if self.params.no_keep_alive:
-            return False
-        connection = headers.get("Connection", "").lower()
-        if start_line.version == "HTTP/1.1":
-            return "close" not in connection or "close" not in map(str.strip, connection.split(","))
-        delimited = "Content-Length" in headers or is_transfer_encoding_chunked(headers)
-        if delimited or getattr(start_line, "method", None) in ("HEAD", "GET"):
-            return connection == "keep-alive"
-        return False
 
 
 def _has_arrived(stream: iostream.IOStream) -> bool:

@@ -35,12 +35,6 @@ typedef struct {
     bool closes;       /* the connection ends with this message */
 } tc_http_frame;
 
-/* The value of a header; data is NULL where there is none. */
-typedef struct {
-    const char *data;
-    size_t size;
-} tc_http_value;
-
 /* What the application says itself. */
 typedef struct {
     tc_http_value connection, encoding;

@@ -99,6 +99,13 @@ change_headers(tc_state *state, PyObject *headers, unsigned plan, PyObject *enco
                : 0;
 }
 
+/* A Content-Length is counted against; there is one where the plan says so. 0, or -1 with an exception. */
+static inline int
+read_length(tc_state *state, PyObject *value, tc_http_opening *opening)
+{
+    return opening->plan & TC_PLAN_COUNTED ? parse_length(state, value, &opening->content_length) : 0;
+}
+
 /* All but the common case. */
 static __attribute__((noinline)) int
 frame_response(tc_state *state, tc_http_frame *frame, int status, bool draining, PyObject *headers,
@@ -133,10 +140,10 @@ settle_headers(tc_state *state, tc_http_frame *frame, int status, bool draining,
                     said[SAID_CONNECTION] != NULL || !tc_http_frame_is_plain(frame, status, draining))) {
         st = frame_response(state, frame, status, draining, headers, said, &plan);
     }
-    if (st == 0 && plan & TC_PLAN_COUNTED) {
-        st = parse_length(state, said[SAID_LENGTH], &opening->content_length);
-    }
     opening->plan = plan;
+    if (st == 0) {
+        st = read_length(state, said[SAID_LENGTH], opening);
+    }
     for (int i = 0; i < SAID_COUNT; i++) {
         Py_XDECREF(said[i]);
     }
@@ -237,25 +244,28 @@ tc_http_write_response_head(tc_state *state, tc_http_frame *frame, bool draining
     return buffer_headers(buf, headers);
 }
 
-/* ---- heads for HTTP1Connection, which sends them itself ---- */
-
-PyObject *
-tc_http_format_head(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
+int
+tc_http_write_request_head(tc_state *state, PyObject *method, PyObject *target, PyObject *headers,
+                           tc_bytes_buf *buf, tc_http_opening *opening)
 {
-    if (tc_args_check("format_head", nargs, 2, 2) < 0) {
-        return NULL;
+    PyObject *length = tc_headers_get(headers, state->str_Content_Length), *line = NULL;
+    if (length == NULL && PyErr_Occurred()) {
+        return -1;
     }
-    Py_ssize_t size;
-    const char *line = PyUnicode_AsUTF8AndSize(args[0], &size);
-    if (line == NULL) {
-        return NULL;
+    tc_http_frame_fields fields = {.has_length = length != NULL};
+    unsigned plan = opening->plan =
+        tc_http_frame_request(is_latin1(method) ? text_value(method) : (tc_http_value){"", 0}, &fields);
+    int st = -1;
+    if (change_headers(state, headers, plan, NULL, (tc_http_value){NULL, 0}) == 0 &&
+        read_length(state, length, opening) == 0 &&
+        (line = PyUnicode_FromFormat("%S %S HTTP/1.1", method, target)) != NULL) {
+        Py_ssize_t size;
+        const char *text = PyUnicode_AsUTF8AndSize(line, &size);
+        if (text != NULL && buffer_text(buf, text, (size_t)size) == 0 && tc_headers_end_line(buf, 0) == 0) {
+            st = buffer_headers(buf, headers);
+        }
     }
-    tc_bytes_buf buf = {0};
-    PyObject *head = NULL;
-    if (buffer_text(&buf, line, (size_t)size) == 0 && tc_headers_end_line(&buf, 0) == 0 &&
-        buffer_headers(&buf, args[1]) == 0) {
-        head = PyBytes_FromStringAndSize(buf.data, (Py_ssize_t)buf.size);
-    }
-    tc_buf_free(&buf);
-    return head;
+    Py_XDECREF(length);
+    Py_XDECREF(line);
+    return st;
 }

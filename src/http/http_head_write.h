@@ -19,7 +19,8 @@ int tc_http_write_response_head(tc_state *state, tc_http_frame *frame, bool drai
                                 PyObject *reason, PyObject *headers, tc_bytes_buf *buf,
                                 tc_http_opening *opening);
 
-/* The module's function format_head(first_line, headers). */
-PyObject *tc_http_format_head(PyObject *module, PyObject *const *args, Py_ssize_t nargs);
+/* The same for a request. `buf` is empty. */
+int tc_http_write_request_head(tc_state *state, PyObject *method, PyObject *target, PyObject *headers,
+                               tc_bytes_buf *buf, tc_http_opening *opening);
 
 #endif

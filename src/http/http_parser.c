@@ -288,6 +288,25 @@ host_is_valid(const char *data, const char *p, const char *end)
     }
 }
 
+/* Judges what is said about the body. */
+static inline int
+check_body(const framing *seen, bool chunked_in_1_0, tc_http_head *head)
+{
+    if (seen->length_error != 0) {
+        return seen->length_error;
+    }
+    if (seen->encodings != 0) {
+        if (head->flags & TC_HTTP_HAS_LENGTH) {
+            return -TC_HTTP_ERR_LENGTH_AND_CHUNKED;
+        }
+        if (!seen->chunked || (head->minor == 0 && !chunked_in_1_0)) {
+            return -TC_HTTP_ERR_TRANSFER_ENCODING;
+        }
+        head->flags |= TC_HTTP_CHUNKED;
+    }
+    return TC_OK;
+}
+
 /* Judges the headers together, in the order in which Tornado meets them. */
 static inline int
 check_framing(const framing *seen, const char *data, bool chunked_in_1_0, tc_http_head *head)
@@ -304,19 +323,26 @@ check_framing(const framing *seen, const char *data, bool chunked_in_1_0, tc_htt
     else if (head->minor == 1) {
         return -TC_HTTP_ERR_HOST_MISSING;
     }
-    if (seen->length_error != 0) {
-        return seen->length_error;
+    return check_body(seen, chunked_in_1_0, head);
+}
+
+int
+tc_http_judge_body(tc_http_value length, tc_http_value encoding, tc_http_value expect, tc_http_head *head)
+{
+    framing seen = {0};
+    head->flags &=
+        ~(uint32_t)(TC_HTTP_HAS_LENGTH | TC_HTTP_LENGTH_LIST | TC_HTTP_CHUNKED | TC_HTTP_EXPECT_CONTINUE);
+    head->content_length = 0;
+    if (length.data != NULL) {
+        take_header(&seen, NULL, "content-length", 14, length.data, length.data + length.size, head);
     }
-    if (seen->encodings != 0) {
-        if (head->flags & TC_HTTP_HAS_LENGTH) {
-            return -TC_HTTP_ERR_LENGTH_AND_CHUNKED;
-        }
-        if (!seen->chunked || (head->minor == 0 && !chunked_in_1_0)) {
-            return -TC_HTTP_ERR_TRANSFER_ENCODING;
-        }
-        head->flags |= TC_HTTP_CHUNKED;
+    if (encoding.data != NULL) {
+        take_header(&seen, NULL, "transfer-encoding", 17, encoding.data, encoding.data + encoding.size, head);
     }
-    return TC_OK;
+    if (expect.data != NULL) {
+        take_header(&seen, NULL, "expect", 6, expect.data, expect.data + expect.size, head);
+    }
+    return check_body(&seen, true, head);
 }
 
 static __attribute__((noinline)) int

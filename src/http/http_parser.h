@@ -87,6 +87,18 @@ typedef struct {
     uint64_t content_length; /* 0 unless TC_HTTP_HAS_LENGTH; fits an int64_t */
 } tc_http_head;
 
+/* The value of a header; data is NULL where there is none. */
+typedef struct {
+    const char *data;
+    size_t size;
+} tc_http_value;
+
+/* Judges anew what headers say about a body, where they may have changed since their head was parsed, or where that
+ * was an answer's: values with lists joined by commas. Sets flags and content_length of the head. TC_OK, or the
+ * error of tc_http_parse_head; `head` then says what was read up to that. */
+int tc_http_judge_body(tc_http_value length, tc_http_value encoding, tc_http_value expect,
+                       tc_http_head *head);
+
 /* Progress over one head, kept between calls; zero it before each request. */
 typedef struct {
     uint32_t scanned;    /* bytes already searched for the end of the head */

@@ -20,6 +20,7 @@ typedef struct {
     tc_timer timer;
     tc_task gathered_task; /* gives what is gathered, if nothing came after it */
     tc_http_parser parser;
+    tc_http_head head; /* the last one read, but for its spans */
     tc_http_chunked chunked;
     tc_bytes_buf gathered; /* contents of chunks, less than a piece */
     size_t max_header_size, piece_size;
@@ -34,6 +35,11 @@ typedef struct {
 /* Takes what is wanted from unread bytes. TC_OK: *result is it (a new reference) and *used bytes went.
  * TC_AGAIN: more must come; *used bytes of it went. TC_RAISED. */
 int tc_reader_take(HttpReaderObject *self, const char *data, size_t size, size_t *used, PyObject **result);
+
+/* What the headers, which may have changed since, say about the body: a length, or one of these. TC_OK, or TC_RAISED
+ * with HTTPInputError. */
+enum { TC_BODY_CHUNKED = -1, TC_BODY_UNTIL_CLOSE = -2, TC_BODY_NONE = -3 };
+int tc_reader_judge_body(HttpReaderObject *self, PyObject *headers, long long limit, int64_t *length);
 
 /* What was gathered of chunks, as bytes. TC_OK or TC_RAISED. */
 int tc_reader_take_gathered(HttpReaderObject *self, PyObject **result);

@@ -93,6 +93,7 @@ reader_take_head(HttpReaderObject *self, const char *data, size_t size, size_t *
         return reader_refuse(self, st, data, size);
     }
     *used = head.size;
+    self->head = head;
     PyObject *line = reader_start_line(self, data, &head);
     PyObject *headers =
         line != NULL ? tc_headers_from_block(self->state, data + head.headers.off, head.headers.len) : NULL;
@@ -108,6 +109,127 @@ reader_take_head(HttpReaderObject *self, const char *data, size_t size, size_t *
 }
 
 /* ---- bodies ---- */
+
+/* A header's value as bytes, in Latin-1 where it can be. *text is a reference that keeps them. */
+static int
+header_value(PyObject *said, PyObject **text, tc_http_value *value)
+{
+    Py_ssize_t size;
+    *value = (tc_http_value){NULL, 0};
+    *text = NULL;
+    if (said == NULL) {
+        return TC_OK;
+    }
+    *text = PyObject_Str(said);
+    if (*text == NULL) {
+        return TC_RAISED;
+    }
+    if (PyUnicode_KIND(*text) == PyUnicode_1BYTE_KIND) {
+        value->data = (const char *)PyUnicode_1BYTE_DATA(*text);
+        value->size = (size_t)PyUnicode_GET_LENGTH(*text);
+        return TC_OK;
+    }
+    value->data = PyUnicode_AsUTF8AndSize(*text, &size);
+    value->size = value->data != NULL ? (size_t)size : 0;
+    return value->data != NULL ? TC_OK : TC_RAISED;
+}
+
+enum { SAID_LENGTH, SAID_ENCODING, SAID_EXPECT, SAID_COUNT };
+
+static int
+buffer_line(tc_bytes_buf *buf, const char *name, tc_http_value value)
+{
+    if (tc_buf_append(buf, name, strlen(name)) != TC_OK ||
+        (value.size > 0 && tc_buf_append(buf, value.data, value.size) != TC_OK) ||
+        tc_buf_append(buf, "\r\n", 2) != TC_OK) {
+        PyErr_NoMemory();
+        return TC_RAISED;
+    }
+    return TC_OK;
+}
+
+/* Raises HTTPInputError for a verdict on values: the message looks for them in a head. */
+static int
+reader_refuse_values(HttpReaderObject *self, int error, const tc_http_value *values)
+{
+    tc_bytes_buf buf = {0};
+    if (buffer_line(&buf, "-", (tc_http_value){NULL, 0}) == TC_OK &&
+        buffer_line(&buf, "Content-Length: ", values[SAID_LENGTH]) == TC_OK &&
+        buffer_line(&buf, "Transfer-Encoding: ", values[SAID_ENCODING]) == TC_OK) {
+        (void)reader_refuse(self, error, buf.data, buf.size);
+    }
+    tc_buf_free(&buf);
+    return TC_RAISED;
+}
+
+static int
+reader_input_error(HttpReaderObject *self, const char *text)
+{
+    PyObject *cls = tc_face(self->state, HTTPInputError);
+    if (cls != NULL) {
+        PyErr_SetString(cls, text);
+    }
+    return TC_RAISED;
+}
+
+/* The verdict on values, in the order in which Tornado comes to it. */
+static int
+reader_judge_values(HttpReaderObject *self, const tc_http_value *values, long long limit)
+{
+    tc_http_head *head = &self->head;
+    int st = tc_http_judge_body(values[SAID_LENGTH], values[SAID_ENCODING], values[SAID_EXPECT], head);
+    bool measured = st == TC_OK || st == -TC_HTTP_ERR_LENGTH_AND_CHUNKED;
+    if (measured && head->flags & TC_HTTP_HAS_LENGTH &&
+        head->content_length > (uint64_t)(limit > 0 ? limit : 0)) {
+        return reader_input_error(self, "Content-Length too long");
+    }
+    if (st < 0) {
+        return reader_refuse_values(self, st, values);
+    }
+    if (self->client && head->status == 204 && (head->flags & TC_HTTP_CHUNKED || head->content_length > 0)) {
+        return reader_input_error(self, "Response with code 204 should not have body");
+    }
+    return TC_OK;
+}
+
+int
+tc_reader_judge_body(HttpReaderObject *self, PyObject *headers, long long limit, int64_t *length)
+{
+    tc_state *state = self->state;
+    PyObject *names[SAID_COUNT] = {state->str_Content_Length, state->str_Transfer_Encoding,
+                                   state->str_Expect};
+    PyObject *said[SAID_COUNT], *texts[SAID_COUNT] = {NULL};
+    tc_http_value values[SAID_COUNT];
+    if (tc_headers_get_each(headers, names, said, SAID_COUNT) < 0) {
+        return TC_RAISED;
+    }
+    int st = TC_OK;
+    for (int i = 0; i < SAID_COUNT && st == TC_OK; i++) {
+        st = header_value(said[i], &texts[i], &values[i]);
+    }
+    if (st == TC_OK) {
+        st = reader_judge_values(self, values, limit);
+    }
+    uint32_t flags = self->head.flags;
+    if (st == TC_OK && flags & TC_HTTP_LENGTH_LIST) {
+        /* One of the equal values is kept, as in Tornado. */
+        const char *comma = memchr(values[SAID_LENGTH].data, ',', values[SAID_LENGTH].size);
+        PyObject *first = PyUnicode_Substring(texts[SAID_LENGTH], 0, comma - values[SAID_LENGTH].data);
+        st = first != NULL && tc_headers_set(headers, state->str_Content_Length, first) == 0 ? TC_OK
+                                                                                             : TC_RAISED;
+        Py_XDECREF(first);
+    }
+    for (int i = 0; i < SAID_COUNT; i++) {
+        Py_XDECREF(said[i]);
+        Py_XDECREF(texts[i]);
+    }
+    *length = flags & TC_HTTP_CHUNKED ? TC_BODY_CHUNKED
+              : flags & TC_HTTP_HAS_LENGTH || (self->client && self->head.status == 204)
+                  ? (int64_t)self->head.content_length
+              : self->client ? TC_BODY_UNTIL_CLOSE
+                             : TC_BODY_NONE;
+    return st;
+}
 
 int
 tc_reader_take_gathered(HttpReaderObject *self, PyObject **result)

@@ -347,6 +347,36 @@ reader_read_head(HttpReaderObject *self, PyObject *const *args, Py_ssize_t nargs
     return reader_read(self, TC_WANT_HEAD, timeout);
 }
 
+PyDoc_STRVAR(
+    reader_measure_body_doc,
+    "measure_body($self, headers, limit, /)\n--\n\n"
+    "How the body is delimited that headers, those of the message just read, announce: its length in bytes;\n"
+    "-1: it is chunked; -2: it ends with the stream; None: there is none. Raises HTTPInputError where they\n"
+    "contradict each other, and where the length is over the limit.");
+
+static PyObject *
+reader_measure_body(HttpReaderObject *self, PyObject *const *args, Py_ssize_t nargs)
+{
+    int64_t length;
+    if (tc_args_check("measure_body", nargs, 2, 2) < 0) {
+        return NULL;
+    }
+    long long limit = PyLong_AsLongLong(args[1]);
+    if ((limit == -1 && PyErr_Occurred()) || tc_reader_judge_body(self, args[0], limit, &length) != TC_OK) {
+        return NULL;
+    }
+    return length == TC_BODY_NONE ? Py_NewRef(Py_None) : PyLong_FromLongLong(length);
+}
+
+/* Whether the client waits for leave to send its body (RFC 9110, section 10.1.1). */
+static PyObject *
+reader_get_expects_continue(HttpReaderObject *self, void *unused)
+{
+    uint32_t flags = self->head.flags;
+    bool empty = flags & TC_HTTP_HAS_LENGTH && self->head.content_length == 0;
+    return PyBool_FromLong(flags & TC_HTTP_EXPECT_CONTINUE && !empty);
+}
+
 PyDoc_STRVAR(reader_start_body_doc,
              "start_body($self, length, /)\n--\n\n"
              "Say how the body is delimited: a length in bytes; -1: it is chunked; -2: the stream's end.");
@@ -482,20 +512,25 @@ reader_dealloc(HttpReaderObject *self)
 
 static PyMethodDef reader_methods[] = {
     {"read_head", (PyCFunction)(void (*)(void))reader_read_head, METH_FASTCALL, reader_read_head_doc},
+    {"measure_body", (PyCFunction)(void (*)(void))reader_measure_body, METH_FASTCALL,
+     reader_measure_body_doc},
     {"start_body", (PyCFunction)reader_start_body, METH_O, reader_start_body_doc},
     {"read_body", (PyCFunction)reader_read_body, METH_O, reader_read_body_doc},
     {"release", (PyCFunction)reader_release, METH_NOARGS, reader_release_doc},
     {NULL, NULL, 0, NULL},
 };
 
+static PyGetSetDef reader_getset[] = {
+    {"expects_continue", (getter)reader_get_expects_continue, NULL,
+     "Whether the sender of the head waits for a 100 before its body.", NULL},
+    {NULL},
+};
+
 static PyType_Slot reader_slots[] = {
-    {Py_tp_doc, (char *)reader_doc},
-    {Py_tp_new, reader_new},
-    {Py_tp_dealloc, reader_dealloc},
-    {Py_tp_traverse, reader_traverse},
-    {Py_tp_clear, reader_clear},
-    {Py_tp_methods, reader_methods},
-    {0, NULL},
+    {Py_tp_doc, (char *)reader_doc}, {Py_tp_new, reader_new},
+    {Py_tp_dealloc, reader_dealloc}, {Py_tp_traverse, reader_traverse},
+    {Py_tp_clear, reader_clear},     {Py_tp_methods, reader_methods},
+    {Py_tp_getset, reader_getset},   {0, NULL},
 };
 
 static PyType_Spec reader_spec = {

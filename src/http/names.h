@@ -12,11 +12,13 @@
     X(http_app, tc_http_app_init_type)                                                                       \
     X(http_config, tc_http_config_init_type)                                                                 \
     X(http_conn, tc_http_conn_init_type)                                                                     \
+    X(http_frame, tc_http_frame_init_type)                                                                   \
     X(http_listener, tc_http_listener_init_type)                                                             \
     X(http_reader, tc_http_reader_init_type)
 
 #define TC_HTTP_NAMES(X)                                                                                     \
     X(Connection)                                                                                            \
+    X(Expect)                                                                                                \
     X(GET)                                                                                                   \
     X(HEAD)                                                                                                  \
     X(POST)                                                                                                  \

@@ -7,14 +7,9 @@ import logging
 import re
 import types
 from collections.abc import Awaitable
-from typing import TYPE_CHECKING
 
 from tornado_c import httputil, iostream
-from tornado_c.httputil import parse_int
 from tornado_c.log import app_log
-
-if TYPE_CHECKING:
-    from tornado_c.httputil import HTTPHeaders, RequestStartLine
 
 HEAD_END = re.compile(b"\r?\n\r?\n")
 
@@ -61,35 +56,6 @@ class _ExceptionLoggingContext:
 
 
 logging_errors = _ExceptionLoggingContext(app_log)
-
-
-class Told:
-    """Whether a delegate has a message that neither finished nor was closed."""
-
-    begun = False
-
-
-def wants_continue(start_line: RequestStartLine, headers: HTTPHeaders) -> bool:
-    """Whether the client waits for leave to send its body (RFC 9110, section 10.1.1)."""
-    return (
-        headers.get("Expect", "").lower() == "100-continue"
-        and start_line.version != "HTTP/1.0"
-        and headers.get("Content-Length", "chunked").strip("0") != ""
-    )
-
-
-def content_length(headers: HTTPHeaders) -> int:
-    """The Content-Length, which may be repeated but not with different values (RFC 9110, section 8.6)."""
-    value = headers["Content-Length"]
-    if "," in value:
-        first, *others = re.split(r",[ \t]*", value)
-        if any(other != first for other in others):
-            raise httputil.HTTPInputError(f"Multiple unequal Content-Lengths: {value!r}")
-        headers["Content-Length"] = value = first
-    try:
-        return parse_int(value)
-    except ValueError:
-        raise httputil.HTTPInputError(f"Only integer Content-Length is allowed: {value}") from None
 
 
 async def within(awaitable: Awaitable[None], seconds: float) -> bool:
