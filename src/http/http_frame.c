@@ -101,7 +101,7 @@ tc_http_frame_response(tc_http_frame *frame, const tc_http_frame_fields *fields)
     if (http11) {
         return frame->closes ? plan | TC_PLAN_CLOSE : plan;
     }
-    bool asked = frame->flags & TC_HTTP_CONN_KEEP_ALIVE;
+    bool asked = (frame->flags & (TC_HTTP_CONN_KEEP_ALIVE | TC_HTTP_CHUNKED)) == TC_HTTP_CONN_KEEP_ALIVE;
     return asked && !undelimited && !fields->draining ? plan | TC_PLAN_KEEP_ALIVE : plan;
 }
 

@@ -64,16 +64,16 @@ tc_http_status_has_body(int status)
     return status != 204 && status != 304 && !(status >= 100 && status < 200);
 }
 
-/* Whether another request may follow one with this head on its connection (RFC 9112, section 9.3). */
+/* Whether another request may follow one with this head on its connection (RFC 9112, sections 6.1 and 9.3). */
 static inline bool
 tc_http_may_keep_alive(uint32_t flags, int minor, int method_id)
 {
     if (TC_LIKELY(minor == 1)) {
         return !(flags & TC_HTTP_CONN_CLOSE);
     }
-    bool delimited = (flags & (TC_HTTP_HAS_LENGTH | TC_HTTP_CHUNKED)) || method_id == TC_HTTP_GET ||
-                     method_id == TC_HTTP_HEAD;
-    return delimited && (flags & TC_HTTP_CONN_KEEP_ALIVE);
+    /* Not behind a body in chunks, which HTTP/1.0 has not: a relay in between may have framed it otherwise. */
+    bool delimited = flags & TC_HTTP_HAS_LENGTH || method_id == TC_HTTP_GET || method_id == TC_HTTP_HEAD;
+    return delimited && (flags & (TC_HTTP_CONN_KEEP_ALIVE | TC_HTTP_CHUNKED)) == TC_HTTP_CONN_KEEP_ALIVE;
 }
 
 /* Forgets the message; what is known of the request stays. */

@@ -290,7 +290,7 @@ host_is_valid(const char *data, const char *p, const char *end)
 
 /* Judges what is said about the body. */
 static inline int
-check_body(const framing *seen, bool chunked_in_1_0, tc_http_head *head)
+check_body(const framing *seen, tc_http_head *head)
 {
     if (seen->length_error != 0) {
         return seen->length_error;
@@ -299,7 +299,7 @@ check_body(const framing *seen, bool chunked_in_1_0, tc_http_head *head)
         if (head->flags & TC_HTTP_HAS_LENGTH) {
             return -TC_HTTP_ERR_LENGTH_AND_CHUNKED;
         }
-        if (!seen->chunked || (head->minor == 0 && !chunked_in_1_0)) {
+        if (!seen->chunked) {
             return -TC_HTTP_ERR_TRANSFER_ENCODING;
         }
         head->flags |= TC_HTTP_CHUNKED;
@@ -309,7 +309,7 @@ check_body(const framing *seen, bool chunked_in_1_0, tc_http_head *head)
 
 /* Judges the headers together, in the order in which Tornado meets them. */
 static inline int
-check_framing(const framing *seen, const char *data, bool chunked_in_1_0, tc_http_head *head)
+check_framing(const framing *seen, const char *data, tc_http_head *head)
 {
     if (TC_LIKELY(seen->hosts == 1)) {
         const char *host = data + head->host.off;
@@ -323,7 +323,7 @@ check_framing(const framing *seen, const char *data, bool chunked_in_1_0, tc_htt
     else if (head->minor == 1) {
         return -TC_HTTP_ERR_HOST_MISSING;
     }
-    return check_body(seen, chunked_in_1_0, head);
+    return check_body(seen, head);
 }
 
 int
@@ -342,7 +342,7 @@ tc_http_judge_body(tc_http_value length, tc_http_value encoding, tc_http_value e
     if (expect.data != NULL) {
         take_header(&seen, NULL, "expect", 6, expect.data, expect.data + expect.size, head);
     }
-    return check_body(&seen, true, head);
+    return check_body(&seen, head);
 }
 
 static __attribute__((noinline)) int
@@ -362,7 +362,7 @@ name_error(const char *line, const char *end)
 /* Parses the head that starts at data + start. An error where [start, size) holds no complete head means
  * nothing: the caller looks for the end then. `answer`, a constant, tells the two kinds of head apart. */
 static inline __attribute__((always_inline)) int
-parse_lines(const char *data, size_t start, size_t size, bool answer, bool chunked_in_1_0, tc_http_head *head)
+parse_lines(const char *data, size_t start, size_t size, bool answer, tc_http_head *head)
 {
     const char *p = data + start;
     const char *end = data + size;
@@ -383,7 +383,7 @@ parse_lines(const char *data, size_t start, size_t size, bool answer, bool chunk
             }
             head->headers.len = (uint32_t)(p - data) - head->headers.off;
             head->size = (uint32_t)(next - data);
-            return answer ? TC_OK : check_framing(&seen, data, chunked_in_1_0, head);
+            return answer ? TC_OK : check_framing(&seen, data, head);
         }
         size_t name_size = (size_t)(p - name);
         const char *value = p + 1;
@@ -416,7 +416,7 @@ parse_head(tc_http_parser *parser, const char *data, size_t size, size_t limit, 
         st = TC_AGAIN;
     }
     else if (TC_LIKELY(parser->scanned == 0)) {
-        st = parse_lines(data, start, window, answer, parser->chunked_in_1_0, head);
+        st = parse_lines(data, start, window, answer, head);
         if (TC_LIKELY(st == TC_OK)) {
             return TC_OK;
         }
@@ -427,7 +427,7 @@ parse_head(tc_http_parser *parser, const char *data, size_t size, size_t limit, 
     else {
         size_t head_end = find_head_end(data, start, parser->scanned, window);
         if (head_end != 0) {
-            st = parse_lines(data, start, head_end, answer, parser->chunked_in_1_0, head);
+            st = parse_lines(data, start, head_end, answer, head);
             assert(st != TC_AGAIN);
             return st;
         }

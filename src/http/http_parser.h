@@ -101,8 +101,7 @@ int tc_http_judge_body(tc_http_value length, tc_http_value encoding, tc_http_val
 
 /* Progress over one head, kept between calls; zero it before each request. */
 typedef struct {
-    uint32_t scanned;    /* bytes already searched for the end of the head */
-    bool chunked_in_1_0; /* setting: take Transfer-Encoding in HTTP/1.0, as Tornado does */
+    uint32_t scanned; /* bytes already searched for the end of the head */
 } tc_http_parser;
 
 /* `limit` is the largest head accepted, in bytes, leading empty lines (at most 8) included. What is malformed

@@ -470,7 +470,6 @@ reader_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     self->state = state;
     self->stream = (StreamObject *)Py_NewRef(stream);
     self->client = client;
-    self->parser.chunked_in_1_0 = true;
     tc_list_init(&self->gathered_task.link);
     self->gathered_task.run = reader_give_gathered;
     self->max_header_size = max_header_size > 0 ? (size_t)max_header_size : 0;

@@ -145,6 +145,12 @@ test_keep_alive(void)
     CHECK(tc_http_may_keep_alive(TC_HTTP_CONN_KEEP_ALIVE, 0, TC_HTTP_HEAD));
     CHECK(!tc_http_may_keep_alive(TC_HTTP_CONN_KEEP_ALIVE, 0, TC_HTTP_POST));
     CHECK(tc_http_may_keep_alive(TC_HTTP_CONN_KEEP_ALIVE | TC_HTTP_HAS_LENGTH, 0, TC_HTTP_POST));
+    CHECK(!tc_http_may_keep_alive(TC_HTTP_CONN_KEEP_ALIVE | TC_HTTP_CHUNKED, 0, TC_HTTP_POST));
+    CHECK(!tc_http_may_keep_alive(TC_HTTP_CONN_KEEP_ALIVE | TC_HTTP_CHUNKED, 0, TC_HTTP_GET));
+    CHECK(tc_http_may_keep_alive(TC_HTTP_CHUNKED, 1, TC_HTTP_POST));
+    tc_http_frame chunked = {.flags = TC_HTTP_CONN_KEEP_ALIVE | TC_HTTP_CHUNKED, .closes = true};
+    tc_http_frame_fields fields = {.status = 200, .has_length = true};
+    CHECK_INT(tc_http_frame_response(&chunked, &fields), TC_PLAN_COUNTED); /* without Keep-Alive */
     tc_http_head head = {.minor = 1, .method_id = TC_HTTP_PUT, .flags = TC_HTTP_HAS_LENGTH};
     tc_http_frame frame;
     tc_http_frame_begin(&frame, &head, false);

@@ -18,7 +18,6 @@ TOO_LONG = (
 STRICTER = {
     "bare CR": re.compile(rb"\r(?!\n)"),
     "version 1.x": re.compile(rb"HTTP/1\.[2-9]"),
-    "Transfer-Encoding in HTTP/1.0": re.compile(rb"HTTP/1\.0.*transfer-encoding", re.I | re.S),
     "a chunk size of more than 16 digits": re.compile(rb"\n[0-9a-f]{17}", re.I),
     "a chunk size that cannot become one": re.compile(rb"transfer-encoding", re.I),
 }
@@ -35,6 +34,7 @@ CLOSING = {
     "close among others": re.compile(
         rb"connection:[^\r\n]*close|connection:.*connection:[^\r\n]*close", re.I | re.S
     ),
+    "chunked in HTTP/1.0": re.compile(rb"HTTP/1\.0.*transfer-encoding", re.I | re.S),
     "HTTP/1.0 without a Content-Length": re.compile(rb"/chunked[^ ]* HTTP/1\.0.*keep-alive", re.I | re.S),
 }
 HOW_IT_CLOSES = re.compile(rb"Connection: (?:close|Keep-Alive)\r\n")

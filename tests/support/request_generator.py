@@ -61,7 +61,6 @@ class Writer:
     def __init__(self, rng: random.Random, kind: str) -> None:
         self.rng = rng
         self.kind = kind
-        self.delegates = kind.endswith("delegate")
         self.data, self.twin = bytearray(), bytearray()
         self.departures: set[str] = set()
         self.refused = False  # by both: what follows in the request is of no consequence
@@ -115,6 +114,7 @@ class Writer:
             target.startswith(b"/chunked") and self.method != b"HEAD" and self.kind != "application"
         )
         self.version = b"HTTP/1.0" if self.often(18) else b"HTTP/1.1"
+        self.ends = False  # a chunked body in HTTP/1.0
         if self.often(1.5):
             self.version, self.refused = self.rng.choice(BAD_VERSIONS), True
         elif self.often(0.7):
@@ -189,8 +189,7 @@ class Writer:
         lines.append((line, line))
         if way != "chunked":
             self.refused = True
-        elif self.version == b"HTTP/1.0" and not self.delegates:
-            self.be_stricter("Transfer-Encoding in HTTP/1.0")
+        self.ends |= self.version == b"HTTP/1.0"
         if self.often(1):
             lines.append((line, line))
             self.refused = True
@@ -258,6 +257,9 @@ class Writer:
         if self.version == b"HTTP/1.0" and self.without_length:
             twin = b"close"
             self.departures.add("HTTP/1.0 without Content-Length")
+        elif self.ends:
+            twin = b"close"
+            self.departures.add("chunked in HTTP/1.0")
         if self.often(15):
             value = self.rng.choice(
                 [b"foo, close", b"close, foo", b"Close ,x", b"foo,\tCLOSE", b"keep-alive, close"]

@@ -8,10 +8,8 @@ import pytest
 from support.live_http import both_ways, serving
 from support.web_servers import collecting, request
 from tornado_c import web
-from tornado_c.httputil import (
-    HTTPHeaders,
-    ResponseStartLine,
-)
+from tornado_c.httpserver import HTTPServer
+from tornado_c.httputil import HTTPHeaders, ResponseStartLine
 
 WAYS = ["native", "delegate"]
 BODY = b"0123456789"
@@ -250,3 +248,44 @@ def test_several_cookie_lines_are_one_list(way, number):
         with serving(Application([("/", Handler)])) as server:
             server.exchange(request("/", headers=lines))
     assert seen == [cookies, cookies, [line.partition(":")[2].strip() for line in lines]]
+
+
+class Overridden(HTTPServer):
+    """Is served by HTTP1Connection, since a method of its own might see the connection."""
+
+    def on_close(self, server_conn):
+        super().on_close(server_conn)
+
+
+def echo(request):
+    request.connection.write_headers(
+        ResponseStartLine("", 200, "OK"),
+        HTTPHeaders({"Content-Length": str(len(request.body))}),
+        request.body,
+    )
+    request.connection.finish()
+
+
+CHUNKED_1_0 = b"POST / HTTP/1.0\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n"
+
+
+@pytest.mark.parametrize("make", [HTTPServer, Overridden])
+def test_chunked_request_in_http10_ends_its_connection(make):
+    """It is served, without a promise, and what comes behind it is not (RFC 9112, section 6.1)."""
+    data = CHUNKED_1_0 + b"\r\n5\r\nhello\r\n0\r\n\r\n"
+    with serving(None, make=lambda: make(echo)) as server, server.connect() as client:
+        answer = Received(client.send(data + data).rest())
+    assert (answer.body, answer.rest) == (b"hello", b"")
+    assert "Connection" not in answer.headers
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [b"Content-Length: 5\r\n", b"Transfer-Encoding: chunked\r\n", b"Transfer-Encoding: identity\r\n"],
+)
+@pytest.mark.parametrize("make", [HTTPServer, Overridden])
+def test_chunked_request_in_http10_must_be_plain(make, headers):
+    """What two servers could read differently is refused, as in HTTP/1.1."""
+    data = CHUNKED_1_0 + headers + b"\r\n5\r\nhello\r\n0\r\n\r\n"
+    with serving(None, make=lambda: make(echo)) as server, server.connect() as client:
+        assert client.send(data).rest() == b"HTTP/1.1 400 Bad Request\r\n\r\n"
