@@ -16,7 +16,7 @@ from tornado_c._http.adapters import _CallableAdapter as _CallableAdapter
 from tornado_c._http.adapters import _HTTPRequestContext as _HTTPRequestContext
 from tornado_c._http.adapters import _ProxyAdapter as _ProxyAdapter
 from tornado_c._http.adapters import watch_request_task
-from tornado_c._http.gzip import decompress_request
+from tornado_c._http.gzip import _GzipMessageDelegate, decompress_request
 from tornado_c._http.parts import DEFAULT_LINGER_SIZE, DEFAULT_LINGER_TIMEOUT
 from tornado_c._support.generations import bind_arguments
 from tornado_c._support.util import Configurable
@@ -82,6 +82,20 @@ def _make_config(
     return config
 
 
+def _parameters_of(config: _core.HTTPConfig) -> HTTP1ConnectionParameters:
+    return HTTP1ConnectionParameters(
+        no_keep_alive=config.no_keep_alive,
+        chunk_size=config.chunk_size,
+        max_header_size=config.max_header_size,
+        header_timeout=config.idle_timeout,
+        max_body_size=config.max_body_size or None,
+        body_timeout=config.body_timeout or None,
+        decompress=config.decompress,
+        linger_timeout=config.linger_timeout,
+        linger_size=config.linger_size,
+    )
+
+
 class HTTPConnection(_core.HTTPConnectionBase, httputil.HTTPConnection):
     """A client's connection, which is also what ``request.connection`` is.
 
@@ -110,8 +124,10 @@ class HTTPConnection(_core.HTTPConnectionBase, httputil.HTTPConnection):
         config.capture_context()
         self._attach(config, stream, address)
 
-    def set_body_timeout(self, timeout: float) -> None:
-        """Accepted for Tornado's interface; the body was read before this can be called."""
+    @property
+    def params(self) -> HTTP1ConnectionParameters:
+        """The settings of the connection, in the form of Tornado's `HTTP1ConnectionParameters`."""
+        return _parameters_of(self._config)
 
     # The names under which Tornado 2.x-4.x had the stages of a request.
 
@@ -219,17 +235,7 @@ class HTTPServer(TCPServer, Configurable, httputil.HTTPServerConnectionDelegate)
         config.on_detach = self._streams.add
         self._config = config
         self._serving: set[HTTP1ServerConnection] = set()
-        self.conn_params = HTTP1ConnectionParameters(
-            no_keep_alive=no_keep_alive,
-            chunk_size=settings.get("chunk_size"),
-            max_header_size=config.max_header_size,
-            header_timeout=config.idle_timeout,
-            max_body_size=settings.get("max_body_size"),
-            body_timeout=settings.get("body_timeout"),
-            decompress=config.decompress,
-            linger_timeout=config.linger_timeout,
-            linger_size=config.linger_size,
-        )
+        self.conn_params = _parameters_of(config)
         TCPServer.__init__(
             self,
             ssl_options=ssl_options,
@@ -327,8 +333,7 @@ class HTTPServer(TCPServer, Configurable, httputil.HTTPServerConnectionDelegate)
     def _answers_natively(self) -> bool:
         """Whether nothing between a connection's bytes and the callback is overridden."""
         return (
-            self._settings().native
-            and type(self).start_request is _start_request
+            type(self).start_request is _start_request
             and type(self).on_close is _on_close
             and "start_request" not in self.__dict__
         )
@@ -481,6 +486,7 @@ _core.register(
     faces={"HTTPConnection": HTTPConnection, "HTTPRequestContext": _HTTPRequestContext},
     upcalls={
         "decompress_request": decompress_request,
+        "decompressing_delegate": _GzipMessageDelegate,
         "own_handle_stream": HTTPServer.handle_stream,
         "own_on_close": HTTPServer.on_close,
         "own_start_request": HTTPServer.start_request,

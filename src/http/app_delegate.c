@@ -1,4 +1,306 @@
-/* The application that is an HTTPServerConnectionDelegate. */
-#include "http/http_app.h"
+/* The application that is an HTTPServerConnectionDelegate: for each request a message delegate, which hears of the
+ * head, the pieces of the body and the end, and answers through the connection. What headers_received() and
+ * data_received() return is awaited, and nothing is read meanwhile. Runs Python.
+ *
+ * The message delegate is kept as request->held as long as it has something to hear. */
+#include "http/http_config.h"
+#include "http/http_reader.h"
+#include "http/http_request_parts.h"
 
-const tc_http_app_class tc_app_delegate = {0};
+#include "base/raise.h"
+
+/* In request->app_state. */
+#define DELEGATE_WAITS 1   /* for what it has returned */
+#define DELEGATE_GONE 2    /* the client has left meanwhile: it is told afterwards */
+#define DELEGATE_LENGTHS 4 /* the Content-Length is a list still */
+
+/* ---- the client is gone ---- */
+
+static void
+delegate_log_error(tc_state *state)
+{
+    if (PyErr_ExceptionMatches(PyExc_Exception) || PyErr_ExceptionMatches(state->asyncio_cancelled_error)) {
+        tc_log_exception(state, "application", "Uncaught exception");
+    }
+}
+
+/* Calls on_connection_close(). 0, or -1 with what is not to be logged. */
+static int
+delegate_tell_closed(RequestObject *request)
+{
+    PyObject *delegate = request->held;
+    if (delegate == NULL) {
+        return 0;
+    }
+    request->held = NULL;
+    PyObject *result = PyObject_CallMethodNoArgs(delegate, request->state->str_on_connection_close);
+    Py_DECREF(delegate);
+    Py_XDECREF(result);
+    if (result == NULL) {
+        delegate_log_error(request->state);
+    }
+    return PyErr_Occurred() ? -1 : 0;
+}
+
+static PyObject *
+delegate_closed(PyObject *request, PyObject *unused)
+{
+    return delegate_tell_closed((RequestObject *)request) < 0 ? NULL : Py_NewRef(Py_None);
+}
+
+static PyMethodDef delegate_closed_def = {"_tell_closed", delegate_closed, METH_NOARGS, NULL};
+
+/* In the loop's next turn: who ends a request may be in the middle of a method of the delegate's. */
+static void
+delegate_gone(PyObject *app, HttpConnObject *conn, RequestObject *request)
+{
+    if (request->app_state & DELEGATE_WAITS) {
+        request->app_state |= DELEGATE_GONE;
+        return;
+    }
+    LoopCore *core = tc_http_conn_core(conn);
+    if (request->held == NULL || core == NULL || core->closed) {
+        return;
+    }
+    PyObject *callback = PyCFunction_New(&delegate_closed_def, (PyObject *)request);
+    PyObject *handle =
+        callback != NULL ? tc_core_call_soon(core, callback, NULL, 0, tc_http_conn_context(conn)) : NULL;
+    if (handle == NULL) {
+        PyErr_WriteUnraisable((PyObject *)conn);
+    }
+    Py_XDECREF(callback);
+    Py_XDECREF(handle);
+}
+
+/* ---- what it returns ---- */
+
+/* Takes the result of a Future that is done. 0 or -1. */
+static int
+delegate_take(tc_state *state, PyObject *future)
+{
+    PyObject *result = PyObject_CallMethodNoArgs(future, state->str_result);
+    Py_XDECREF(result);
+    return result != NULL ? 0 : -1;
+}
+
+/* The awaitable of a request is done. */
+static PyObject *
+delegate_done(PyObject *self, PyObject *future)
+{
+    RequestObject *request = (RequestObject *)self;
+    HttpConnObject *conn = tc_http_conn_of(request->state, request->connection);
+    int status = delegate_take(request->state, future);
+    bool gone = request->app_state & DELEGATE_GONE;
+    request->app_state &= ~(DELEGATE_WAITS | DELEGATE_GONE);
+    if (gone) {
+        if (status < 0) {
+            delegate_log_error(request->state);
+        }
+        if (!PyErr_Occurred()) {
+            delegate_tell_closed(request);
+        }
+        return PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
+    }
+    if (conn == NULL || !tc_http_conn_is_held(conn, request)) {
+        if (status < 0) {
+            delegate_log_error(request->state);
+        }
+    }
+    else if (status == 0) {
+        status = tc_http_conn_resume(conn);
+    }
+    else {
+        PyObject *exc = PyErr_GetRaisedException();
+        delegate_gone(NULL, conn, request);
+        PyErr_SetRaisedException(exc);
+        status = tc_http_conn_fail(conn);
+    }
+    return PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
+}
+
+static PyMethodDef delegate_done_def = {"_resume", delegate_done, METH_O, NULL};
+
+/* A Future or a Task of what is to be awaited, which may be done already. */
+static PyObject *
+delegate_future(HttpConnObject *conn, RequestObject *request, PyObject *awaitable)
+{
+    LoopCore *core = tc_http_conn_core(conn);
+    if (PyObject_TypeCheck(awaitable, (PyTypeObject *)request->state->asyncio_future)) {
+        return Py_NewRef(awaitable);
+    }
+    if (core == NULL) {
+        PyErr_SetString(PyExc_RuntimeError, "the connection has no loop");
+        return NULL;
+    }
+    return tc_task_start(core, awaitable);
+}
+
+/* Awaits what a method has returned (stolen; NULL with its exception). TC_OK, TC_AGAIN where it is not done, or
+ * TC_RAISED. */
+static int
+delegate_await(HttpConnObject *conn, RequestObject *request, PyObject *returned)
+{
+    tc_state *state = request->state;
+    if (TC_LIKELY(returned == Py_None)) {
+        Py_DECREF(returned);
+        return TC_OK;
+    }
+    PyObject *future = returned != NULL ? delegate_future(conn, request, returned) : NULL;
+    PyObject *done = future != NULL ? PyObject_CallMethodNoArgs(future, state->str_done) : NULL;
+    int is_done = done != NULL ? PyObject_IsTrue(done) : -1, st = TC_RAISED;
+    if (is_done > 0) {
+        st = delegate_take(state, future) < 0 ? TC_RAISED : TC_OK;
+    }
+    else if (is_done == 0) {
+        PyObject *callback = PyCFunction_New(&delegate_done_def, (PyObject *)request);
+        PyObject *added = callback != NULL
+                              ? PyObject_CallMethodOneArg(future, state->str_add_done_callback, callback)
+                              : NULL;
+        if (added != NULL) {
+            request->app_state |= DELEGATE_WAITS;
+            st = TC_AGAIN;
+        }
+        Py_XDECREF(callback);
+        Py_XDECREF(added);
+    }
+    Py_XDECREF(returned);
+    Py_XDECREF(future);
+    Py_XDECREF(done);
+    return st;
+}
+
+/* A method has failed: the delegate is told that its connection is closed, as with Tornado. */
+static int
+delegate_failed(HttpConnObject *conn, RequestObject *request)
+{
+    PyObject *exc = PyErr_GetRaisedException();
+    delegate_gone(NULL, conn, request);
+    PyErr_SetRaisedException(exc);
+    return -1;
+}
+
+/* ---- one request ---- */
+
+/* The message delegate that the application names, behind one that decodes bodies where the server does. */
+static PyObject *
+delegate_start(PyObject *app, HttpConnObject *conn, RequestObject *request)
+{
+    tc_state *state = request->state;
+    PyObject *args[3] = {app, (PyObject *)conn, (PyObject *)conn};
+    PyObject *delegate = PyObject_VectorcallMethod(state->str_start_request, args, 3, NULL);
+    HttpConfigObject *config = tc_http_conn_config(conn);
+    if (delegate == NULL || TC_LIKELY(!config->decompress)) {
+        return delegate;
+    }
+    PyObject *decoding = tc_upcall(state, decompressing_delegate), *made = NULL;
+    if (decoding != NULL) {
+        uint64_t limit = tc_http_conn_body_limit(conn);
+        made = PyObject_CallFunction(decoding, "Onn", delegate, (Py_ssize_t)tc_http_conn_piece_size(conn),
+                                     (Py_ssize_t)tc_min_size(limit, PY_SSIZE_T_MAX));
+    }
+    Py_DECREF(delegate);
+    return made;
+}
+
+static PyObject *
+delegate_start_line(RequestObject *request)
+{
+    PyObject *cls = tc_face(request->state, RequestStartLine);
+    return tc_start_line_new(cls, Py_XNewRef(tc_request_method(request)), Py_XNewRef(tc_request_uri(request)),
+                             Py_XNewRef(tc_request_version(request)));
+}
+
+/* A list of equal lengths becomes one when the body begins, as with Tornado. */
+static void
+delegate_keep_lengths(RequestObject *request)
+{
+    if (TC_UNLIKELY(request->info.flags & TC_HTTP_LENGTH_LIST)) {
+        request->info.flags &= ~(uint32_t)TC_HTTP_LENGTH_LIST;
+        request->app_state |= DELEGATE_LENGTHS;
+    }
+}
+
+static int
+delegate_join_lengths(RequestObject *request)
+{
+    if (TC_LIKELY(!(request->app_state & DELEGATE_LENGTHS))) {
+        return 0;
+    }
+    request->app_state &= ~DELEGATE_LENGTHS;
+    PyObject *headers = Py_XNewRef(tc_request_headers(request));
+    int st = headers != NULL ? tc_request_join_length(request, headers) : -1;
+    Py_XDECREF(headers);
+    return st;
+}
+
+static int
+delegate_begin(PyObject *app, HttpConnObject *conn, RequestObject *request)
+{
+    PyObject *delegate = delegate_start(app, conn, request);
+    if (delegate == NULL) {
+        return -1;
+    }
+    Py_XSETREF(request->held, Py_NewRef(delegate));
+    delegate_keep_lengths(request);
+    PyObject *line = delegate_start_line(request), *returned = NULL;
+    PyObject *headers = line != NULL ? Py_XNewRef(tc_request_headers(request)) : NULL;
+    if (headers != NULL) {
+        PyObject *args[3] = {delegate, line, headers};
+        returned = PyObject_VectorcallMethod(request->state->str_headers_received, args, 3, NULL);
+    }
+    Py_XDECREF(line);
+    Py_XDECREF(headers);
+    Py_DECREF(delegate);
+    int st = delegate_await(conn, request, returned);
+    if (st == TC_RAISED) {
+        return delegate_failed(conn, request);
+    }
+    return TC_APP_PIECES | (st == TC_AGAIN ? TC_APP_HOLD : 0);
+}
+
+static int
+delegate_piece(PyObject *app, HttpConnObject *conn, RequestObject *request, const char *data, size_t size)
+{
+    PyObject *delegate = Py_XNewRef(request->held);
+    PyObject *piece = delegate != NULL && delegate_join_lengths(request) == 0
+                          ? PyBytes_FromStringAndSize(data, (Py_ssize_t)size)
+                          : NULL;
+    if (piece == NULL) {
+        Py_XDECREF(delegate);
+        return delegate == NULL ? TC_OK : delegate_failed(conn, request) < 0 ? TC_RAISED : TC_OK;
+    }
+    int st = delegate_await(conn, request,
+                            PyObject_CallMethodOneArg(delegate, request->state->str_data_received, piece));
+    Py_DECREF(piece);
+    Py_DECREF(delegate);
+    if (st == TC_RAISED) {
+        delegate_failed(conn, request);
+    }
+    return st;
+}
+
+static int
+delegate_end(PyObject *app, HttpConnObject *conn, RequestObject *request)
+{
+    PyObject *delegate = Py_XNewRef(request->held);
+    if (delegate == NULL) {
+        return 0;
+    }
+    PyObject *result = delegate_join_lengths(request) == 0
+                           ? PyObject_CallMethodNoArgs(delegate, request->state->str_finish)
+                           : NULL;
+    Py_DECREF(delegate);
+    if (result == NULL) {
+        return delegate_failed(conn, request);
+    }
+    Py_DECREF(result);
+    Py_CLEAR(request->held);
+    return 0;
+}
+
+const tc_http_app_class tc_app_delegate = {
+    .begin = delegate_begin,
+    .piece = delegate_piece,
+    .end = delegate_end,
+    .gone = delegate_gone,
+};

@@ -50,6 +50,46 @@ tc_http_conn_body_limit(const HttpConnObject *self)
                                                       : self->stream->max_buffer_size);
 }
 
+size_t
+tc_http_conn_piece_size(const HttpConnObject *self)
+{
+    return self->config->chunk_size > 0 ? (size_t)self->config->chunk_size : TC_STREAM_CHUNK;
+}
+
+/* Where the request in hand is not complete: what is kept of it. *st is -1 with MemoryError. */
+static tc_http_incoming *
+body_to_come(HttpConnObject *self, int *st)
+{
+    bool to_come = self->phase == CONN_BODY || self->phase == CONN_HELD;
+    tc_http_incoming *in = to_come ? tc_http_conn_incoming(self) : NULL;
+    *st = to_come && in == NULL ? -1 : 0;
+    return in;
+}
+
+int
+tc_http_conn_set_max_body_size(HttpConnObject *self, uint64_t size)
+{
+    int st;
+    tc_http_incoming *in = body_to_come(self, &st);
+    if (in != NULL) {
+        in->own_max_body_size = true;
+        in->max_body_size = size;
+    }
+    return st;
+}
+
+int
+tc_http_conn_set_body_timeout(HttpConnObject *self, double seconds)
+{
+    int st;
+    tc_http_incoming *in = body_to_come(self, &st);
+    if (in != NULL) {
+        in->own_body_timeout = true;
+        in->body_timeout = seconds;
+    }
+    return st;
+}
+
 /* ---- the beginning ---- */
 
 static void
@@ -65,6 +105,9 @@ body_start_clock(HttpConnObject *self)
     tc_http_incoming *in = self->incoming;
     if (TC_LIKELY(!in->own_body_timeout)) {
         tc_timeout_start(&self->config->body_timeouts, &self->timeout);
+        return 0;
+    }
+    if (in->body_timeout < 0.0) {
         return 0;
     }
     LoopCore *core = self->stream->core;
@@ -140,12 +183,6 @@ body_append(HttpConnObject *self, const char *data, size_t size)
 
 /* ---- in pieces ---- */
 
-static size_t
-body_piece_size(const HttpConnObject *self)
-{
-    return self->config->chunk_size > 0 ? (size_t)self->config->chunk_size : TC_STREAM_CHUNK;
-}
-
 /* Whether other clients have their turn before the next piece. */
 static bool
 body_is_over_share(HttpConnObject *self)
@@ -198,7 +235,7 @@ body_read_length(HttpConnObject *self, const char *data, size_t size, size_t *us
         in->left -= n;
     }
     else if (n > 0) {
-        n = tc_min_size(n, body_piece_size(self));
+        n = tc_min_size(n, tc_http_conn_piece_size(self));
         const char *piece = data + *used;
         *used += n;
         in->left -= n;
@@ -223,7 +260,7 @@ body_take_chunk(HttpConnObject *self, const char *data, size_t size)
     if (in->mode == TC_APP_WHOLE) {
         return body_append(self, data, size) < 0 ? STEP_RAISED : STEP_ON;
     }
-    size_t piece_size = body_piece_size(self);
+    size_t piece_size = tc_http_conn_piece_size(self);
     if (in->gathered.size == 0 && size == piece_size) {
         return body_give(self, data, size, true);
     }
@@ -255,7 +292,7 @@ body_read_chunked(HttpConnObject *self, const char *data, size_t size, size_t *u
         const char *piece;
         size_t piece_size, start = *used, window = size;
         if (in->mode == TC_APP_PIECES) {
-            window = tc_min_size(size, start + body_piece_size(self) - in->gathered.size);
+            window = tc_min_size(size, start + tc_http_conn_piece_size(self) - in->gathered.size);
         }
         int st = tc_http_chunked_next(&in->chunked, data, window, used, tc_http_conn_body_limit(self), &piece,
                                       &piece_size);

@@ -8,9 +8,9 @@
 #include "http/http_app.h"
 
 struct HttpConfigObject {
-    PyObject_HEAD tc_state *state; /* borrowed */
-    LoopCore *core;                /* the loop of the first connection; strong */
-    PyObject *request_callback; /* the application, in any of its forms */
+    PyObject_HEAD tc_state *state;      /* borrowed */
+    LoopCore *core;                     /* the loop of the first connection; strong */
+    PyObject *request_callback;         /* the application, in any of its forms */
     const tc_http_app_class *app_class; /* what serves it, as long as its type has this version */
     unsigned app_tag;
     PyObject *protocol;           /* str, or NULL: by the stream */
@@ -49,17 +49,6 @@ tc_http_config_app(HttpConfigObject *self)
     return TC_LIKELY(app != NULL && self->app_tag != 0 && Py_TYPE(app)->tp_version_tag == self->app_tag)
                ? self->app_class
                : tc_http_config_choose(self);
-}
-
-/* Whether C serves them. */
-static inline bool
-tc_http_config_is_native(HttpConfigObject *self)
-{
-    const tc_http_app_class *app = tc_http_config_app(self);
-    if (app == NULL) {
-        PyErr_Clear();
-    }
-    return app != &tc_app_delegate;
 }
 
 #endif

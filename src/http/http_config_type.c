@@ -57,14 +57,7 @@ config_set_callback(HttpConfigObject *self, PyObject *value, void *unused)
     return 0;
 }
 
-static PyObject *
-config_get_native(HttpConfigObject *self, void *unused)
-{
-    return PyBool_FromLong(tc_http_config_is_native(self));
-}
-
 static PyGetSetDef config_getset[] = {
-    {"native", (getter)config_get_native, NULL, "Whether C serves the application.", NULL},
     {"request_callback", (getter)config_get_callback, (setter)config_set_callback,
      "The application: a callable, or an HTTPServerConnectionDelegate.", NULL},
     {NULL},

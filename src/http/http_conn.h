@@ -80,6 +80,18 @@ PyObject *tc_http_conn_written(HttpConnObject *self);
 /* The loop of the connection, borrowed; NULL after it was closed. */
 LoopCore *tc_http_conn_core(HttpConnObject *self);
 
+/* The context in which the request in hand is handled (borrowed, or NULL). */
+PyObject *tc_http_conn_context(HttpConnObject *self);
+
+/* Bytes that the body of the request in hand may have, and a piece of it. */
+uint64_t tc_http_conn_body_limit(const HttpConnObject *self);
+size_t tc_http_conn_piece_size(const HttpConnObject *self);
+
+/* Sets them for the message in hand, while its body is still to come: its bytes; the seconds that it may take,
+ * below 0: any number. 0, or -1 with MemoryError. */
+int tc_http_conn_set_max_body_size(HttpConnObject *self, uint64_t size);
+int tc_http_conn_set_body_timeout(HttpConnObject *self, double seconds);
+
 /* The settings of its server, borrowed. */
 HttpConfigObject *tc_http_conn_config(HttpConnObject *self);
 

@@ -123,9 +123,6 @@ void tc_http_conn_drop_incoming(HttpConnObject *self);
 int tc_http_body_start(HttpConnObject *self);
 enum conn_step tc_http_body_read(HttpConnObject *self, const char *data, size_t size, size_t *used);
 
-/* Bytes that a body may have. */
-uint64_t tc_http_conn_body_limit(const HttpConnObject *self);
-
 /* http_refuse.c: Tornado's answer to a malformed request, and its log line. What is left of the input is not
  * looked at. 0 or -1. */
 int tc_http_conn_refuse(HttpConnObject *self, int error, const char *data, size_t size);

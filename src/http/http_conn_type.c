@@ -33,6 +33,12 @@ tc_http_conn_core(HttpConnObject *self)
     return self->stream != NULL ? self->stream->core : NULL;
 }
 
+PyObject *
+tc_http_conn_context(HttpConnObject *self)
+{
+    return self->context;
+}
+
 HttpConfigObject *
 tc_http_conn_config(HttpConnObject *self)
 {
@@ -250,13 +256,25 @@ conn_finish(HttpConnObject *self, PyObject *unused)
     Py_RETURN_NONE;
 }
 
+PyDoc_STRVAR(conn_close_doc,
+             "close($self, /)\n--\n\n"
+             "Close the connection. It may be awaited, as that of a server connection of Tornado's.");
+
 static PyObject *
 conn_close(HttpConnObject *self, PyObject *unused)
 {
     if (tc_http_conn_close(self) < 0) {
         return NULL;
     }
-    Py_RETURN_NONE;
+    LoopCore *core = tc_http_conn_core(self);
+    if (core == NULL) {
+        Py_RETURN_NONE;
+    }
+    PyObject *done = core->done_future != NULL ? Py_NewRef(core->done_future) : tc_core_future(core);
+    if (done != NULL && core->done_future == NULL) {
+        tc_future_resolve_new(self->state, done, Py_None);
+    }
+    return done;
 }
 
 PyDoc_STRVAR(
@@ -316,14 +334,36 @@ conn_set_close_callback(HttpConnObject *self, PyObject *const *args, Py_ssize_t 
     Py_RETURN_NONE;
 }
 
-PyDoc_STRVAR(conn_set_body_limit_doc,
+PyDoc_STRVAR(conn_set_max_body_size_doc,
              "set_max_body_size($self, max_body_size, /)\n--\n\n"
-             "Accepted for Tornado's interface; the body was read before this can be called.");
+             "Set the body's largest size, in bytes, for this message, while its body is still to come.");
 
 static PyObject *
-conn_set_limit(HttpConnObject *self, PyObject *value)
+conn_set_max_body_size(HttpConnObject *self, PyObject *value)
 {
-    Py_RETURN_NONE;
+    double size = PyFloat_AsDouble(value);
+    if (size == -1.0 && PyErr_Occurred()) {
+        return NULL;
+    }
+    uint64_t bytes = size > 0 ? size < 9e15 ? (uint64_t)size : UINT64_MAX : 0;
+    return tc_http_conn_set_max_body_size(self, bytes) < 0 ? NULL : Py_NewRef(Py_None);
+}
+
+PyDoc_STRVAR(conn_set_body_timeout_doc,
+             "set_body_timeout($self, timeout, /)\n--\n\n"
+             "Set the body's time limit, in seconds, for this message, while its body is still to come.");
+
+static PyObject *
+conn_set_body_timeout(HttpConnObject *self, PyObject *value)
+{
+    double seconds = value != Py_None ? PyFloat_AsDouble(value) : -1.0;
+    if (seconds == -1.0 && PyErr_Occurred()) {
+        return NULL;
+    }
+    if (value != Py_None && !(seconds > 0.0)) {
+        seconds = 0.0;
+    }
+    return tc_http_conn_set_body_timeout(self, seconds) < 0 ? NULL : Py_NewRef(Py_None);
 }
 
 PyDoc_STRVAR(conn_detach_doc, "detach($self, /)\n--\n\n"
@@ -553,6 +593,7 @@ static PyGetSetDef conn_getset[] = {
 
 static PyMemberDef conn_members[] = {
     {"stream", T_OBJECT, offsetof(HttpConnObject, stream), READONLY, "The IOStream."},
+    {"_config", T_OBJECT_EX, offsetof(HttpConnObject, config), READONLY, NULL},
     {"_request", T_OBJECT, offsetof(HttpConnObject, request), READONLY, NULL},
     {"__dictoffset__", T_PYSSIZET, offsetof(HttpConnObject, dict), READONLY, NULL},
     {"__weaklistoffset__", T_PYSSIZET, offsetof(HttpConnObject, weakrefs), READONLY, NULL},
@@ -566,9 +607,10 @@ static PyMethodDef conn_methods[] = {
     {"write_headers", FASTCALL(conn_write_headers), KEYWORDS, conn_write_headers_doc},
     {"write", FASTCALL(conn_write), KEYWORDS, conn_write_doc},
     {"finish", (PyCFunction)conn_finish, METH_NOARGS, conn_finish_doc},
-    {"close", (PyCFunction)conn_close, METH_NOARGS, "close($self, /)\n--\n\nClose the connection."},
+    {"close", (PyCFunction)conn_close, METH_NOARGS, conn_close_doc},
     {"set_close_callback", FASTCALL(conn_set_close_callback), KEYWORDS, conn_set_close_callback_doc},
-    {"set_max_body_size", (PyCFunction)conn_set_limit, METH_O, conn_set_body_limit_doc},
+    {"set_max_body_size", (PyCFunction)conn_set_max_body_size, METH_O, conn_set_max_body_size_doc},
+    {"set_body_timeout", (PyCFunction)conn_set_body_timeout, METH_O, conn_set_body_timeout_doc},
     {"detach", (PyCFunction)conn_detach, METH_NOARGS, conn_detach_doc},
     {"_cut_short", (PyCFunction)conn_cut_short, METH_NOARGS, conn_cut_short_doc},
     {"_drain", (PyCFunction)conn_drain, METH_NOARGS, conn_drain_doc},

@@ -26,8 +26,7 @@ static bool
 listener_is_native(HttpListenerObject *self)
 {
     tc_state *state = self->state;
-    return tc_http_config_is_native(self->config) &&
-           listener_has_own(self, state->str_handle_stream, state->upcall_own_handle_stream) &&
+    return listener_has_own(self, state->str_handle_stream, state->upcall_own_handle_stream) &&
            listener_has_own(self, state->str_start_request, state->upcall_own_start_request) &&
            listener_has_own(self, state->str_on_close, state->upcall_own_on_close);
 }

@@ -41,6 +41,10 @@ int tc_reader_take(HttpReaderObject *self, const char *data, size_t size, size_t
 enum { TC_BODY_CHUNKED = -1, TC_BODY_UNTIL_CLOSE = -2, TC_BODY_NONE = -3 };
 int tc_reader_judge_body(HttpReaderObject *self, PyObject *headers, long long limit, int64_t *length);
 
+/* A RequestStartLine or ResponseStartLine, `cls`, without a call of its Python constructor; steals the items,
+ * any of which may be NULL with an exception. */
+PyObject *tc_start_line_new(PyObject *cls, PyObject *first, PyObject *second, PyObject *third);
+
 /* What was gathered of chunks, as bytes. TC_OK or TC_RAISED. */
 int tc_reader_take_gathered(HttpReaderObject *self, PyObject **result);
 

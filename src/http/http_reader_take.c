@@ -28,9 +28,8 @@ span_text(const char *data, tc_span span)
     return PyUnicode_DecodeLatin1(data + span.off, (Py_ssize_t)span.len, NULL);
 }
 
-/* A named tuple of three, without a call of its Python constructor; steals the items. */
-static PyObject *
-start_line_new(PyObject *cls, PyObject *first, PyObject *second, PyObject *third)
+PyObject *
+tc_start_line_new(PyObject *cls, PyObject *first, PyObject *second, PyObject *third)
 {
     PyObject *line = NULL;
     if (cls != NULL && first != NULL && second != NULL && third != NULL) {
@@ -64,13 +63,13 @@ reader_start_line(HttpReaderObject *self, const char *data, const tc_http_head *
     if (self->client) {
         PyObject *cls = tc_face(self->state, ResponseStartLine);
         PyObject *reason = head->target.len > 0 ? span_text(data, head->target) : Py_NewRef(Py_None);
-        return start_line_new(cls, version, PyLong_FromLong(head->status), reason);
+        return tc_start_line_new(cls, version, PyLong_FromLong(head->status), reason);
     }
     PyObject *cls = tc_face(self->state, RequestStartLine);
     PyObject *method = head->method_id == TC_HTTP_GET    ? Py_NewRef(self->state->str_GET)
                        : head->method_id == TC_HTTP_POST ? Py_NewRef(self->state->str_POST)
                                                          : span_text(data, head->method);
-    return start_line_new(cls, method, span_text(data, head->target), version);
+    return tc_start_line_new(cls, method, span_text(data, head->target), version);
 }
 
 /* *result is (start line, HTTPHeaders), or an int where the head is over the limit: the status that says so.

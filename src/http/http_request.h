@@ -45,6 +45,7 @@ bool tc_request_has_form(const RequestObject *self);
 
 /* The attributes as C uses them: borrowed references, NULL with an exception. */
 PyObject *tc_request_method(RequestObject *self);
+PyObject *tc_request_uri(RequestObject *self);
 PyObject *tc_request_path(RequestObject *self);
 PyObject *tc_request_headers(RequestObject *self);
 PyObject *tc_request_version(RequestObject *self);

@@ -99,9 +99,8 @@ tc_request_version(RequestObject *self)
     return self->version;
 }
 
-/* Of several equal lengths one is kept, as Tornado does. */
-static int
-request_join_length(RequestObject *self, PyObject *headers)
+int
+tc_request_join_length(RequestObject *self, PyObject *headers)
 {
     PyObject *joined = tc_headers_get(headers, self->state->str_Content_Length), *first = NULL;
     if (joined == NULL || !PyUnicode_Check(joined)) {
@@ -123,7 +122,7 @@ tc_request_headers(RequestObject *self)
         tc_span block = self->info.headers;
         PyObject *headers = tc_headers_from_block(self->state, self->head + block.off, block.len);
         if (TC_UNLIKELY(self->info.flags & TC_HTTP_LENGTH_LIST) && headers != NULL &&
-            request_join_length(self, headers) < 0) {
+            tc_request_join_length(self, headers) < 0) {
             Py_CLEAR(headers);
         }
         return field_keep(&self->headers, headers);

@@ -5,9 +5,11 @@
 
 #include "http/http_request.h"
 
-PyObject *tc_request_uri(RequestObject *self);
 PyObject *tc_request_host(RequestObject *self);
 PyObject *tc_request_protocol(RequestObject *self);
+
+/* Of several equal lengths one is kept, as Tornado does. 0 or -1. */
+int tc_request_join_length(RequestObject *self, PyObject *headers);
 
 /* Python's attributes, and for the collector what they hold. */
 extern PyGetSetDef tc_request_getset[];

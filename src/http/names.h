@@ -41,6 +41,7 @@
     X(get_all)                                                                                               \
     X(handle_stream)                                                                                         \
     X(headers)                                                                                               \
+    X(headers_received)                                                                                      \
     X(http)                                                                                                  \
     X(https)                                                                                                 \
     X(items)                                                                                                 \
@@ -48,10 +49,12 @@
     X(line)                                                                                                  \
     X(lower)                                                                                                 \
     X(on_close)                                                                                              \
+    X(on_connection_close)                                                                                   \
     X(parse_line)                                                                                            \
     X(protocol)                                                                                              \
     X(query_arguments)                                                                                       \
     X(remote_ip)                                                                                             \
+    X(result)                                                                                                \
     X(start_line)                                                                                            \
     X(start_request)                                                                                         \
     X(update)
@@ -82,6 +85,7 @@
 #define TC_HTTP_UPCALLS(X)                                                                                   \
     X(HTTPServerConnectionDelegate, httputil, &PyType_Type)                                                  \
     X(decompress_request, httpserver, NULL)                                                                  \
+    X(decompressing_delegate, httpserver, NULL)                                                              \
     X(httputil_globals, httputil, &PyDict_Type)                                                              \
     X(load_cookies, httputil, NULL)                                                                          \
     X(normalize_header, httputil, NULL)                                                                      \

@@ -36,8 +36,7 @@ static PyObject *
 application_call_slow(ApplicationObject *self, PyObject *request)
 {
     PyObject *delegate = application_find_slow(self, request);
-    PyObject *result =
-        delegate != NULL ? application_run_slow(self->base.state, delegate, request) : NULL;
+    PyObject *result = delegate != NULL ? application_run_slow(self->base.state, delegate, request) : NULL;
     Py_XDECREF(delegate);
     return result;
 }
@@ -57,7 +56,8 @@ application_default_class(ApplicationObject *self, PyObject *settings, tc_route 
             return st;
         }
         route->cls = cls;
-        st = PyDict_GetItemRef(settings, self->base.state->str_default_handler_args, &route->kwargs) < 0 ? -1 : 1;
+        st = PyDict_GetItemRef(settings, self->base.state->str_default_handler_args, &route->kwargs) < 0 ? -1
+                                                                                                         : 1;
     }
     return st;
 }
@@ -336,8 +336,7 @@ static PyType_Spec application_spec = {
 int
 tc_application_init_type(PyObject *module, tc_state *state)
 {
-    PyObject *type =
-        PyType_FromModuleAndSpec(module, &application_spec, (PyObject *)state->http_app_type);
+    PyObject *type = PyType_FromModuleAndSpec(module, &application_spec, (PyObject *)state->http_app_type);
     state->application_type = (PyTypeObject *)type;
     if (type == NULL || PyModule_AddObjectRef(module, "ApplicationBase", type) < 0) {
         return -1;

@@ -50,13 +50,11 @@
     X(log_function)                                                                                          \
     X(log_request)                                                                                           \
     X(method)                                                                                                \
-    X(on_connection_close)                                                                                   \
     X(on_finish)                                                                                             \
     X(path)                                                                                                  \
     X(post)                                                                                                  \
     X(prepare)                                                                                               \
     X(reason)                                                                                                \
-    X(result)                                                                                                \
     X(set_close_callback)                                                                                    \
     X(set_default_headers)                                                                                   \
     X(set_etag_header)                                                                                       \

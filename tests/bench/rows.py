@@ -24,6 +24,8 @@ ROWS = (
     Row("callback", "hello, callback", "callback", to_limit=1.25, to_stock=11, instructions=9000),
     Row("raw", "hello, callback with request.write", "raw", to_limit=1.25, instructions=5000),
     Row("handler", "hello, RequestHandler", "handler", to_limit=1.6, to_stock=12, instructions=16000),
+    # About 5,000 of them are the delegates' own frames and objects.
+    Row("delegate", "hello, delegate", "delegate", instructions=14500),
     Row("async", "hello, async RequestHandler", "handler", path="/async", to_stock=14),
     Row("pipeline", "pipelined x16, callback", "callback", pipeline=16, to_stock=65),
     Row("pipeline_raw", "pipelined x16, callback with request.write", "raw", pipeline=16),

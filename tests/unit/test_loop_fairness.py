@@ -147,14 +147,17 @@ def test_one_chunk_of_a_body_after_the_other():
 
     class Message(HTTPMessageDelegate):
         def __init__(self, connection):
-            self.connection, self.n = connection, 0
+            self.connection, self.n, self.size = connection, 0, 0
 
         def headers_received(self, start_line, headers):
             self.path = start_line.path
 
         def data_received(self, chunk):
-            record.serve(f"{self.path}{self.n}")
-            self.n += 1
+            assert len(chunk) <= 10
+            self.size += len(chunk)
+            if self.size >= 10 * (self.n + 1) or not self.n:
+                record.serve(f"{self.path}{self.n}")
+                self.n += 1
 
         def finish(self):
             self.connection.write_headers(OK, HTTPHeaders({"Content-Length": "2"}), b"ok")
