@@ -287,7 +287,6 @@ tc_http_conn_start(HttpConnObject *self)
         self->phase = CONN_CLOSED;
         return -1;
     }
-    self->parser.chunked_in_1_0 = tc_http_config_app(self->config) == &tc_app_delegate;
     tc_list_append(&self->config->connections, &self->link);
     conn_start_waiting(self);
     if (tc_stream_set_consumer(self->stream, &conn_consumer, (PyObject *)self) != TC_RAISED) {
