@@ -9,13 +9,14 @@ import sys
 import pytest
 
 from support.children import CHILD_ENVIRONMENT, PROGRAMS
+from support.implementations import BOTH
 from support.live_http import Client
 
 APP = PROGRAMS / "leaving_app.py"
 PLACES = ("native", "delegates", "lines")
 
 
-@pytest.fixture(scope="module", params=["tornado_c", "tornado"])
+@pytest.fixture(scope="module", params=[each.package for each in BOTH])
 def servers(request):
     """A program that makes servers."""
     command = [sys.executable, APP, request.param]

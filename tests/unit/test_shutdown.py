@@ -20,6 +20,7 @@ from support.graceful_programs import (
     children_of,
     has_read,
 )
+from support.live_http import wait_for
 
 OWN_HANDLER = """
 signal.signal(signal.SIGTERM, lambda number, frame: os._exit(7))
@@ -288,8 +289,12 @@ def test_workers_may_outlive_their_master(start):
     program.process.wait(PATIENCE)
     # Each hears of the end before the request that comes then.
     answers = set()
-    while {pid for _, pid, _ in answers} != workers:
+
+    def all_have_answered():
         answers.add(program.get())
+        return {pid for _, pid, _ in answers} >= workers
+
+    wait_for(all_have_answered)
     assert {persists for *_, persists in answers} == {None}
     assert program.everybody() == workers
 
