@@ -79,13 +79,21 @@ import tornado_c._workers.prefork, tornado_c._workers.worker
 tornado_c._workers.prefork.KILL_MARGIN = 0.5
 tornado_c._workers.worker.TOGETHER = 0
 """
-WORKERS = """
+#: A new worker counts as serving sooner than after half a second.
+QUICK = """
+import tornado_c._workers.worker
+tornado_c._workers.worker.SETTLING = 0.1
+"""
+WORKERS = (
+    QUICK
+    + """
 sockets = bind_sockets(PORT, "127.0.0.1") + [bind_unix_socket("socket")]
 fork_processes(int(open("workers").read()))
 server = HTTPServer(answer)
 server.add_sockets(sockets)
 IOLoop.current().start()
 """
+)
 
 
 class Program:
@@ -277,7 +285,7 @@ class Counting:
     A connection that ends while a request is in flight, without an answer that announced it, is a loss.
     """
 
-    def __init__(self, program, connections=4, query="", pause=0.01):
+    def __init__(self, program, connections=4, query="", pause=0.02):
         self.program, self.query, self.pause = program, query, pause
         self.answers, self.lost, self.versions = 0, [], set()
         self.ending = False

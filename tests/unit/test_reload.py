@@ -19,12 +19,15 @@ from support.graceful_programs import (
     IN_A_THREAD,
     ONE,
     PATIENCE,
+    QUICK,
     WORKERS,
     Counting,
     free_port,
 )
 
-ACTIVATED = """
+ACTIVATED = (
+    QUICK
+    + """
 from tornado_c.netutil import activated_sockets
 sockets = activated_sockets()
 assert len(sockets) == 1 and activated_sockets() == []
@@ -33,6 +36,7 @@ server = HTTPServer(answer)
 server.add_sockets(sockets)
 IOLoop.current().start()
 """
+)
 #: Does as a service manager: its argument becomes descriptor 3, and the rest is the program.
 LAUNCH_ACTIVATED = """
 import os, sys
@@ -47,7 +51,9 @@ os.close(int(sys.argv[1]))
 os.execv(sys.argv[2], sys.argv[2:])
 """
 #: As many processes as the file says; 0: it serves alone.
-ANY_NUMBER = """
+ANY_NUMBER = (
+    QUICK
+    + """
 sockets = bind_sockets(PORT, "127.0.0.1")
 number = int(open("workers").read())
 if number:
@@ -56,7 +62,10 @@ server = HTTPServer(answer)
 server.add_sockets(sockets)
 IOLoop.current().start()
 """
-TWO_PORTS = """
+)
+TWO_PORTS = (
+    QUICK
+    + """
 ports = [PORT] + ([SECOND] if version in ("v1", "v3") else [])
 sockets = [sock for port in ports for sock in bind_sockets(port, "127.0.0.1")]
 number = int(open("workers").read())
@@ -66,6 +75,7 @@ server = HTTPServer(answer)
 server.add_sockets(sockets)
 IOLoop.current().start()
 """
+)
 DELEGATES = """
 class Overridden(HTTPServer):
     def start_request(self, server_conn, request_conn):
