@@ -4,25 +4,21 @@
 #include "web/handler.h"
 
 #include "base/args.h"
+#include "http/http_chars.h"
 #include "http/http_date_text.h"
 #include "http/http_frame.h"
 
 /* -- values --------------------------------------------------------------------------------------------- */
 
-/* Only tab, visible ASCII, space and Latin-1's upper half may go out in a value. */
+/* Only what a field value may hold can go out: tab, space, visible ASCII and Latin-1's upper half. */
 static bool
 header_is_safe(PyObject *text)
 {
     if (PyUnicode_KIND(text) != PyUnicode_1BYTE_KIND) {
         return false;
     }
-    const Py_UCS1 *p = PyUnicode_1BYTE_DATA(text), *end = p + PyUnicode_GET_LENGTH(text);
-    for (; p < end; p++) {
-        if (TC_UNLIKELY((*p < 0x20 && *p != '\t') || *p == 0x7f)) {
-            return false;
-        }
-    }
-    return true;
+    const char *p = (const char *)PyUnicode_1BYTE_DATA(text), *end = p + PyUnicode_GET_LENGTH(text);
+    return tc_http_scan_value(p, p, end) == end;
 }
 
 static PyObject *
