@@ -56,7 +56,6 @@
 
 #define TC_FIELDS                                                                                            \
     TC_EVENT_FIELDS                                                                                          \
-    TC_STREAM_FIELDS                                                                                         \
     TC_HTTP_FIELDS                                                                                           \
     TC_WEB_FIELDS
 

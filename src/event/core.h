@@ -33,6 +33,7 @@ typedef struct {
 
 typedef struct LoopCore {
     PyObject_HEAD tc_state *state; /* borrowed */
+    tc_link link;                  /* in state->cores */
     tc_poller poller;
     tc_wakeup wakeup;
     tc_heap timers;
@@ -42,7 +43,8 @@ typedef struct LoopCore {
     double now;          /* the clock when this turn began to dispatch */
     double gil_released; /* the clock when other threads last had a chance to run */
     double clock_resolution;
-    uint32_t turn; /* counts the turns from 1 on */
+    uint32_t turn;   /* counts the turns from 1 on */
+    unsigned forked; /* tc_fork_count() after the last fork while it ran, in the child; 0: none */
     bool closed, stopping, debug;
     bool running;            /* thread_id is valid */
     bool own_time;           /* time() is not ours */
@@ -167,6 +169,10 @@ tc_core_unwatch(LoopCore *core, tc_watcher *watcher)
 {
     tc_poller_remove(&core->poller, watcher);
 }
+
+/* A new list of the objects that registrations keep alive; of all cores. NULL with an exception. */
+PyObject *tc_core_owners(LoopCore *core);
+PyObject *tc_core_all(tc_state *state);
 
 /* Hands the exception that is set to the loop's exception handler under `message`; `source` (or NULL) is what
  * it came from. KeyboardInterrupt and SystemExit stay set and TC_RAISED is returned; otherwise TC_OK. */

@@ -87,12 +87,32 @@ tc_core_drop(LoopCore *core)
 }
 
 PyObject *
-tc_loop_owners(LoopCore *core, PyObject *unused)
+tc_core_owners(LoopCore *core)
 {
     PyObject *list = PyList_New(0);
     for (size_t fd = 0; list != NULL && fd < core->poller.slots_cap; fd++) {
         tc_watcher *watcher = core->poller.slots[fd].watcher;
         if (watcher != NULL && watcher->owner != NULL && PyList_Append(list, watcher->owner) < 0) {
+            Py_CLEAR(list);
+        }
+    }
+    return list;
+}
+
+PyObject *
+tc_loop_owners(LoopCore *core, PyObject *unused)
+{
+    return tc_core_owners(core);
+}
+
+/* One that is being deallocated by now has no references. */
+PyObject *
+tc_core_all(tc_state *state)
+{
+    PyObject *list = PyList_New(0);
+    for (tc_link *link = state->cores.next; list != NULL && link != &state->cores; link = link->next) {
+        PyObject *core = (PyObject *)tc_container_of(link, LoopCore, link);
+        if (Py_REFCNT(core) > 0 && PyList_Append(list, core) < 0) {
             Py_CLEAR(list);
         }
     }

@@ -82,12 +82,14 @@ core_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     tc_wakeup_init(&core->wakeup);
     tc_list_init(&core->tasks);
     tc_list_init(&core->flushes);
+    tc_list_init(&core->link);
     core->clock_resolution = tc_clock_resolution();
     core->state = tc_state_of(type);
     if (core->state == NULL || core_find_time(core) < 0) {
         Py_DECREF(core);
         return NULL;
     }
+    tc_list_append(&core->state->cores, &core->link);
     return (PyObject *)core;
 }
 
@@ -108,6 +110,7 @@ core_dealloc(LoopCore *core)
 {
     PyTypeObject *type = Py_TYPE(core);
     PyObject_GC_UnTrack(core);
+    tc_list_unlink(&core->link);
     core_clear(core);
     tc_wakeup_close(&core->wakeup, &core->poller);
     tc_poller_close(&core->poller);
@@ -476,6 +479,7 @@ tc_core_init_type(PyObject *module, tc_state *state)
         return -1;
     }
 #endif
+    tc_list_init(&state->cores);
     state->core_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &core_spec, NULL);
     return state->core_type != NULL ? PyModule_AddType(module, state->core_type) : -1;
 }

@@ -3,6 +3,7 @@
 #define TC_NAMES_EVENT_H
 
 #include "base/compat.h"
+#include "base/list.h"
 
 #define TC_EVENT_TYPES(X)                                                                                    \
     X(handle, tc_handle_init_type)                                                                           \
@@ -102,6 +103,7 @@ typedef struct {
 } tc_handle_freelist;
 
 #define TC_EVENT_FIELDS                                                                                      \
+    tc_link cores; /* every LoopCore */                                                                      \
     /* A C type that asyncio takes for a coroutine; borrowed, set by its layer. */                           \
     PyTypeObject *native_coroutine_type;                                                                     \
     tc_handle_freelist handles, timer_handles;                                                               \

@@ -23,7 +23,7 @@ struct tc_watcher {
     int (*cb)(tc_watcher *watcher, unsigned events); /* TC_OK or TC_RAISED */
     void *owner; /* a PyObject that the registration keeps alive, or NULL: the loop visits and drops it */
     int fd;
-    unsigned events; /* what is registered now */
+    uint16_t events; /* what is registered now */
     bool registered;
 };
 

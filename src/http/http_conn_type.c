@@ -438,10 +438,10 @@ conn_feed(HttpConnObject *self, PyObject *data)
         bool corked = tc_stream_cork(stream, &cork);
         do { /* all of it, however many requests that is */
             tc_train_begin(stream);
-            stream->train.waits = false;
+            tc_train_go_on(stream);
             Py_ssize_t n = tc_http_conn_feed(self, bytes + used, (size_t)(size - used));
             used = n < 0 ? n : used + n;
-        } while (used >= 0 && used < size && stream->train.waits);
+        } while (used >= 0 && used < size && tc_train_waits(stream));
         if (corked && tc_stream_uncork(stream) == TC_RAISED) {
             used = TC_CONSUMER_RAISED;
         }

@@ -276,7 +276,7 @@ tc_http_conn_begin(HttpConnObject *self, const tc_http_head *parsed, const char 
         status = exchange_ended(self, call.stream, 0);
     }
     else {
-        call.stream->train.ahead = false;
+        tc_train_call_lasts(call.stream);
         status = status < 0 ? exchange_ended(self, call.stream, -1) : exchange_go_on(self, &call, status);
     }
     Py_DECREF(call.request);

@@ -191,7 +191,7 @@ tc_iostream_detach(StreamObject *self, PyObject *unused)
     if (socket == NULL) {
         return NULL;
     }
-    PyObject *callback = self->close_callback != NULL ? self->close_callback : Py_None;
+    PyObject *callback = tc_stream_tells_of_close(self) ? self->notices->closed.callback : Py_None;
     PyObject *nodelay = tc_stream_has_nodelay(self) ? Py_True : Py_False;
     PyObject *answer = PyTuple_Pack(3, socket, callback, nodelay);
     Py_DECREF(socket);
@@ -211,8 +211,9 @@ tc_iostream_detach(StreamObject *self, PyObject *unused)
     self->owns_fd = false;
     self->closed = true;
     Py_CLEAR(self->socket);
-    Py_CLEAR(self->close_callback);
-    Py_CLEAR(self->close_context);
+    if (self->notices != NULL) {
+        tc_waiter_clear(&self->notices->closed);
+    }
     PyObject *owner = self->watcher.owner; /* the caller has a reference */
     self->watcher.owner = NULL;
     Py_XDECREF(owner);

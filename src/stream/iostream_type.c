@@ -25,7 +25,6 @@ stream_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
         Py_CLEAR(self);
         return NULL;
     }
-    tc_list_append(&self->state->streams, &self->link);
     return (PyObject *)self;
 }
 
@@ -37,11 +36,10 @@ stream_traverse(StreamObject *self, visitproc visit, void *arg)
     Py_VISIT(self->dict);
     Py_VISIT(self->socket);
     Py_VISIT(self->error);
-    Py_VISIT(self->close_callback);
-    Py_VISIT(self->close_context);
     Py_VISIT(self->consumer);
-    if (self->connect != NULL) {
-        TC_VISIT_WAITER(self->connect);
+    if (self->notices != NULL) {
+        TC_VISIT_WAITER(&self->notices->connected);
+        TC_VISIT_WAITER(&self->notices->closed);
     }
     if (self->read != NULL) {
         Py_VISIT(self->read->pattern);
@@ -77,10 +75,11 @@ stream_clear(StreamObject *self)
     Py_XDECREF(owner);
     Py_CLEAR(self->dict);
     Py_CLEAR(self->error);
-    Py_CLEAR(self->close_callback);
-    Py_CLEAR(self->close_context);
     Py_CLEAR(self->consumer);
-    tc_stream_drop_connect(self);
+    if (self->notices != NULL) {
+        tc_waiter_clear(&self->notices->connected);
+        tc_waiter_clear(&self->notices->closed);
+    }
     if (self->read != NULL) {
         tc_read_clear(self->read);
     }
@@ -100,7 +99,6 @@ stream_dealloc(StreamObject *self)
 {
     PyTypeObject *type = Py_TYPE(self);
     PyObject_GC_UnTrack(self);
-    tc_list_unlink(&self->link);
     if (self->weakrefs != NULL) {
         PyObject_ClearWeakRefs((PyObject *)self);
     }
@@ -112,6 +110,8 @@ stream_dealloc(StreamObject *self)
     Py_CLEAR(self->socket); /* closes itself, with a ResourceWarning, where nobody else has it */
     tc_stream_drop_buffer(self);
     PyMem_Free(self->read);
+    PyMem_Free(self->train);
+    PyMem_Free(self->notices);
     tc_writes_free(self->writes);
     tc_tls_free(self->tls);
     Py_CLEAR(self->core);
@@ -167,7 +167,8 @@ stream_open_source(StreamObject *self, PyObject *source)
     if (!PyLong_Check(source)) {
         /* What only resembles a socket need not have one. */
         PyObject *family = PyObject_GetAttr(source, self->state->str_family);
-        self->family = family != NULL && PyLong_Check(family) ? (short)PyLong_AsLong(family) : AF_UNSPEC;
+        long number = family != NULL && PyLong_Check(family) ? PyLong_AsLong(family) : AF_UNSPEC;
+        self->family = number >= 0 && number <= UINT8_MAX ? (uint8_t)number : AF_UNSPEC;
         Py_XDECREF(family);
         if (PyErr_Occurred()) {
             if (!PyErr_ExceptionMatches(PyExc_AttributeError)) {
@@ -216,6 +217,7 @@ stream_open(StreamObject *self, PyObject *const *args, Py_ssize_t nargs)
     self->read_chunk_size = (int)(chunk < 1 ? 1 : chunk > INT_MAX ? INT_MAX : chunk);
     self->max_write_buffer_size = max_write;
     Py_XSETREF(self->core, (LoopCore *)Py_NewRef(args[1]));
+    self->fork_count = tc_fork_count();
     self->closed = false;
     Py_RETURN_NONE;
 }
@@ -295,12 +297,15 @@ stream_set_close_callback(StreamObject *self, PyObject *const *args, Py_ssize_t 
         return NULL;
     }
     callback = tc_arg_or_null(callback);
-    PyObject *context = callback != NULL ? PyContext_CopyCurrent() : NULL;
-    if (callback != NULL && context == NULL) {
-        return NULL;
+    if (callback != NULL || self->notices != NULL) {
+        PyObject *context = callback != NULL ? PyContext_CopyCurrent() : NULL;
+        if ((callback != NULL && context == NULL) || tc_stream_notices(self) == NULL) {
+            Py_XDECREF(context);
+            return NULL;
+        }
+        Py_XSETREF(self->notices->closed.callback, Py_XNewRef(callback));
+        Py_XSETREF(self->notices->closed.context, context);
     }
-    Py_XSETREF(self->close_callback, Py_XNewRef(callback));
-    Py_XSETREF(self->close_context, context);
     if (tc_stream_update(self) < 0) {
         return NULL;
     }
@@ -419,6 +424,18 @@ stream_set_max_buffer(StreamObject *self, PyObject *value, void *unused)
     return 0;
 }
 
+static PyObject *
+stream_get_connecting(StreamObject *self, void *unused)
+{
+    return PyBool_FromLong(self->connecting);
+}
+
+static PyObject *
+stream_get_close_callback(StreamObject *self, void *unused)
+{
+    return Py_NewRef(tc_stream_tells_of_close(self) ? self->notices->closed.callback : Py_None);
+}
+
 static PyGetSetDef stream_getset[] = {
     {"max_buffer_size", (getter)stream_get_max_buffer, (setter)stream_set_max_buffer,
      "The most unread bytes.", NULL},
@@ -426,6 +443,8 @@ static PyGetSetDef stream_getset[] = {
     {"io_loop", (getter)stream_get_io_loop, NULL, "The IOLoop of the stream.", NULL},
     {"max_write_buffer_size", (getter)stream_get_max_write, (setter)stream_set_max_write,
      "The most bytes that may wait to be sent; None: no limit.", NULL},
+    {"_connecting", (getter)stream_get_connecting, NULL, NULL, NULL},
+    {"_close_callback", (getter)stream_get_close_callback, NULL, NULL, NULL},
     {"_read_buffer_size", (getter)stream_get_buffer_size, NULL, NULL, NULL},
     {"_write_buffer", (getter)tc_iostream_get_write_buffer, NULL, NULL, NULL},
     {"_total_write_index", (getter)tc_iostream_get_write_index, (setter)tc_iostream_set_write_index, NULL,
@@ -445,8 +464,6 @@ static PyMemberDef stream_members[] = {
     {"error", T_OBJECT, offsetof(StreamObject, error), 0, "What closed the stream, or None."},
     {"read_chunk_size", T_INT, offsetof(StreamObject, read_chunk_size), 0, "Bytes asked of one recv."},
     {"_closed", T_BOOL, offsetof(StreamObject, closed), READONLY, NULL},
-    {"_connecting", T_BOOL, offsetof(StreamObject, connecting), READONLY, NULL},
-    {"_close_callback", T_OBJECT, offsetof(StreamObject, close_callback), READONLY, NULL},
     {"__dictoffset__", T_PYSSIZET, offsetof(StreamObject, dict), READONLY, NULL},
     {"__weaklistoffset__", T_PYSSIZET, offsetof(StreamObject, weakrefs), READONLY, NULL},
     {NULL},

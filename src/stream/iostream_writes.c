@@ -112,7 +112,7 @@ send_joined(StreamObject *self)
     if (TC_LIKELY(self->cork == NULL)) {
         return TC_OK;
     }
-    return self->train.corked ? tc_stream_end_train(self) : tc_stream_flush(self);
+    return self->train != NULL && self->train->corked ? tc_stream_end_train(self) : tc_stream_flush(self);
 }
 
 PyObject *

@@ -2,8 +2,6 @@
 #ifndef TC_NAMES_STREAM_H
 #define TC_NAMES_STREAM_H
 
-#include "base/list.h"
-
 #define TC_STREAM_TYPES(X)                                                                                   \
     X(stream_buffer, tc_stream_buffer_init_type)                                                             \
     X(tls_memory, tc_tls_memory_init_type)                                                                   \
@@ -85,7 +83,5 @@
     X(socket_write_to_fd, iostream, NULL)                                                                    \
     X(tls_read_from_fd, iostream, NULL)                                                                      \
     X(tls_write_to_fd, iostream, NULL)
-
-#define TC_STREAM_FIELDS tc_link streams; /* every StreamObject */
 
 #endif

@@ -13,7 +13,9 @@ tc_stream_set_consumer(StreamObject *self, const tc_consumer_class *cls, PyObjec
     assert(self->consumer == NULL && !tc_stream_has_read(self));
     self->consumer_class = cls;
     self->consumer = Py_NewRef(consumer);
-    self->paused = self->hung_up = self->train.waits = false;
+    self->paused = self->hung_up = false;
+    self->inherited |= self->fork_count < self->core->forked;
+    tc_train_go_on(self);
     if (self->buf_len > 0) {
         tc_stream_resume_later(self);
     }
@@ -24,7 +26,9 @@ void
 tc_stream_drop_consumer(StreamObject *self)
 {
     self->consumer_class = NULL;
-    self->train.waits = self->train.ahead = false;
+    if (self->train != NULL) {
+        self->train->waits = self->train->ahead = false;
+    }
     Py_CLEAR(self->consumer);
 }
 
@@ -126,6 +130,15 @@ tc_waiter_clear(tc_waiter *waiter)
     Py_CLEAR(waiter->context);
 }
 
+tc_notices *
+tc_stream_notices(StreamObject *self)
+{
+    if (self->notices == NULL && (self->notices = PyMem_Calloc(1, sizeof(tc_notices))) == NULL) {
+        PyErr_NoMemory();
+    }
+    return self->notices;
+}
+
 /* ---- closing ---- */
 
 PyObject *
@@ -148,16 +161,13 @@ tc_stream_raise_closed(StreamObject *self)
 int
 tc_stream_maybe_run_close_callback(StreamObject *self)
 {
-    if (!self->closed || self->pending_callbacks > 0 || self->close_callback == NULL) {
+    if (!self->closed || self->pending_callbacks > 0 || !tc_stream_tells_of_close(self)) {
         return TC_OK;
     }
-    PyObject *callback = self->close_callback, *context = self->close_context;
-    self->close_callback = self->close_context = NULL;
-    int st = self->core->closed                                  ? TC_OK
-             : tc_stream_call(self, callback, NULL, context) < 0 ? TC_RAISED
-                                                                 : TC_OK;
-    Py_DECREF(callback);
-    Py_XDECREF(context);
+    tc_waiter waiter = self->notices->closed;
+    memset(&self->notices->closed, 0, sizeof(waiter));
+    int st = self->core->closed ? TC_OK : tc_waiter_tell(self, &waiter, NULL, NULL);
+    tc_waiter_clear(&waiter);
     return st;
 }
 
@@ -204,7 +214,8 @@ static int
 close_tell(StreamObject *self)
 {
     PyObject *exc = NULL;
-    bool somebody = tc_stream_has_read(self) || self->connect != NULL ||
+    bool connects = self->notices != NULL && self->notices->connected.future != NULL;
+    bool somebody = tc_stream_has_read(self) || connects ||
                     (self->writes != NULL && (self->writes->nwaiters > 0 || tc_stream_waiting(self) > 0));
     if (somebody) {
         exc = tc_stream_closed_error(self);
@@ -213,8 +224,8 @@ close_tell(StreamObject *self)
         }
         tc_stream_read_closed(self, exc);
         tc_stream_write_closed(self, exc);
-        if (self->connect != NULL) {
-            tc_waiter_fail(self, self->connect, exc);
+        if (connects && self->notices->connected.future != NULL) {
+            tc_waiter_fail(self, &self->notices->connected, exc);
         }
         Py_DECREF(exc);
     }
@@ -326,7 +337,8 @@ tc_stream_from_fd(PyTypeObject *type, LoopCore *core, int fd, int family)
     self->core = (LoopCore *)Py_NewRef((PyObject *)core);
     self->watcher.fd = fd;
     self->owns_fd = true;
-    self->family = (short)family;
+    self->family = (uint8_t)family;
+    self->fork_count = tc_fork_count();
     self->closed = false;
     return self;
 }

@@ -22,11 +22,12 @@
 
 typedef struct StreamObject StreamObject;
 
-/* Its parts, see stream_parts.h: a pending read of Python's, the write queue, TLS, who waits for it. */
+/* Its parts, see stream_parts.h: a pending read of Python's, the write queue, TLS, who is told of what. */
 typedef struct tc_read tc_read;
 typedef struct tc_writes tc_writes;
 typedef struct tc_tls tc_tls;
-typedef struct tc_waiter tc_waiter;
+typedef struct tc_notices tc_notices;
+typedef struct tc_train tc_train; /* see stream_train.h */
 
 /* A native reader. The stream holds a reference to `consumer` and calls these in its own events; each call
  * holds another one, since any of them may run Python that closes the stream. */
@@ -56,20 +57,7 @@ typedef struct {
     bool own; /* not the loop's scratch buffer */
 } tc_cork;
 
-/* Messages that came together, in the turn of the loop at hand (see stream_train.c). */
-typedef struct {
-    double began, last; /* the clock when it was first read in this turn, and latest; 0: not yet */
-    uint32_t turn;      /* core->turn */
-    uint32_t tick;      /* tc_clock_tick() at `last` */
-    uint8_t calls;      /* messages that the application was given in it */
-    uint8_t quick;      /* how many calls in a row were short */
-    bool ahead;         /* a consumer has more input at hand than the message that it handles */
-    bool unanswered;    /* a read of Python's was completed, and nothing written since */
-    bool corked;        /* `cork` is of the train, and lasts until the turn's end */
-    bool over;          /* a consumer has had its share */
-    bool waits;         /* the rest of the input is for a later turn */
-} tc_train;
-
+/* A hundred thousand of these may be idle at a time: what few need is allocated when they do. */
 struct StreamObject {
     PyObject_HEAD tc_state *state; /* borrowed */
     LoopCore *core;
@@ -77,7 +65,6 @@ struct StreamObject {
     PyObject *dict, *weakrefs;
     PyObject *socket; /* NULL until asked for, for accepted connections */
     PyObject *error;
-    PyObject *close_callback, *close_context;
     PyObject *consumer;
     const tc_consumer_class *consumer_class;
     char *buf; /* unread bytes: buf[buf_off .. buf_off + buf_len); NULL where there are none */
@@ -87,31 +74,35 @@ struct StreamObject {
     uint64_t sent;       /* bytes that left before there was a `writes` */
     tc_cork *cork;       /* inside an event of ours, and while the answers of a train are joined */
     tc_tls *tls;         /* NULL: plain */
-    tc_waiter *connect;  /* while connecting */
+    tc_train *train;     /* NULL until messages came together */
+    tc_notices *notices; /* NULL until somebody wants to know of the connection, or of its end */
     tc_task resume_task; /* offer what is buffered to the reader again */
-    tc_link link;        /* in state->streams */
-    tc_train train;
     Py_ssize_t max_buffer_size, max_write_buffer_size; /* the last -1: unlimited */
     int read_chunk_size;
     unsigned class_version;     /* of the class when its hooks were looked up; 0: not yet */
     unsigned pending_callbacks; /* user callbacks queued: the close callback waits for them */
-    short family;               /* of the socket: AF_INET... */
-    bool closed, connecting;
-    bool paused;         /* the consumer wants nothing now */
-    bool output_ended;   /* what still comes is only read to be dropped */
+    unsigned fork_count;        /* tc_fork_count() when it was made */
+    bool closed;
     bool reading_event;  /* stream_read is on the stack */
-    bool receiving;      /* so is a hook that reads, or the ssl module */
-    bool sending;        /* writes_send is on the stack */
-    bool owns_fd;        /* the descriptor is ours to close, there is no socket object */
-    bool nested;         /* an event came from a nested turn meanwhile: reading is masked till then */
     bool mask;           /* the last event found nobody who wanted to read */
     bool drained_socket; /* the last read emptied the descriptor: no use trying before an event */
-    bool hung_up;      /* seen, and reported without end while registered: not registered until needed */
-    bool plain_socket; /* the socket object is laid out as CPython's */
-    bool inherited;    /* a fork of the process has it too: no native consumer reads in this one */
-    bool plain_close, plain_error, plain_inline; /* close_fd, get_fd_error, _try_inline_read are ours */
-    uint8_t read_way, write_way;                 /* enum tc_io_way */
-    uint8_t asked;                               /* events that _add_io_state asked for */
+    uint8_t family;      /* of the socket: AF_INET... */
+    bool connecting : 1;
+    bool paused : 1;       /* the consumer wants nothing now */
+    bool output_ended : 1; /* what still comes is only read to be dropped */
+    bool receiving : 1;    /* a hook that reads, or the ssl module, is on the stack */
+    bool sending : 1;      /* writes_send is on the stack */
+    bool owns_fd : 1;      /* the descriptor is ours to close, there is no socket object */
+    bool nested : 1;       /* an event came from a nested turn meanwhile: reading is masked till then */
+    bool hung_up : 1;      /* seen, and reported without end while registered: not registered until needed */
+    bool plain_socket : 1; /* the socket object is laid out as CPython's */
+    bool inherited : 1;    /* a fork of the process has it too: no native consumer reads in this one */
+    bool plain_close : 1;  /* close_fd is ours */
+    bool plain_error : 1;  /* get_fd_error is ours */
+    bool plain_inline : 1; /* _try_inline_read is ours */
+    uint8_t read_way : 2;  /* enum tc_io_way */
+    uint8_t write_way : 2;
+    uint8_t asked : 5; /* events that _add_io_state asked for */
 };
 
 /* ---- life ---- */

@@ -145,7 +145,7 @@ static int
 train_cork_end(StreamObject *self)
 {
     train_cork *joined = train_cork_of(self);
-    self->train.corked = false;
+    self->train->corked = false;
     int st = tc_stream_uncork(self);
     PyMem_Free(joined);
     return st;
@@ -165,7 +165,7 @@ train_cork_run(tc_task *task)
 int
 tc_stream_end_train(StreamObject *self)
 {
-    if (!self->train.corked) {
+    if (self->train == NULL || !self->train->corked) {
         return TC_OK;
     }
     PyObject *owner = Py_NewRef((PyObject *)self);
@@ -178,7 +178,7 @@ tc_stream_end_train(StreamObject *self)
 void
 tc_stream_drop_cork(StreamObject *self)
 {
-    if (self->train.corked) {
+    if (self->train != NULL && self->train->corked) {
         self->cork->size = 0;
         train_cork_end(self);
     }
@@ -197,6 +197,6 @@ tc_stream_cork_train(StreamObject *self)
     joined->stream = self;
     tc_core_defer_flush(self->core, &joined->task);
     tc_stream_cork(self, &joined->cork);
-    self->train.corked = true;
+    self->train->corked = true;
     return true;
 }

@@ -4,15 +4,16 @@
 
 /* ---- interest ---- */
 
-static bool
-wants_to_read(const StreamObject *self)
+/* `reader`: somebody wants bytes now. */
+static inline bool
+wants_to_read(const StreamObject *self, bool reader)
 {
     if (TC_UNLIKELY(self->inherited) && self->consumer != NULL && !tc_stream_has_read(self)) {
         return false;
     }
     /* Without a reader, and for a paused consumer, too, the peer's end is noticed; bytes that come first stop
      * that until they are read. */
-    return tc_stream_wants_more(self) || self->buf_len == 0;
+    return reader || self->buf_len == 0;
 }
 
 static unsigned
@@ -30,7 +31,7 @@ wanted_events(const StreamObject *self)
     }
     /* Where nobody wants bytes now, reading stays registered until an event says that there are some: most of
      * the time somebody wants them before that, and the kernel need not be told twice. */
-    if (wants_to_read(self) ||
+    if (wants_to_read(self, tc_stream_wants_more(self)) ||
         ((self->watcher.events & TC_READ) && self->watcher.registered && !self->mask)) {
         events |= TC_READ;
     }
@@ -51,7 +52,7 @@ wanted_events(const StreamObject *self)
 static bool
 has_interest(const StreamObject *self)
 {
-    return self->consumer != NULL || self->connecting || self->close_callback != NULL ||
+    return self->consumer != NULL || self->connecting || tc_stream_tells_of_close(self) ||
            tc_stream_waiting(self) > 0 || tc_stream_has_read(self) || self->asked != 0 ||
            (tc_stream_handshaking(self) && self->tls->want != 0);
 }
@@ -183,7 +184,7 @@ event_handle(StreamObject *self, unsigned events)
                   (write_blocked && (events & TC_READ) ? TC_WRITE : 0);
     }
     bool reader = tc_stream_wants_more(self);
-    self->mask = !wants_to_read(self);
+    self->mask = !wants_to_read(self, reader);
     if (events & (TC_READ | TC_ERROR | TC_HUP)) {
         self->drained_socket = false;
     }
@@ -259,7 +260,7 @@ resume_run(tc_task *task)
         tc_stream_resume_later(self); /* in the next turn */
         return TC_OK;
     }
-    self->train.waits = false;
+    tc_train_go_on(self);
     tc_cork cork;
     bool corked = tc_stream_cork(self, &cork);
     int st = self->closed ? TC_OK : tc_stream_offer_buffered(self);

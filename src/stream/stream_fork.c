@@ -4,19 +4,28 @@
  * Python: hooks, and what the queues held. */
 #include "stream/stream_parts.h"
 
-/* All streams that have a loop, in a list: what is done to them may make or free others. One that is being
- * deallocated by now has no references. */
-static PyObject *
-streams_all(tc_state *state)
+/* Calls visit for each stream that something hangs on, which is registered with its loop. They are taken out of
+ * lists, since what is done to them may make or free others. 0, or -1 with an exception. */
+static int
+visit_streams(LoopCore *core, void (*visit)(StreamObject *))
 {
-    PyObject *list = PyList_New(0);
-    for (tc_link *link = state->streams.next; list != NULL && link != &state->streams; link = link->next) {
-        StreamObject *stream = tc_container_of(link, StreamObject, link);
-        if (Py_REFCNT(stream) > 0 && stream->core != NULL && PyList_Append(list, (PyObject *)stream) < 0) {
-            Py_CLEAR(list);
+    PyObject *list = tc_core_owners(core);
+    for (Py_ssize_t i = 0; list != NULL && i < PyList_GET_SIZE(list); i++) {
+        PyObject *owner = PyList_GET_ITEM(list, i);
+        if (PyObject_TypeCheck(owner, core->state->stream_type)) {
+            visit((StreamObject *)owner);
         }
     }
-    return list;
+    Py_XDECREF(list);
+    return list != NULL ? 0 : -1;
+}
+
+static void
+send_joined(StreamObject *self)
+{
+    if (!self->closed && tc_stream_flush(self) == TC_RAISED) {
+        PyErr_WriteUnraisable((PyObject *)self);
+    }
 }
 
 static PyObject *
@@ -24,16 +33,15 @@ before_fork(PyObject *module, PyObject *unused)
 {
     tc_state *state = PyModule_GetState(module);
     PyObject *loop = PyObject_CallNoArgs(state->asyncio_get_running_loop);
-    PyObject *list = loop != NULL ? streams_all(state) : NULL;
-    for (Py_ssize_t i = 0; list != NULL && i < PyList_GET_SIZE(list); i++) {
-        StreamObject *stream = (StreamObject *)PyList_GET_ITEM(list, i);
-        if (tc_core_asyncio(stream->core) == loop && tc_stream_flush(stream) == TC_RAISED) {
-            PyErr_WriteUnraisable((PyObject *)stream);
-        }
+    PyObject *cores = loop != NULL ? tc_core_all(state) : NULL;
+    int st = cores != NULL ? 0 : -1;
+    for (Py_ssize_t i = 0; st == 0 && i < PyList_GET_SIZE(cores); i++) {
+        LoopCore *core = (LoopCore *)PyList_GET_ITEM(cores, i);
+        st = tc_core_asyncio(core) == loop ? visit_streams(core, send_joined) : 0;
     }
     Py_XDECREF(loop);
-    Py_XDECREF(list);
-    return list != NULL ? Py_NewRef(Py_None) : NULL;
+    Py_XDECREF(cores);
+    return st == 0 ? Py_NewRef(Py_None) : NULL;
 }
 
 /* Whether the parent's loop is on the stack of the child: asyncio itself says that none runs here. */
@@ -54,8 +62,9 @@ was_running(LoopCore *core)
 
 /* Those who wait for the queue are the parent's as well, and are told of nothing until the child writes. */
 static void
-forget_unsent(StreamObject *self)
+leave_to_parent(StreamObject *self)
 {
+    self->inherited = true;
     if (self->cork != NULL) {
         self->cork->size = 0;
     }
@@ -72,16 +81,17 @@ forget_unsent(StreamObject *self)
 static PyObject *
 after_fork(PyObject *module, PyObject *unused)
 {
-    PyObject *list = streams_all(PyModule_GetState(module));
-    for (Py_ssize_t i = 0; list != NULL && i < PyList_GET_SIZE(list); i++) {
-        StreamObject *stream = (StreamObject *)PyList_GET_ITEM(list, i);
-        if (was_running(stream->core)) {
-            stream->inherited = true;
-            forget_unsent(stream);
+    PyObject *cores = tc_core_all(PyModule_GetState(module));
+    int st = cores != NULL ? 0 : -1;
+    for (Py_ssize_t i = 0; st == 0 && i < PyList_GET_SIZE(cores); i++) {
+        LoopCore *core = (LoopCore *)PyList_GET_ITEM(cores, i);
+        if (was_running(core)) {
+            core->forked = tc_fork_count();
+            st = visit_streams(core, leave_to_parent);
         }
     }
-    Py_XDECREF(list);
-    return list != NULL ? Py_NewRef(Py_None) : NULL;
+    Py_XDECREF(cores);
+    return st == 0 ? Py_NewRef(Py_None) : NULL;
 }
 
 static PyMethodDef before_fork_def = {
@@ -94,7 +104,6 @@ static PyMethodDef after_fork_def = {
 int
 tc_stream_init_fork(PyObject *module, tc_state *state)
 {
-    tc_list_init(&state->streams);
     PyObject *os = PyImport_ImportModule("os"), *result = NULL;
     PyObject *method = os != NULL ? PyObject_GetAttrString(os, "register_at_fork") : NULL;
     PyObject *before = method != NULL ? PyCFunction_New(&before_fork_def, module) : NULL;

@@ -167,6 +167,15 @@ tc_read_find(StreamObject *self, const char *data, size_t size)
 
 /* ---- who gets the bytes ---- */
 
+/* A message that was read is to be answered, see tc_train_write. */
+static inline void
+match_unanswered(StreamObject *self)
+{
+    if (self->train != NULL) {
+        self->train->unanswered = true;
+    }
+}
+
 /* The usual case: a Future that nobody has seen yet gets bytes. */
 static int
 read_finish_unseen(StreamObject *self, const char *data, size_t size)
@@ -176,7 +185,7 @@ read_finish_unseen(StreamObject *self, const char *data, size_t size)
         return TC_RAISED;
     }
     self->read->kind = TC_READ_NONE;
-    self->train.unanswered = true;
+    match_unanswered(self);
     tc_future_resolve_new(self->state, self->read->waiter.future, bytes);
     Py_CLEAR(self->read->waiter.future);
     Py_CLEAR(self->read->pattern);
@@ -193,7 +202,7 @@ tc_read_finish(StreamObject *self, const char *data, size_t size)
     }
     tc_read done = *self->read;
     memset(self->read, 0, sizeof(*self->read));
-    self->train.unanswered = true;
+    match_unanswered(self);
     PyObject *bytes = done.kind == TC_READ_INTO ? PyLong_FromSsize_t(done.filled)
                                                 : PyBytes_FromStringAndSize(data, (Py_ssize_t)size);
     int st = bytes != NULL ? TC_OK : TC_RAISED;

@@ -14,8 +14,13 @@
 enum tc_read_kind { TC_READ_NONE, TC_READ_UNTIL, TC_READ_REGEX, TC_READ_BYTES, TC_READ_INTO, TC_READ_CLOSE };
 
 /* Who waits for something: a Future (6.x interface), or a callback with its context (2.x-4.x). */
-struct tc_waiter {
+typedef struct {
     PyObject *future, *callback, *context;
+} tc_waiter;
+
+/* Who is told when the stream is connected, and (a callback) when it is closed. */
+struct tc_notices {
+    tc_waiter connected, closed;
 };
 
 /* A pending read of Python's. */
@@ -108,6 +113,15 @@ int tc_stream_call(StreamObject *self, PyObject *callback, PyObject *arg, PyObje
 
 /* After the last user callback of a closed stream, or at close: runs the close callback. */
 int tc_stream_maybe_run_close_callback(StreamObject *self);
+
+static inline bool
+tc_stream_tells_of_close(const StreamObject *self)
+{
+    return self->notices != NULL && self->notices->closed.callback != NULL;
+}
+
+/* Made on first use; NULL with MemoryError. */
+tc_notices *tc_stream_notices(StreamObject *self);
 
 /* ---- stream_io.c ---- */
 
@@ -253,8 +267,7 @@ int tc_stream_offer_buffered(StreamObject *self);
 static inline bool
 tc_stream_wants_more(const StreamObject *self)
 {
-    return !self->closed && TC_LIKELY(!self->train.waits) &&
-           (tc_stream_feeds(self) || tc_stream_has_read(self));
+    return !self->closed && !tc_train_waits(self) && (tc_stream_feeds(self) || tc_stream_has_read(self));
 }
 
 /* The stream is closed: the pending read gets what there is, or the exception. */
@@ -279,6 +292,9 @@ void tc_stream_drop_cork(StreamObject *self);
 /* A read of Python's begins: TC_OK where it may be completed at once; TC_AGAIN: its turn comes later;
  * TC_RAISED. */
 int tc_train_read(StreamObject *self);
+
+/* That read was completed, without waiting. */
+void tc_train_read_done(StreamObject *self);
 
 /* Python writes: whether that may leave with later writes. */
 bool tc_train_write(StreamObject *self);

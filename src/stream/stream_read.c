@@ -477,10 +477,12 @@ static int
 read_tried(StreamObject *self)
 {
     if (!tc_stream_has_read(self)) {
-        self->train.calls += self->train.calls < UINT8_MAX;
+        tc_train_read_done(self);
         return TC_OK;
     }
-    self->train.last = 0.0;
+    if (self->train != NULL) {
+        self->train->last = 0.0;
+    }
     return tc_stream_end_train(self);
 }
 

@@ -136,11 +136,8 @@ tc_stream_check_ready(StreamObject *self)
 void
 tc_stream_drop_connect(StreamObject *self)
 {
-    tc_waiter *waiter = self->connect;
-    self->connect = NULL;
-    if (waiter != NULL) {
-        tc_waiter_clear(waiter);
-        PyMem_Free(waiter);
+    if (self->notices != NULL) {
+        tc_waiter_clear(&self->notices->connected);
     }
 }
 
@@ -174,7 +171,7 @@ tc_stream_connected(StreamObject *self)
 {
     int err = tc_stream_socket_error(self);
     if (err != 0) {
-        if (self->connect == NULL || self->connect->future == NULL) {
+        if (self->notices == NULL || self->notices->connected.future == NULL) {
             log_connect_error(self, err);
         }
         return tc_stream_close_errno(self, err);
@@ -187,8 +184,13 @@ tc_stream_connected(StreamObject *self)
         }
         Py_DECREF(result);
     }
-    int st = self->connect != NULL ? tc_waiter_tell(self, self->connect, (PyObject *)self, NULL) : TC_OK;
-    tc_stream_drop_connect(self);
+    int st = TC_OK;
+    if (self->notices != NULL) {
+        tc_waiter waiter = self->notices->connected;
+        memset(&self->notices->connected, 0, sizeof(waiter));
+        st = tc_waiter_tell(self, &waiter, (PyObject *)self, NULL);
+        tc_waiter_clear(&waiter);
+    }
     return st == TC_OK && !tc_stream_handshaking(self) ? tc_stream_writable(self) : st;
 }
 
@@ -211,10 +213,10 @@ tc_iostream_connect(StreamObject *self, PyObject *const *args, Py_ssize_t nargs,
         return NULL;
     }
     tc_stream_drop_connect(self);
-    tc_waiter *waiter = self->connect = PyMem_Calloc(1, sizeof(tc_waiter));
-    if (waiter == NULL) {
-        return PyErr_NoMemory();
+    if (tc_stream_notices(self) == NULL) {
+        return NULL;
     }
+    tc_waiter *waiter = &self->notices->connected;
     waiter->future = callback == NULL ? tc_core_future(self->core) : NULL;
     waiter->callback = Py_XNewRef(callback);
     waiter->context = callback != NULL ? PyContext_CopyCurrent() : NULL;

@@ -14,21 +14,60 @@
 #define SHORT_CALL 2e-4  /* seconds */
 #define SHORT_CALLS 8e-4 /* with a credit several are measured together */
 
-/* The first message of this turn is there. */
 void
-tc_train_start(StreamObject *self)
+tc_train_begin(StreamObject *self)
 {
-    tc_train *train = &self->train;
+    tc_train *train = self->train;
+    if (train != NULL) {
+        train->turn = self->core->turn;
+        train->calls = 0;
+        train->over = false;
+        train->began = train->last = 0.0;
+    }
+}
+
+/* The stream's train; NULL without memory: nothing is measured then, and no answers are joined. */
+static tc_train *
+train_make(StreamObject *self)
+{
+    if (TC_UNLIKELY(self->train == NULL)) {
+        self->train = PyMem_Calloc(1, sizeof(tc_train));
+        tc_train_begin(self);
+    }
+    return self->train;
+}
+
+/* The first message of this turn is there. */
+static void
+train_start(StreamObject *self)
+{
+    tc_train *train = self->train;
     bool credit = train->quick == TC_TRAIN_QUICK && !self->core->own_time;
     train->began = train->last = credit ? self->core->now : tc_clock_now();
     train->tick = tc_clock_tick();
 }
 
-/* A call of the application has ended. TC_OK or TC_RAISED. */
+void
+tc_train_call_ahead(StreamObject *self, bool ahead)
+{
+    tc_train *train = train_make(self);
+    if (train == NULL) {
+        return;
+    }
+    if (train->turn != self->core->turn) {
+        tc_train_begin(self);
+    }
+    train->ahead = ahead;
+    if (ahead && train->began == 0.0) {
+        train_start(self);
+    }
+}
+
+/* A call of the application has ended. */
 int
 tc_train_measure(StreamObject *self)
 {
-    tc_train *train = &self->train;
+    tc_train *train = self->train;
     bool credit = train->quick == TC_TRAIN_QUICK;
     uint32_t tick = tc_clock_tick();
     if (TC_LIKELY(credit && tick == train->tick)) {
@@ -49,7 +88,9 @@ tc_train_measure(StreamObject *self)
 void
 tc_train_wait(StreamObject *self)
 {
-    self->train.waits = true;
+    if (train_make(self) != NULL) {
+        self->train->waits = true;
+    }
     tc_stream_resume_later(self);
 }
 
@@ -58,7 +99,12 @@ tc_train_wait(StreamObject *self)
 int
 tc_train_read(StreamObject *self)
 {
-    tc_train *train = &self->train;
+    tc_train *train = self->train;
+    if (TC_LIKELY(train == NULL)) {
+        if (self->closed || self->buf_len == 0 || (train = train_make(self)) == NULL) {
+            return TC_OK;
+        }
+    }
     if (train->turn != self->core->turn) {
         if (train->last != 0.0) {
             train->quick = 0; /* whoever had the last message has waited for something else meanwhile */
@@ -71,7 +117,7 @@ tc_train_read(StreamObject *self)
     }
     if (train->last == 0.0) {
         double began = train->began;
-        tc_train_start(self);
+        train_start(self);
         train->began = began != 0.0 ? began : train->began;
     }
     else if (tc_train_measure(self) == TC_RAISED) {
@@ -84,12 +130,25 @@ tc_train_read(StreamObject *self)
     return self->core->running || self->core->host != NULL ? TC_AGAIN : TC_OK;
 }
 
+void
+tc_train_read_done(StreamObject *self)
+{
+    tc_train *train = self->train;
+    if (train != NULL ||
+        ((self->buf_len > 0 || !self->drained_socket) && (train = train_make(self)) != NULL)) {
+        train->calls += train->calls < UINT8_MAX;
+    }
+}
+
 /* One write for each message. In a guest the turns are the host's, which we do not see; and a hook is called,
  * and its errors raised, in the write itself. */
 bool
 tc_train_write(StreamObject *self)
 {
-    tc_train *train = &self->train;
+    tc_train *train = self->train;
+    if (TC_LIKELY(train == NULL)) {
+        return false;
+    }
     if (TC_LIKELY(train->quick < TC_TRAIN_QUICK || !train->unanswered || self->buf_len == 0)) {
         return train->ahead && train->quick >= TC_TRAIN_QUICK;
     }
