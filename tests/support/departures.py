@@ -49,13 +49,13 @@ def departure(data: bytes, ours: bytes, stock: bytes, hasty: bool = False) -> st
     """
     if ours == stock:
         return "same"
-    for refusal in TOO_LONG:
-        if ours == stock + refusal:
-            return "head too long"
     if re.search(rb"expect:[ \t]*100-continue", data, re.I):
         ours, stock = ours.replace(CONTINUE, b""), stock.replace(CONTINUE, b"")
         if ours == stock:
             return "Expect"
+    for refusal in TOO_LONG:
+        if ours == stock + refusal:
+            return "head too long"
     head, refused = ours.removesuffix(REFUSED), ours.endswith(REFUSED)
     if refused and stock.startswith(head):
         for name, pattern in STRICTER.items():
