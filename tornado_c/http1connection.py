@@ -15,17 +15,11 @@ from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Any
 
 from tornado_c import _core, httputil, iostream
+from tornado_c._http.errors import _ExceptionLoggingContext as _ExceptionLoggingContext
+from tornado_c._http.errors import _QuietException as _QuietException
+from tornado_c._http.errors import logging_errors
 from tornado_c._http.gzip import _GzipMessageDelegate
-from tornado_c._http.parts import (
-    DEFAULT_LINGER_SIZE,
-    DEFAULT_LINGER_TIMEOUT,
-    HEAD_END,
-    REFUSALS,
-    logging_errors,
-    within,
-)
-from tornado_c._http.parts import _ExceptionLoggingContext as _ExceptionLoggingContext
-from tornado_c._http.parts import _QuietException as _QuietException
+from tornado_c._http.limits import DEFAULT_LINGER_SIZE, DEFAULT_LINGER_TIMEOUT, within
 from tornado_c._http.writer import MessageWriter
 from tornado_c.httputil import is_transfer_encoding_chunked as is_transfer_encoding_chunked
 from tornado_c.httputil import parse_hex_int as parse_hex_int
@@ -38,6 +32,7 @@ if TYPE_CHECKING:
     from tornado_c.httputil import HTTPHeaders, HTTPMessageDelegate
 
 CR_OR_LF_RE = re.compile(b"\r|\n")
+_HEAD_END = re.compile(b"\r?\n\r?\n")
 
 #: How many informational answers (1xx) a client accepts before the real one.
 _MAX_1XX_RESPONSES = 10
@@ -263,7 +258,7 @@ class HTTP1Connection(MessageWriter):
         if body is None:
             return True
         if not self.is_client and not self._frame.done and reader.expects_continue:
-            self.stream.write(b"HTTP/1.1 100 (Continue)\r\n\r\n")
+            self.stream.write(_core.HTTPFrame.own_response(100))
         if self._body_timeout is None:
             await body
         elif not await within(body, self._body_timeout):
@@ -335,7 +330,7 @@ class HTTP1Connection(MessageWriter):
 
     async def _refuse_head(self, status: int, delegate: HTTPMessageDelegate) -> None:
         error = iostream.UnsatisfiableReadError(
-            f"delimiter {HEAD_END!r} not found within {self.params.max_header_size} bytes"
+            f"delimiter {_HEAD_END!r} not found within {self.params.max_header_size} bytes"
         )
         gen_log.info("Unsatisfiable read, closing connection: %s", error)
         if self.is_client:
@@ -350,7 +345,7 @@ class HTTP1Connection(MessageWriter):
         """
         self._release_reader()
         if self._pending_write is None:
-            await self.stream.write(REFUSALS[status])
+            await self.stream.write(_core.HTTPFrame.own_response(status))
         self._tell_closed(delegate)
         if self._start_lingering():
             await self._linger()

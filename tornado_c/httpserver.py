@@ -17,7 +17,7 @@ from tornado_c._http.adapters import _HTTPRequestContext as _HTTPRequestContext
 from tornado_c._http.adapters import _ProxyAdapter as _ProxyAdapter
 from tornado_c._http.adapters import watch_request_task
 from tornado_c._http.gzip import _GzipMessageDelegate, decompress_request
-from tornado_c._http.parts import DEFAULT_LINGER_SIZE, DEFAULT_LINGER_TIMEOUT
+from tornado_c._http.limits import DEFAULT_LINGER_SIZE, DEFAULT_LINGER_TIMEOUT
 from tornado_c._support.generations import bind_arguments
 from tornado_c._support.util import Configurable
 from tornado_c.http1connection import HTTP1ConnectionParameters, HTTP1ServerConnection

@@ -1,6 +1,7 @@
 /* The body of a request on its way to the application: collected, or in pieces as it comes. Each call takes
  * what is at hand; nothing waits here but for the clock. Runs Python: the application. */
 #include "http/http_conn_parts.h"
+#include "http/http_head_write.h"
 
 #include "base/raise.h"
 
@@ -130,8 +131,8 @@ body_reserve(HttpConnObject *self)
 static int
 body_say_continue(HttpConnObject *self)
 {
-    static const char go_on[] = "HTTP/1.1 100 (Continue)\r\n\r\n";
-    if (tc_stream_write(self->stream, go_on, sizeof(go_on) - 1, NULL) == TC_RAISED ||
+    const char *response = tc_http_own_response(100);
+    if (tc_stream_write(self->stream, response, strlen(response), NULL) == TC_RAISED ||
         (self->phase != CONN_CLOSED && tc_stream_flush(self->stream) == TC_RAISED)) {
         return -1;
     }

@@ -123,7 +123,7 @@ void tc_http_conn_drop_incoming(HttpConnObject *self);
 int tc_http_body_start(HttpConnObject *self);
 enum conn_step tc_http_body_read(HttpConnObject *self, const char *data, size_t size, size_t *used);
 
-/* http_refuse.c: Tornado's answer to a malformed request, and its log line. What is left of the input is not
+/* http_refuse.c: Tornado's response to a malformed request, and its log line. What is left of the input is not
  * looked at. 0 or -1. */
 int tc_http_conn_refuse(HttpConnObject *self, int error, const char *data, size_t size);
 int tc_http_conn_refuse_text(HttpConnObject *self, const char *text);
@@ -134,7 +134,7 @@ int tc_http_conn_refuse_exception(HttpConnObject *self);
 /* What the log calls the connection; borrowed. */
 PyObject *tc_http_conn_label(HttpConnObject *self);
 
-/* Closes once what was written has gone. */
+/* http_close.c: closes once what was written has gone. */
 int tc_http_conn_close_when_sent(HttpConnObject *self);
 
 /* Closes, or after a refusal ends our side and goes on reading for a while. */

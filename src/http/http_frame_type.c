@@ -166,6 +166,16 @@ frame_cut(HttpFrameObject *self, PyObject *unused)
     Py_RETURN_NONE;
 }
 
+PyDoc_STRVAR(frame_own_response_doc, "own_response(status, /)\n--\n\n"
+                                     "What a connection says by itself, as bytes: 100, 400, 414 or 431.");
+
+static PyObject *
+frame_own_response(PyObject *unused, PyObject *status)
+{
+    long value = PyLong_AsLong(status);
+    return value == -1 && PyErr_Occurred() ? NULL : PyBytes_FromString(tc_http_own_response((int)value));
+}
+
 static PyObject *
 frame_get_done(HttpFrameObject *self, void *unused)
 {
@@ -204,6 +214,7 @@ static PyMethodDef frame_methods[] = {
     {"piece", (PyCFunction)frame_piece, METH_O, frame_piece_doc},
     {"finish", (PyCFunction)frame_finish, METH_O, frame_finish_doc},
     {"cut", (PyCFunction)frame_cut, METH_NOARGS, frame_cut_doc},
+    {"own_response", frame_own_response, METH_O | METH_STATIC, frame_own_response_doc},
     {NULL, NULL, 0, NULL},
 };
 

@@ -152,6 +152,21 @@ settle_headers(tc_state *state, tc_http_frame *frame, int status, bool draining,
 
 /* ---- bytes ---- */
 
+const char *
+tc_http_own_response(int status)
+{
+    switch (status) {
+    case 100:
+        return "HTTP/1.1 100 (Continue)\r\n\r\n";
+    case 414:
+        return "HTTP/1.1 414 URI Too Long\r\nConnection: close\r\n\r\n";
+    case 431:
+        return "HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\n\r\n";
+    default:
+        return "HTTP/1.1 400 Bad Request\r\n\r\n";
+    }
+}
+
 static int
 buffer_text(tc_bytes_buf *buf, const char *text, size_t size)
 {

@@ -7,6 +7,10 @@
 
 #include "base/buf.h"
 
+/* What a connection says by itself: to a client that waits with its body, 100, and to what it refuses, 400, 414 or
+ * 431. */
+const char *tc_http_own_response(int status);
+
 /* How a message is framed once its head is written: what tc_http_frame_open takes. */
 typedef struct {
     unsigned plan;

@@ -1,0 +1,50 @@
+/* The end of a connection, which must not take its last response with it (RFC 9112, section 9.6): a close while the
+ * client still sends resets the connection, and the client drops what it has not read. So our side is ended, and
+ * what comes is read and dropped for a while. Runs Python: whatever closing a stream runs. */
+#include "http/http_conn_parts.h"
+
+/* Whether our side is to be ended alone. */
+static bool
+conn_can_linger(const HttpConnObject *self)
+{
+    return self->linger && self->config->linger_timeout > 0;
+}
+
+int
+tc_http_conn_end(HttpConnObject *self)
+{
+    if (self->phase == CONN_CLOSED || !conn_can_linger(self) || !tc_stream_end_output(self->stream)) {
+        return tc_http_conn_close(self);
+    }
+    self->phase = CONN_LINGER;
+    self->closing = false;
+    self->linger_left = (int64_t)self->config->linger_size;
+    tc_timeout_start(&self->config->linger_timeouts, &self->timeout);
+    tc_stream_resume(self->stream);
+    return 0;
+}
+
+int
+tc_http_conn_close_when_sent(HttpConnObject *self)
+{
+    /* What is corked goes to the kernel first, to see whether all of it fits. */
+    if (self->stream->cork != NULL && tc_stream_flush(self->stream) == TC_RAISED) {
+        return -1;
+    }
+    if (self->phase == CONN_CLOSED) {
+        return 0;
+    }
+    if (tc_stream_queued(self->stream) > 0) {
+        self->closing = true;
+        tc_stream_pause(self->stream);
+        return 0;
+    }
+    return tc_http_conn_end(self);
+}
+
+int
+tc_http_conn_drop_input(HttpConnObject *self, size_t size)
+{
+    self->linger_left -= (int64_t)size;
+    return self->linger_left < 0 ? tc_http_conn_close(self) : 0;
+}
