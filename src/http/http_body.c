@@ -24,15 +24,30 @@ tc_http_conn_incoming(HttpConnObject *self)
     return self->incoming;
 }
 
+static void
+body_stop_timer(HttpConnObject *self, tc_http_incoming *in)
+{
+    if (tc_timer_pending(&in->timer)) {
+        tc_heap_remove(&self->stream->core->timers, &in->timer);
+    }
+}
+
+void
+tc_http_body_stop_clock(HttpConnObject *self)
+{
+    tc_timeout_end(&self->timeout);
+    if (self->incoming != NULL) {
+        body_stop_timer(self, self->incoming);
+    }
+}
+
 void
 tc_http_conn_drop_incoming(HttpConnObject *self)
 {
     tc_http_incoming *in = self->incoming;
     if (in != NULL) {
         self->incoming = NULL;
-        if (tc_timer_pending(&in->timer)) {
-            tc_heap_remove(&self->stream->core->timers, &in->timer);
-        }
+        body_stop_timer(self, in);
         tc_buf_free(&in->gathered);
         Py_XDECREF(in->app);
         Py_XDECREF(in->request);
@@ -61,7 +76,7 @@ tc_http_conn_piece_size(const HttpConnObject *self)
 static tc_http_incoming *
 body_to_come(HttpConnObject *self, int *st)
 {
-    bool to_come = self->phase == CONN_BODY || self->phase == CONN_HELD;
+    bool to_come = tc_http_conn_is_receiving(self);
     tc_http_incoming *in = to_come ? tc_http_conn_incoming(self) : NULL;
     *st = to_come && in == NULL ? -1 : 0;
     return in;
@@ -133,7 +148,7 @@ body_say_continue(HttpConnObject *self)
 {
     const char *response = tc_http_own_response(100);
     if (tc_stream_write(self->stream, response, strlen(response), NULL) == TC_RAISED ||
-        (self->phase != CONN_CLOSED && tc_stream_flush(self->stream) == TC_RAISED)) {
+        (!tc_http_conn_is_over(self) && tc_stream_flush(self->stream) == TC_RAISED)) {
         return -1;
     }
     return 0;
@@ -148,14 +163,17 @@ tc_http_body_start(HttpConnObject *self)
     if (!chunked && in->left > tc_http_conn_body_limit(self)) {
         return tc_http_conn_refuse_text(self, "Content-Length too long");
     }
-    self->phase = CONN_BODY;
+    self->reading = CONN_BODY;
     if (!chunked && in->left == 0) {
         return tc_http_conn_request_end(self, false);
+    }
+    if (!tc_http_conn_take_back(self)) {
+        return tc_http_conn_close(self);
     }
     if ((self->frame.flags & TC_HTTP_EXPECT_CONTINUE) && body_say_continue(self) < 0) {
         return -1;
     }
-    if (self->phase != CONN_BODY) {
+    if (self->reading != CONN_BODY) {
         return 0;
     }
     return (in->mode == TC_APP_WHOLE && body_reserve(self) < 0) || body_start_clock(self) < 0 ? -1 : 0;
@@ -204,7 +222,7 @@ static enum conn_step
 body_give(HttpConnObject *self, const char *data, size_t size, bool more)
 {
     enum conn_step step = tc_http_conn_step(self, tc_http_conn_piece(self, data, size));
-    if (step == STEP_ON && self->phase == CONN_BODY && more && body_is_over_share(self)) {
+    if (step == STEP_ON && self->reading == CONN_BODY && more && body_is_over_share(self)) {
         tc_train_wait(self->stream);
         return STEP_WAIT;
     }
@@ -241,7 +259,7 @@ body_read_length(HttpConnObject *self, const char *data, size_t size, size_t *us
         *used += n;
         in->left -= n;
         enum conn_step step = body_give(self, piece, n, in->left > 0);
-        if (step != STEP_ON || self->phase != CONN_BODY) {
+        if (step != STEP_ON || self->reading != CONN_BODY) {
             return step;
         }
     }
@@ -277,7 +295,7 @@ body_end_chunks(HttpConnObject *self, bool ahead)
 {
     if (self->incoming->gathered.size > 0) {
         enum conn_step step = body_give_gathered(self, false);
-        if (step != STEP_ON || self->phase != CONN_BODY) {
+        if (step != STEP_ON || self->reading != CONN_BODY) {
             return step;
         }
     }
@@ -288,7 +306,7 @@ static enum conn_step
 body_read_chunked(HttpConnObject *self, const char *data, size_t size, size_t *used)
 {
     enum conn_step step = STEP_ON;
-    while (step == STEP_ON && self->phase == CONN_BODY) {
+    while (step == STEP_ON && self->reading == CONN_BODY) {
         tc_http_incoming *in = self->incoming;
         const char *piece;
         size_t piece_size, start = *used, window = size;

@@ -13,11 +13,10 @@ conn_can_linger(const HttpConnObject *self)
 int
 tc_http_conn_end(HttpConnObject *self)
 {
-    if (self->phase == CONN_CLOSED || !conn_can_linger(self) || !tc_stream_end_output(self->stream)) {
+    if (tc_http_conn_is_over(self) || !conn_can_linger(self) || !tc_stream_end_output(self->stream)) {
         return tc_http_conn_close(self);
     }
-    self->phase = CONN_LINGER;
-    self->closing = false;
+    self->reading = CONN_LINGER;
     self->linger_left = (int64_t)self->config->linger_size;
     tc_timeout_start(&self->config->linger_timeouts, &self->timeout);
     tc_stream_resume(self->stream);
@@ -31,11 +30,11 @@ tc_http_conn_close_when_sent(HttpConnObject *self)
     if (self->stream->cork != NULL && tc_stream_flush(self->stream) == TC_RAISED) {
         return -1;
     }
-    if (self->phase == CONN_CLOSED) {
+    if (tc_http_conn_is_over(self)) {
         return 0;
     }
     if (tc_stream_queued(self->stream) > 0) {
-        self->closing = true;
+        self->reading = CONN_ENDING;
         tc_stream_pause(self->stream);
         return 0;
     }

@@ -13,7 +13,7 @@
 static void
 conn_start_waiting(HttpConnObject *self)
 {
-    self->phase = CONN_HEAD;
+    self->reading = CONN_HEAD;
     self->seen_idle = false;
     tc_timeout_start(&self->config->head_timeouts, &self->timeout);
 }
@@ -25,17 +25,26 @@ tc_http_conn_drop_request(HttpConnObject *self)
     Py_CLEAR(self->context);
     Py_CLEAR(self->close_callback);
     tc_http_conn_drop_incoming(self);
-    self->read_finished = false;
     tc_http_frame_reset(&self->frame);
 }
 
 int
 tc_http_conn_close(HttpConnObject *self)
 {
-    if (self->phase == CONN_CLOSED || self->stream == NULL) {
+    if (tc_http_conn_is_over(self) || self->stream == NULL) {
         return 0;
     }
     return tc_stream_close(self->stream, NULL) == TC_RAISED ? -1 : 0;
+}
+
+void
+tc_http_conn_leave(HttpConnObject *self, enum conn_reading reading)
+{
+    self->reading = (uint8_t)reading;
+    tc_http_body_stop_clock(self);
+    if (tc_list_linked(&self->link)) {
+        tc_list_unlink(&self->link);
+    }
 }
 
 /* The stream is closed: tell who waits, let go of everything. */
@@ -43,13 +52,9 @@ static int
 conn_closed(PyObject *consumer)
 {
     HttpConnObject *self = (HttpConnObject *)consumer;
-    bool handling = self->phase == CONN_HANDLING && !tc_http_frame_is_done(&self->frame);
-    self->phase = CONN_CLOSED;
+    bool handling = self->reading == CONN_HANDLING && !tc_http_frame_is_done(&self->frame);
+    tc_http_conn_leave(self, CONN_CLOSED);
     tc_http_conn_abandon(self);
-    tc_timeout_end(&self->timeout);
-    if (tc_list_linked(&self->link)) {
-        tc_list_unlink(&self->link);
-    }
     int st = TC_OK;
     PyObject *callback = self->close_callback;
     self->close_callback = NULL;
@@ -65,15 +70,30 @@ conn_closed(PyObject *consumer)
     return st;
 }
 
-/* While a request is handled or held nothing is read, and the application may: proxies for CONNECT, upgrades. */
+/* While a request is handled or held nothing is read, and the application may: proxies for CONNECT, upgrades. So
+ * it may in a call that is going to hold the client back. */
 static bool
 conn_lends(PyObject *consumer)
 {
     HttpConnObject *self = (HttpConnObject *)consumer;
-    if (self->phase != CONN_HANDLING && self->phase != CONN_HELD) {
+    bool in_call = self->reading == CONN_BODY && self->dispatching;
+    if (self->reading != CONN_HANDLING && self->reading != CONN_HELD && !in_call) {
         return false;
     }
     tc_stream_pause(self->stream);
+    return true;
+}
+
+bool
+tc_http_conn_take_back(HttpConnObject *self)
+{
+    if (TC_LIKELY(!self->stream->paused)) {
+        return true;
+    }
+    if (tc_http_conn_is_read_by_others(self)) {
+        return false;
+    }
+    tc_stream_resume(self->stream);
     return true;
 }
 
@@ -92,15 +112,11 @@ conn_report_detached(HttpConnObject *self)
     Py_XDECREF(told);
 }
 
-void
-tc_http_conn_let_go(HttpConnObject *self)
+/* The stream is no longer HTTP's. Callers hold a reference. */
+static void
+conn_let_go(HttpConnObject *self)
 {
-    self->phase = CONN_CLOSED;
-    self->handed_over = true;
-    tc_timeout_end(&self->timeout);
-    if (tc_list_linked(&self->link)) {
-        tc_list_unlink(&self->link);
-    }
+    tc_http_conn_leave(self, CONN_DETACHED);
     tc_stream_drop_consumer(self->stream);
     self->stream->paused = false;
     conn_report_detached(self);
@@ -113,18 +129,31 @@ static void
 conn_lost(PyObject *consumer)
 {
     PyObject *owner = Py_NewRef(consumer);
-    tc_http_conn_let_go((HttpConnObject *)consumer);
+    conn_let_go((HttpConnObject *)consumer);
     Py_DECREF(owner);
+}
+
+StreamObject *
+tc_http_conn_detach(HttpConnObject *self)
+{
+    tc_http_conn_assert(self);
+    if (tc_http_conn_is_over(self) || self->stream == NULL || self->stream->consumer != (PyObject *)self) {
+        PyErr_SetString(PyExc_RuntimeError, "the connection is closed");
+        return NULL;
+    }
+    StreamObject *stream = (StreamObject *)Py_NewRef((PyObject *)self->stream);
+    conn_let_go(self);
+    return stream;
 }
 
 static int
 conn_drained(PyObject *consumer)
 {
     HttpConnObject *self = (HttpConnObject *)consumer;
-    if (self->closing) {
+    if (self->reading == CONN_ENDING) {
         return tc_http_conn_end(self) < 0 ? TC_RAISED : TC_OK;
     }
-    if (self->phase == CONN_HANDLING && tc_http_frame_is_done(&self->frame) && !self->dispatching) {
+    if (self->reading == CONN_HANDLING && tc_http_frame_is_done(&self->frame) && !self->dispatching) {
         return tc_http_conn_answered(self) < 0 ? TC_RAISED : TC_OK;
     }
     return TC_OK;
@@ -151,10 +180,10 @@ tc_http_conn_is_read_by_others(HttpConnObject *self)
 int
 tc_http_conn_answered(HttpConnObject *self)
 {
-    if (TC_UNLIKELY(self->phase == CONN_BODY || self->phase == CONN_HELD)) {
+    if (TC_UNLIKELY(tc_http_conn_is_receiving(self))) {
         tc_http_conn_abandon(self); /* the rest of the request is not worth reading */
-        tc_timeout_end(&self->timeout);
-        self->phase = CONN_HANDLING;
+        tc_http_body_stop_clock(self);
+        self->reading = CONN_HANDLING;
         self->linger = true;
     }
     if (self->frame.closes) { /* not no_keep_alive: it may have been set when the client was promised more */
@@ -167,7 +196,7 @@ tc_http_conn_answered(HttpConnObject *self)
                    */
     }
     tc_http_conn_drop_request(self);
-    if (TC_UNLIKELY(self->phase == CONN_CLOSED)) {
+    if (TC_UNLIKELY(tc_http_conn_is_over(self))) {
         return 0; /* by what the request held */
     }
     if (tc_http_conn_is_read_by_others(self)) {
@@ -205,6 +234,7 @@ static Py_ssize_t
 conn_data(PyObject *consumer, const char *data, size_t size)
 {
     HttpConnObject *self = (HttpConnObject *)consumer;
+    tc_http_conn_assert(self);
     size_t used = 0;
     enum conn_step step = STEP_ON;
     while (step == STEP_ON && used < size) {
@@ -215,7 +245,7 @@ conn_data(PyObject *consumer, const char *data, size_t size)
         if (TC_UNLIKELY(self->stream->inherited)) {
             break; /* the application has forked: what follows is for the parent to answer */
         }
-        switch (self->phase) {
+        switch (self->reading) {
         case CONN_HEAD:
             step = conn_read_head(self, data, size, &used);
             break;
@@ -236,9 +266,10 @@ conn_data(PyObject *consumer, const char *data, size_t size)
     }
     if (step == STEP_STOP) {
         /* What is left is nobody's, unless the stream was handed over, perhaps to TLS. */
-        return (Py_ssize_t)(self->handed_over ? used : size);
+        return (Py_ssize_t)(self->reading == CONN_DETACHED ? used : size);
     }
-    if ((self->phase == CONN_HANDLING || self->phase == CONN_HELD) && self->stream->consumer == consumer) {
+    if ((self->reading == CONN_HANDLING || self->reading == CONN_HELD) &&
+        self->stream->consumer == consumer) {
         tc_stream_pause(self->stream);
     }
     return (Py_ssize_t)used;
@@ -280,11 +311,11 @@ int
 tc_http_conn_start(HttpConnObject *self)
 {
     if (self->stream->closed) {
-        self->phase = CONN_CLOSED;
+        self->reading = CONN_CLOSED;
         return 0;
     }
     if (tc_http_config_bind(self->config, self->stream->core) < 0) {
-        self->phase = CONN_CLOSED;
+        self->reading = CONN_CLOSED;
         return -1;
     }
     tc_list_append(&self->config->connections, &self->link);
@@ -305,7 +336,7 @@ tc_http_conn_expired(tc_timeout *entry)
 {
     HttpConnObject *self = tc_container_of(entry, HttpConnObject, timeout);
     Py_INCREF(self);
-    if (self->phase == CONN_BODY || self->phase == CONN_HELD) {
+    if (tc_http_conn_is_receiving(self)) {
         tc_log(self->state, "general", "info", "Timeout reading body from %S", tc_http_conn_label(self));
     }
     if (tc_http_conn_close(self) < 0) {

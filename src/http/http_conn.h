@@ -66,6 +66,10 @@ int tc_http_conn_write_head(HttpConnObject *self, PyObject *status, PyObject *re
 /* Writes a piece of body (bytes), chunked where that was announced. */
 int tc_http_conn_write_chunk(HttpConnObject *self, PyObject *chunk);
 
+/* The same for a range of a file, which is queued by its name: the kernel sends it where it can. The file is kept
+ * meanwhile. */
+int tc_http_conn_write_file(HttpConnObject *self, PyObject *file, int fd, size_t offset, size_t size);
+
 /* The answer is complete and leaves: the next request is read, or the connection closed. *written (or NULL)
  * becomes a Future for what was written so far. Raises HTTPOutputError where Content-Length was not met. */
 int tc_http_conn_finish(HttpConnObject *self, PyObject **written);
@@ -94,6 +98,10 @@ int tc_http_conn_set_body_timeout(HttpConnObject *self, double seconds);
 
 /* The settings of its server, borrowed. */
 HttpConfigObject *tc_http_conn_config(HttpConnObject *self);
+
+/* Hands the stream over and ends HTTP on it, for upgrades: a new reference, or NULL with RuntimeError where the
+ * connection is over already. */
+StreamObject *tc_http_conn_detach(HttpConnObject *self);
 
 /* Whether the application holds the peer back in this request. */
 bool tc_http_conn_is_held(const HttpConnObject *self, const RequestObject *request);

@@ -9,12 +9,15 @@
 
 #include <sys/socket.h>
 
-enum conn_phase {
-    CONN_HEAD,     /* reading a head, or idle between requests */
-    CONN_BODY,     /* reading a body, or handing the head to the application */
-    CONN_HELD,     /* the same, but the application holds the peer back */
-    CONN_HANDLING, /* the application has the whole request; nothing is read */
+/* What is done with what the client sends. The response has a state of its own: frame.state. */
+enum conn_reading {
+    CONN_HEAD,     /* a head is read, or awaited between requests */
+    CONN_BODY,     /* a body is read, or the head handed to the application */
+    CONN_HELD,     /* the same, but the application holds the peer back: nothing is read */
+    CONN_HANDLING, /* the application has what it gets of the request: nothing is read */
     CONN_LINGER,   /* our side is ended; what still comes is read and dropped */
+    CONN_ENDING,   /* only the output queue holds the connection open */
+    CONN_DETACHED, /* the stream is the application's now */
     CONN_CLOSED,
 };
 
@@ -42,8 +45,16 @@ typedef struct {
 } tc_http_incoming;
 
 /* What Python sees of a connection, made when it asks. */
+#define TC_PEER_FACES(X)                                                                                     \
+    X(address)                                                                                               \
+    X(remote_ip)                                                                                             \
+    X(protocol)                                                                                              \
+    X(context_object)
+
 typedef struct {
-    PyObject *address, *remote_ip, *protocol, *context_object;
+#define TC_X(name) PyObject *name;
+    TC_PEER_FACES(TC_X)
+#undef TC_X
 } tc_http_conn_faces;
 
 /* Thousands of these are idle at a time: what only a request in progress needs is allocated for it. */
@@ -67,14 +78,55 @@ struct HttpConnObject {
         char bytes[28]; /* sockaddr_in, sockaddr_in6 */
     } peer;
     uint8_t peer_size;
-    uint8_t phase;
+    uint8_t reading;  /* enum conn_reading */
     bool dispatching; /* the application is on the stack, called by us */
-    bool read_finished;
     bool seen_idle;   /* by a drain, since when nothing has come */
-    bool handed_over; /* the stream is the application's now */
-    bool closing;     /* only the output queue holds the connection open */
-    bool linger;      /* the request was refused: see to it that the answer arrives */
+    bool linger;      /* there may be unread input at the end: see to it that the answer arrives */
 };
+
+/* Whether the stream is HTTP's no more. */
+static inline bool
+tc_http_conn_is_over(const HttpConnObject *self)
+{
+    return self->reading >= CONN_DETACHED;
+}
+
+/* Whether the request in hand is not complete. */
+static inline bool
+tc_http_conn_is_receiving(const HttpConnObject *self)
+{
+    return self->reading == CONN_BODY || self->reading == CONN_HELD;
+}
+
+/* The states that may exist together. For the doors, which Python can come to at any time. */
+static inline void
+tc_http_conn_assert(const HttpConnObject *self)
+{
+#ifndef NDEBUG
+    const tc_http_incoming *in = self->incoming;
+    bool begun = in != NULL && in->app_class != NULL;
+    switch (self->reading) {
+    case CONN_HEAD:
+        assert(self->request == NULL && in == NULL && !self->dispatching);
+        assert(self->frame.state == TC_FRAME_NONE);
+        break;
+    case CONN_BODY: /* the application is on the stack with the head, or has agreed to the body */
+        assert(begun || self->dispatching);
+        break;
+    case CONN_HELD:
+        assert(begun && !self->dispatching);
+        break;
+    case CONN_HANDLING:
+    case CONN_LINGER:
+    case CONN_ENDING:
+        assert(!begun);
+        break;
+    default:
+        assert(!tc_list_linked(&self->link) && !tc_list_linked(&self->timeout.link));
+        break;
+    }
+#endif
+}
 
 /* http_conn.c */
 HttpConnObject *tc_http_conn_new(HttpConfigObject *config, StreamObject *stream, PyTypeObject *type);
@@ -84,13 +136,17 @@ int tc_http_conn_start(HttpConnObject *self);
 Py_ssize_t tc_http_conn_feed(HttpConnObject *self, const char *data, size_t size);
 int tc_http_conn_close(HttpConnObject *self);
 
-/* The stream is no longer HTTP's. Callers hold a reference. */
-void tc_http_conn_let_go(HttpConnObject *self);
+/* The one way to leave the server, for CONN_DETACHED or CONN_CLOSED. */
+void tc_http_conn_leave(HttpConnObject *self, enum conn_reading reading);
+
 void tc_http_conn_drop_request(HttpConnObject *self); /* forgets the request in hand; may run Python */
 void tc_http_conn_expired(tc_timeout *entry);         /* its time is up */
 
 /* Whether the application reads the stream, which it may no longer do: logged. */
 bool tc_http_conn_is_read_by_others(HttpConnObject *self);
+
+/* The stream, which the application may have been lent, is to be read by us. False: it reads it still. */
+bool tc_http_conn_take_back(HttpConnObject *self);
 
 /* The answer is complete and we are not inside a call of the application: go on. 0 or -1. */
 int tc_http_conn_answered(HttpConnObject *self);
@@ -118,6 +174,7 @@ void tc_http_conn_abandon(HttpConnObject *self);
 /* What is kept of the request in hand while it is read, made on first use; NULL with MemoryError. */
 tc_http_incoming *tc_http_conn_incoming(HttpConnObject *self);
 void tc_http_conn_drop_incoming(HttpConnObject *self);
+void tc_http_body_stop_clock(HttpConnObject *self);
 
 /* The application wants the body: says so to the client, and looks at the clock from now on. */
 int tc_http_body_start(HttpConnObject *self);
@@ -143,9 +200,11 @@ int tc_http_conn_end(HttpConnObject *self);
 /* Takes bytes that nobody wants. 0 or -1. */
 int tc_http_conn_drop_input(HttpConnObject *self, size_t size);
 
-/* http_conn_type.c: an address as socket.accept gives it; the context object (_HTTPRequestContext), borrowed;
+/* http_peer.c: an address as socket.accept gives it; the context object (_HTTPRequestContext), borrowed;
  * address, borrowed. */
 PyObject *tc_http_conn_context_object(HttpConnObject *self);
+PyObject *tc_http_conn_address(HttpConnObject *self);
+int tc_http_conn_set_address(HttpConnObject *self, PyObject *address);
 PyObject *tc_http_peer_address(const struct sockaddr *peer, size_t size);
 
 #endif

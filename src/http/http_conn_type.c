@@ -4,8 +4,6 @@
 
 #include "base/args.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <sys/ioctl.h>
 
 /* ---- for the rest of C ---- */
@@ -48,13 +46,13 @@ tc_http_conn_config(HttpConnObject *self)
 bool
 tc_http_conn_answers(const HttpConnObject *self, PyObject *request)
 {
-    return self->request == request || self->phase == CONN_CLOSED;
+    return self->request == request || tc_http_conn_is_over(self);
 }
 
 void
 tc_http_conn_set_close_callback(HttpConnObject *self, PyObject *callback)
 {
-    if (self->phase == CONN_CLOSED) {
+    if (tc_http_conn_is_over(self)) {
         callback = NULL; /* it would never be called, nor let go of */
     }
     Py_XSETREF(self->close_callback, Py_XNewRef(callback));
@@ -64,119 +62,6 @@ PyObject *
 tc_http_conn_close_callback(HttpConnObject *self)
 {
     return self->close_callback;
-}
-
-PyObject *
-tc_http_peer_address(const struct sockaddr *peer, size_t size)
-{
-    char text[INET6_ADDRSTRLEN] = "";
-    /* Copied, since a connection keeps its peer where a sockaddr may lie but not what it stands for. */
-    if (size >= sizeof(struct sockaddr_in) && peer->sa_family == AF_INET) {
-        struct sockaddr_in in;
-        memcpy(&in, peer, sizeof(in));
-        inet_ntop(AF_INET, &in.sin_addr, text, sizeof(text));
-        return Py_BuildValue("(si)", text, (int)ntohs(in.sin_port));
-    }
-    if (size >= sizeof(struct sockaddr_in6) && peer->sa_family == AF_INET6) {
-        struct sockaddr_in6 in6;
-        memcpy(&in6, peer, sizeof(in6));
-        inet_ntop(AF_INET6, &in6.sin6_addr, text, sizeof(text));
-        return Py_BuildValue("(siII)", text, (int)ntohs(in6.sin6_port), (unsigned)ntohl(in6.sin6_flowinfo),
-                             (unsigned)in6.sin6_scope_id);
-    }
-    return PyUnicode_FromString("");
-}
-
-static tc_http_conn_faces *
-conn_faces(HttpConnObject *self)
-{
-    if (self->faces == NULL && (self->faces = PyMem_Calloc(1, sizeof(tc_http_conn_faces))) == NULL) {
-        PyErr_NoMemory();
-    }
-    return self->faces;
-}
-
-static PyObject *
-conn_address(HttpConnObject *self)
-{
-    tc_http_conn_faces *faces = conn_faces(self);
-    if (faces == NULL) {
-        return NULL;
-    }
-    if (faces->address == NULL) {
-        faces->address = tc_http_peer_address(&self->peer.any, self->peer_size);
-    }
-    return faces->address;
-}
-
-PyObject *
-tc_http_conn_remote_ip(HttpConnObject *self)
-{
-    tc_http_conn_faces *faces = conn_faces(self);
-    if (faces == NULL) {
-        return NULL;
-    }
-    if (faces->remote_ip == NULL) {
-        /* Not the socket's family: behind a Unix socket a proxy may have named a client by its IP address. */
-        PyObject *address = conn_address(self);
-        if (address != NULL && PyTuple_Check(address) && PyTuple_GET_SIZE(address) > 0 &&
-            PyUnicode_Check(PyTuple_GET_ITEM(address, 0))) {
-            faces->remote_ip = Py_NewRef(PyTuple_GET_ITEM(address, 0));
-        }
-        else if (!PyErr_Occurred()) {
-            faces->remote_ip = PyUnicode_FromString("0.0.0.0"); /* a Unix socket has no address to show */
-        }
-    }
-    return faces->remote_ip;
-}
-
-PyObject *
-tc_http_conn_protocol(HttpConnObject *self)
-{
-    tc_http_conn_faces *faces = conn_faces(self);
-    if (faces == NULL) {
-        return NULL;
-    }
-    if (faces->protocol == NULL) {
-        PyObject *given = self->config != NULL ? self->config->protocol : NULL;
-        bool tls = self->stream != NULL && self->stream->tls != NULL;
-        faces->protocol = Py_NewRef(given != NULL && given != Py_None ? given
-                                    : tls                             ? self->state->str_https
-                                                                      : self->state->str_http);
-    }
-    return faces->protocol;
-}
-
-PyObject *
-tc_http_conn_context_object(HttpConnObject *self)
-{
-    tc_http_conn_faces *faces = conn_faces(self);
-    if (faces == NULL) {
-        return NULL;
-    }
-    if (faces->context_object == NULL) {
-        PyObject *made = NULL;
-        if (self->stream == NULL) {
-            PyErr_SetString(PyExc_AttributeError, "the connection has no stream");
-            return NULL;
-        }
-        PyObject *cls = tc_face(self->state, HTTPRequestContext);
-        PyObject *address = cls != NULL ? conn_address(self) : NULL;
-        if (address != NULL) {
-            PyObject *protocol = self->config->protocol != NULL ? self->config->protocol : Py_None;
-            PyObject *trusted =
-                self->config->trusted_downstream != NULL ? self->config->trusted_downstream : Py_None;
-            PyObject *args[5] = {NULL, (PyObject *)self->stream, address, protocol, trusted};
-            made = PyObject_Vectorcall(cls, args + 1, 4 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
-        }
-        if (faces->context_object == NULL) { /* else its constructor has asked for it */
-            faces->context_object = made;
-        }
-        else {
-            Py_XDECREF(made);
-        }
-    }
-    return faces->context_object;
 }
 
 /* ---- writing ---- */
@@ -243,6 +128,29 @@ conn_write(HttpConnObject *self, PyObject *const *args, Py_ssize_t nargs, PyObje
     return tc_http_conn_flush(self, true) < 0 ? NULL : tc_http_conn_written(self);
 }
 
+PyDoc_STRVAR(conn_write_file_doc,
+             "_write_file($self, file, offset, count, /)\n--\n\n"
+             "Write a range of a file as a piece of body. Returns a Future for flow control.");
+
+static PyObject *
+conn_write_file(HttpConnObject *self, PyObject *args)
+{
+    PyObject *file;
+    Py_ssize_t offset, count;
+    if (!PyArg_ParseTuple(args, "Onn:_write_file", &file, &offset, &count)) {
+        return NULL;
+    }
+    if (offset < 0 || count < 0) {
+        PyErr_SetString(PyExc_ValueError, "offset and count must not be negative");
+        return NULL;
+    }
+    int fd = PyObject_AsFileDescriptor(file);
+    if (fd < 0 || tc_http_conn_write_file(self, file, fd, (size_t)offset, (size_t)count) < 0) {
+        return NULL;
+    }
+    return tc_http_conn_written(self);
+}
+
 PyDoc_STRVAR(conn_finish_doc, "finish($self, /)\n--\n\n"
                               "End the response.\n\n"
                               ":raises HTTPOutputError: it is short of Content-Length.");
@@ -305,7 +213,7 @@ conn_has_arrived(const HttpConnObject *self)
 static PyObject *
 conn_drain(HttpConnObject *self, PyObject *unused)
 {
-    if (self->phase == CONN_HEAD && self->stream != NULL && self->stream->buf_len == 0) {
+    if (self->reading == CONN_HEAD && self->stream != NULL && self->stream->buf_len == 0) {
         if (self->seen_idle && !conn_has_arrived(self) && tc_http_conn_close(self) < 0) {
             return NULL;
         }
@@ -372,13 +280,7 @@ PyDoc_STRVAR(conn_detach_doc, "detach($self, /)\n--\n\n"
 static PyObject *
 conn_detach(HttpConnObject *self, PyObject *unused)
 {
-    if (self->phase == CONN_CLOSED || self->stream == NULL || self->stream->consumer != (PyObject *)self) {
-        PyErr_SetString(PyExc_RuntimeError, "the connection is closed");
-        return NULL;
-    }
-    StreamObject *stream = (StreamObject *)Py_NewRef((PyObject *)self->stream);
-    tc_http_conn_let_go(self);
-    return (PyObject *)stream;
+    return (PyObject *)tc_http_conn_detach(self);
 }
 
 /* ---- set-up ---- */
@@ -409,11 +311,9 @@ conn_attach(HttpConnObject *self, PyObject *const *args, Py_ssize_t nargs)
     Py_XSETREF(self->config, (HttpConfigObject *)Py_NewRef(args[0]));
     Py_XSETREF(self->stream, (StreamObject *)Py_NewRef(args[1]));
     if (args[2] != Py_None) {
-        tc_http_conn_faces *faces = conn_faces(self);
-        if (faces == NULL) {
+        if (tc_http_conn_set_address(self, args[2]) < 0) {
             return NULL;
         }
-        Py_XSETREF(faces->address, Py_NewRef(args[2]));
     }
     if (tc_http_conn_start(self) < 0) {
         return NULL;
@@ -432,7 +332,7 @@ conn_feed(HttpConnObject *self, PyObject *data)
     if (PyBytes_AsStringAndSize(data, &bytes, &size) < 0) {
         return NULL;
     }
-    if (self->phase != CONN_CLOSED && self->stream != NULL && !self->dispatching) {
+    if (!tc_http_conn_is_over(self) && self->stream != NULL && !self->dispatching) {
         tc_cork cork;
         StreamObject *stream = (StreamObject *)Py_NewRef((PyObject *)self->stream);
         bool corked = tc_stream_cork(stream, &cork);
@@ -476,10 +376,9 @@ conn_traverse(HttpConnObject *self, visitproc visit, void *arg)
     Py_VISIT(self->request);
     Py_VISIT(self->context);
     if (self->faces != NULL) {
-        Py_VISIT(self->faces->address);
-        Py_VISIT(self->faces->remote_ip);
-        Py_VISIT(self->faces->protocol);
-        Py_VISIT(self->faces->context_object);
+#define TC_X(name) Py_VISIT(self->faces->name);
+        TC_PEER_FACES(TC_X)
+#undef TC_X
     }
     Py_VISIT(self->close_callback);
     Py_VISIT(self->dict);
@@ -493,19 +392,15 @@ conn_traverse(HttpConnObject *self, visitproc visit, void *arg)
 static int
 conn_clear(HttpConnObject *self)
 {
-    tc_timeout_end(&self->timeout);
-    if (tc_list_linked(&self->link)) {
-        tc_list_unlink(&self->link);
-    }
+    tc_http_conn_leave(self, CONN_CLOSED);
     tc_http_conn_drop_incoming(self);
     Py_CLEAR(self->stream);
     Py_CLEAR(self->request);
     Py_CLEAR(self->context);
     if (self->faces != NULL) {
-        Py_CLEAR(self->faces->address);
-        Py_CLEAR(self->faces->remote_ip);
-        Py_CLEAR(self->faces->protocol);
-        Py_CLEAR(self->faces->context_object);
+#define TC_X(name) Py_CLEAR(self->faces->name);
+        TC_PEER_FACES(TC_X)
+#undef TC_X
     }
     Py_CLEAR(self->close_callback);
     Py_CLEAR(self->dict);
@@ -532,7 +427,7 @@ conn_dealloc(HttpConnObject *self)
 static PyObject *
 conn_get_address(HttpConnObject *self, void *unused)
 {
-    return Py_XNewRef(conn_address(self));
+    return Py_XNewRef(tc_http_conn_address(self));
 }
 
 static PyObject *
@@ -612,6 +507,7 @@ static PyMethodDef conn_methods[] = {
     {"set_max_body_size", (PyCFunction)conn_set_max_body_size, METH_O, conn_set_max_body_size_doc},
     {"set_body_timeout", (PyCFunction)conn_set_body_timeout, METH_O, conn_set_body_timeout_doc},
     {"detach", (PyCFunction)conn_detach, METH_NOARGS, conn_detach_doc},
+    {"_write_file", (PyCFunction)conn_write_file, METH_VARARGS, conn_write_file_doc},
     {"_cut_short", (PyCFunction)conn_cut_short, METH_NOARGS, conn_cut_short_doc},
     {"_drain", (PyCFunction)conn_drain, METH_NOARGS, conn_drain_doc},
     {"_feed", (PyCFunction)conn_feed, METH_O, conn_feed_doc},

@@ -108,14 +108,13 @@ static int
 exchange_end(HttpConnObject *self, const tc_exchange *call, int mode)
 {
     HttpConfigObject *config = self->config;
-    self->phase = CONN_HANDLING;
-    self->read_finished = true;
+    self->reading = CONN_HANDLING;
     if (TC_UNLIKELY(config->decompress) && mode == TC_APP_WHOLE &&
         exchange_decompress(self, call->request) < 0) {
         exchange_gone(self, call);
         return -1;
     }
-    if (TC_UNLIKELY(self->phase != CONN_HANDLING)) {
+    if (TC_UNLIKELY(self->reading != CONN_HANDLING)) {
         exchange_gone(self, call);
         return 0;
     }
@@ -127,9 +126,17 @@ exchange_end(HttpConnObject *self, const tc_exchange *call, int mode)
 static int
 exchange_begin(HttpConnObject *self, const tc_exchange *call, const char *body, size_t size, bool whole)
 {
+    if (TC_UNLIKELY(self->config->xheaders)) {
+        if (exchange_apply_xheaders(self, call->request) < 0) {
+            return -1;
+        }
+        if (tc_http_conn_is_over(self)) {
+            return TC_APP_REFUSED;
+        }
+    }
     int mode = call->app_class->begin(call->app, self, call->request);
     if (!whole || (mode != TC_APP_WHOLE && (mode != TC_APP_PIECES || size > 0)) ||
-        tc_http_frame_is_done(&self->frame) || self->phase != CONN_BODY) {
+        tc_http_frame_is_done(&self->frame) || self->reading != CONN_BODY) {
         return mode;
     }
     if (size > 0) {
@@ -148,13 +155,8 @@ static int
 exchange_run(HttpConnObject *self, const tc_exchange *call, const char *body, size_t size, bool whole)
 {
     HttpConfigObject *config = self->config;
-    if (call->app_class == NULL ||
-        (TC_UNLIKELY(config->xheaders) && exchange_apply_xheaders(self, call->request) < 0)) {
+    if (call->app_class == NULL) {
         return -1;
-    }
-    if (TC_UNLIKELY(self->phase != CONN_BODY)) { /* looking at it may have run Python */
-        exchange_gone(self, call);
-        return TC_APP_REFUSED;
     }
     PyObject *context = config->context != NULL ? PyContext_Copy(config->context) : PyContext_CopyCurrent();
     int mode = -1;
@@ -175,7 +177,17 @@ tc_http_conn_step(HttpConnObject *self, int status)
     if (status < 0) {
         return STEP_RAISED;
     }
-    return self->phase == CONN_CLOSED || self->closing ? STEP_STOP : STEP_ON;
+    return self->reading >= CONN_ENDING ? STEP_STOP : STEP_ON;
+}
+
+/* The application is done with the request, or has no more business with it. */
+static void
+exchange_stop_reading(HttpConnObject *self)
+{
+    if (tc_http_conn_is_receiving(self)) {
+        tc_http_body_stop_clock(self);
+        self->reading = CONN_HANDLING;
+    }
 }
 
 /* A call has ended the request, or failed. */
@@ -184,12 +196,13 @@ exchange_ended(HttpConnObject *self, StreamObject *stream, int status)
 {
     bool failed = status < 0;
     if (TC_UNLIKELY(failed)) {
+        exchange_stop_reading(self);
         status = tc_http_conn_refuse_exception(self);
     }
     if (tc_train_called(stream) == TC_RAISED) {
         status = -1;
     }
-    if (TC_UNLIKELY(self->phase == CONN_CLOSED)) {
+    if (TC_UNLIKELY(tc_http_conn_is_over(self))) {
         tc_http_conn_drop_request(self);
         return status;
     }
@@ -201,7 +214,7 @@ exchange_ended(HttpConnObject *self, StreamObject *stream, int status)
 static int
 exchange_stop(HttpConnObject *self, bool unread)
 {
-    self->phase = CONN_HANDLING;
+    self->reading = CONN_HANDLING;
     self->frame.closes = true;
     self->linger |= unread;
     return tc_http_frame_is_done(&self->frame) ? tc_http_conn_answered(self) : 0;
@@ -212,8 +225,8 @@ static int
 exchange_go_on(HttpConnObject *self, const tc_exchange *call, int mode)
 {
     RequestObject *request = call->request;
-    if (TC_UNLIKELY(self->phase == CONN_CLOSED)) {
-        if (!self->handed_over && mode != TC_APP_REFUSED) {
+    if (TC_UNLIKELY(tc_http_conn_is_over(self))) {
+        if (self->reading == CONN_CLOSED && mode != TC_APP_REFUSED) {
             exchange_gone(self, call);
         }
         tc_http_conn_drop_request(self);
@@ -239,7 +252,7 @@ exchange_go_on(HttpConnObject *self, const tc_exchange *call, int mode)
         self->request = NULL;
     }
     if (mode & TC_APP_HOLD) {
-        self->phase = CONN_HELD;
+        self->reading = CONN_HELD;
         return 0;
     }
     return tc_http_body_start(self);
@@ -259,15 +272,20 @@ tc_http_conn_begin(HttpConnObject *self, const tc_http_head *parsed, const char 
                 parsed->content_length <= tc_http_conn_body_limit(self);
         length = whole ? (size_t)parsed->content_length : 0;
     }
+    const tc_http_app_class *app_class = tc_http_config_app(self->config);
+    if (TC_UNLIKELY(tc_http_conn_is_over(self))) { /* looking at the application may have run Python */
+        PyErr_Clear();
+        return STEP_STOP;
+    }
     tc_timeout_end(&self->timeout);
-    self->phase = CONN_BODY;
-    tc_exchange call = {.request = tc_request_new(self->state, (PyObject *)self, head, parsed),
+    self->reading = CONN_BODY;
+    tc_exchange call = {.app_class = app_class,
+                        .request = tc_request_new(self->state, (PyObject *)self, head, parsed),
                         .stream = self->stream};
     if (call.request == NULL) {
         return STEP_RAISED;
     }
     self->request = Py_NewRef(call.request);
-    call.app_class = tc_http_config_app(self->config);
     call.app = Py_XNewRef(self->config->request_callback);
     tc_train_call(call.stream, whole && here > length);
     int status = exchange_run(self, &call, data + *used, length, whole);
@@ -348,14 +366,17 @@ tc_http_conn_piece(HttpConnObject *self, const char *data, size_t size)
     if (st == TC_RAISED) {
         status = tc_http_conn_fail(self);
     }
-    else if (self->phase == CONN_CLOSED) {
+    else if (tc_http_conn_is_over(self)) {
         tc_http_conn_drop_request(self);
     }
     else if (tc_http_frame_is_done(&self->frame)) {
         status = tc_http_conn_answered(self);
     }
     else if (st == TC_AGAIN) {
-        self->phase = CONN_HELD;
+        self->reading = CONN_HELD;
+    }
+    else if (!tc_http_conn_take_back(self)) {
+        status = tc_http_conn_close(self);
     }
     Py_XDECREF(context);
     Py_DECREF(call.request);
@@ -385,7 +406,8 @@ tc_http_conn_abandon(HttpConnObject *self)
 bool
 tc_http_conn_is_held(const HttpConnObject *self, const RequestObject *request)
 {
-    return self->phase == CONN_HELD &&
+    tc_http_conn_assert(self);
+    return self->reading == CONN_HELD &&
            (self->request == (PyObject *)request || self->incoming->request == (PyObject *)request);
 }
 
@@ -395,9 +417,10 @@ tc_http_conn_fail(HttpConnObject *self)
     if (self->incoming != NULL) {
         self->incoming->app_class = NULL;
     }
+    exchange_stop_reading(self);
     Py_INCREF(self);
     int status = tc_http_conn_refuse_exception(self);
-    if (self->phase == CONN_CLOSED) {
+    if (tc_http_conn_is_over(self)) {
         tc_http_conn_drop_request(self);
     }
     Py_DECREF(self);
@@ -407,7 +430,7 @@ tc_http_conn_fail(HttpConnObject *self)
 static int
 exchange_resume(HttpConnObject *self)
 {
-    self->phase = CONN_BODY;
+    self->reading = CONN_BODY;
     if (!self->incoming->started) {
         return tc_http_body_start(self);
     }
@@ -418,7 +441,7 @@ exchange_resume(HttpConnObject *self)
 int
 tc_http_conn_resume(HttpConnObject *self)
 {
-    if (self->phase != CONN_HELD) {
+    if (self->reading != CONN_HELD) {
         return 0;
     }
     if (tc_http_conn_is_read_by_others(self)) {
@@ -436,7 +459,7 @@ tc_http_conn_resume(HttpConnObject *self)
     if (exc != NULL) {
         PyErr_SetRaisedException(exc);
     }
-    if (self->phase == CONN_BODY) {
+    if (self->reading == CONN_BODY) {
         tc_stream_resume(stream);
     }
     Py_DECREF(self);

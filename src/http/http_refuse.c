@@ -16,18 +16,21 @@ tc_http_conn_label(HttpConnObject *self)
     return context;
 }
 
+/* Nothing can be said in the middle of an answer that the application has begun. */
 static int
 conn_answer_refusal(HttpConnObject *self, int status)
 {
     const char *response = tc_http_own_response(status);
-    if (self->phase == CONN_CLOSED) {
+    if (tc_http_conn_is_over(self)) {
         return 0; /* by a log handler */
     }
+    bool begun = self->frame.state != TC_FRAME_NONE;
     tc_http_conn_abandon(self);
+    tc_timeout_end(&self->timeout);
     self->frame.closes = self->linger = true;
-    self->phase = CONN_HANDLING;
+    self->reading = CONN_HANDLING;
     tc_http_frame_end(&self->frame);
-    if (tc_stream_write(self->stream, response, strlen(response), NULL) == TC_RAISED) {
+    if (!begun && tc_stream_write(self->stream, response, strlen(response), NULL) == TC_RAISED) {
         return -1;
     }
     return tc_http_conn_close_when_sent(self);

@@ -8,7 +8,7 @@
 static bool
 conn_writable(const HttpConnObject *self)
 {
-    return self->phase != CONN_CLOSED && self->stream != NULL && !self->stream->closed;
+    return !tc_http_conn_is_over(self) && self->stream != NULL && !self->stream->closed;
 }
 
 /* Whether the answer to the request in hand can be written: 1; 0: the client is gone, write nothing; -1:
@@ -16,6 +16,7 @@ conn_writable(const HttpConnObject *self)
 static int
 conn_check_answering(const HttpConnObject *self)
 {
+    tc_http_conn_assert(self);
     if (TC_LIKELY(self->request != NULL && !tc_http_frame_is_done(&self->frame) && conn_writable(self))) {
         return 1;
     }
@@ -205,6 +206,30 @@ tc_http_conn_write_chunk(HttpConnObject *self, PyObject *chunk)
     return conn_send(self, NULL, 0, chunk);
 }
 
+int
+tc_http_conn_write_file(HttpConnObject *self, PyObject *file, int fd, size_t offset, size_t size)
+{
+    int answering = conn_check_answering(self);
+    if (answering <= 0 || size == 0 || tc_http_frame_is_cut(&self->frame)) {
+        return answering < 0 ? -1 : 0;
+    }
+    if (conn_count_body(self, size) < 0) {
+        return -1;
+    }
+    char line[TC_HTTP_CHUNK_HEAD_MAX];
+    bool chunked = tc_http_frame_is_chunked(&self->frame);
+    StreamObject *stream = (StreamObject *)Py_NewRef((PyObject *)self->stream);
+    int st = chunked ? tc_stream_write(stream, line, tc_http_frame_chunk_head(size, line), NULL) : TC_OK;
+    if (st == TC_OK && !stream->closed) {
+        st = tc_stream_write_file(stream, file, fd, offset, size);
+    }
+    if (st == TC_OK && chunked) {
+        st = tc_stream_write(stream, TC_HTTP_CHUNK_TAIL, sizeof(TC_HTTP_CHUNK_TAIL) - 1, NULL);
+    }
+    Py_DECREF(stream);
+    return st == TC_RAISED ? -1 : 0;
+}
+
 /* ---- raw answers of 2.x-4.x ---- */
 
 int
@@ -254,8 +279,9 @@ tc_http_conn_flush(HttpConnObject *self, bool join)
 static int
 conn_finish(HttpConnObject *self)
 {
+    tc_http_conn_assert(self);
     tc_http_frame *frame = &self->frame;
-    if (self->phase == CONN_CLOSED) {
+    if (tc_http_conn_is_over(self)) {
         tc_http_frame_end(frame);
         return 0;
     }
@@ -280,7 +306,7 @@ conn_finish(HttpConnObject *self)
         return -1;
     }
     tc_http_frame_end(frame);
-    if (!self->read_finished) {
+    if (TC_UNLIKELY(tc_http_conn_is_receiving(self))) {
         frame->closes = true; /* the rest of the request is not worth reading */
     }
     return tc_http_conn_flush(self, true);
@@ -299,7 +325,7 @@ tc_http_conn_finish(HttpConnObject *self, PyObject **written)
         Py_XSETREF(*written, tc_http_conn_written(self));
         st = *written != NULL ? 0 : -1;
     }
-    if (st == 0 && !before && !self->dispatching && self->phase != CONN_CLOSED) {
+    if (st == 0 && !before && !self->dispatching && !tc_http_conn_is_over(self)) {
         st = tc_http_conn_answered(self);
     }
     Py_DECREF(self);
