@@ -105,6 +105,18 @@ conn_send(HttpConnObject *self, const char *head, size_t head_size, PyObject *ch
     return st == TC_RAISED ? -1 : 0;
 }
 
+/* Writes a piece of body, which in chunks is three. */
+static inline int
+conn_send_body(HttpConnObject *self, PyObject *chunk)
+{
+    if (TC_UNLIKELY(tc_http_frame_is_chunked(&self->frame))) {
+        return conn_send(self, NULL, 0, chunk);
+    }
+    size_t size = (size_t)PyBytes_GET_SIZE(chunk);
+    return size > 0 && tc_stream_write(self->stream, PyBytes_AS_STRING(chunk), size, chunk) == TC_RAISED ? -1
+                                                                                                         : 0;
+}
+
 /* A head leaves with the first piece of its body; alone it waits for that. A chunk may be the answer's last
  * but for the end mark, which is to leave with it: whoever knows better sends it. */
 static int
@@ -203,7 +215,7 @@ tc_http_conn_write_chunk(HttpConnObject *self, PyObject *chunk)
     if (conn_count_body(self, (size_t)PyBytes_GET_SIZE(chunk)) < 0) {
         return -1;
     }
-    return conn_send(self, NULL, 0, chunk);
+    return conn_send_body(self, chunk);
 }
 
 int
@@ -247,7 +259,7 @@ tc_http_conn_write_raw(HttpConnObject *self, PyObject *chunk, PyObject *callback
     if (conn_writable(self) && !tc_http_frame_is_cut(&self->frame)) {
         st = conn_count_body(self, (size_t)PyBytes_GET_SIZE(bytes));
         if (st == 0 && conn_writable(self)) {
-            st = conn_send(self, NULL, 0, bytes);
+            st = conn_send_body(self, bytes);
         }
         if (st == 0 && callback != NULL && conn_writable(self)) {
             st = tc_http_conn_flush(self, false);
