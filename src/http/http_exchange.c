@@ -69,7 +69,7 @@ exchange_decompress(HttpConnObject *self, RequestObject *request)
     return result != NULL ? 0 : -1;
 }
 
-/* A call of the application begins, in its context; ends, with the exception, if any, kept. */
+/* A call of the application begins, in its context; ends, with the exception kept where it has failed. */
 static bool
 exchange_enter(HttpConnObject *self, PyObject *context)
 {
@@ -81,10 +81,10 @@ exchange_enter(HttpConnObject *self, PyObject *context)
 }
 
 static void
-exchange_leave(HttpConnObject *self, PyObject *context)
+exchange_leave(HttpConnObject *self, PyObject *context, bool failed)
 {
     self->dispatching = false;
-    PyObject *exc = TC_UNLIKELY(PyErr_Occurred() != NULL) ? PyErr_GetRaisedException() : NULL;
+    PyObject *exc = TC_UNLIKELY(failed) ? PyErr_GetRaisedException() : NULL;
     if (PyContext_Exit(context) < 0) {
         PyErr_WriteUnraisable((PyObject *)self);
     }
@@ -103,23 +103,31 @@ exchange_gone(HttpConnObject *self, const tc_exchange *call)
     }
 }
 
-/* Calls end(). 0 or -1. */
+/* Calls end() where something of the request's is to be seen to before or behind it. */
 static int
-exchange_end(HttpConnObject *self, const tc_exchange *call, int mode)
+exchange_end_prepared(HttpConnObject *self, const tc_exchange *call, int mode)
 {
-    HttpConfigObject *config = self->config;
-    self->reading = CONN_HANDLING;
-    if (TC_UNLIKELY(config->decompress) && mode == TC_APP_WHOLE &&
-        exchange_decompress(self, call->request) < 0) {
+    if (self->config->decompress && mode == TC_APP_WHOLE && exchange_decompress(self, call->request) < 0) {
         exchange_gone(self, call);
         return -1;
     }
-    if (TC_UNLIKELY(self->reading != CONN_HANDLING)) {
+    if (self->reading != CONN_HANDLING) { /* looking at it may have run Python */
         exchange_gone(self, call);
         return 0;
     }
     int status = call->app_class->end(call->app, self, call->request);
-    return TC_UNLIKELY(config->xheaders) && status == 0 ? exchange_unapply_xheaders(self) : status;
+    return self->config->xheaders && status == 0 ? exchange_unapply_xheaders(self) : status;
+}
+
+/* Calls end(). 0 or -1. */
+static inline int
+exchange_end(HttpConnObject *self, const tc_exchange *call, int mode)
+{
+    self->reading = CONN_HANDLING;
+    if (TC_UNLIKELY(self->config->decompress || self->config->xheaders)) {
+        return exchange_end_prepared(self, call, mode);
+    }
+    return call->app_class->end(call->app, self, call->request);
 }
 
 /* Calls begin(), and where the request is whole, with this body, end(). A mode, EXCHANGE_ENDED or -1. */
@@ -163,7 +171,7 @@ exchange_run(HttpConnObject *self, const tc_exchange *call, const char *body, si
     if (exchange_enter(self, context)) {
         Py_XSETREF(self->context, Py_NewRef(context));
         mode = exchange_begin(self, call, body, size, whole);
-        exchange_leave(self, context);
+        exchange_leave(self, context, mode < 0);
     }
     Py_XDECREF(context);
     return mode;
@@ -190,24 +198,31 @@ exchange_stop_reading(HttpConnObject *self)
     }
 }
 
-/* A call has ended the request, or failed. */
-static int
-exchange_ended(HttpConnObject *self, StreamObject *stream, int status)
+/* A call has ended the request. */
+static inline int
+exchange_ended(HttpConnObject *self, StreamObject *stream)
 {
-    bool failed = status < 0;
-    if (TC_UNLIKELY(failed)) {
-        exchange_stop_reading(self);
-        status = tc_http_conn_refuse_exception(self);
-    }
-    if (tc_train_called(stream) == TC_RAISED) {
-        status = -1;
-    }
+    int status = tc_train_called(stream) == TC_RAISED ? -1 : 0;
     if (TC_UNLIKELY(tc_http_conn_is_over(self))) {
         tc_http_conn_drop_request(self);
         return status;
     }
-    return status == 0 && !failed && tc_http_frame_is_done(&self->frame) ? tc_http_conn_answered(self)
-                                                                         : status;
+    return status == 0 && tc_http_frame_is_done(&self->frame) ? tc_http_conn_answered(self) : status;
+}
+
+/* A call has failed. */
+static int
+exchange_failed(HttpConnObject *self, StreamObject *stream)
+{
+    exchange_stop_reading(self);
+    int status = tc_http_conn_refuse_exception(self);
+    if (tc_train_called(stream) == TC_RAISED) {
+        status = -1;
+    }
+    if (tc_http_conn_is_over(self)) {
+        tc_http_conn_drop_request(self);
+    }
+    return status;
 }
 
 /* Nothing more of the request is read: the connection ends with its answer. */
@@ -291,11 +306,11 @@ tc_http_conn_begin(HttpConnObject *self, const tc_http_head *parsed, const char 
     int status = exchange_run(self, &call, data + *used, length, whole);
     if (TC_LIKELY(status == EXCHANGE_ENDED)) {
         *used += length;
-        status = exchange_ended(self, call.stream, 0);
+        status = exchange_ended(self, call.stream);
     }
     else {
         tc_train_call_lasts(call.stream);
-        status = status < 0 ? exchange_ended(self, call.stream, -1) : exchange_go_on(self, &call, status);
+        status = status < 0 ? exchange_failed(self, call.stream) : exchange_go_on(self, &call, status);
     }
     Py_DECREF(call.request);
     Py_XDECREF(call.app);
@@ -344,9 +359,9 @@ tc_http_conn_request_end(HttpConnObject *self, bool ahead)
     int status = -1;
     if (exchange_enter(self, context)) {
         status = exchange_end(self, &call, mode);
-        exchange_leave(self, context);
+        exchange_leave(self, context, status < 0);
     }
-    status = exchange_ended(self, call.stream, status);
+    status = status < 0 ? exchange_failed(self, call.stream) : exchange_ended(self, call.stream);
     Py_XDECREF(context);
     Py_DECREF(call.request);
     Py_DECREF(call.app);
@@ -361,7 +376,7 @@ tc_http_conn_piece(HttpConnObject *self, const char *data, size_t size)
     int st = TC_RAISED, status = 0;
     if (exchange_enter(self, context)) {
         st = call.app_class->piece(call.app, self, call.request, data, size);
-        exchange_leave(self, context);
+        exchange_leave(self, context, st == TC_RAISED);
     }
     if (st == TC_RAISED) {
         status = tc_http_conn_fail(self);

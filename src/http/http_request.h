@@ -38,10 +38,23 @@ tc_request_has_body(const RequestObject *self)
 
 /* Looks at what must be refused before an application hears of it: a query with too many arguments. 0, or -1
  * with an exception. */
-int tc_request_check_query(RequestObject *self);
+#define TC_REQUEST_LONG_TARGET 1000 /* bytes; a shorter one cannot have too many */
+int tc_request_check_long_query(RequestObject *self);
+
+static inline int
+tc_request_check_query(RequestObject *self)
+{
+    return TC_LIKELY(self->info.target.len <= TC_REQUEST_LONG_TARGET) ? 0 : tc_request_check_long_query(self);
+}
 
 /* Whether the body is a form, by the head alone. */
-bool tc_request_has_form(const RequestObject *self);
+bool tc_request_has_form_type(const RequestObject *self);
+
+static inline bool
+tc_request_has_form(const RequestObject *self)
+{
+    return TC_UNLIKELY(self->info.flags & TC_HTTP_HAS_CONTENT_TYPE) && tc_request_has_form_type(self);
+}
 
 /* The attributes as C uses them: borrowed references, NULL with an exception. */
 PyObject *tc_request_method(RequestObject *self);

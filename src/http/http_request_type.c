@@ -131,8 +131,8 @@ request_supports_http_1_1(RequestObject *self, PyObject *unused)
 
 /* ---- before an application is called ---- */
 
-/* More "&" than this in a query are looked at. */
-#define FORM_ARGUMENTS_LIMIT 1000
+/* With as many "&" in a query its arguments are looked at. */
+#define FORM_ARGUMENTS_LIMIT TC_REQUEST_LONG_TARGET
 
 static bool
 request_has_long_query(const RequestObject *self)
@@ -147,9 +147,9 @@ request_has_long_query(const RequestObject *self)
 }
 
 int
-tc_request_check_query(RequestObject *self)
+tc_request_check_long_query(RequestObject *self)
 {
-    if (TC_LIKELY(self->info.target.len <= FORM_ARGUMENTS_LIMIT) || !request_has_long_query(self)) {
+    if (!request_has_long_query(self)) {
         return 0;
     }
     PyObject *arguments = PyObject_GetAttr((PyObject *)self, self->state->str_query_arguments);
@@ -158,11 +158,8 @@ tc_request_check_query(RequestObject *self)
 }
 
 bool
-tc_request_has_form(const RequestObject *self)
+tc_request_has_form_type(const RequestObject *self)
 {
-    if (TC_LIKELY(!(self->info.flags & TC_HTTP_HAS_CONTENT_TYPE))) {
-        return false;
-    }
     const char *block = self->head + self->info.headers.off;
     size_t pos = 0;
     tc_span name, value;
