@@ -76,8 +76,7 @@ module_instance_dict(PyObject *module, PyObject *obj)
 }
 
 static PyMethodDef module_methods[] = {
-    {"execute_handler", (PyCFunction)(void (*)(void))module_execute_handler, METH_FASTCALL,
-     module_execute_handler_doc},
+    {"execute_handler", TC_FASTCALL(module_execute_handler), module_execute_handler_doc},
     {"instance_dict", module_instance_dict, METH_O, module_instance_dict_doc},
     {"register", (PyCFunction)(void (*)(void))module_register, METH_VARARGS | METH_KEYWORDS,
      module_register_doc},

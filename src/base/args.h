@@ -5,6 +5,10 @@
 
 #include "base/compat.h"
 
+/* A function and its flags in a table of methods: with positional arguments, and with keywords as well. */
+#define TC_FASTCALL(function) (PyCFunction)(void (*)(void))(function), METH_FASTCALL
+#define TC_METHOD(function) (PyCFunction)(void (*)(void))(function), METH_FASTCALL | METH_KEYWORDS
+
 /* Checks that a call without keywords has between min and max positional arguments. */
 int tc_args_check(const char *name, Py_ssize_t nargs, Py_ssize_t min, Py_ssize_t max);
 

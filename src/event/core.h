@@ -150,10 +150,8 @@ static inline void
 tc_core_cancel_task(tc_task *task)
 {
     if (tc_list_linked(&task->link)) {
-        PyObject *owner = task->owner;
         tc_list_unlink(&task->link);
-        task->owner = NULL;
-        Py_XDECREF(owner);
+        Py_CLEAR(task->owner);
     }
 }
 
@@ -168,6 +166,14 @@ static inline void
 tc_core_unwatch(LoopCore *core, tc_watcher *watcher)
 {
     tc_poller_remove(&core->poller, watcher);
+}
+
+/* The same, and drops what the registration keeps alive, which may be what the watcher is in. */
+static inline void
+tc_core_end_watch(LoopCore *core, tc_watcher *watcher)
+{
+    tc_core_unwatch(core, watcher);
+    Py_CLEAR(watcher->owner);
 }
 
 /* A new list of the objects that registrations keep alive; of all cores. NULL with an exception. */

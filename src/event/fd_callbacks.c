@@ -4,6 +4,7 @@
  * Readers and writers are queued in the ready queue, as asyncio does; a transport's reader is run at once
  * where the queue would have brought it next anyway. A handler is called at once, with every event bit at
  * hand, in the context in which it was added; it gets ERROR unasked, together with the bits it asked for. */
+#include "base/context.h"
 #include "event/fd_callbacks.h"
 #include "event/handle.h"
 
@@ -31,15 +32,8 @@ fd_call_handler(FdEntry *entry, unsigned events)
     PyObject *args[3] = {NULL, Py_NewRef(entry->handler_fd), PyLong_FromUnsignedLong(told)};
     PyObject *result = NULL;
     int status = TC_OK;
-    if (args[2] != NULL && PyContext_Enter(context) == 0) {
-        result = PyObject_Vectorcall(handler, args + 1, 2 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
-        PyObject *exc = result == NULL ? PyErr_GetRaisedException() : NULL;
-        if (PyContext_Exit(context) < 0) {
-            PyErr_WriteUnraisable(handler);
-        }
-        if (exc != NULL) {
-            PyErr_SetRaisedException(exc);
-        }
+    if (args[2] != NULL) {
+        result = tc_context_call(context, handler, args + 1, 2 | PY_VECTORCALL_ARGUMENTS_OFFSET);
     }
     if (result == NULL) {
         status = tc_core_report(core, "Exception in I/O handler", handler);

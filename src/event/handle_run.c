@@ -1,5 +1,6 @@
 /* Runs handles, ours and foreign ones, and reports what their callbacks raise. Called by the loop's turn.
  * Runs Python. */
+#include "base/context.h"
 #include "event/handle.h"
 
 #include <limits.h>
@@ -145,13 +146,7 @@ tc_handle_run(LoopCore *core, PyObject *handle)
     int status = 0;
     if (PyContext_Enter(context) == 0) {
         result = handle_call(handle, callback);
-        PyObject *exc = result == NULL ? PyErr_GetRaisedException() : NULL;
-        if (PyContext_Exit(context) < 0) {
-            PyErr_WriteUnraisable(handle);
-        }
-        if (exc != NULL) {
-            PyErr_SetRaisedException(exc);
-        }
+        tc_context_exit(context, result == NULL, handle);
     }
     if (TC_UNLIKELY(result == NULL)) {
         status = handle_report(core, handle);

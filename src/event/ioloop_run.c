@@ -84,7 +84,7 @@ ioloop_run_callback(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
 }
 
 static PyMethodDef ioloop_run_def = {
-    "run_callback", (PyCFunction)(void (*)(void))ioloop_run_callback, METH_FASTCALL,
+    "run_callback", TC_FASTCALL(ioloop_run_callback),
     "run_callback(io_loop, callback, /, *args)\n--\n\nRun a callback as the IOLoop does: log, do not raise."};
 
 int

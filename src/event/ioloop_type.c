@@ -431,22 +431,19 @@ static PyMemberDef ioloop_members[] = {
     {NULL},
 };
 
-#define FASTCALL(f) (PyCFunction)(void (*)(void))(f)
-#define KEYWORDS (METH_FASTCALL | METH_KEYWORDS)
-
 static PyMethodDef ioloop_methods[] = {
-    {"add_callback", FASTCALL(ioloop_add_callback), KEYWORDS, ioloop_add_callback_doc},
-    {"spawn_callback", FASTCALL(ioloop_spawn_callback), KEYWORDS, ioloop_spawn_callback_doc},
-    {"call_later", FASTCALL(ioloop_call_later), KEYWORDS, ioloop_call_later_doc},
-    {"call_at", FASTCALL(ioloop_call_at), KEYWORDS, ioloop_call_at_doc},
-    {"add_timeout", FASTCALL(ioloop_add_timeout), KEYWORDS, ioloop_add_timeout_doc},
-    {"remove_timeout", FASTCALL(ioloop_remove_timeout), KEYWORDS,
+    {"add_callback", TC_METHOD(ioloop_add_callback), ioloop_add_callback_doc},
+    {"spawn_callback", TC_METHOD(ioloop_spawn_callback), ioloop_spawn_callback_doc},
+    {"call_later", TC_METHOD(ioloop_call_later), ioloop_call_later_doc},
+    {"call_at", TC_METHOD(ioloop_call_at), ioloop_call_at_doc},
+    {"add_timeout", TC_METHOD(ioloop_add_timeout), ioloop_add_timeout_doc},
+    {"remove_timeout", TC_METHOD(ioloop_remove_timeout),
      "remove_timeout($self, timeout)\n--\n\nCancel a timeout, also one that has run."},
     {"time", (PyCFunction)ioloop_time, METH_NOARGS,
      "time($self, /)\n--\n\nSeconds since the epoch, as time.time()."},
-    {"add_handler", FASTCALL(ioloop_add_handler), KEYWORDS, ioloop_add_handler_doc},
-    {"update_handler", FASTCALL(ioloop_update_handler), KEYWORDS, ioloop_update_handler_doc},
-    {"remove_handler", FASTCALL(ioloop_remove_handler), KEYWORDS, ioloop_remove_handler_doc},
+    {"add_handler", TC_METHOD(ioloop_add_handler), ioloop_add_handler_doc},
+    {"update_handler", TC_METHOD(ioloop_update_handler), ioloop_update_handler_doc},
+    {"remove_handler", TC_METHOD(ioloop_remove_handler), ioloop_remove_handler_doc},
     {"_run_callback", (PyCFunction)ioloop_run_callback, METH_O, ioloop_run_callback_doc},
     {"_handler_fds", (PyCFunction)ioloop_handlers, METH_NOARGS,
      "_handler_fds($self, /)\n--\n\nThe descriptors or objects that have a handler."},

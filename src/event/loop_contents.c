@@ -66,10 +66,7 @@ drop_watchers(LoopCore *core)
     for (size_t fd = 0; fd < core->poller.slots_cap; fd++) {
         tc_watcher *watcher = core->poller.slots[fd].watcher;
         if (watcher != NULL && watcher->owner != NULL) {
-            PyObject *owner = watcher->owner;
-            tc_poller_remove(&core->poller, watcher);
-            watcher->owner = NULL;
-            Py_DECREF(owner);
+            tc_core_end_watch(core, watcher);
         }
     }
     tc_fd_clear(core);

@@ -375,8 +375,6 @@ static PyMemberDef core_members[] = {
     {NULL},
 };
 
-#define FASTCALL(f) (PyCFunction)(void (*)(void))(f)
-
 PyDoc_STRVAR(core_call_soon_doc, "call_soon($self, callback, /, *args, context=None)\n--\n\n"
                                  "Call ``callback(*args)`` in the next turn of the loop; return its Handle.");
 
@@ -396,11 +394,10 @@ PyDoc_STRVAR(core_owners_doc,
              "_owners($self, /)\n--\n\nWhat lives through its registration: streams, listeners.");
 
 static PyMethodDef core_methods[] = {
-    {"call_soon", FASTCALL(tc_loop_call_soon), METH_FASTCALL | METH_KEYWORDS, core_call_soon_doc},
-    {"call_soon_threadsafe", FASTCALL(tc_loop_call_soon_threadsafe), METH_FASTCALL | METH_KEYWORDS,
-     core_call_soon_threadsafe_doc},
-    {"call_later", FASTCALL(tc_loop_call_later), METH_FASTCALL | METH_KEYWORDS, core_call_later_doc},
-    {"call_at", FASTCALL(tc_loop_call_at), METH_FASTCALL | METH_KEYWORDS, core_call_at_doc},
+    {"call_soon", TC_METHOD(tc_loop_call_soon), core_call_soon_doc},
+    {"call_soon_threadsafe", TC_METHOD(tc_loop_call_soon_threadsafe), core_call_soon_threadsafe_doc},
+    {"call_later", TC_METHOD(tc_loop_call_later), core_call_later_doc},
+    {"call_at", TC_METHOD(tc_loop_call_at), core_call_at_doc},
     {"time", (PyCFunction)core_py_time, METH_NOARGS,
      "time($self, /)\n--\n\nThe loop's monotonic clock, seconds."},
     {"stop", (PyCFunction)core_stop, METH_NOARGS, "stop($self, /)\n--\n\nEnd run_forever after this turn."},
@@ -423,9 +420,9 @@ static PyMethodDef core_methods[] = {
      "due."},
     {"_write_to_self", (PyCFunction)tc_loop_write_to_self, METH_NOARGS,
      "_write_to_self($self, /)\n--\n\nWake the loop if it waits."},
-    {"_add_reader", FASTCALL(tc_loop_add_reader), METH_FASTCALL,
+    {"_add_reader", TC_FASTCALL(tc_loop_add_reader),
      "_add_reader($self, fd, callback, /, *args)\n--\n\nCall back whenever the descriptor is readable."},
-    {"_add_writer", FASTCALL(tc_loop_add_writer), METH_FASTCALL,
+    {"_add_writer", TC_FASTCALL(tc_loop_add_writer),
      "_add_writer($self, fd, callback, /, *args)\n--\n\nCall back whenever the descriptor is writable."},
     {"_remove_reader", (PyCFunction)tc_loop_remove_reader, METH_O,
      "_remove_reader($self, fd, /)\n--\n\nForget a reader; whether there was one."},

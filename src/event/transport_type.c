@@ -398,7 +398,7 @@ static PyMethodDef transport_methods[] = {
      "is_closing($self, /)\n--\n\nWhether the transport is closed or about to be."},
     {"is_reading", (PyCFunction)transport_is_reading, METH_NOARGS,
      "is_reading($self, /)\n--\n\nWhether the protocol is given what arrives."},
-    {"_add_reader", (PyCFunction)(void (*)(void))transport_add_reader, METH_FASTCALL,
+    {"_add_reader", TC_FASTCALL(transport_add_reader),
      "_add_reader($self, fd, callback, /, *args)\n--\n\nBegin to read, unless paused or closing."},
     {"_read_ready", (PyCFunction)transport_read_ready, METH_NOARGS,
      "_read_ready($self, /)\n--\n\nReceive once and hand it to the protocol."},

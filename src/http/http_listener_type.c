@@ -1,6 +1,7 @@
 /* HTTPListener: a listening socket whose connections go straight to HTTP, with no Python frame from accept to
  * the application. HTTPServer uses it where nothing between the two is overridden. The registration owns the
  * listener until stop(). */
+#include "base/context.h"
 #include "http/http_conn_parts.h"
 #include "stream/acceptor.h"
 
@@ -42,13 +43,7 @@ listener_hand_over(HttpListenerObject *self, StreamObject *stream, const struct 
     if (address != NULL && context != NULL && PyContext_Enter(context) == 0) {
         PyObject *args[3] = {self->server, (PyObject *)stream, address};
         result = PyObject_VectorcallMethod(self->state->str__accepted, args, 3, NULL);
-        PyObject *exc = PyErr_GetRaisedException();
-        if (PyContext_Exit(context) < 0) {
-            PyErr_WriteUnraisable(self->server);
-        }
-        if (exc != NULL) {
-            PyErr_SetRaisedException(exc);
-        }
+        tc_context_exit(context, result == NULL, self->server);
     }
     Py_XDECREF(address);
     Py_XDECREF(context);

@@ -146,7 +146,5 @@ tc_fd_acceptor_stop(tc_fd_acceptor *acceptor)
         tc_core_unwatch(acceptor->core, &acceptor->watcher);
     }
     /* Unwatched by now, so the loop no longer visits this reference: it would be lost. */
-    PyObject *owner = acceptor->watcher.owner;
-    acceptor->watcher.owner = NULL;
-    Py_XDECREF(owner);
+    Py_CLEAR(acceptor->watcher.owner);
 }

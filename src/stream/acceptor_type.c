@@ -260,7 +260,7 @@ acceptor_dealloc(AcceptorObject *self)
 
 static PyMethodDef acceptor_methods[] = {
     {"_listen", (PyCFunction)acceptor_listen, METH_NOARGS, "_listen($self, /)\n--\n\nGo on after a rest."},
-    {"_on_readable", (PyCFunction)(void (*)(void))acceptor_on_readable, METH_FASTCALL,
+    {"_on_readable", TC_FASTCALL(acceptor_on_readable),
      "_on_readable($self, fd, events, /)\n--\n\nThe handler of the listener's events."},
     {"stop", (PyCFunction)acceptor_stop, METH_NOARGS, acceptor_stop_doc},
     {NULL, NULL, 0, NULL},

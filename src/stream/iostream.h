@@ -4,22 +4,25 @@
 
 #include "stream/stream_parts.h"
 
-#define TC_METHOD(name)                                                                                      \
-    PyObject *name(StreamObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
-
 /* iostream_reads.c */
-TC_METHOD(tc_iostream_read_until);
-TC_METHOD(tc_iostream_read_until_regex);
-TC_METHOD(tc_iostream_read_bytes);
-TC_METHOD(tc_iostream_read_into);
-TC_METHOD(tc_iostream_read_until_close);
+PyObject *tc_iostream_read_until(StreamObject *self, PyObject *const *args, Py_ssize_t nargs,
+                                 PyObject *kwnames);
+PyObject *tc_iostream_read_until_regex(StreamObject *self, PyObject *const *args, Py_ssize_t nargs,
+                                       PyObject *kwnames);
+PyObject *tc_iostream_read_bytes(StreamObject *self, PyObject *const *args, Py_ssize_t nargs,
+                                 PyObject *kwnames);
+PyObject *tc_iostream_read_into(StreamObject *self, PyObject *const *args, Py_ssize_t nargs,
+                                PyObject *kwnames);
+PyObject *tc_iostream_read_until_close(StreamObject *self, PyObject *const *args, Py_ssize_t nargs,
+                                       PyObject *kwnames);
 
 /* iostream_writes.c */
-TC_METHOD(tc_iostream_write);
-TC_METHOD(tc_iostream_sendfile);
+PyObject *tc_iostream_write(StreamObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames);
+PyObject *tc_iostream_sendfile(StreamObject *self, PyObject *const *args, Py_ssize_t nargs,
+                               PyObject *kwnames);
 
 /* stream_socket.c */
-TC_METHOD(tc_iostream_connect);
+PyObject *tc_iostream_connect(StreamObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames);
 
 /* iostream_private.c: methods and attributes that Tornado's own classes have under these names, for
  * applications that reach for them, and what tornado_c/iostream.py needs. */

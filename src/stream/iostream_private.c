@@ -214,9 +214,7 @@ tc_iostream_detach(StreamObject *self, PyObject *unused)
     if (self->notices != NULL) {
         tc_waiter_clear(&self->notices->closed);
     }
-    PyObject *owner = self->watcher.owner; /* the caller has a reference */
-    self->watcher.owner = NULL;
-    Py_XDECREF(owner);
+    Py_CLEAR(self->watcher.owner); /* the caller has a reference */
     return answer;
 }
 

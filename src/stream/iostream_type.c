@@ -69,10 +69,7 @@ stream_clear(StreamObject *self)
     if (self->core != NULL) {
         tc_core_unwatch(self->core, &self->watcher);
     }
-    /* The registration's reference, which nobody else would drop; the collector holds one of its own. */
-    PyObject *owner = self->watcher.owner;
-    self->watcher.owner = NULL;
-    Py_XDECREF(owner);
+    Py_CLEAR(self->watcher.owner); /* nobody else would drop it; the collector holds a reference of its own */
     Py_CLEAR(self->dict);
     Py_CLEAR(self->error);
     Py_CLEAR(self->consumer);
@@ -298,9 +295,8 @@ stream_set_close_callback(StreamObject *self, PyObject *const *args, Py_ssize_t 
     }
     callback = tc_arg_or_null(callback);
     if (callback != NULL || self->notices != NULL) {
-        PyObject *context = callback != NULL ? PyContext_CopyCurrent() : NULL;
-        if ((callback != NULL && context == NULL) || tc_stream_notices(self) == NULL) {
-            Py_XDECREF(context);
+        PyObject *context;
+        if (tc_stream_notices(self) == NULL || tc_context_capture(callback, &context) < 0) {
             return NULL;
         }
         Py_XSETREF(self->notices->closed.callback, Py_XNewRef(callback));
@@ -469,9 +465,6 @@ static PyMemberDef stream_members[] = {
     {NULL},
 };
 
-#define FASTCALL(f) (PyCFunction)(void (*)(void))(f)
-#define KEYWORDS (METH_FASTCALL | METH_KEYWORDS)
-
 PyDoc_STRVAR(stream_read_until_doc,
              "read_until($self, delimiter, max_bytes=None, callback=None)\n--\n\n"
              "Read up to and including the delimiter (bytes).\n\n"
@@ -536,25 +529,25 @@ PyDoc_STRVAR(stream_connect_doc,
              "    and the close callback tells of a failure.");
 
 static PyMethodDef stream_methods[] = {
-    {"read_until", FASTCALL(tc_iostream_read_until), KEYWORDS, stream_read_until_doc},
-    {"read_until_regex", FASTCALL(tc_iostream_read_until_regex), KEYWORDS, stream_read_until_regex_doc},
-    {"read_bytes", FASTCALL(tc_iostream_read_bytes), KEYWORDS, stream_read_bytes_doc},
-    {"read_until_close", FASTCALL(tc_iostream_read_until_close), KEYWORDS, stream_read_until_close_doc},
-    {"read_into", FASTCALL(tc_iostream_read_into), KEYWORDS, stream_read_into_doc},
-    {"write", FASTCALL(tc_iostream_write), KEYWORDS, stream_write_doc},
-    {"sendfile", FASTCALL(tc_iostream_sendfile), KEYWORDS, stream_sendfile_doc},
-    {"connect", FASTCALL(tc_iostream_connect), KEYWORDS, stream_connect_doc},
-    {"close", FASTCALL(stream_close), KEYWORDS, stream_close_doc},
-    {"set_close_callback", FASTCALL(stream_set_close_callback), KEYWORDS, stream_set_close_callback_doc},
+    {"read_until", TC_METHOD(tc_iostream_read_until), stream_read_until_doc},
+    {"read_until_regex", TC_METHOD(tc_iostream_read_until_regex), stream_read_until_regex_doc},
+    {"read_bytes", TC_METHOD(tc_iostream_read_bytes), stream_read_bytes_doc},
+    {"read_until_close", TC_METHOD(tc_iostream_read_until_close), stream_read_until_close_doc},
+    {"read_into", TC_METHOD(tc_iostream_read_into), stream_read_into_doc},
+    {"write", TC_METHOD(tc_iostream_write), stream_write_doc},
+    {"sendfile", TC_METHOD(tc_iostream_sendfile), stream_sendfile_doc},
+    {"connect", TC_METHOD(tc_iostream_connect), stream_connect_doc},
+    {"close", TC_METHOD(stream_close), stream_close_doc},
+    {"set_close_callback", TC_METHOD(stream_set_close_callback), stream_set_close_callback_doc},
     {"reading", (PyCFunction)stream_reading, METH_NOARGS,
      "reading($self, /)\n--\n\nWhether a read is pending."},
     {"writing", (PyCFunction)stream_writing, METH_NOARGS,
      "writing($self, /)\n--\n\nWhether bytes wait to be sent."},
     {"closed", (PyCFunction)stream_closed, METH_NOARGS,
      "closed($self, /)\n--\n\nWhether the stream is closed."},
-    {"set_nodelay", FASTCALL(stream_set_nodelay), KEYWORDS, stream_set_nodelay_doc},
-    {"_open", FASTCALL(stream_open), METH_FASTCALL, stream_open_doc},
-    {"_handle_events", FASTCALL(tc_iostream_handle_events), METH_FASTCALL,
+    {"set_nodelay", TC_METHOD(stream_set_nodelay), stream_set_nodelay_doc},
+    {"_open", TC_FASTCALL(stream_open), stream_open_doc},
+    {"_handle_events", TC_FASTCALL(tc_iostream_handle_events),
      "_handle_events($self, fd, events, /)\n--\n\nDo what the descriptor is ready for."},
     {"_handle_read", (PyCFunction)tc_iostream_handle_read, METH_NOARGS,
      "_handle_read($self, /)\n--\n\nRead, and complete the pending read."},
@@ -587,7 +580,7 @@ static PyMethodDef stream_methods[] = {
      "_tls_begin($self, connected, /)\n--\n\nShake hands before anything else, now or once connected."},
     {"_tls_wants", (PyCFunction)tc_iostream_tls_wants, METH_O,
      "_tls_wants($self, events, /)\n--\n\nSay what the handshake waits for."},
-    {"_tls_done", (PyCFunction)(void (*)(void))tc_iostream_tls_done, METH_FASTCALL,
+    {"_tls_done", TC_FASTCALL(tc_iostream_tls_done),
      "_tls_done($self, sslobj, memory, /)\n--\n\nThe handshake is done."},
     {NULL, NULL, 0, NULL},
 };

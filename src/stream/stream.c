@@ -83,7 +83,7 @@ run_user_callback(PyObject *stream_type, PyObject *const *args, Py_ssize_t nargs
 }
 
 static PyMethodDef run_user_callback_def = {
-    "run_stream_callback", (PyCFunction)(void (*)(void))run_user_callback, METH_FASTCALL,
+    "run_stream_callback", TC_FASTCALL(run_user_callback),
     "run_stream_callback(stream, callback, /, *args)\n--\n\nRun a callback of a stream's user."};
 
 int
@@ -101,6 +101,16 @@ tc_stream_call(StreamObject *self, PyObject *callback, PyObject *arg, PyObject *
 }
 
 /* ---- those who wait ---- */
+
+int
+tc_waiter_begin(StreamObject *self, tc_waiter *waiter, PyObject *callback, PyObject *other)
+{
+    *waiter = (tc_waiter){.callback = Py_XNewRef(callback)};
+    if (callback == NULL && (waiter->future = tc_core_future(self->core)) == NULL) {
+        return -1;
+    }
+    return tc_context_capture(callback != NULL ? callback : other, &waiter->context);
+}
 
 int
 tc_waiter_tell(StreamObject *self, const tc_waiter *waiter, PyObject *result, PyObject *arg)
@@ -283,9 +293,7 @@ tc_stream_close(StreamObject *self, PyObject *exc)
             st = told;
         }
     }
-    PyObject *owner = self->watcher.owner;
-    self->watcher.owner = NULL;
-    Py_XDECREF(owner);
+    Py_CLEAR(self->watcher.owner);
     Py_DECREF(self);
     return st;
 }

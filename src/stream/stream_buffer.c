@@ -1,7 +1,6 @@
 /* See stream_buffer.h. */
 #include "stream/stream_buffer.h"
 
-
 #include <unistd.h>
 
 /* ---- pieces ---- */

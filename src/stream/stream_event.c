@@ -60,10 +60,7 @@ has_interest(const StreamObject *self)
 static int
 stream_unwatch(StreamObject *self)
 {
-    tc_core_unwatch(self->core, &self->watcher);
-    PyObject *owner = self->watcher.owner;
-    self->watcher.owner = NULL;
-    Py_XDECREF(owner); /* callers hold a reference of their own */
+    tc_core_end_watch(self->core, &self->watcher); /* callers hold a reference of their own */
     return 0;
 }
 

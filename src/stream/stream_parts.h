@@ -4,6 +4,7 @@
 #ifndef TC_STREAM_PARTS_H
 #define TC_STREAM_PARTS_H
 
+#include "base/context.h"
 #include "stream/stream.h"
 #include "stream/stream_buffer.h"
 #include "stream/stream_train.h"
@@ -92,6 +93,10 @@ int tc_stream_init_callbacks(tc_state *state);
 /* At the end of this turn offers what is buffered, and reads on where the descriptor does not tell of more.
  */
 void tc_stream_resume_later(StreamObject *self);
+
+/* Somebody begins to wait: with a Future, or by a callback and its context, which is also that of `other`, a
+ * second callback of theirs; both borrowed or NULL. 0, or -1 with an exception and a waiter to be cleared. */
+int tc_waiter_begin(StreamObject *self, tc_waiter *waiter, PyObject *callback, PyObject *other);
 
 /* The Future's result, or a call of the callback with arg (or without one where that is NULL). TC_OK or
  * TC_RAISED. */

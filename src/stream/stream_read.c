@@ -462,10 +462,7 @@ read_begin(StreamObject *self, const tc_read *request, PyObject *callback, PyObj
     Py_XINCREF(read->pattern);
     read->unseen = true;
     read->streaming = Py_XNewRef(streaming);
-    read->waiter.callback = Py_XNewRef(callback);
-    read->waiter.future = callback == NULL ? tc_core_future(self->core) : NULL;
-    read->waiter.context = callback != NULL || streaming != NULL ? PyContext_CopyCurrent() : NULL;
-    if (PyErr_Occurred()) {
+    if (tc_waiter_begin(self, &read->waiter, callback, streaming) < 0) {
         tc_read_clear(read);
         return -1;
     }

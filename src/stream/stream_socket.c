@@ -217,10 +217,7 @@ tc_iostream_connect(StreamObject *self, PyObject *const *args, Py_ssize_t nargs,
         return NULL;
     }
     tc_waiter *waiter = &self->notices->connected;
-    waiter->future = callback == NULL ? tc_core_future(self->core) : NULL;
-    waiter->callback = Py_XNewRef(callback);
-    waiter->context = callback != NULL ? PyContext_CopyCurrent() : NULL;
-    if (waiter->future == NULL && waiter->context == NULL) {
+    if (tc_waiter_begin(self, waiter, callback, NULL) < 0) {
         tc_stream_drop_connect(self);
         return NULL;
     }

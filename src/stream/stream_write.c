@@ -137,8 +137,8 @@ tc_stream_wait_written(StreamObject *self, PyObject *callback)
     if (done && callback == NULL) {
         return done_future(self);
     }
-    PyObject *context = callback != NULL ? PyContext_CopyCurrent() : NULL;
-    if (callback != NULL && context == NULL) {
+    PyObject *context;
+    if (tc_context_capture(callback, &context) < 0) {
         return NULL;
     }
     if (done) {

@@ -277,7 +277,7 @@ static PyMemberDef execution_members[] = {
 static PyMethodDef execution_methods[] = {
     {"close", (PyCFunction)execution_close, METH_NOARGS, execution_close_doc},
     {"send", (PyCFunction)execution_send, METH_O, execution_send_doc},
-    {"throw", (PyCFunction)(void (*)(void))execution_throw, METH_FASTCALL, execution_throw_doc},
+    {"throw", TC_FASTCALL(execution_throw), execution_throw_doc},
     {NULL},
 };
 

@@ -87,9 +87,6 @@ int tc_handler_raise(PyObject *exc);
 /* Calls a method without arguments and forgets its result: 0 or -1. */
 int tc_handler_call(HandlerObject *self, PyObject *name);
 
-/* The second and the third entry in a table of methods, for a function that takes keywords. */
-#define TC_METHOD(function) (PyCFunction)(void (*)(void)) function, METH_FASTCALL | METH_KEYWORDS
-
 /* handler_headers.c: the methods' work, whoever has overridden them. 0 or -1, NULL with an exception. */
 int tc_handler_clear(HandlerObject *self);
 int tc_handler_set_header(HandlerObject *self, PyObject *name,

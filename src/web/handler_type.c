@@ -351,7 +351,7 @@ static PyMemberDef handler_members[] = {
 };
 
 static PyMethodDef handler_own_methods[] = {
-    {"_setup", (PyCFunction)(void (*)(void))handler_setup, METH_FASTCALL, handler_setup_doc},
+    {"_setup", TC_FASTCALL(handler_setup), handler_setup_doc},
     {NULL},
 };
 

@@ -1,0 +1,42 @@
+/* Calls in a context, and callbacks that are kept with theirs. */
+#ifndef TC_CONTEXT_H
+#define TC_CONTEXT_H
+
+#include "base/compat.h"
+
+/* Leaves a context that was entered for a call, whose exception, where it `failed`, stays set. What goes wrong
+ * is reported as unraisable; `source` is what the call was of. */
+static inline void
+tc_context_exit(PyObject *context, bool failed, PyObject *source)
+{
+    PyObject *exc = TC_UNLIKELY(failed) ? PyErr_GetRaisedException() : NULL;
+    if (PyContext_Exit(context) < 0) {
+        PyErr_WriteUnraisable(source);
+    }
+    if (exc != NULL) {
+        PyErr_SetRaisedException(exc);
+    }
+}
+
+/* function(*args) in a context; NULL with an exception. The caller holds all of them. */
+static inline PyObject *
+tc_context_call(PyObject *context, PyObject *function, PyObject *const *args, size_t nargsf)
+{
+    if (PyContext_Enter(context) < 0) {
+        return NULL;
+    }
+    PyObject *result = PyObject_Vectorcall(function, args, nargsf, NULL);
+    tc_context_exit(context, result == NULL, function);
+    return result;
+}
+
+/* A callback (or NULL, and then nothing) for later: *context becomes a copy of the current one, in which it is to
+ * be called. 0, or -1 with an exception. */
+static inline int
+tc_context_capture(PyObject *callback, PyObject **context)
+{
+    *context = callback != NULL ? PyContext_CopyCurrent() : NULL;
+    return callback != NULL && *context == NULL ? -1 : 0;
+}
+
+#endif
