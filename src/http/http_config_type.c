@@ -1,7 +1,6 @@
 /* HTTPConfig: the settings and lists that the connections of one server share (http_config.h). */
 #include "http/http_conn_parts.h"
 
-
 int
 tc_http_config_bind(HttpConfigObject *self, LoopCore *core)
 {
