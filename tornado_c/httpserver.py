@@ -126,7 +126,7 @@ class HTTPConnection(_core.HTTPConnectionBase, httputil.HTTPConnection):
 
     @property
     def params(self) -> HTTP1ConnectionParameters:
-        """The settings of the connection, in the form of Tornado's `HTTP1ConnectionParameters`."""
+        """The settings of the connection, in the form of Tornado's ``HTTP1ConnectionParameters``."""
         return _parameters_of(self._config)
 
     # The names under which Tornado 2.x-4.x had the stages of a request.

@@ -24,7 +24,9 @@ tc_http_conn_drop_request(HttpConnObject *self)
     Py_CLEAR(self->request);
     Py_CLEAR(self->context);
     Py_CLEAR(self->close_callback);
-    tc_http_conn_drop_incoming(self);
+    if (TC_UNLIKELY(self->incoming != NULL)) {
+        tc_http_conn_drop_incoming(self);
+    }
     tc_http_frame_reset(&self->frame);
 }
 
