@@ -65,6 +65,7 @@
     X(http_1_0)         /* "HTTP/1.0" */                                                                     \
     X(http_1_1)         /* "HTTP/1.1" */                                                                     \
     X(keep_alive_value) /* "Keep-Alive" */                                                                   \
+    X(mapping_update)   /* MutableMapping.update */                                                          \
     X(str_Content_Length)                                                                                    \
     X(str_Transfer_Encoding)
 

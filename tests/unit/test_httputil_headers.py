@@ -560,6 +560,21 @@ def test_replaced_on_the_class_at_run_time(monkeypatch):
     assert len(HTTPHeaders.parse("a: 1\r\nb: 2")) == 2
 
 
+def test_update_replaced_on_mutable_mapping(monkeypatch):
+    """The constructor calls whatever update() there is now."""
+    seen = []
+    original = collections.abc.MutableMapping.update
+
+    def update(self, *args, **kwargs):
+        seen.append(type(self))
+        return original(self, *args, **kwargs)
+
+    monkeypatch.setattr(collections.abc.MutableMapping, "update", update)
+    for cls in BOTH:
+        assert dict(cls({"a": "1"})) == {"A": "1"}
+    assert seen == list(BOTH)
+
+
 def test_replaced_normalize_header(monkeypatch):
     headers = HTTPHeaders({"x-a": "1"})
     lazy = HTTPHeaders._from_block(b"Host: h\r\nX-a: 1\r\n")

@@ -10,13 +10,12 @@
 #include "base/args.h"
 #include "http/headers/names.h"
 
-/* Is update() the one of MutableMapping? (The bare C base has none.) */
-static bool
+/* Is update() the one that MutableMapping brought? (The bare C base has none.) */
+static inline bool
 headers_own_update(tc_state *state, PyTypeObject *type)
 {
     PyObject *found = _PyType_Lookup(type, state->str_update);
-    return found == NULL ||
-           found == _PyType_Lookup((PyTypeObject *)state->mutable_mapping, state->str_update);
+    return found == state->mapping_update || found == NULL;
 }
 
 /* -- life cycle ----------------------------------------------------------------------------------------- */
@@ -439,5 +438,9 @@ int
 tc_headers_init_type(PyObject *module, tc_state *state)
 {
     state->headers_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &headers_spec, NULL);
+    state->mapping_update = PyObject_GetAttr(state->mutable_mapping, state->str_update);
+    if (state->mapping_update == NULL) {
+        return -1;
+    }
     return state->headers_type != NULL ? PyModule_AddType(module, state->headers_type) : -1;
 }
