@@ -3,11 +3,24 @@
  * what comes is read and dropped for a while. Runs Python: whatever closing a stream runs. */
 #include "http/http_conn_parts.h"
 
-/* Whether our side is to be ended alone. */
+#include <sys/ioctl.h>
+
+bool
+tc_http_conn_has_arrived(const HttpConnObject *self)
+{
+    int count = 0;
+    return ioctl(self->stream->watcher.fd, FIONREAD, &count) == 0 && count > 0;
+}
+
+/* Whether our side is to be ended alone: there is input that nobody reads, or was when it was known that nobody would.
+ * Bytes of TLS may be an alert. */
 static bool
 conn_can_linger(const HttpConnObject *self)
 {
-    return self->linger && self->config->linger_timeout > 0;
+    const StreamObject *stream = self->stream;
+    return self->config->linger_timeout > 0 &&
+           (self->linger || (!stream->reading_event && stream->buf_len > 0) ||
+            (stream->tls == NULL && tc_http_conn_has_arrived(self)));
 }
 
 int

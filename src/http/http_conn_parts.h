@@ -194,7 +194,10 @@ PyObject *tc_http_conn_label(HttpConnObject *self);
 /* http_close.c: closes once what was written has gone. */
 int tc_http_conn_close_when_sent(HttpConnObject *self);
 
-/* Closes, or after a refusal ends our side and goes on reading for a while. */
+/* Whether bytes have come that the loop has not read yet. */
+bool tc_http_conn_has_arrived(const HttpConnObject *self);
+
+/* Closes, or where the client may still send ends our side and goes on reading for a while. */
 int tc_http_conn_end(HttpConnObject *self);
 
 /* Takes bytes that nobody wants. 0 or -1. */

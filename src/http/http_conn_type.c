@@ -4,7 +4,6 @@
 
 #include "base/args.h"
 
-#include <sys/ioctl.h>
 
 /* ---- for the rest of C ---- */
 
@@ -202,19 +201,11 @@ PyDoc_STRVAR(conn_drain_doc, "_drain($self, /)\n--\n\n"
                              "Close the connection if it has been idle since the last call.\n\n"
                              "Anything else ends with a response that says so.");
 
-/* Whether bytes have come that the loop has not read yet. */
-static bool
-conn_has_arrived(const HttpConnObject *self)
-{
-    int count = 0;
-    return ioctl(self->stream->watcher.fd, FIONREAD, &count) == 0 && count > 0;
-}
-
 static PyObject *
 conn_drain(HttpConnObject *self, PyObject *unused)
 {
     if (self->reading == CONN_HEAD && self->stream != NULL && self->stream->buf_len == 0) {
-        if (self->seen_idle && !conn_has_arrived(self) && tc_http_conn_close(self) < 0) {
+        if (self->seen_idle && !tc_http_conn_has_arrived(self) && tc_http_conn_close(self) < 0) {
             return NULL;
         }
         self->seen_idle = true;

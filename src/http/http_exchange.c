@@ -304,6 +304,7 @@ tc_http_conn_begin(HttpConnObject *self, const tc_http_head *parsed, const char 
     call.app = Py_XNewRef(self->config->request_callback);
     tc_train_call(call.stream, whole && here > length);
     int status = exchange_run(self, &call, data + *used, length, whole);
+    self->linger |= self->frame.closes && here > length;
     if (TC_LIKELY(status == EXCHANGE_ENDED)) {
         *used += length;
         status = exchange_ended(self, call.stream);
@@ -361,6 +362,7 @@ tc_http_conn_request_end(HttpConnObject *self, bool ahead)
         status = exchange_end(self, &call, mode);
         exchange_leave(self, context, status < 0);
     }
+    self->linger |= self->frame.closes && ahead;
     status = status < 0 ? exchange_failed(self, call.stream) : exchange_ended(self, call.stream);
     Py_XDECREF(context);
     Py_DECREF(call.request);

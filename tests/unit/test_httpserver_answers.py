@@ -516,6 +516,25 @@ def test_detached_stream(late, extra):
         assert client.rest() == (extra + b"line\n").upper()
 
 
+@pytest.mark.parametrize("late", [False, True])
+@pytest.mark.parametrize("who", ["client", "server"])
+def test_last_response_arrives_though_the_client_sends_on(who, late):
+    """What lies unread behind a connection's last request must not have it reset under the response."""
+    body, fields = b"x" * 400_000, {"Connection": "close"} if who == "server" else {}
+
+    async def callback(request):
+        if late:
+            await asyncio.sleep(0.05)
+        headers_ok(request, body, **fields)
+
+    asked = b"Connection: close\r\n" if who == "client" else b""
+    with serving(callback) as server, server.connect() as client:
+        client.send(b"GET / HTTP/1.1\r\nHost: a\r\n" + asked + b"\r\n" + GET * 2000)
+        client.send(GET * 2000)
+        assert client.answer()[1] == body
+        assert client.rest() == b""
+
+
 @pytest.mark.parametrize("name", [n for n in dir(HTTPConnection) if not n.startswith("__")])
 def test_connection_whose_init_was_skipped(name):
     """Whatever is asked of it raises or answers; nothing crashes."""
