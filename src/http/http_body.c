@@ -217,10 +217,29 @@ body_is_over_share(HttpConnObject *self)
     return ++in->pieces >= BODY_PIECES || now - in->began >= BODY_SPAN;
 }
 
+/* Whether so many unread bytes, less than a piece, are to wait for what the socket may have behind them; at the
+ * turn's end they are offered again, and are a piece then if nothing came. */
+static bool
+body_waits(HttpConnObject *self, size_t unread)
+{
+    tc_http_incoming *in = self->incoming;
+    StreamObject *stream = self->stream;
+    bool more = stream->reading_event && !stream->drained_socket && !stream->closed;
+    bool room = unread + tc_http_conn_piece_size(self) < (size_t)stream->max_buffer_size;
+    if (!more || !room || unread == in->waited) {
+        in->waited = 0;
+        return false;
+    }
+    in->waited = unread;
+    tc_stream_resume_later(stream);
+    return true;
+}
+
 /* Gives the application a piece. STEP_ON: goes on, with the body only where that is still what is read. */
 static enum conn_step
 body_give(HttpConnObject *self, const char *data, size_t size, bool more)
 {
+    self->incoming->waited = 0;
     enum conn_step step = tc_http_conn_step(self, tc_http_conn_piece(self, data, size));
     if (step == STEP_ON && self->reading == CONN_BODY && more && body_is_over_share(self)) {
         tc_train_wait(self->stream);
@@ -255,6 +274,9 @@ body_read_length(HttpConnObject *self, const char *data, size_t size, size_t *us
     }
     else if (n > 0) {
         n = tc_min_size(n, tc_http_conn_piece_size(self));
+        if (n < tc_http_conn_piece_size(self) && n < in->left && body_waits(self, n)) {
+            return STEP_WAIT;
+        }
         const char *piece = data + *used;
         *used += n;
         in->left -= n;
@@ -306,8 +328,14 @@ static enum conn_step
 body_read_chunked(HttpConnObject *self, const char *data, size_t size, size_t *used)
 {
     enum conn_step step = STEP_ON;
+    size_t mark = *used;                               /* where the next piece begins, */
+    tc_http_chunked machine = self->incoming->chunked; /* and how */
     while (step == STEP_ON && self->reading == CONN_BODY) {
         tc_http_incoming *in = self->incoming;
+        if (in->gathered.size == 0) {
+            mark = *used;
+            machine = in->chunked;
+        }
         const char *piece;
         size_t piece_size, start = *used, window = size;
         if (in->mode == TC_APP_PIECES) {
@@ -327,6 +355,12 @@ body_read_chunked(HttpConnObject *self, const char *data, size_t size, size_t *u
             return status < 0 ? STEP_RAISED : STEP_STOP;
         }
         else if (*used == size) {
+            if (in->gathered.size > 0 && body_waits(self, size - mark)) {
+                *used = mark;
+                in->chunked = machine;
+                in->gathered.size = 0;
+                return STEP_WAIT;
+            }
             step = in->gathered.size > 0 ? body_give_gathered(self, true) : STEP_WAIT;
             return step == STEP_ON ? STEP_WAIT : step;
         }

@@ -31,6 +31,7 @@ typedef struct {
     tc_bytes_buf gathered; /* in PIECES: contents of small chunks */
     tc_http_chunked chunked;
     uint64_t left; /* by the Content-Length */
+    size_t waited; /* so many bytes were left unread, for more of their piece to come */
     /* What was set for this message alone. */
     uint64_t max_body_size;
     double body_timeout;

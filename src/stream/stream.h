@@ -128,6 +128,9 @@ void tc_stream_drop_consumer(StreamObject *self);
 void tc_stream_pause(StreamObject *self);
 void tc_stream_resume(StreamObject *self);
 
+/* At the end of this turn offers what is buffered, and reads on where the descriptor does not tell of more. */
+void tc_stream_resume_later(StreamObject *self);
+
 /* Whether a consumer gets what comes; else it is for Python's reads. */
 static inline bool
 tc_stream_feeds(const StreamObject *self)

@@ -90,10 +90,6 @@ int tc_stream_close_errno(StreamObject *self, int err);
 void tc_stream_init_watcher(StreamObject *self);
 int tc_stream_init_callbacks(tc_state *state);
 
-/* At the end of this turn offers what is buffered, and reads on where the descriptor does not tell of more.
- */
-void tc_stream_resume_later(StreamObject *self);
-
 /* Somebody begins to wait: with a Future, or by a callback and its context, which is also that of `other`, a
  * second callback of theirs; both borrowed or NULL. 0, or -1 with an exception and a waiter to be cleared. */
 int tc_waiter_begin(StreamObject *self, tc_waiter *waiter, PyObject *callback, PyObject *other);
