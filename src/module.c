@@ -1,5 +1,6 @@
 /* The extension module tornado_c._core: multi-phase initialisation, the state's life cycle and the module's
  * own functions. */
+#include "base/future.h"
 #include "event/core.h"
 #include "base/state.h"
 #include "web/handler.h"

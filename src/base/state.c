@@ -95,8 +95,8 @@ state_check_keys(const state_entry *entries, const char *group, PyObject *dict, 
     return st;
 }
 
-/* The group's objects out of both dicts, new references at the places of their entries. Their number, or -1.
- */
+/* The group's objects out of both dicts, new references at the places of their entries. Their number, or
+ * -1. */
 static Py_ssize_t
 state_take(const state_entry *entries, const char *group, PyObject *faces, PyObject *upcalls,
            PyObject **taken)

@@ -99,8 +99,8 @@ tc_core_asyncio(LoopCore *core)
     return core->host != NULL ? core->host : (PyObject *)core;
 }
 
-/* The IOLoop over this core, or NULL. Borrowed. While one is being freed it runs Python that may ask for it.
- */
+/* The IOLoop over this core, or NULL. Borrowed. While one is being freed it runs Python that may ask for
+ * it. */
 static inline PyObject *
 tc_core_ioloop(LoopCore *core)
 {

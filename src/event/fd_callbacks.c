@@ -91,6 +91,19 @@ fd_find(LoopCore *core, int fd)
     return watcher != NULL && watcher->cb == fd_event ? tc_container_of(watcher, FdEntry, watcher) : NULL;
 }
 
+/* The next entry behind descriptor *fd, as tc_poller_after. */
+static FdEntry *
+fd_after(LoopCore *core, int *fd)
+{
+    tc_watcher *watcher;
+    while ((watcher = tc_poller_after(&core->poller, fd)) != NULL) {
+        if (watcher->cb == fd_event) {
+            return tc_container_of(watcher, FdEntry, watcher);
+        }
+    }
+    return NULL;
+}
+
 static unsigned
 fd_wanted(const FdEntry *entry)
 {
@@ -276,10 +289,10 @@ tc_fd_set_handler(LoopCore *core, int fd, PyObject *fd_obj, PyObject *handler, u
 int
 tc_fd_of_object(LoopCore *core, PyObject *fd_obj)
 {
-    for (size_t fd = 0; fd < core->poller.slots_cap; fd++) {
-        FdEntry *entry = fd_find(core, (int)fd);
-        if (entry != NULL && entry->handler_fd == fd_obj) {
-            return (int)fd;
+    FdEntry *entry;
+    for (int fd = -1; (entry = fd_after(core, &fd)) != NULL;) {
+        if (entry->handler_fd == fd_obj) {
+            return fd;
         }
     }
     return -1;
@@ -338,12 +351,12 @@ PyObject *
 tc_fd_list(LoopCore *core)
 {
     PyObject *list = PyList_New(0);
-    for (size_t fd = 0; list != NULL && fd < core->poller.slots_cap; fd++) {
-        FdEntry *entry = fd_find(core, (int)fd);
-        if (entry == NULL || (entry->reader == NULL && entry->writer == NULL)) {
+    FdEntry *entry;
+    for (int fd = -1; list != NULL && (entry = fd_after(core, &fd)) != NULL;) {
+        if (entry->reader == NULL && entry->writer == NULL) {
             continue;
         }
-        PyObject *number = PyLong_FromSize_t(fd);
+        PyObject *number = PyLong_FromLong(fd);
         if (number == NULL || PyList_Append(list, number) < 0) {
             Py_CLEAR(list);
         }
@@ -356,9 +369,9 @@ PyObject *
 tc_fd_handlers(LoopCore *core)
 {
     PyObject *list = PyList_New(0);
-    for (size_t fd = 0; list != NULL && fd < core->poller.slots_cap; fd++) {
-        FdEntry *entry = fd_find(core, (int)fd);
-        if (entry != NULL && entry->handler != NULL && PyList_Append(list, entry->handler_fd) < 0) {
+    FdEntry *entry;
+    for (int fd = -1; list != NULL && (entry = fd_after(core, &fd)) != NULL;) {
+        if (entry->handler != NULL && PyList_Append(list, entry->handler_fd) < 0) {
             Py_CLEAR(list);
         }
     }
@@ -368,15 +381,13 @@ tc_fd_handlers(LoopCore *core)
 int
 tc_fd_traverse(LoopCore *core, visitproc visit, void *arg)
 {
-    for (size_t fd = 0; fd < core->poller.slots_cap; fd++) {
-        FdEntry *entry = fd_find(core, (int)fd);
-        if (entry != NULL) {
-            Py_VISIT(entry->reader);
-            Py_VISIT(entry->writer);
-            Py_VISIT(entry->handler);
-            Py_VISIT(entry->handler_fd);
-            Py_VISIT(entry->handler_context);
-        }
+    FdEntry *entry;
+    for (int fd = -1; (entry = fd_after(core, &fd)) != NULL;) {
+        Py_VISIT(entry->reader);
+        Py_VISIT(entry->writer);
+        Py_VISIT(entry->handler);
+        Py_VISIT(entry->handler_fd);
+        Py_VISIT(entry->handler_context);
     }
     return 0;
 }
@@ -384,11 +395,9 @@ tc_fd_traverse(LoopCore *core, visitproc visit, void *arg)
 void
 tc_fd_clear(LoopCore *core)
 {
-    for (size_t fd = 0; fd < core->poller.slots_cap; fd++) {
-        FdEntry *entry = fd_find(core, (int)fd);
-        if (entry != NULL) {
-            tc_core_unwatch(core, &entry->watcher);
-            fd_free(entry);
-        }
+    FdEntry *entry;
+    for (int fd = -1; (entry = fd_after(core, &fd)) != NULL;) {
+        tc_core_unwatch(core, &entry->watcher);
+        fd_free(entry);
     }
 }

@@ -16,11 +16,9 @@ tc_core_traverse(LoopCore *core, visitproc visit, void *arg)
         PyObject *handle = tc_handle_of_timer(core->timers.items[i]);
         Py_VISIT(handle);
     }
-    for (size_t fd = 0; fd < core->poller.slots_cap; fd++) {
-        tc_watcher *watcher = core->poller.slots[fd].watcher;
-        if (watcher != NULL) {
-            Py_VISIT((PyObject *)watcher->owner);
-        }
+    tc_watcher *watcher;
+    for (int fd = -1; (watcher = tc_poller_after(&core->poller, &fd)) != NULL;) {
+        Py_VISIT((PyObject *)watcher->owner);
     }
     tc_link *lists[] = {&core->tasks, &core->flushes};
     for (size_t i = 0; i < TC_ARRAY_LEN(lists); i++) {
@@ -63,9 +61,9 @@ drop_tasks(LoopCore *core)
 static void
 drop_watchers(LoopCore *core)
 {
-    for (size_t fd = 0; fd < core->poller.slots_cap; fd++) {
-        tc_watcher *watcher = core->poller.slots[fd].watcher;
-        if (watcher != NULL && watcher->owner != NULL) {
+    tc_watcher *watcher;
+    for (int fd = -1; (watcher = tc_poller_after(&core->poller, &fd)) != NULL;) {
+        if (watcher->owner != NULL) {
             tc_core_end_watch(core, watcher);
         }
     }
@@ -87,9 +85,9 @@ PyObject *
 tc_core_owners(LoopCore *core)
 {
     PyObject *list = PyList_New(0);
-    for (size_t fd = 0; list != NULL && fd < core->poller.slots_cap; fd++) {
-        tc_watcher *watcher = core->poller.slots[fd].watcher;
-        if (watcher != NULL && watcher->owner != NULL && PyList_Append(list, watcher->owner) < 0) {
+    tc_watcher *watcher;
+    for (int fd = -1; list != NULL && (watcher = tc_poller_after(&core->poller, &fd)) != NULL;) {
+        if (watcher->owner != NULL && PyList_Append(list, watcher->owner) < 0) {
             Py_CLEAR(list);
         }
     }

@@ -60,12 +60,25 @@ void tc_poller_remove(tc_poller *poller, tc_watcher *watcher);
 bool tc_poller_lost(tc_poller *poller, tc_watcher *watcher);
 
 /* Starts the kernel's object anew where `stale` is set. epoll keeps what was closed as long as a duplicate
- * of the descriptor lives, here or in another process, reports it without end, and has no way to take it out.
- */
+ * of the descriptor lives, here or in another process, reports it without end, and has no way to take it
+ * out. */
 int tc_poller_renew(tc_poller *poller);
 
 /* The watcher of a descriptor, or NULL. */
 tc_watcher *tc_poller_find(const tc_poller *poller, int fd);
+
+/* The next registered watcher behind descriptor *fd (begin with -1), whose descriptor becomes *fd; NULL behind the
+ * last. Watchers may come and go between the calls. */
+static inline tc_watcher *
+tc_poller_after(const tc_poller *poller, int *fd)
+{
+    while ((size_t)++ * fd < poller->slots_cap) {
+        if (poller->slots[*fd].watcher != NULL) {
+            return poller->slots[*fd].watcher;
+        }
+    }
+    return NULL;
+}
 
 /* Makes the kernel's object where there is none, anew after a fork (all registrations are carried over). */
 int tc_poller_ensure(tc_poller *poller);

@@ -3,8 +3,8 @@
  *
  * tc_poller_ensure copies the registrations into an array of pollfd when they have changed; a wait touches
  * only that. There is no kernel object: `fd` stays -1, so a core cannot be a guest of another loop. A
- * descriptor that was closed while registered reads as POLLNVAL once and is left out until it is set again.
- */
+ * descriptor that was closed while registered reads as POLLNVAL once and is left out until it is set
+ * again. */
 #ifdef TC_POLLER_POLL
 
 #include "event/poller.h"

@@ -34,8 +34,8 @@ turn_wait(LoopCore *core, double limit)
         return -1;
     }
     int st = tc_wakeup_ensure(&core->wakeup, &core->poller);
-    /* A signal's handler that came due while the last turn ran no bytecode must not wait for the next event.
-     */
+    /* A signal's handler that came due while the last turn ran no bytecode must not wait for the next
+     * event. */
     if (PyErr_CheckSignals() < 0) {
         return -1;
     }

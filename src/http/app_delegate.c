@@ -3,11 +3,11 @@
  * data_received() return is awaited, and nothing is read meanwhile. Runs Python.
  *
  * The message delegate is kept as request->held as long as it has something to hear. */
+#include "base/log.h"
 #include "http/http_config.h"
 #include "http/http_reader.h"
 #include "http/http_request_parts.h"
 
-#include "base/raise.h"
 
 /* In request->app_state. */
 #define DELEGATE_WAITS 1   /* for what it has returned */

@@ -4,9 +4,9 @@
  *
  * While an answer is outstanding nothing is parsed: pipelined requests wait, and their answers keep their
  * order. Runs Python: the application. */
+#include "base/log.h"
 #include "http/http_conn_parts.h"
 
-#include "base/raise.h"
 
 /* ---- beginning and end ---- */
 

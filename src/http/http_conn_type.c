@@ -1,5 +1,6 @@
 /* HTTPConnectionBase: the Python methods of a connection, those of 2.x-4.x's HTTPConnection and those
  * of 6.x's interface. */
+#include "base/future.h"
 #include "http/http_conn_parts.h"
 
 #include "base/args.h"

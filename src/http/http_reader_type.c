@@ -4,6 +4,7 @@
  *
  * It is the stream's native consumer only while it waits; between its reads the stream is free. Runs Python
  * where Futures are completed. */
+#include "base/future.h"
 #include "http/http_reader.h"
 
 #include "base/args.h"

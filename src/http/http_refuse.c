@@ -1,9 +1,9 @@
 /* What becomes of a request that is refused: the response, the log line, and the end of the connection. Runs Python:
  * log handlers, and whatever closing a stream runs. */
+#include "base/log.h"
 #include "http/http_conn_parts.h"
 #include "http/http_head_write.h"
 
-#include "base/raise.h"
 
 PyObject *
 tc_http_conn_label(HttpConnObject *self)

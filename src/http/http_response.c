@@ -1,9 +1,9 @@
 /* The writing half of a connection: status line, headers, body, the end of an answer, with the rules of
  * Tornado's HTTP1Connection. May run Python: headers of a subclass, and whatever closing a stream runs. */
+#include "base/future.h"
 #include "http/http_conn_parts.h"
 #include "http/http_head_write.h"
 
-#include "base/raise.h"
 
 static bool
 conn_writable(const HttpConnObject *self)

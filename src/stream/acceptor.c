@@ -1,5 +1,6 @@
 /* See acceptor.h. */
 #define _GNU_SOURCE
+#include "base/log.h"
 #include "stream/acceptor.h"
 
 #include <fcntl.h>

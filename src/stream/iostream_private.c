@@ -1,4 +1,6 @@
 /* See iostream.h. Runs Python. */
+#include "base/log.h"
+#include "base/raise.h"
 #include "base/args.h"
 #include "stream/iostream.h"
 

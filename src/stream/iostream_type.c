@@ -1,6 +1,6 @@
 /* IOStreamBase: the Python methods of a stream, in both generations of the interface: with a callback they
  * return None and call it in a later turn (2.x-4.x), else they return a Future. Reads are in
- * iostream_reads.c, connecting in stream_socket.c. Run Python. */
+ * iostream_reads.c, connecting in stream_socket.c. They run Python. */
 #include "base/args.h"
 #include "stream/iostream.h"
 

@@ -1,5 +1,6 @@
 /* IOStream's write methods, in both generations of the interface: with a callback they return None, else a
- * Future. The sending itself is in stream_write.c. Run Python. */
+ * Future. The sending itself is in stream_write.c. Both run Python. */
+#include "base/future.h"
 #include "base/args.h"
 #include "stream/iostream.h"
 

@@ -1,5 +1,8 @@
 /* A stream's life: made over a descriptor, read by a consumer, its user's callbacks called, closed once. Runs
  * Python in close. */
+#include "base/future.h"
+#include "base/log.h"
+#include "base/raise.h"
 #include "stream/stream_parts.h"
 
 #include <sys/socket.h>
@@ -52,6 +55,20 @@ tc_stream_resume(StreamObject *self)
 
 /* ---- user callbacks ---- */
 
+/* After the last user callback of a closed stream, or at close. TC_OK or TC_RAISED. */
+static int
+run_close_callback(StreamObject *self)
+{
+    if (!self->closed || self->pending_callbacks > 0 || !tc_stream_tells_of_close(self)) {
+        return TC_OK;
+    }
+    tc_waiter waiter = self->notices->closed;
+    memset(&self->notices->closed, 0, sizeof(waiter));
+    int st = self->core->closed ? TC_OK : tc_waiter_tell(self, &waiter, NULL, NULL);
+    tc_waiter_clear(&waiter);
+    return st;
+}
+
 /* args: stream, callback[, data]. What a queued user callback's handle calls: an exception closes the stream
  * and goes on to the loop, as in Tornado 4. Python can get at it, by the handle. */
 static PyObject *
@@ -71,7 +88,7 @@ run_user_callback(PyObject *stream_type, PyObject *const *args, Py_ssize_t nargs
         Py_SETREF(result, tc_task_start(self->core, result));
     }
     PyObject *raised = result == NULL ? PyErr_GetRaisedException() : NULL;
-    if (tc_stream_update(self) < 0 || tc_stream_maybe_run_close_callback(self) == TC_RAISED) {
+    if (tc_stream_update(self) < 0 || run_close_callback(self) == TC_RAISED) {
         PyErr_WriteUnraisable((PyObject *)self);
     }
     if (raised != NULL) {
@@ -168,19 +185,6 @@ tc_stream_raise_closed(StreamObject *self)
     }
 }
 
-int
-tc_stream_maybe_run_close_callback(StreamObject *self)
-{
-    if (!self->closed || self->pending_callbacks > 0 || !tc_stream_tells_of_close(self)) {
-        return TC_OK;
-    }
-    tc_waiter waiter = self->notices->closed;
-    memset(&self->notices->closed, 0, sizeof(waiter));
-    int st = self->core->closed ? TC_OK : tc_waiter_tell(self, &waiter, NULL, NULL);
-    tc_waiter_clear(&waiter);
-    return st;
-}
-
 static PyObject *
 close_by_hook(StreamObject *self)
 {
@@ -252,7 +256,7 @@ close_tell(StreamObject *self)
         st = cls->closed(consumer);
         Py_DECREF(consumer);
     }
-    return tc_stream_maybe_run_close_callback(self) == TC_RAISED ? TC_RAISED : st;
+    return run_close_callback(self) == TC_RAISED ? TC_RAISED : st;
 }
 
 int

@@ -14,7 +14,6 @@
 #ifndef TC_STREAM_H
 #define TC_STREAM_H
 
-#include "base/raise.h"
 #include "event/core.h"
 
 #define TC_STREAM_CHUNK 65536        /* bytes asked of one recv */

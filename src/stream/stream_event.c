@@ -1,5 +1,7 @@
 /* A stream among its loop's descriptors: what it is registered for, and what an event makes it do. Runs
  * Python: whatever reading, writing and closing run. */
+#include "base/log.h"
+#include "base/raise.h"
 #include "stream/stream_parts.h"
 
 /* ---- interest ---- */

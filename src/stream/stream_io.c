@@ -1,7 +1,7 @@
 /* The lowest level of a stream: bytes from and to its descriptor. A socket or a pipe is read and written
  * directly, TLS through stream_tls.c, and where a class or an instance has a read_from_fd or write_to_fd of
- * its own, that is called. Which it is is looked up once for each version of the class. Runs Python: hooks.
- */
+ * its own, that is called. Which it is is looked up once for each version of the class. Runs Python:
+ * hooks. */
 #include "stream/stream_parts.h"
 
 #include <sys/socket.h>

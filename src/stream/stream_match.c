@@ -1,6 +1,8 @@
 /* Pending reads of Python's: what satisfies one, and who gets the bytes. Runs Python: Futures, patterns,
  * close. */
 #define _GNU_SOURCE
+#include "base/future.h"
+#include "base/log.h"
 #include "stream/stream_parts.h"
 
 bool

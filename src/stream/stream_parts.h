@@ -79,8 +79,8 @@ struct tc_tls {
 
 /* ---- stream.c ---- */
 
-/* The same for the Exception that is set and stays so, which a logger ("application", "general") is told of.
- */
+/* The same for the Exception that is set and stays so, which a logger ("application", "general") is told
+ * of. */
 void tc_stream_close_uncaught(StreamObject *self, const char *logger);
 
 /* The same with an OSError made of an errno. */
@@ -111,9 +111,6 @@ void tc_waiter_clear(tc_waiter *waiter);
 
 /* Queues callback(*args) as a user callback of the stream; the close callback comes after it. */
 int tc_stream_call(StreamObject *self, PyObject *callback, PyObject *arg, PyObject *context);
-
-/* After the last user callback of a closed stream, or at close: runs the close callback. */
-int tc_stream_maybe_run_close_callback(StreamObject *self);
 
 static inline bool
 tc_stream_tells_of_close(const StreamObject *self)
@@ -276,8 +273,8 @@ void tc_stream_read_closed(StreamObject *self, PyObject *exc);
 
 /* ---- stream_cork.c ---- */
 
-/* Writes behind what is corked; a large piece leaves at once with it. As tc_stream_write. Only while corked.
- */
+/* Writes behind what is corked; a large piece leaves at once with it. As tc_stream_write. Only while
+ * corked. */
 int tc_stream_cork_write(StreamObject *self, const char *data, size_t size, PyObject *owner);
 
 /* Begins to join the answers of a train; false where that cannot be. Ends with tc_stream_end_train, which

@@ -1,6 +1,8 @@
 /* The receiving half of a stream: reading in an event into the loop's scratch buffer (or the caller's
  * memory), delivery to the consumer or to the pending read, and the bytes that stay over. Runs Python:
  * consumers, hooks, Futures, close. */
+#include "base/log.h"
+#include "base/raise.h"
 #include "stream/stream_parts.h"
 
 #define READ_MOST 1048576 /* bytes of one event: other descriptors have their turn then */

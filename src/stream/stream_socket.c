@@ -1,5 +1,7 @@
 /* The socket under a stream: the object made for it when Python asks, its options, and how it is connected.
  * Runs Python: methods of the socket, close, Futures. */
+#include "base/log.h"
+#include "base/raise.h"
 #include "base/args.h"
 #include "stream/iostream.h"
 

@@ -6,6 +6,7 @@
  * a system call for each record and for each record's head. It reads no more there than the record it needs,
  * so that the kernel tells of what is left. Either way, what it holds is read before the stream waits. Runs
  * Python: the ssl module, the handshake. */
+#include "base/future.h"
 #include "stream/stream_parts.h"
 
 #define TLS_WRITE_MOST 262144 /* bytes given to OpenSSL at once where it sends them itself */
@@ -239,8 +240,8 @@ tls_read_descriptor(StreamObject *self, char *buf, size_t size, size_t *total)
         }
         *total += (size_t)n;
         if (n < TC_TLS_RECORD && (size_t)n < room) {
-            /* Asking again would cost an exception, most of the time for nothing: the kernel tells of more.
-             */
+            /* Asking again would cost an exception, most of the time for nothing: the kernel tells of
+             * more. */
             self->drained_socket = true;
             return TC_IO_AGAIN;
         }

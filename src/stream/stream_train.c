@@ -7,8 +7,8 @@
  * An answer that is ready must not wait for a handler that blocks. So answers are joined only where the input
  * behind them was read already, and only once some calls of the application in a row were short; a long one
  * sends what is joined and takes the credit away. The clock is read only in trains; it costs as much as a
- * tenth of a pipelined request, so with a credit only where a cheaper clock, of some milliseconds, has moved.
- */
+ * tenth of a pipelined request, so with a credit only where a cheaper clock, of some milliseconds, has
+ * moved. */
 #include "stream/stream_parts.h"
 
 #define SHORT_CALL 2e-4  /* seconds */

@@ -1,5 +1,6 @@
 /* The sending half of a stream: the write queue, those who wait for it, and what leaves at once. What the
  * descriptor does not take is queued. Runs Python: hooks, Futures, callbacks, close. */
+#include "base/log.h"
 #include "stream/stream_parts.h"
 
 #define IOV_MAX_USED 64

@@ -5,9 +5,9 @@
  * exists. The first awaitable makes an execution, a coroutine in C that runs the rest inside one
  * asyncio.Task, so that everything behind an `await` shares a context and a cancellation, as in Tornado's
  * _execute. Where a subclass or a tool has replaced _execute, that is called instead. */
+#include "base/future.h"
 #include "web/execution.h"
 
-#include "base/raise.h"
 #include "event/core.h"
 
 /* -- steps ---------------------------------------------------------------------------------------------- */
