@@ -8,7 +8,6 @@
 #include "http/http_reader.h"
 #include "http/http_request_parts.h"
 
-
 /* In request->app_state. */
 #define DELEGATE_WAITS 1   /* for what it has returned */
 #define DELEGATE_GONE 2    /* the client has left meanwhile: it is told afterwards */

@@ -3,7 +3,6 @@
 #include "http/http_conn_parts.h"
 #include "http/http_head_write.h"
 
-
 /* What one client's body may have of a turn of the loop, in pieces and in seconds. */
 #define BODY_PIECES 16
 #define BODY_SPAN 1e-3

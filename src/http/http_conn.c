@@ -7,7 +7,6 @@
 #include "base/log.h"
 #include "http/http_conn_parts.h"
 
-
 /* ---- beginning and end ---- */
 
 static void

@@ -5,7 +5,6 @@
 
 #include "base/args.h"
 
-
 /* ---- for the rest of C ---- */
 
 HttpConnObject *

@@ -4,7 +4,6 @@
  * A request that is whole, as nearly all are, is begun and ended in one step. Runs Python. */
 #include "http/http_conn_parts.h"
 
-
 /* In place of a mode: the request was ended. */
 #define EXCHANGE_ENDED 16
 

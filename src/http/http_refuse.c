@@ -4,7 +4,6 @@
 #include "http/http_conn_parts.h"
 #include "http/http_head_write.h"
 
-
 PyObject *
 tc_http_conn_label(HttpConnObject *self)
 {
