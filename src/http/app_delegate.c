@@ -6,12 +6,10 @@
 #include "base/log.h"
 #include "http/http_config.h"
 #include "http/http_reader.h"
-#include "http/http_request_parts.h"
 
 /* In request->app_state. */
-#define DELEGATE_WAITS 1   /* for what it has returned */
-#define DELEGATE_GONE 2    /* the client has left meanwhile: it is told afterwards */
-#define DELEGATE_LENGTHS 4 /* the Content-Length is a list still */
+#define DELEGATE_WAITS 1 /* for what it has returned */
+#define DELEGATE_GONE 2  /* the client has left meanwhile: it is told afterwards */
 
 /* ---- the client is gone ---- */
 
@@ -90,7 +88,7 @@ delegate_done(PyObject *self, PyObject *future)
     HttpConnObject *conn = tc_http_conn_of(request->state, request->connection);
     int status = delegate_take(request->state, future);
     bool gone = request->app_state & DELEGATE_GONE;
-    request->app_state &= ~(DELEGATE_WAITS | DELEGATE_GONE);
+    request->app_state = 0;
     if (gone) {
         if (status < 0) {
             delegate_log_error(request->state);
@@ -209,29 +207,6 @@ delegate_start_line(RequestObject *request)
                              Py_XNewRef(tc_request_version(request)));
 }
 
-/* A list of equal lengths becomes one when the body begins, as with Tornado. */
-static void
-delegate_keep_lengths(RequestObject *request)
-{
-    if (TC_UNLIKELY(request->info.flags & TC_HTTP_LENGTH_LIST)) {
-        request->info.flags &= ~(uint32_t)TC_HTTP_LENGTH_LIST;
-        request->app_state |= DELEGATE_LENGTHS;
-    }
-}
-
-static int
-delegate_join_lengths(RequestObject *request)
-{
-    if (TC_LIKELY(!(request->app_state & DELEGATE_LENGTHS))) {
-        return 0;
-    }
-    request->app_state &= ~DELEGATE_LENGTHS;
-    PyObject *headers = Py_XNewRef(tc_request_headers(request));
-    int st = headers != NULL ? tc_request_join_length(request, headers) : -1;
-    Py_XDECREF(headers);
-    return st;
-}
-
 static int
 delegate_begin(PyObject *app, HttpConnObject *conn, RequestObject *request)
 {
@@ -240,7 +215,6 @@ delegate_begin(PyObject *app, HttpConnObject *conn, RequestObject *request)
         return -1;
     }
     Py_XSETREF(request->held, Py_NewRef(delegate));
-    delegate_keep_lengths(request);
     PyObject *line = delegate_start_line(request), *returned = NULL;
     PyObject *headers = line != NULL ? Py_XNewRef(tc_request_headers(request)) : NULL;
     if (headers != NULL) {
@@ -261,9 +235,7 @@ static int
 delegate_piece(PyObject *app, HttpConnObject *conn, RequestObject *request, const char *data, size_t size)
 {
     PyObject *delegate = Py_XNewRef(request->held);
-    PyObject *piece = delegate != NULL && delegate_join_lengths(request) == 0
-                          ? PyBytes_FromStringAndSize(data, (Py_ssize_t)size)
-                          : NULL;
+    PyObject *piece = delegate != NULL ? PyBytes_FromStringAndSize(data, (Py_ssize_t)size) : NULL;
     if (piece == NULL) {
         Py_XDECREF(delegate);
         return delegate == NULL ? TC_OK : delegate_failed(conn, request) < 0 ? TC_RAISED : TC_OK;
@@ -285,9 +257,7 @@ delegate_end(PyObject *app, HttpConnObject *conn, RequestObject *request)
     if (delegate == NULL) {
         return 0;
     }
-    PyObject *result = delegate_join_lengths(request) == 0
-                           ? PyObject_CallMethodNoArgs(delegate, request->state->str_finish)
-                           : NULL;
+    PyObject *result = PyObject_CallMethodNoArgs(delegate, request->state->str_finish);
     Py_DECREF(delegate);
     if (result == NULL) {
         return delegate_failed(conn, request);

@@ -162,6 +162,10 @@ tc_http_body_start(HttpConnObject *self)
         return tc_http_conn_refuse_text(self, "Content-Length too long");
     }
     self->reading = CONN_BODY;
+    RequestObject *request = (RequestObject *)(in->request != NULL ? in->request : self->request);
+    if (tc_http_conn_join_lengths(self, request) < 0) {
+        return -1;
+    }
     if (!chunked && in->left == 0) {
         return tc_http_conn_request_end(self, false);
     }

@@ -167,6 +167,9 @@ enum conn_step tc_http_conn_begin(HttpConnObject *self, const tc_http_head *pars
 int tc_http_conn_piece(HttpConnObject *self, const char *data, size_t size);
 int tc_http_conn_request_end(HttpConnObject *self, bool ahead);
 
+/* A Content-Length that was given more than once becomes one when the body begins. 0 or -1. */
+int tc_http_conn_join_lengths(HttpConnObject *self, RequestObject *request);
+
 /* The application hears no more of a request that it was given the head of. */
 void tc_http_conn_abandon(HttpConnObject *self);
 

@@ -3,6 +3,7 @@
  *
  * A request that is whole, as nearly all are, is begun and ended in one step. Runs Python. */
 #include "http/http_conn_parts.h"
+#include "http/http_request_parts.h"
 
 /* In place of a mode: the request was ended. */
 #define EXCHANGE_ENDED 16
@@ -51,6 +52,23 @@ exchange_unapply_xheaders(HttpConnObject *self)
         context != NULL ? PyObject_CallMethodNoArgs(context, self->state->str__unapply_xheaders) : NULL;
     Py_XDECREF(result);
     return result != NULL ? 0 : -1;
+}
+
+int
+tc_http_conn_join_lengths(HttpConnObject *self, RequestObject *request)
+{
+    if (TC_LIKELY(!(self->frame.flags & TC_HTTP_LENGTH_LIST))) {
+        return 0;
+    }
+    self->frame.flags &= ~(uint32_t)TC_HTTP_LENGTH_LIST;
+    PyObject *headers = Py_XNewRef(request->headers);
+    if (headers == NULL) {
+        request->info.flags |= TC_HTTP_LENGTH_LIST; /* whoever asks for them gets them so */
+        return 0;
+    }
+    int status = tc_request_join_length(request, headers);
+    Py_DECREF(headers);
+    return status;
 }
 
 /* A whole body in gzip, where the server decodes those: gzip.py does the work. */
@@ -105,7 +123,8 @@ exchange_gone(HttpConnObject *self, const tc_exchange *call)
 static int
 exchange_end_prepared(HttpConnObject *self, const tc_exchange *call, int mode)
 {
-    if (self->config->decompress && mode == TC_APP_WHOLE && exchange_decompress(self, call->request) < 0) {
+    if (tc_http_conn_join_lengths(self, call->request) < 0 ||
+        (self->config->decompress && mode == TC_APP_WHOLE && exchange_decompress(self, call->request) < 0)) {
         exchange_gone(self, call);
         return -1;
     }
@@ -122,7 +141,8 @@ static inline int
 exchange_end(HttpConnObject *self, const tc_exchange *call, int mode)
 {
     self->reading = CONN_HANDLING;
-    if (TC_UNLIKELY(self->config->decompress || self->config->xheaders)) {
+    if (TC_UNLIKELY(self->config->decompress || self->config->xheaders ||
+                    (self->frame.flags & TC_HTTP_LENGTH_LIST))) {
         return exchange_end_prepared(self, call, mode);
     }
     return call->app_class->end(call->app, self, call->request);
@@ -299,6 +319,7 @@ tc_http_conn_begin(HttpConnObject *self, const tc_http_head *parsed, const char 
         return STEP_RAISED;
     }
     self->request = Py_NewRef(call.request);
+    call.request->info.flags &= ~(uint32_t)TC_HTTP_LENGTH_LIST; /* until the body begins, as with Tornado */
     call.app = Py_XNewRef(self->config->request_callback);
     tc_train_call(call.stream, whole && here > length);
     int status = exchange_run(self, &call, data + *used, length, whole);
