@@ -1,8 +1,29 @@
 /* LoopCore, the C half of tornado_c.EventLoop, and what the layers above ask of a loop: watch a descriptor,
  * set a timer, defer native work to the end of the turn, call Python soon.
  *
- * One loop and all that hangs on it belong to one thread; tc_core_call_soon_threadsafe is the door from
- * others. */
+ * A turn does this, in this order:
+ *
+ *  1. Waits in the kernel, without the GIL where that can take long: not at all where handles are ready or work
+ *     was put off, else until the earliest timer.
+ *  2. Runs the handlers of signals.
+ *  3. Calls the watchers of what happened, in the kernel's order. One that was removed meanwhile, or whose
+ *     descriptor is another file's by now, is not called.
+ *  4. Fires the timers that are due, earliest first, also those that were set to the past meanwhile.
+ *  5. Runs the handles that were ready when this step began. What they queue waits for the next turn.
+ *  6. Sends output that was joined (tc_core_defer_flush), also where an exception ends the turn; then runs native
+ *     work that was put off (tc_core_defer). What that puts off waits for the next turn.
+ *
+ * Steps 2 to 6 run Python, which may close the loop, run it again (a nested turn does the same with what is
+ * left), and free whatever nobody holds. An exception that leaves a watcher, a timer or a task goes to the
+ * loop's handler; only KeyboardInterrupt and SystemExit end the turn, and what is left is done in the next.
+ * In guest mode a foreign loop runs turns that do not wait, and its own queue stands for step 5.
+ *
+ * Watchers, timers and tasks are embedded in what they serve and allocate nothing. The loop owns none of them:
+ * who embeds one takes it back before it dies (tc_core_unwatch, tc_heap_remove, tc_core_cancel_task). A watcher
+ * and a task may name an owner, whose reference the loop visits for the collector, and drops when it is closed;
+ * a task's also once it has run. A watcher's callback holds a reference of its own to what it is in.
+ *
+ * One loop and all that hangs on it belong to one thread. From others only call_soon_threadsafe may be called. */
 #ifndef TC_CORE_H
 #define TC_CORE_H
 
