@@ -4,7 +4,7 @@
  * registered leaves epoll by itself: ENOENT on a change means "add again", EEXIST on an addition "change". */
 #if defined(__linux__) && !defined(TC_POLLER_POLL)
 
-#include "event/poller.h"
+#include "event/poller_backend.h"
 
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -18,12 +18,6 @@ static_assert(TC_ERROR == (int)EPOLLERR && TC_HUP == (int)EPOLLHUP, "event bits 
 struct tc_poller_batch {
     struct epoll_event events[BATCH_SIZE];
 };
-
-const char *
-tc_poller_backend(void)
-{
-    return "epoll";
-}
 
 static int
 epoll_control(tc_poller *poller, int op, int fd, unsigned events, uint32_t generation)
@@ -61,94 +55,48 @@ epoll_start(tc_poller *poller)
     return TC_OK;
 }
 
-int
-tc_poller_ensure(tc_poller *poller)
+/* What left epoll with its descriptor is added again. */
+static int
+epoll_change(tc_poller *poller, int fd, bool known, unsigned before, unsigned events, uint32_t *generation)
 {
-    if (TC_LIKELY(poller->fd >= 0 && poller->fork_count == tc_fork_count())) {
-        return TC_OK;
+    if (known) {
+        int st = epoll_control(poller, EPOLL_CTL_MOD, fd, events, *generation);
+        if (st != -ENOENT) {
+            return st;
+        }
+        poller->removed = true; /* what comes of the old file is stale */
+        return epoll_control(poller, EPOLL_CTL_ADD, fd, events, ++*generation);
     }
-    return epoll_start(poller);
+    int st = epoll_control(poller, EPOLL_CTL_ADD, fd, events, *generation);
+    return st == -EEXIST ? epoll_control(poller, EPOLL_CTL_MOD, fd, events, *generation) : st;
 }
 
-int
-tc_poller_set(tc_poller *poller, tc_watcher *watcher, unsigned events)
+static void
+epoll_forget(tc_poller *poller, int fd, unsigned events, uint32_t generation)
 {
-    int fd = watcher->fd;
-    if (fd < 0) {
-        return -EBADF;
-    }
-    int st = tc_poller_ensure(poller);
-    if (st != TC_OK) {
-        return st;
-    }
-    tc_poller_slot *slot = tc_poller_slot_at(poller, fd);
-    if (slot != NULL && slot->watcher == watcher) {
-        if (watcher->events == events) {
-            return TC_OK;
-        }
-        st = epoll_control(poller, EPOLL_CTL_MOD, fd, events, slot->generation);
-        if (st == -ENOENT) {
-            poller->removed = true; /* what comes of the old file is stale */
-            st = epoll_control(poller, EPOLL_CTL_ADD, fd, events, ++slot->generation);
-        }
-        if (st == TC_OK) {
-            watcher->events = events;
-        }
-        return st;
-    }
-    if (slot != NULL && slot->watcher != NULL) {
-        return -EEXIST;
-    }
-    uint32_t generation = slot != NULL ? slot->generation + 1 : 1;
-    st = epoll_control(poller, EPOLL_CTL_ADD, fd, events, generation);
-    if (st == -EEXIST) {
-        st = epoll_control(poller, EPOLL_CTL_MOD, fd, events, generation);
-    }
-    if (st != TC_OK) {
-        return st;
-    }
-    if (slot == NULL && (slot = tc_poller_slot_for(poller, fd)) == NULL) {
+    if (tc_poller_has_object(poller)) {
         epoll_control(poller, EPOLL_CTL_DEL, fd, 0, 0);
-        return -ENOMEM;
-    }
-    slot->generation = generation;
-    slot->watcher = watcher;
-    watcher->events = events;
-    watcher->registered = true;
-    poller->count++;
-    return TC_OK;
-}
-
-void
-tc_poller_remove(tc_poller *poller, tc_watcher *watcher)
-{
-    if (!watcher->registered) {
-        return;
-    }
-    tc_poller_strike(poller, watcher);
-    if (poller->fd >= 0 && poller->fork_count == tc_fork_count()) {
-        epoll_control(poller, EPOLL_CTL_DEL, watcher->fd, 0, 0);
     }
 }
 
-bool
-tc_poller_lost(tc_poller *poller, tc_watcher *watcher)
+static bool
+epoll_lost(tc_poller *poller, tc_watcher *watcher)
 {
-    if (!watcher->registered || tc_poller_ensure(poller) != TC_OK) {
+    if (!tc_poller_has_object(poller) && epoll_start(poller) != TC_OK) {
         return false;
     }
     uint32_t generation = poller->slots[watcher->fd].generation;
     return epoll_control(poller, EPOLL_CTL_MOD, watcher->fd, watcher->events, generation) == -ENOENT;
 }
 
-int
-tc_poller_renew(tc_poller *poller)
+static int
+epoll_renew(tc_poller *poller)
 {
     return poller->stale ? epoll_start(poller) : TC_OK;
 }
 
-int
-tc_poller_wait(tc_poller *poller, double timeout)
+static int
+epoll_collect(tc_poller *poller, double timeout)
 {
     int n = epoll_wait(poller->fd, poller->batch->events, BATCH_SIZE, tc_poller_milliseconds(timeout));
     poller->next = 0;
@@ -157,8 +105,8 @@ tc_poller_wait(tc_poller *poller, double timeout)
     return n >= 0 ? n : -errno;
 }
 
-bool
-tc_poller_next(tc_poller *poller, tc_watcher **watcher, unsigned *events)
+static bool
+epoll_next(tc_poller *poller, tc_watcher **watcher, unsigned *events)
 {
     while (poller->next < poller->ready) {
         const struct epoll_event *event = &poller->batch->events[poller->next++];
@@ -175,16 +123,30 @@ tc_poller_next(tc_poller *poller, tc_watcher **watcher, unsigned *events)
     return false;
 }
 
-void
-tc_poller_close(tc_poller *poller)
+static void
+epoll_stop(tc_poller *poller)
 {
-    tc_poller_strike_all(poller);
     if (poller->fd >= 0) {
         close(poller->fd);
     }
-    free(poller->slots);
-    free(poller->batch);
-    tc_poller_init(poller);
 }
+
+#define BACKEND_CLASS epoll_class
+
+static const tc_poller_backend_class epoll_class = {
+    .name = "epoll",
+    .is_current = tc_poller_has_object,
+    .start = epoll_start,
+    .begin = NULL,
+    .change = epoll_change,
+    .forget = epoll_forget,
+    .lost = epoll_lost,
+    .renew = epoll_renew,
+    .wait = epoll_collect,
+    .next = epoll_next,
+    .stop = epoll_stop,
+};
+
+#include "event/poller_backend.h"
 
 #endif

@@ -5,7 +5,7 @@
  * end); on the write side, or with an error code, also as TC_HUP. */
 #if (!defined(__linux__) && !defined(TC_POLLER_POLL)) || defined(TC_TEST_KQUEUE)
 
-#include "event/poller.h"
+#include "event/poller_backend.h"
 
 #include <stdlib.h>
 #include <sys/event.h>
@@ -18,15 +18,9 @@ struct tc_poller_batch {
     struct kevent events[BATCH_SIZE];
 };
 
-const char *
-tc_poller_backend(void)
-{
-    return "kqueue";
-}
-
 /* Adds or deletes the filters that differ between two event masks. */
 static int
-kqueue_change(tc_poller *poller, int fd, unsigned old_events, unsigned new_events, uint32_t generation)
+kqueue_apply(tc_poller *poller, int fd, unsigned old_events, unsigned new_events, uint32_t generation)
 {
     static const struct {
         unsigned bit;
@@ -64,73 +58,31 @@ kqueue_start(tc_poller *poller)
     for (size_t fd = 0; fd < poller->slots_cap; fd++) {
         tc_watcher *watcher = poller->slots[fd].watcher;
         if (watcher != NULL) {
-            kqueue_change(poller, (int)fd, 0, watcher->events, poller->slots[fd].generation);
+            kqueue_apply(poller, (int)fd, 0, watcher->events, poller->slots[fd].generation);
         }
     }
     return TC_OK;
 }
 
-int
-tc_poller_ensure(tc_poller *poller)
+static int
+kqueue_change(tc_poller *poller, int fd, bool known, unsigned before, unsigned events, uint32_t *generation)
 {
-    if (TC_LIKELY(poller->fd >= 0 && poller->fork_count == tc_fork_count())) {
-        return TC_OK;
-    }
-    return kqueue_start(poller);
+    return kqueue_apply(poller, fd, before, events, *generation);
 }
 
-int
-tc_poller_set(tc_poller *poller, tc_watcher *watcher, unsigned events)
+static void
+kqueue_forget(tc_poller *poller, int fd, unsigned events, uint32_t generation)
 {
-    int fd = watcher->fd;
-    if (fd < 0) {
-        return -EBADF;
+    if (tc_poller_has_object(poller)) {
+        kqueue_apply(poller, fd, events, 0, generation);
     }
-    int st = tc_poller_ensure(poller);
-    if (st != TC_OK) {
-        return st;
-    }
-    tc_poller_slot *slot = tc_poller_slot_at(poller, fd);
-    if (slot != NULL && slot->watcher != NULL && slot->watcher != watcher) {
-        return -EEXIST;
-    }
-    bool known = slot != NULL && slot->watcher == watcher;
-    uint32_t generation = known ? slot->generation : slot != NULL ? slot->generation + 1 : 1;
-    unsigned before = known ? watcher->events : 0;
-    st = kqueue_change(poller, fd, before, events, generation);
-    if (st != TC_OK) {
-        return st;
-    }
-    if (slot == NULL && (slot = tc_poller_slot_for(poller, fd)) == NULL) {
-        kqueue_change(poller, fd, events, before, generation);
-        return -ENOMEM;
-    }
-    if (slot->watcher == NULL) {
-        slot->watcher = watcher;
-        slot->generation = generation;
-        watcher->registered = true;
-        poller->count++;
-    }
-    watcher->events = events;
-    return TC_OK;
 }
 
-void
-tc_poller_remove(tc_poller *poller, tc_watcher *watcher)
+static bool
+kqueue_lost(tc_poller *poller, tc_watcher *watcher)
 {
-    if (!watcher->registered) {
-        return;
-    }
-    if (poller->fd >= 0 && poller->fork_count == tc_fork_count()) {
-        kqueue_change(poller, watcher->fd, watcher->events, 0, poller->slots[watcher->fd].generation);
-    }
-    tc_poller_strike(poller, watcher);
-}
-
-bool
-tc_poller_lost(tc_poller *poller, tc_watcher *watcher)
-{
-    if (!(watcher->events & (TC_READ | TC_WRITE)) || tc_poller_ensure(poller) != TC_OK) {
+    if (!(watcher->events & (TC_READ | TC_WRITE)) ||
+        (!tc_poller_has_object(poller) && kqueue_start(poller) != TC_OK)) {
         return false;
     }
     short filter = watcher->events & TC_READ ? EVFILT_READ : EVFILT_WRITE;
@@ -142,14 +94,14 @@ tc_poller_lost(tc_poller *poller, tc_watcher *watcher)
 }
 
 /* A filter goes with its descriptor, whatever duplicates there are. */
-int
-tc_poller_renew(tc_poller *poller)
+static int
+kqueue_renew(tc_poller *poller)
 {
     return TC_OK;
 }
 
-int
-tc_poller_wait(tc_poller *poller, double timeout)
+static int
+kqueue_wait(tc_poller *poller, double timeout)
 {
     struct timespec limit, *given = NULL;
     if (timeout >= 0.0) {
@@ -166,8 +118,8 @@ tc_poller_wait(tc_poller *poller, double timeout)
     return n >= 0 ? n : -errno;
 }
 
-bool
-tc_poller_next(tc_poller *poller, tc_watcher **watcher, unsigned *events)
+static bool
+kqueue_next(tc_poller *poller, tc_watcher **watcher, unsigned *events)
 {
     while (poller->next < poller->ready) {
         const struct kevent *event = &poller->batch->events[poller->next++];
@@ -188,16 +140,30 @@ tc_poller_next(tc_poller *poller, tc_watcher **watcher, unsigned *events)
     return false;
 }
 
-void
-tc_poller_close(tc_poller *poller)
+static void
+kqueue_stop(tc_poller *poller)
 {
-    tc_poller_strike_all(poller);
-    if (poller->fd >= 0 && poller->fork_count == tc_fork_count()) {
+    if (tc_poller_has_object(poller)) {
         close(poller->fd);
     }
-    free(poller->slots);
-    free(poller->batch);
-    tc_poller_init(poller);
 }
+
+#define BACKEND_CLASS kqueue_class
+
+static const tc_poller_backend_class kqueue_class = {
+    .name = "kqueue",
+    .is_current = tc_poller_has_object,
+    .start = kqueue_start,
+    .begin = NULL,
+    .change = kqueue_change,
+    .forget = kqueue_forget,
+    .lost = kqueue_lost,
+    .renew = kqueue_renew,
+    .wait = kqueue_wait,
+    .next = kqueue_next,
+    .stop = kqueue_stop,
+};
+
+#include "event/poller_backend.h"
 
 #endif

@@ -7,7 +7,7 @@
  * again. */
 #ifdef TC_POLLER_POLL
 
-#include "event/poller.h"
+#include "event/poller_backend.h"
 
 #include <poll.h>
 #include <stdlib.h>
@@ -20,14 +20,8 @@ struct tc_poller_batch {
     bool stale; /* the registrations have changed since they were copied */
 };
 
-const char *
-tc_poller_backend(void)
-{
-    return "poll";
-}
-
 static int
-poll_start(tc_poller *poller)
+poll_renew_batch(tc_poller *poller)
 {
     if (poller->batch == NULL && (poller->batch = calloc(1, sizeof(*poller->batch))) == NULL) {
         return -ENOMEM;
@@ -59,18 +53,21 @@ poll_grow(struct tc_poller_batch *batch, size_t count)
     return TC_OK;
 }
 
-int
-tc_poller_ensure(tc_poller *poller)
+static bool
+poll_is_current(const tc_poller *poller)
 {
-    struct tc_poller_batch *batch = poller->batch;
-    if (TC_LIKELY(batch != NULL && !batch->stale && poller->fork_count == tc_fork_count())) {
-        return TC_OK;
-    }
-    int st = poll_start(poller);
+    return poller->batch != NULL && !poller->batch->stale && poller->fork_count == tc_fork_count();
+}
+
+/* Copies the registrations. */
+static int
+poll_start(tc_poller *poller)
+{
+    int st = poll_renew_batch(poller);
     if (st != TC_OK || (st = poll_grow(poller->batch, poller->count)) != TC_OK) {
         return st;
     }
-    batch = poller->batch;
+    struct tc_poller_batch *batch = poller->batch;
     batch->count = 0;
     for (size_t fd = 0; fd < poller->slots_cap; fd++) {
         const tc_poller_slot *slot = &poller->slots[fd];
@@ -99,68 +96,40 @@ poll_check(int fd)
     return S_ISREG(st.st_mode) || S_ISDIR(st.st_mode) ? -EPERM : TC_OK;
 }
 
-int
-tc_poller_set(tc_poller *poller, tc_watcher *watcher, unsigned events)
+static int
+poll_begin(tc_poller *poller)
 {
-    int fd = watcher->fd;
-    if (fd < 0) {
-        return -EBADF;
-    }
-    int st = poller->batch != NULL ? TC_OK : poll_start(poller);
-    if (st != TC_OK) {
-        return st;
-    }
-    tc_poller_slot *slot = tc_poller_slot_at(poller, fd);
-    if (slot != NULL && slot->watcher == watcher && watcher->events == events) {
-        return TC_OK;
-    }
-    if (slot != NULL && slot->watcher != NULL && slot->watcher != watcher) {
-        return -EEXIST;
-    }
-    st = poll_check(fd);
-    if (st != TC_OK) {
-        return st;
-    }
-    if (slot == NULL && (slot = tc_poller_slot_for(poller, fd)) == NULL) {
-        return -ENOMEM;
-    }
-    if (slot->watcher == NULL) {
-        slot->watcher = watcher;
-        slot->generation++;
-        watcher->registered = true;
-        poller->count++;
-    }
-    slot->lost = false;
-    watcher->events = events;
-    poller->batch->stale = true;
-    return TC_OK;
+    return poller->batch != NULL ? TC_OK : poll_renew_batch(poller);
 }
 
-void
-tc_poller_remove(tc_poller *poller, tc_watcher *watcher)
+static int
+poll_change(tc_poller *poller, int fd, bool known, unsigned before, unsigned events, uint32_t *generation)
 {
-    if (!watcher->registered) {
-        return;
-    }
-    tc_poller_strike(poller, watcher);
+    poller->batch->stale = true;
+    return poll_check(fd);
+}
+
+static void
+poll_forget(tc_poller *poller, int fd, unsigned events, uint32_t generation)
+{
     poller->batch->stale = true;
 }
 
 /* As far as a wait has shown: poll knows numbers only, so that another file's is watched all the same. */
-bool
-tc_poller_lost(tc_poller *poller, tc_watcher *watcher)
+static bool
+poll_lost(tc_poller *poller, tc_watcher *watcher)
 {
-    return watcher->registered && poller->slots[watcher->fd].lost;
+    return poller->slots[watcher->fd].lost;
 }
 
-int
-tc_poller_renew(tc_poller *poller)
+static int
+poll_renew(tc_poller *poller)
 {
     return TC_OK;
 }
 
-int
-tc_poller_wait(tc_poller *poller, double timeout)
+static int
+poll_wait(tc_poller *poller, double timeout)
 {
     struct tc_poller_batch *batch = poller->batch;
     int n = poll(batch->fds, (nfds_t)batch->count, tc_poller_milliseconds(timeout));
@@ -169,8 +138,8 @@ tc_poller_wait(tc_poller *poller, double timeout)
     return n >= 0 ? n : -errno;
 }
 
-bool
-tc_poller_next(tc_poller *poller, tc_watcher **watcher, unsigned *events)
+static bool
+poll_next(tc_poller *poller, tc_watcher **watcher, unsigned *events)
 {
     struct tc_poller_batch *batch = poller->batch;
     while (poller->next < poller->ready) {
@@ -196,17 +165,31 @@ tc_poller_next(tc_poller *poller, tc_watcher **watcher, unsigned *events)
     return false;
 }
 
-void
-tc_poller_close(tc_poller *poller)
+static void
+poll_stop(tc_poller *poller)
 {
-    tc_poller_strike_all(poller);
     if (poller->batch != NULL) {
         free(poller->batch->fds);
         free(poller->batch->generations);
-        free(poller->batch);
     }
-    free(poller->slots);
-    tc_poller_init(poller);
 }
+
+#define BACKEND_CLASS poll_class
+
+static const tc_poller_backend_class poll_class = {
+    .name = "poll",
+    .is_current = poll_is_current,
+    .start = poll_start,
+    .begin = poll_begin,
+    .change = poll_change,
+    .forget = poll_forget,
+    .lost = poll_lost,
+    .renew = poll_renew,
+    .wait = poll_wait,
+    .next = poll_next,
+    .stop = poll_stop,
+};
+
+#include "event/poller_backend.h"
 
 #endif

@@ -33,6 +33,7 @@ MACHINES = {
     "base/list.h",
     "event/poller.c",
     "event/poller.h",
+    "event/poller_backend.h",
     "event/poller_epoll.c",
     "event/poller_kqueue.c",
     "event/poller_poll.c",
