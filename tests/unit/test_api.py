@@ -206,7 +206,8 @@ def docstrings():
         yield name, getattr(value, "__doc__", None)
         if isinstance(value, type):
             for attr, member in vars(value).items():
-                yield f"{name}.{attr}", getattr(member, "__doc__", None)
+                function = getattr(member, "__func__", member)
+                yield f"{name}.{attr}", getattr(function, "__doc__", None)
 
 
 def test_docstrings_are_text_that_sphinx_renders():
