@@ -4,7 +4,7 @@ import asyncio
 import socket
 from typing import Any
 
-from support.implementations import Implementation
+from support.implementations import OURS, Implementation
 
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
@@ -119,6 +119,25 @@ async def serve(
     await server.close()
     peer.close()
     return events, sent
+
+
+async def serve_natively(
+    pieces: list[bytes], sizes: dict[str, int] | None = None, **params: Any
+) -> tuple[list[Any], bytes]:
+    """The same on the connection of C, which an HTTPServer of ours gives a delegate."""
+    peer = Peer(OURS, **(sizes or {}))
+    events: list[Any] = []
+    server = OURS.httpserver.HTTPServer(serving_delegate(OURS, events), **params)
+    server.handle_stream(peer.stream, "peer")
+    for piece in pieces:
+        await peer.send(piece)
+        await turns()
+    peer.end()
+    sent = await asyncio.wait_for(peer.rest(), 20)
+    await server.close_all_connections()
+    await turns()
+    peer.close()
+    return [*events, ("gone",)], sent
 
 
 async def fetch(

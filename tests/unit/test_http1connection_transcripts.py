@@ -2,13 +2,14 @@
 bytes however the input is cut, and stock Tornado's where it accepts the input as well."""
 
 import asyncio
+import itertools
 import logging
 import random
 
 import pytest
 
 from support.damage import REQUESTS, damage
-from support.http1_roles import fetch, serve
+from support.http1_roles import fetch, serve, serve_natively
 from support.http_cases import CASES
 from support.implementations import OURS, STOCK
 
@@ -81,6 +82,39 @@ STOCK_REFUSES = {
 }
 #: Behind which stock keeps the connection, and we do not.
 STOCK_KEEPS_ALIVE = {"framing: Chunked in HTTP/1.0"}
+
+
+@pytest.mark.parametrize("case", CASES, ids=NAMES)
+def test_requests_on_the_native_connection(case, caplog):
+    """A delegate hears the same there, however the input is cut, and the client gets the same bytes."""
+    caplog.set_level(logging.CRITICAL)
+    malformed = case.expect["end"].startswith("error")
+    comparable = without_data if malformed else list
+    params = params_of(case)
+
+    async def run():
+        expected = comparable(await serve(OURS, [case.request], **params))
+        assert comparable(await serve_natively([case.request], **params)) == expected
+        for cut in cuts_of(case.request):
+            pieces = [case.request[:cut], case.request[cut:]]
+            outcome = await serve_natively(pieces, **params)
+            assert joined(comparable(outcome)) == joined(expected), cut
+        for size in (1, 7):
+            outcome = await serve_natively([case.request], {"read_chunk_size": size}, **params)
+            assert joined(comparable(outcome)) == joined(expected), size
+
+    asyncio.run(run())
+
+
+def joined(outcome):
+    """With consecutive pieces of a body as one."""
+    events, *rest = outcome
+    groups = itertools.groupby(events, lambda event: event[0])
+    return [
+        (name, b"".join(e[1] for e in group) if name == "data" else [*group]) for name, group in groups
+    ], *rest
+
+
 ACCEPTED = [case for case in CASES if not case.expect["end"].startswith("error")]
 
 
