@@ -17,7 +17,7 @@ typedef struct ApplicationObject {
     PyObject *routes; /* the compiled table of default_router, see routes.c; NULL until needed */
 } ApplicationObject;
 
-/* What a request was routed to. All new references; all may be NULL but cls. */
+/* What a request was routed to: new references, each of which may be NULL except cls. */
 typedef struct {
     PyObject *cls;
     PyObject *kwargs;
@@ -27,11 +27,11 @@ typedef struct {
 
 void tc_route_clear(tc_route *route);
 
-/* 1 found, 0 no rule matches, TC_ROUTE_FOREIGN if a rule must be asked in Python, -1 with an exception. */
+/* 1 found, 0 no rule matches, TC_ROUTE_FOREIGN where Python has to route, -1 with an exception. */
 #define TC_ROUTE_FOREIGN 2
 int tc_application_route(ApplicationObject *self, PyObject *request, tc_route *route);
 
-/* Adds the kinds of rules in a table, ROUTE_*, to the module. */
+/* Adds the kinds of rules, ROUTE_*, to the module. */
 int tc_routes_init(PyObject *module);
 
 #endif

@@ -1,14 +1,14 @@
-/* The C base of tornado_c.web.Application, one of the implementers of http_app.h: route, make the handler, run it,
- * with no Python frame of ours. A request with a body is routed when its head is there, any other in the same step
- * as it is answered. A subclass that has its own find_handler() or get_handler_delegate() is asked in Python
- * instead; one with its own __call__() or start_request() is a callback or a delegate to HTTP. */
+/* The C base of tornado_c.web.Application, one of the implementers of http_app.h: route, make the handler,
+ * run it, without a Python frame of our own. A request with a body is routed once its head is complete, any
+ * other when it is served. A subclass with its own find_handler() or get_handler_delegate() is asked in
+ * Python instead; one with its own __call__() or start_request() is a callback or a delegate to HTTP. */
 #include "web/application.h"
 
 #include "web/handler.h"
 
 /* ---- in Python ---- */
 
-/* find_handler(request), overridden or for rules that C does not know. */
+/* find_handler(request): overridden, or for rules that C does not know. */
 static PyObject *
 application_find_slow(ApplicationObject *self, PyObject *request)
 {
@@ -43,7 +43,7 @@ application_call_slow(ApplicationObject *self, PyObject *request)
 
 /* ---- in C ---- */
 
-/* The handler that the settings name for what no rule wants: 1 found, 0 none, -1. */
+/* The settings' default handler, for a request that no rule matches: 1 found, 0 none, -1. */
 static int
 application_default_class(ApplicationObject *self, PyObject *settings, tc_route *route)
 {
@@ -62,7 +62,7 @@ application_default_class(ApplicationObject *self, PyObject *settings, tc_route 
     return st;
 }
 
-/* The handler of a request that no rule wants. */
+/* The handler of a request that no rule matches. */
 static int
 application_default(ApplicationObject *self, tc_route *route)
 {
@@ -82,7 +82,7 @@ application_default(ApplicationObject *self, tc_route *route)
     return route->kwargs != NULL ? 0 : -1;
 }
 
-/* What serves a request: 1 with a route, 0 where Python is to be asked, -1. */
+/* What serves a request: 1 with a route, 0 where Python has to find it, -1. */
 static int
 application_find(ApplicationObject *self, PyObject *request, tc_route *route)
 {
@@ -129,7 +129,7 @@ application_serves(PyObject *app)
            tc_hooks_has(state, app, TC_HOOK_start_request, state->str_start_request);
 }
 
-/* What a route is kept as: a tuple of its four parts, or of the delegate that Python has found. */
+/* The route as request->held keeps it: a tuple of its four parts, or of the delegate that Python found. */
 static PyObject *
 application_hold(ApplicationObject *self, PyObject *request)
 {
@@ -225,7 +225,7 @@ application_call(ApplicationObject *self, PyObject *args, PyObject *kwargs)
     return application_dispatch(self, request);
 }
 
-/* -- life cycle ----------------------------------------------------------------------------------------- */
+/* ---- life cycle ---- */
 
 static PyObject *
 application_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
@@ -274,7 +274,7 @@ application_dealloc(ApplicationObject *self)
     Py_DECREF(type);
 }
 
-/* -- attributes ----------------------------------------------------------------------------------------- */
+/* ---- attributes ---- */
 
 static PyObject *
 application_get_router(ApplicationObject *self, void *unused)
@@ -303,7 +303,7 @@ static PyGetSetDef application_getset[] = {
 static PyMemberDef application_members[] = {
     {"settings", T_OBJECT_EX, offsetof(ApplicationObject, settings), 0, PyDoc_STR("The keyword arguments.")},
     {"transforms", T_OBJECT_EX, offsetof(ApplicationObject, transforms), 0,
-     PyDoc_STR("Classes that alter each answer.")},
+     PyDoc_STR("Classes that alter each response.")},
     {"default_host", T_OBJECT_EX, offsetof(ApplicationObject, default_host), 0,
      PyDoc_STR("The host whose rules serve requests for unknown hosts.")},
     {"wildcard_router", T_OBJECT_EX, offsetof(ApplicationObject, wildcard_router), 0,

@@ -1,10 +1,10 @@
-/* The Etag of an answer: SHA-1 of what was written, and the comparison with If-None-Match. Called by finish()
- * and by applications; runs Python for hashlib, for an overridden compute_etag() and for the comparison. */
+/* The Etag of a response: the SHA-1 of what was written, and the comparison with If-None-Match. Called by
+ * finish() and by applications; runs Python for hashlib, an overridden compute_etag() and the comparison. */
 #include "web/handler.h"
 
-#define ETAG_SMALL 512 /* bytes: more are worth OpenSSL's start-up */
+#define ETAG_SMALL 512 /* bytes; above this OpenSSL's start-up pays */
 
-/* The SHA-1 of a piece: hashlib's, or for little the interpreter's own implementation of it. */
+/* The SHA-1 of a piece: hashlib's, or for a small one the interpreter's own implementation. */
 static PyObject *
 etag_hash(tc_state *state, PyObject *piece, bool alone)
 {
@@ -101,8 +101,7 @@ handler_set_etag_header(HandlerObject *self, PyObject *unused)
     return tc_handler_etag_set(self) == 0 ? Py_NewRef(Py_None) : NULL;
 }
 
-/* Could the request have an If-None-Match? Looks at the parsed head as long as nobody has asked for the
- * headers. */
+/* Could the request have an If-None-Match? Looks at the parsed head until the headers have been made. */
 static bool
 etag_may_be_asked(HandlerObject *self)
 {
@@ -128,7 +127,7 @@ tc_handler_etag_check(HandlerObject *self)
 
 PyDoc_STRVAR(handler_check_etag_header_doc,
              "check_etag_header($self)\n--\n\n"
-             "Whether the client has this Etag already, so that 304 is the answer.");
+             "Whether the client has this Etag already, so that the response is a 304.");
 
 static PyObject *
 handler_check_etag_header(HandlerObject *self, PyObject *unused)

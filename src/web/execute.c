@@ -1,16 +1,16 @@
-/* From a routed request to its answer: make the handler, prepare(), the method, finish(), with errors on the
- * way.
+/* From a routed request to its response: make the handler, prepare(), the method, finish(), and errors on the
+ * way. Called by application_type.c and module.c; nearly every step may run Python.
  *
- * The steps are a small machine that runs until something must be awaited. As long as nothing must, no Task
- * exists. The first awaitable makes an execution, a coroutine in C that runs the rest inside one
- * asyncio.Task, so that everything behind an `await` shares a context and a cancellation, as in Tornado's
- * _execute. Where a subclass or a tool has replaced _execute, that is called instead. */
+ * The steps run on until something must be awaited; until then there is no Task. The first awaitable makes an
+ * execution, a coroutine in C that runs the rest inside one asyncio.Task, so that everything after an `await`
+ * shares a context and a cancellation, as in Tornado's _execute. Where a subclass or a tool has replaced
+ * _execute, that is called instead. */
 #include "base/future.h"
 #include "web/execution.h"
 
 #include "event/core.h"
 
-/* -- steps ---------------------------------------------------------------------------------------------- */
+/* ---- steps ---- */
 
 /* Raises HTTPError(status). */
 static int
@@ -43,8 +43,7 @@ execute_check_method(HandlerObject *self)
     return found > 0 ? 0 : found < 0 ? -1 : execute_raise(state, 405);
 }
 
-/* Has a form in the body taken apart, so that a malformed one is answered with 400 before the application
- * sees it. */
+/* Parses a form in the body, so that a malformed one gets its 400 before the application sees it. */
 static int
 execute_parse_body(HandlerObject *self)
 {
@@ -53,7 +52,7 @@ execute_parse_body(HandlerObject *self)
         return -1;
     }
     if (!tc_request_check(state, self->request)) {
-        return 0; /* the server that made it has done so */
+        return 0; /* parsed by the server that made the request */
     }
     RequestObject *request = (RequestObject *)self->request;
     if (request->head != NULL && request->headers == NULL &&
@@ -139,7 +138,7 @@ execute_decode_path(HandlerObject *self, PyObject *groups, PyObject *named)
     return st;
 }
 
-/* The XSRF and cross-origin checks; a request that is only read needs none. */
+/* The XSRF and cross-origin checks; methods that only read need none. */
 static int
 execute_protect(HandlerObject *self)
 {
@@ -166,7 +165,7 @@ execute_start(HandlerObject *self, PyObject *path_args, PyObject *path_kwargs)
     return PyObject_CallMethodNoArgs((PyObject *)self, self->state->str_prepare);
 }
 
-/* The name of the method that answers this request: request.method in lower case. */
+/* The name of the handler's method for this request: request.method in lower case. */
 static PyObject *
 execute_method_name(HandlerObject *self)
 {
@@ -238,7 +237,7 @@ execute_end(HandlerObject *self)
     return 0;
 }
 
-/* 1 if an awaitable is a Future that has its result already (it is taken), 0 if not, -1 if it failed. */
+/* 1 if an awaitable is a Future that has its result already (takes it), 0 if not, -1 if it failed. */
 static int
 execute_take_done(HandlerObject *self, PyObject *awaitable)
 {
@@ -264,7 +263,7 @@ tc_execute_advance(HandlerObject *self, int *phase, PyObject *path_args, PyObjec
     tc_state *state = self->state;
     for (;;) {
         PyObject *result;
-        if (*phase == TC_PHASE_ANSWERED) {
+        if (*phase == TC_PHASE_RETURNED) {
             return execute_end(self);
         }
         if (*phase == TC_PHASE_START) {
@@ -324,7 +323,7 @@ tc_execute_fail(HandlerObject *self)
     return truth;
 }
 
-/* -- start ---------------------------------------------------------------------------------------------- */
+/* ---- start ---- */
 
 /* Runs a coroutine in a Task of the handler's loop. */
 static int
@@ -342,7 +341,7 @@ execute_spawn(HandlerObject *self, PyObject *coroutine)
     return task != NULL ? 0 : -1;
 }
 
-/* Leaves the rest to a Task, starting with an awaitable (stolen). */
+/* Leaves the rest to a Task, which first awaits `awaitable` (stolen). */
 static int
 execute_suspend(HandlerObject *self, int phase, PyObject *awaitable)
 {
@@ -373,7 +372,7 @@ execute_replaced(HandlerObject *self, PyObject *path_args, PyObject *path_kwargs
     return st;
 }
 
-/* cls(application, request, **kwargs) for a handler class and a dict or NULL */
+/* cls(application, request, **kwargs), for a handler class; kwargs: a dict or NULL. */
 static PyObject *
 execute_make_handler(tc_state *state, PyObject *cls, PyObject *application, PyObject *request,
                      PyObject *kwargs)
@@ -426,7 +425,7 @@ execute_make_transforms(tc_state *state, PyObject *application, PyObject *reques
     return transforms;
 }
 
-/* Has a native connection report the client's leaving to a handler that is still at work. */
+/* Has a native connection notify a handler that is still at work when the client leaves. */
 static int
 execute_watch_close(HandlerObject *self)
 {
@@ -444,8 +443,8 @@ execute_watch_close(HandlerObject *self)
     return method != NULL ? 0 : -1;
 }
 
-/* The keyword arguments that a rule or the settings have: what is false stands for none. *dict is a dict, or
- * NULL; a new reference. 0 or -1. */
+/* The keyword arguments of a rule or of the settings; anything false means none. *dict becomes a new
+ * reference to a dict, or NULL. 0 or -1. */
 static int
 execute_take_kwargs(PyObject *kwargs, PyObject **dict)
 {
@@ -469,7 +468,7 @@ execute_take_kwargs(PyObject *kwargs, PyObject **dict)
     return *dict != NULL ? 0 : -1;
 }
 
-/* Answers with 500 where the target is no handler class of ours, and logs what it is. */
+/* Sends a 500 where the target is no handler class of ours, and logs what it is. */
 static PyObject *
 execute_refuse_target(tc_state *state, PyObject *target, PyObject *application, PyObject *request)
 {

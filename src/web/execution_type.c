@@ -1,5 +1,5 @@
-/* An execution: the coroutine that runs a request's handler from its first await on. execute.c makes it and
- * has a Task drive it; each step sends into what is awaited, and when that ends asks execute.c for the next
+/* An execution: the coroutine that runs a request's handler from its first await on. Made by execute.c and
+ * driven by a Task; each step sends into what is awaited, and when that ends asks execute.c for the next
  * awaitable. On the loop's thread; every step runs Python. */
 #include "web/execution.h"
 
@@ -12,7 +12,7 @@ typedef struct {
     bool running, ended;
 } ExecutionObject;
 
-/* -- life cycle ----------------------------------------------------------------------------------------- */
+/* ---- life cycle ---- */
 
 PyObject *
 tc_execution_new(HandlerObject *handler, int phase, PyObject *inner)
@@ -38,7 +38,7 @@ execution_traverse(ExecutionObject *self, visitproc visit, void *arg)
     return 0;
 }
 
-/* The handler stays until the end: every method needs it. */
+/* The handler is kept until deallocation: every method needs it. */
 static int
 execution_clear(ExecutionObject *self)
 {
@@ -58,7 +58,7 @@ execution_dealloc(ExecutionObject *self)
     Py_DECREF(type);
 }
 
-/* -- steps ---------------------------------------------------------------------------------------------- */
+/* ---- steps ---- */
 
 PyObject *
 tc_execution_iterator(PyObject *awaitable)
@@ -91,7 +91,7 @@ tc_execution_iterator(PyObject *awaitable)
     return iterator;
 }
 
-/* Goes on from the value or the exception that `inner` ended with, until something yields. */
+/* Continues with the value or the exception that `inner` ended with, until something yields. */
 static PySendResult
 execution_continue(ExecutionObject *self, PySendResult how, PyObject *value, PyObject **result)
 {
@@ -123,7 +123,7 @@ execution_continue(ExecutionObject *self, PySendResult how, PyObject *value, PyO
     return PYGEN_NEXT;
 }
 
-/* Guards against a second start while a step runs, and after the end. */
+/* Refuses a second entry while a step runs, and any after the end. */
 static int
 execution_enter(ExecutionObject *self)
 {
@@ -151,7 +151,7 @@ execution_am_send(ExecutionObject *self, PyObject *arg, PyObject **result)
     return how;
 }
 
-/* A step's outcome as methods of Python give it. */
+/* A step's outcome as Python methods return it. */
 static PyObject *
 execution_return(PySendResult how, PyObject *result)
 {
@@ -192,7 +192,7 @@ execution_outcome(PyObject **value)
     if (!PyErr_ExceptionMatches(PyExc_StopIteration)) {
         return PYGEN_ERROR;
     }
-    PyErr_Clear(); /* nobody wants its value */
+    PyErr_Clear(); /* its value is not used */
     *value = Py_NewRef(Py_None);
     return PYGEN_RETURN;
 }
@@ -265,12 +265,12 @@ execution_close(ExecutionObject *self, PyObject *unused)
     return result;
 }
 
-/* -- the type ------------------------------------------------------------------------------------------- */
+/* ---- the type ---- */
 
 static PyMemberDef execution_members[] = {
     {"cr_await", T_OBJECT, offsetof(ExecutionObject, inner), READONLY, PyDoc_STR("What is awaited.")},
     {"handler", T_OBJECT, offsetof(ExecutionObject, handler), READONLY,
-     PyDoc_STR("The handler that answers.")},
+     PyDoc_STR("The handler that is run.")},
     {NULL},
 };
 

@@ -1,4 +1,4 @@
-/* The end of an answer: Etag and Content-Length where nothing was flushed, the last flush, the log line and
+/* The end of a response: Etag and Content-Length where nothing was flushed, the last flush, the log line and
  * on_finish(). Everything that an application can override (set_etag_header, flush, _log, on_finish, ...) is
  * called as a method and runs Python where it was overridden. */
 #include "web/application.h"
@@ -29,7 +29,7 @@ finish_hook(HandlerObject *self, enum tc_hook hook, PyObject *name, int (*own)(H
     return tc_handler_call(self, name);
 }
 
-/* Whether the answer has a header of this normalised name: 1, 0 or -1. */
+/* Whether the response has a header of this normalised name: 1, 0 or -1. */
 static int
 finish_has_header(HandlerObject *self, PyObject *name)
 {
@@ -39,7 +39,7 @@ finish_has_header(HandlerObject *self, PyObject *name)
     return found;
 }
 
-/* Sets the Etag of an answer to GET or HEAD, and makes it a 304 where the client has it. */
+/* Sets the Etag of a response to GET or HEAD, and makes it a 304 where the client has it. */
 static int
 finish_etag(HandlerObject *self)
 {
@@ -150,7 +150,7 @@ finish_content_length(HandlerObject *self)
     return st;
 }
 
-/* What the headers still lack while none are sent. */
+/* Completes the headers, while none have been sent. */
 static int
 finish_headers(HandlerObject *self)
 {
@@ -200,7 +200,7 @@ finish_clear_close_callback(HandlerObject *self)
     return result != NULL ? 0 : -1;
 }
 
-/* *future (or NULL) becomes that of the answer, where the connection is ours. */
+/* Where the connection is ours, *future (if future is not NULL) becomes that of the response. */
 static int
 finish_connection(HandlerObject *self, PyObject **future)
 {
@@ -217,8 +217,8 @@ finish_connection(HandlerObject *self, PyObject **future)
     return result != NULL ? 0 : -1;
 }
 
-/* The dict in which the logger keeps what isEnabledFor() of each level said last, and which the logging
- * package empties in place; borrowed. NULL with an exception. */
+/* The dict in which the logger caches isEnabledFor() by level, and which the logging package empties in
+ * place; borrowed. NULL with an exception. */
 static PyObject *
 log_cache(tc_state *state, PyObject *logger)
 {
@@ -233,7 +233,7 @@ log_cache(tc_state *state, PyObject *logger)
     return state->access_log_cache;
 }
 
-/* Would a line of this level reach a handler? Reads the logger's own cache of the answer. 1, 0, -1. */
+/* Would a line of this level reach a handler? Reads the logger's own cache first. 1, 0 or -1. */
 static int
 log_is_enabled(tc_state *state, long level)
 {
@@ -316,7 +316,7 @@ handler_break_cycles(HandlerObject *self, PyObject *unused)
 }
 
 static PyObject *
-finish_answer(HandlerObject *self, PyObject *chunk, bool want)
+finish_response(HandlerObject *self, PyObject *chunk, bool want)
 {
     tc_state *state = self->state;
     if (TC_UNLIKELY(self->finished)) {
@@ -359,7 +359,7 @@ PyObject *
 tc_handler_finish(HandlerObject *self, PyObject *chunk, bool want)
 {
     if (TC_LIKELY(tc_handler_owns(self, TC_HOOK_finish))) {
-        return finish_answer(self, chunk, want);
+        return finish_response(self, chunk, want);
     }
     return chunk == NULL ? PyObject_CallMethodNoArgs((PyObject *)self, self->state->str_finish)
                          : PyObject_CallMethodOneArg((PyObject *)self, self->state->str_finish, chunk);
@@ -367,7 +367,7 @@ tc_handler_finish(HandlerObject *self, PyObject *chunk, bool want)
 
 PyDoc_STRVAR(handler_finish_doc,
              "finish($self, chunk=None)\n--\n\n"
-             "End the answer, after write(chunk) if a chunk is given.\n\n"
+             "End the response, after write(chunk) if a chunk is given.\n\n"
              "Adds Etag and Content-Length if nothing was flushed before. Returns a Future that is done\n"
              "when everything is sent; it need not be awaited.");
 
@@ -378,7 +378,7 @@ handler_finish(HandlerObject *self, PyObject *const *args, Py_ssize_t nargs, PyO
     if (tc_args_parse("finish", args, nargs, kwnames, names, 1, 0, out) < 0) {
         return NULL;
     }
-    return finish_answer(self, out[0], true);
+    return finish_response(self, out[0], true);
 }
 
 PyMethodDef tc_handler_finish_methods[] = {

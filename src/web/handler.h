@@ -1,4 +1,4 @@
-/* HandlerObject, the C base of tornado_c.web.RequestHandler: one request's answer in the making.
+/* HandlerObject, the C base of tornado_c.web.RequestHandler: one request and the response it gets.
  *
  * Files: handler_type.c (life, attributes, the table of methods), handler_headers.c (status, headers, clear),
  * handler_args.c (arguments), output.c (write, flush), finish.c (finish), etag.c, execute.c (from prepare()
@@ -26,7 +26,7 @@ typedef struct HandlerObject {
     PyObject *prepared_future;
     PyObject *new_cookie; /* SimpleCookie */
     PyObject *ui;         /* made when asked for; None after finish() */
-    PyObject *ext;        /* for what is built on top */
+    PyObject *ext;        /* free for C code built on top */
     bool finished, headers_written, auto_finish;
 } HandlerObject;
 
@@ -87,19 +87,23 @@ int tc_handler_raise(PyObject *exc);
 /* Calls a method without arguments and forgets its result: 0 or -1. */
 int tc_handler_call(HandlerObject *self, PyObject *name);
 
-/* handler_headers.c: the methods' work, whoever has overridden them. 0 or -1, NULL with an exception. */
+/* handler_headers.c: 0, or -1 with an exception. */
+
+/* What clear() does, even where it is overridden. */
 int tc_handler_clear(HandlerObject *self);
-int tc_handler_set_header(HandlerObject *self, PyObject *name,
-                          PyObject *value); /* as the method set_header */
+
+/* These call set_header() or set_status() where it is overridden. */
+int tc_handler_set_header(HandlerObject *self, PyObject *name, PyObject *value);
 /* The same for a normalised name and a text that is known to be safe. */
 int tc_handler_set_safe_header(HandlerObject *self, PyObject *name, PyObject *text);
-int tc_handler_set_status(HandlerObject *self, int status); /* as the method set_status */
+int tc_handler_set_status(HandlerObject *self, int status);
 
 extern PyMethodDef tc_handler_header_methods[];
 
 /* handler_args.c */
-PyObject *tc_handler_decode_argument(HandlerObject *self, PyObject *value,
-                                     PyObject *name); /* as the method */
+
+/* As the method decode_argument(). */
+PyObject *tc_handler_decode_argument(HandlerObject *self, PyObject *value, PyObject *name);
 
 extern PyMethodDef tc_handler_arg_methods[];
 
@@ -115,7 +119,7 @@ extern PyMethodDef tc_handler_output_methods[];
 /* What the method set_etag_header does: 0 or -1. */
 int tc_handler_etag_set(HandlerObject *self);
 
-/* 1 if If-None-Match names the answer's Etag, 0, or -1. */
+/* 1 if If-None-Match names the response's Etag, 0, or -1. */
 int tc_handler_etag_check(HandlerObject *self);
 
 extern PyMethodDef tc_handler_etag_methods[];

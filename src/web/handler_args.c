@@ -1,9 +1,9 @@
-/* Arguments of a request as handlers ask for them: decoded, freed of control characters, stripped. */
+/* Arguments of a request as handlers ask for them: decoded, without control characters, stripped. */
 #include "web/handler.h"
 
 #include "base/args.h"
 
-/* -- decoding ------------------------------------------------------------------------------------------- */
+/* ---- decoding ---- */
 
 /* HTTPError(400, "Invalid unicode in ...") for bytes that are not UTF-8. */
 static PyObject *
@@ -114,7 +114,7 @@ handler_argument_text(HandlerObject *self, PyObject *value, PyObject *name, bool
     return text;
 }
 
-/* -- lists ---------------------------------------------------------------------------------------------- */
+/* ---- lists ---- */
 
 /* A list of the texts of source[name]. */
 static PyObject *
@@ -187,7 +187,7 @@ handler_last_argument(HandlerObject *self, PyObject *name, PyObject *default_val
     return result;
 }
 
-/* -- methods -------------------------------------------------------------------------------------------- */
+/* ---- methods ---- */
 
 static PyObject *
 handler_get_one(HandlerObject *self, const char *method, PyObject *attr, PyObject *const *args,
@@ -223,7 +223,7 @@ handler_get_all(HandlerObject *self, const char *method, PyObject *attr, bool ch
         return NULL;
     }
     if (check && out[1] != NULL && !PyBool_Check(out[1])) {
-        PyErr_SetNone(PyExc_AssertionError); /* somebody takes it for get_argument's default */
+        PyErr_SetNone(PyExc_AssertionError); /* a caller takes strip for get_argument's default */
         return NULL;
     }
     PyObject *source = tc_handler_request_attr(self, attr);

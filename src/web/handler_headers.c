@@ -1,4 +1,4 @@
-/* Status and headers of an answer: clear, set_status, set_header, add_header, clear_header. The default
+/* Status and headers of a response: clear, set_status, set_header, add_header, clear_header. The default
  * headers are Tornado's, in its order. set_default_headers() and overridden methods run Python, and so does
  * the conversion of values that are neither str, bytes nor int. */
 #include "web/handler.h"
@@ -8,7 +8,7 @@
 #include "http/http_date_text.h"
 #include "http/http_frame.h"
 
-/* -- values --------------------------------------------------------------------------------------------- */
+/* ---- values ---- */
 
 /* Only what a field value may hold can go out: tab, space, visible ASCII and Latin-1's upper half. */
 static bool
@@ -65,7 +65,7 @@ handler_convert_header_value(HandlerObject *self, PyObject *value)
     return header_convert(self->state, value);
 }
 
-/* -- set, add, clear ------------------------------------------------------------------------------------ */
+/* ---- set, add, clear ---- */
 
 static int
 handler_store_header(HandlerObject *self, PyObject *name, PyObject *value)
@@ -124,7 +124,7 @@ handler_set_header(HandlerObject *self, PyObject *const *args, Py_ssize_t nargs,
 }
 
 PyDoc_STRVAR(handler_add_header_doc, "add_header($self, name, value)\n--\n\n"
-                                     "Add a header to the answer, beside those of the same name.");
+                                     "Add a header to the response, beside those of the same name.");
 
 static PyObject *
 handler_add_header(HandlerObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
@@ -145,7 +145,7 @@ handler_add_header(HandlerObject *self, PyObject *const *args, Py_ssize_t nargs,
 }
 
 PyDoc_STRVAR(handler_clear_header_doc, "clear_header($self, name)\n--\n\n"
-                                       "Take a header out of the answer, if it is there.");
+                                       "Take a header out of the response, if it is there.");
 
 static PyObject *
 handler_clear_header(HandlerObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
@@ -166,7 +166,7 @@ handler_clear_header(HandlerObject *self, PyObject *const *args, Py_ssize_t narg
     Py_RETURN_NONE;
 }
 
-/* -- status --------------------------------------------------------------------------------------------- */
+/* ---- status ---- */
 
 /* responses.get(status, "Unknown") */
 static PyObject *
@@ -179,7 +179,7 @@ status_reason(tc_state *state, PyObject *status)
     return reason != NULL ? reason : PyUnicode_FromString("Unknown");
 }
 
-/* A reason as it may stand in a status line and in a page of HTML; what may not becomes "Unknown". */
+/* The reason, or "Unknown" for one that may not stand in a status line or in a page of HTML. */
 static PyObject *
 reason_clean(PyObject *reason)
 {
@@ -227,7 +227,7 @@ tc_handler_set_status(HandlerObject *self, int status)
 
 PyDoc_STRVAR(handler_set_status_doc,
              "set_status($self, status_code, reason=None)\n--\n\n"
-             "Set the status of the answer.\n\n"
+             "Set the status of the response.\n\n"
              "Without a reason the usual phrase of the code is sent; one that could not\n"
              "stand in a status line is replaced with \"Unknown\".");
 
@@ -242,7 +242,7 @@ handler_set_status(HandlerObject *self, PyObject *const *args, Py_ssize_t nargs,
     Py_RETURN_NONE;
 }
 
-PyDoc_STRVAR(handler_get_status_doc, "get_status($self)\n--\n\nThe status code of the answer.");
+PyDoc_STRVAR(handler_get_status_doc, "get_status($self)\n--\n\nThe status code of the response.");
 
 static PyObject *
 handler_get_status(HandlerObject *self, PyObject *unused)
@@ -251,7 +251,7 @@ handler_get_status(HandlerObject *self, PyObject *unused)
 }
 
 PyDoc_STRVAR(handler_should_not_send_content_doc, "_should_not_send_content($self, status_code)\n--\n\n"
-                                                  "Whether an answer with this status has no body.");
+                                                  "Whether a response with this status has no body.");
 
 static PyObject *
 handler_should_not_send_content(HandlerObject *self, PyObject *status)
@@ -260,7 +260,7 @@ handler_should_not_send_content(HandlerObject *self, PyObject *status)
     return tc_http_status_code(status, &code) < 0 ? NULL : PyBool_FromLong(!tc_http_status_has_body(code));
 }
 
-/* -- clear ---------------------------------------------------------------------------------------------- */
+/* ---- clear ---- */
 
 static PyObject *
 handler_default_headers(HandlerObject *self)
@@ -304,7 +304,7 @@ tc_handler_clear(HandlerObject *self)
 }
 
 PyDoc_STRVAR(handler_clear_doc, "clear($self)\n--\n\n"
-                                "Start the answer over: default headers, status 200, nothing written.");
+                                "Start the response over: default headers, status 200, nothing written.");
 
 static PyObject *
 handler_clear_method(HandlerObject *self, PyObject *unused)

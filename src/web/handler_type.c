@@ -1,6 +1,6 @@
 /* The C base of tornado_c.web.RequestHandler: the object, its attributes and what __init__ does. The methods
- * are in handler_headers.c, handler_args.c, output.c, etag.c, finish.c and execute.c; rarer ones are
- * Python's, in tornado_c/_web/handler.py. Called on the loop's thread; the hooks (clear, set_default_headers,
+ * are in handler_headers.c, handler_args.c, output.c, etag.c, finish.c and execute.c; rarer ones are in
+ * Python, in tornado_c/_web/. Called on the loop's thread; the hooks (clear, set_default_headers,
  * initialize) may run Python. */
 #include "web/handler.h"
 
@@ -92,10 +92,10 @@ tc_handler_raise(PyObject *exc)
     return -1;
 }
 
-/* -- __init__ ------------------------------------------------------------------------------------------- */
+/* ---- __init__ ---- */
 
-/* Has the connection call on_connection_close(); a native one is told only when the handler turns out to
- * outlive its dispatch, see execute.c. */
+/* Has the connection call on_connection_close(). A native one gets the callback only if the handler outlives
+ * its dispatch, see execute_watch_close(). */
 static int
 handler_watch_close(HandlerObject *self)
 {
@@ -167,7 +167,7 @@ handler_setup(HandlerObject *self, PyObject *const *args, Py_ssize_t nargs)
     return tc_handler_setup(self, args[0], args[1], args[2]) == 0 ? Py_NewRef(Py_None) : NULL;
 }
 
-/* -- life cycle ----------------------------------------------------------------------------------------- */
+/* ---- life cycle ---- */
 
 static PyObject *
 handler_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
@@ -236,10 +236,10 @@ handler_dealloc(HandlerObject *self)
     Py_DECREF(type);
 }
 
-/* -- attributes ----------------------------------------------------------------------------------------- */
+/* ---- attributes ---- */
 
-/* Flags take any object, by its truth, as attributes of a Python class do. They cannot be deleted: what a
- * request whose _auto_finish is gone should do nobody has said. */
+/* Flags take any object, by its truth, as attributes of a Python class do. They cannot be deleted: a request
+ * without _auto_finish has no defined behaviour. */
 static PyObject *
 handler_get_flag(HandlerObject *self, void *offset)
 {
@@ -340,11 +340,11 @@ static PyMemberDef handler_members[] = {
     TC_FIELD("request", request, "The request, a HTTPServerRequest."),
     TC_FIELD("path_args", path_args, "What the unnamed groups of the route matched."),
     TC_FIELD("path_kwargs", path_kwargs, "What the named groups of the route matched."),
-    TC_FIELD("_headers", headers, "The headers of the answer."),
+    TC_FIELD("_headers", headers, "The headers of the response."),
     TC_FIELD("_new_cookie", new_cookie, "The cookies to set, a SimpleCookie; there only if there are any."),
-    TC_FIELD("_reason", reason, "The reason phrase of the answer."),
-    TC_FIELD("_status_code", status_code, "The status code of the answer."),
-    TC_FIELD("_transforms", transforms, "What alters the answer on its way out."),
+    TC_FIELD("_reason", reason, "The reason phrase of the response."),
+    TC_FIELD("_status_code", status_code, "The status code of the response."),
+    TC_FIELD("_transforms", transforms, "What alters the response on its way out."),
     {"_prepared_future", T_OBJECT, offsetof(HandlerObject, prepared_future), 0,
      PyDoc_STR("Done when prepare() is, or None.")},
     {NULL},

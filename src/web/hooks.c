@@ -1,5 +1,4 @@
-/* See hooks.h. The dict of originals, which the Python module hands over when it is imported, tells what is
- * ours. */
+/* See hooks.h. What is ours is in the dict of originals, which the Python module registers at import. */
 #include "web/hooks.h"
 
 uint32_t
@@ -7,7 +6,7 @@ tc_hooks_compute(tc_state *state, PyTypeObject *type)
 {
     PyObject *originals = state->upcall_hook_originals;
     if (originals == NULL || type->tp_getattro != PyObject_GenericGetAttr) {
-        return 0; /* __getattr__ and __getattribute__ may answer for any name */
+        return 0; /* __getattr__ and __getattribute__ may provide any name */
     }
     PyObject *names[] = {
 #define TC_X(name) state->str_##name,

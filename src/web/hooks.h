@@ -1,6 +1,5 @@
-/* What a handler's or an application's class has left as it is. C skips calling a method by name only while
- * it knows that the method is its own: the class is asked once for each of its versions, the instance each
- * time. */
+/* Which methods a handler's or an application's class has not overridden. C skips the call by name only while
+ * it knows that the method is its own: the class is looked at once per version, the instance each time. */
 #ifndef TC_HOOKS_H
 #define TC_HOOKS_H
 
@@ -79,8 +78,8 @@ tc_web_call_registered(PyObject *function, PyObject *arg)
     return function != NULL ? PyObject_CallOneArg(function, arg) : NULL;
 }
 
-/* Whether this one hook is ours, for a long-lived object with attributes of its own: makes its dict and looks
- * there. */
+/* Whether this one hook is ours, for a long-lived object with attributes of its own: looks in its dict, which
+ * it may create. */
 bool tc_hooks_has(tc_state *state, PyObject *obj, enum tc_hook hook, PyObject *name);
 
 #endif

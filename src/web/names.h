@@ -82,7 +82,7 @@
     X(name, "(s)", "name")
 
 #define TC_WEB_OWN(X)                                                                                        \
-    X(access_log_cache)  /* what isEnabledFor() of each level said last: a dict, or None */                  \
+    X(access_log_cache)  /* the logger's cache of isEnabledFor(): a dict, or None */                         \
     X(access_log_cached) /* the logger that access_log_cache belongs to */
 
 #define TC_WEB_IMPORTS(X) X(hashlib_sha1, "hashlib", "sha1")
@@ -111,7 +111,7 @@
     X(spawn_task, web, NULL)                                                                                 \
     X(unquote_to_bytes, web, NULL)
 
-/* What the class of one version tag has left as it is, see web/hooks.h. */
+/* The hooks that the class of one version tag has not overridden, see web/hooks.h. */
 typedef struct {
     unsigned tag; /* 0: free */
     uint32_t own;

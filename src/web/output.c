@@ -7,7 +7,7 @@
 
 #include "base/args.h"
 
-/* -- write ---------------------------------------------------------------------------------------------- */
+/* ---- write ---- */
 
 static void
 write_raise_type(PyObject *chunk)
@@ -63,7 +63,7 @@ tc_handler_write(HandlerObject *self, PyObject *chunk)
 
 PyDoc_STRVAR(handler_write_doc,
              "write($self, chunk)\n--\n\n"
-             "Add to the body of the answer: bytes, str (sent as UTF-8) or a dict (sent as JSON).\n\n"
+             "Add to the body of the response: bytes, str (sent as UTF-8) or a dict (sent as JSON).\n\n"
              "A dict sets the Content-Type as well. Lists are refused: JSON whose outermost value is a\n"
              "list can be read by other sites. Nothing is sent before flush() or finish().");
 
@@ -78,9 +78,9 @@ handler_write(HandlerObject *self, PyObject *const *args, Py_ssize_t nargs, PyOb
     Py_RETURN_NONE;
 }
 
-/* -- flush ---------------------------------------------------------------------------------------------- */
+/* ---- flush ---- */
 
-/* What was written, as one bytes object; the list starts anew. */
+/* What was written, as one bytes object; empties the list. */
 static PyObject *
 output_take(HandlerObject *self)
 {
@@ -101,7 +101,7 @@ output_take(HandlerObject *self)
         }
     }
     if (chunk != NULL && size > 0) {
-        PyObject *fresh = PyList_New(0); /* the old one may be in somebody's hands */
+        PyObject *fresh = PyList_New(0); /* others may hold the old one */
         if (fresh != NULL) {
             Py_XSETREF(self->write_buffer, fresh);
         }
@@ -142,12 +142,12 @@ output_transform_first(HandlerObject *self, PyObject *transform, PyObject **chun
     return 0;
 }
 
-/* Makes bytes of what the last transform gave. */
+/* Makes bytes of what the last transform returned. */
 static int
 output_check_chunk(PyObject **chunk, bool first)
 {
     if (!PyBytes_Check(*chunk)) {
-        int empty = first ? PyObject_Not(*chunk) : 0; /* with a head, None and the like stand for nothing */
+        int empty = first ? PyObject_Not(*chunk) : 0; /* with a head, None and the like mean no body */
         Py_SETREF(*chunk, empty < 0   ? NULL
                           : empty > 0 ? PyBytes_FromStringAndSize(NULL, 0)
                                       : tc_http_chunk(*chunk, false));
@@ -155,7 +155,7 @@ output_check_chunk(PyObject **chunk, bool first)
     return *chunk != NULL ? 0 : -1;
 }
 
-/* Passes a chunk through the transforms. Where one fails, the error page goes without them. */
+/* Passes a chunk through the transforms. If one fails, the error page is sent without them. */
 static int
 output_transform(HandlerObject *self, PyObject **chunk, bool first, PyObject *footers)
 {
@@ -203,7 +203,7 @@ output_add_cookies(HandlerObject *self)
     return result != NULL ? 0 : -1;
 }
 
-/* After a write to a connection of ours: the Future, where one is wanted, of what has left by then. */
+/* After a write to a native connection: flushes and returns the Future of the write; None unless wanted. */
 static PyObject *
 output_written(HttpConnObject *conn, bool want)
 {
@@ -227,7 +227,7 @@ output_done_future(HandlerObject *self)
     return make != NULL ? PyObject_CallNoArgs(make) : NULL;
 }
 
-/* Sends the head and the first chunk. *sent stays false where there is no such head. */
+/* Sends the head and the first chunk. *sent stays false if the head cannot be sent at all. */
 static PyObject *
 output_send_head(HandlerObject *self, PyObject *status, PyObject *reason, PyObject *headers, PyObject *chunk,
                  bool want, bool *sent)

@@ -3,14 +3,14 @@
  *
  *     (rules, count, literals, walk)
  *
- * rules     the router's list itself; the table is stale once its length or the rule at a place used is another
+ * rules     the router's list itself; the table is stale once its length or a rule in use has changed
  * literals  dict: path -> (index, rule, class, kwargs) of the first rule for exactly this path, where no
  *           earlier pattern takes it
  * walk      the other rules, in order, as (index, rule, kind, match, more): kind is one of _core.ROUTE_*
  *
- * A dict answers for exact paths; of the walk only what stands before them is tried. Matching may run Python,
- * where an application has put objects of its own in the place of patterns or of the path. Python can also
- * reach the table: what has not the form above is not ours to judge. */
+ * An exact path is found in the dict; of the walk only the rules before it are tried. Matching may run Python
+ * where an application has replaced patterns or the path with objects of its own. Python can also reach the
+ * table: whatever has not the form above is left to the Python router. */
 #include "web/application.h"
 
 #include "http/http_request.h"
@@ -20,10 +20,10 @@ enum {
     ROUTE_HOST,         /* match: the host pattern's match method; more: table */
     ROUTE_ANY,          /* more: table */
     ROUTE_DEFAULT_HOST, /* match: the host pattern's match method; more: table */
-    ROUTE_FOREIGN,      /* not ours to judge */
+    ROUTE_FOREIGN,      /* left to the Python router */
 };
 
-/* What the functions below return beside what tc_application_route does: the table is older than the rules. */
+/* The functions below may also return this: the table is older than the rules. */
 #define ROUTE_STALE 3
 
 int
@@ -111,7 +111,7 @@ route_try_pattern(ApplicationObject *self, PyObject *item, PyObject *path, tc_ro
     return st;
 }
 
-/* Does request.<attr>, or the application's default host, match? */
+/* Does the request's host name, or the application's default host, match? 1, 0 or -1. */
 static int
 route_try_host(ApplicationObject *self, PyObject *item, int kind, PyObject *request)
 {
@@ -163,7 +163,7 @@ route_try(ApplicationObject *self, PyObject *item, PyObject *request, PyObject *
     }
 }
 
-/* What the patterns in front of the rule for exactly this path say: 1, 0 and so on. */
+/* Tries the patterns before index `literal`, the rule for exactly this path. Returns as route_find(). */
 static int
 route_walk(ApplicationObject *self, PyObject *table, Py_ssize_t count, Py_ssize_t literal, PyObject *request,
            PyObject *path, tc_route *route)
@@ -189,7 +189,7 @@ route_walk(ApplicationObject *self, PyObject *table, Py_ssize_t count, Py_ssize_
     return 0;
 }
 
-/* The table is held by the caller, and with it all tuples in it. */
+/* As tc_application_route(), or ROUTE_STALE. The caller holds the table, and with it all tuples in it. */
 static int
 route_find(ApplicationObject *self, PyObject *table, PyObject *request, PyObject *path, tc_route *route)
 {
@@ -244,7 +244,7 @@ tc_application_route(ApplicationObject *self, PyObject *request, tc_route *route
                 st = -1;
                 break;
             }
-            Py_XSETREF(self->routes, routes); /* an old one's end may run Python */
+            Py_XSETREF(self->routes, routes); /* releasing the old one may run Python */
         }
         PyObject *table = Py_NewRef(self->routes != NULL ? self->routes : Py_None); /* it may be replaced */
         st = route_find(self, table, request, path, route);
