@@ -1,12 +1,12 @@
-/* What puts values into an HTTPHeaders from outside: add(), parse_line() and parse(), with the checks of
- * names and values. Called by Python code. Methods that subclasses override are called as methods; that and a
- * replaced _normalize_header run Python. */
+/* How values get into an HTTPHeaders from outside: add(), parse_line() and parse(), which check names and
+ * values. Called by Python code. Methods that subclasses override are called as methods; that and a replaced
+ * _normalize_header run Python. */
 #include "http/headers/parts.h"
 
 #include "base/args.h"
 #include "http/headers/names.h"
 
-/* As tc_headers_put, through the methods of a class that overrides __contains__ or __setitem__. */
+/* As tc_headers_put, but through the methods of a class that overrides __contains__ or __setitem__. */
 static int
 headers_put_checked(HeadersObject *self, PyObject *name, PyObject *value)
 {
@@ -31,7 +31,7 @@ headers_put_checked(HeadersObject *self, PyObject *name, PyObject *value)
     return result;
 }
 
-/* add(name, value) of this class, whatever subclasses make of it. */
+/* add(name, value) of this class, even where a subclass overrides it. */
 int
 tc_headers_add_pair(HeadersObject *self, PyObject *name, PyObject *value, bool chars_are_bytes)
 {
@@ -124,7 +124,7 @@ headers_parse_span(HeadersObject *self, PyObject *text, Py_ssize_t start, Py_ssi
     return result;
 }
 
-/* -- methods -------------------------------------------------------------------------------------------- */
+/* ---- methods ---- */
 
 /* Sorts the arguments of a method with `count` parameters and the keyword-only _chars_are_bytes. */
 static int

@@ -1,5 +1,5 @@
-/* What may stand in a header: names and values as HTTPHeaders accepts them, and Tornado's words for what it
- * does not. Called by add.c. Runs no Python but for error messages. */
+/* What HTTPHeaders accepts as names and values, and Tornado's messages for what it rejects. Called by add.c.
+ * Runs Python only for error messages. */
 #include "http/headers/parts.h"
 
 bool

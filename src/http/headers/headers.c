@@ -1,4 +1,4 @@
-/* Access to an HTTPHeaders for the rest of C, as headers.h promises it. Called by the HTTP drivers and
+/* Access to an HTTPHeaders for the rest of C, see headers.h. Called by the HTTP drivers and
  * by handlers. What a class has overridden is called as a method; only then does anything here run Python. */
 #include "http/headers/parts.h"
 

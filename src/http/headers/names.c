@@ -1,4 +1,4 @@
-/* Normalised header names: a bounded, direct-mapped cache from the bytes of a name as somebody wrote it to
+/* Normalised header names: a bounded, direct-mapped cache from the bytes of a name as it was written to
  * the str that HTTPHeaders keeps. One cache belongs to the module's state. Used on any thread that holds the
  * interpreter's lock; runs Python only where names.h says so.
  *
@@ -8,7 +8,7 @@
 #include "http/headers/names.h"
 
 #define NAMES_SLOTS 1024
-#define NAMES_MAX_SIZE 64 /* longer names are normalised each time */
+#define NAMES_MAX_SIZE 64 /* longer names are not cached */
 #define NAMES_NORMAL 256
 
 typedef struct {

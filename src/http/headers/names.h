@@ -11,8 +11,8 @@ PyObject *tc_names_normalize(tc_state *state, PyObject *name);
 /* The same for the bytes of a name that is known to be a token (RFC 9110), so ASCII. */
 PyObject *tc_names_normalize_token(tc_state *state, const char *raw, size_t size);
 
-/* Whether an ASCII str is in normalised form already; false also where that is not known for want of memory.
- * Not to be asked while names are replaced. Runs no Python. */
+/* Whether an ASCII str is in normalised form already; false also if memory runs out. Must not be called while
+ * names are replaced. Runs no Python. */
 bool tc_names_is_normal(tc_state *state, PyObject *name);
 
 /* True while httputil._normalize_header is another function than the one registered. */

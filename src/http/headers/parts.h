@@ -12,17 +12,17 @@
  *      BLOCK                               PAIRS  (a new instance)
  *      raw header lines, nothing parsed    up to TC_HEADERS_PAIRS names, each with its only value, a str
  *         |                                  |
- *         | first touched                    | one field more, a second value, somebody walks the fields
+ *         | first touched                    | one field more, a second value, a walk over the fields
  *         +---------------+------------------+
  *                         v
  *      DICTS
  *      fields: name -> the only value, or the list of a repeated field's values; a value that is itself a
- *      list lies in a list of one. combined: name -> the joined values of such a list, once asked for
+ *      list lies in a list of one. combined: name -> the joined values of such a list, made on first use
  *                         |
  *                         | Python asks for _as_list or _combined_cache
  *                         v
  *      EXPOSED
- *      the two dicts are exactly Tornado's: all values are lists. Their keys, and whatever Python has put in
+ *      the two dicts are exactly Tornado's: all values are lists. Their keys, and what Python has put in
  *      their place, may run Python in any lookup
  *
  * tc_headers_reset leads back to PAIRS from everywhere. */
@@ -32,7 +32,7 @@
 #include "http/headers/headers.h"
 #include "http/http_chars.h"
 
-#define TC_HEADERS_PAIRS 6 /* so many fields need no dict */
+#define TC_HEADERS_PAIRS 6 /* up to this many fields need no dict */
 
 enum tc_headers_form { TC_HEADERS_IN_PAIRS, TC_HEADERS_IN_BLOCK, TC_HEADERS_IN_DICTS, TC_HEADERS_EXPOSED };
 
@@ -44,7 +44,7 @@ typedef struct HeadersObject {
     char *block;                   /* BLOCK: PyMem_Malloc */
     size_t block_size;
     uint8_t form;   /* enum tc_headers_form */
-    uint8_t npairs; /* 0 but in PAIRS */
+    uint8_t npairs; /* 0 except in PAIRS */
     PyObject
         *pairs[2 * TC_HEADERS_PAIRS]; /* name, value, name...: str in ASCII and str, names all different */
 } HeadersObject;
@@ -55,7 +55,7 @@ typedef struct HeadersObject {
 PyObject *tc_headers_load(HeadersObject *self);
 
 /* The dict of fields, borrowed; leaves BLOCK and PAIRS. NULL with an exception. Runs no Python unless
- * _normalize_header is replaced. Who looks into it and may run Python meanwhile holds it. */
+ * _normalize_header is replaced. A caller that may run Python while it uses the dict holds it. */
 static inline PyObject *
 tc_headers_fields(HeadersObject *self)
 {
@@ -81,7 +81,7 @@ tc_headers_is_exposed(const HeadersObject *self)
     return self->form == TC_HEADERS_EXPOSED;
 }
 
-/* The pair of this number, both borrowed; false behind the last one. */
+/* Pair i, both borrowed; false past the last one. */
 static inline bool
 tc_headers_pair_at(const HeadersObject *self, size_t i, PyObject **name, PyObject **value)
 {
@@ -105,7 +105,7 @@ int tc_headers_find_slot(HeadersObject *self, PyObject *name, PyObject **slot);
 /* The combined value; NULL without an exception if missing. */
 PyObject *tc_headers_lookup(HeadersObject *self, PyObject *name);
 
-/* The list of a field's values itself, which Python may change; a new one if there is no such field. */
+/* The very list of a field's values, which Python may change; a new one if there is no such field. */
 PyObject *tc_headers_values(HeadersObject *self, PyObject *name);
 
 int tc_headers_traverse(HeadersObject *self, visitproc visit, void *arg);
@@ -118,27 +118,27 @@ int tc_headers_store(HeadersObject *self, PyObject *name, PyObject *value);
 /* del self[name]: KeyError where it is missing. */
 int tc_headers_delete(HeadersObject *self, PyObject *name);
 
-/* Adds a value to a field that is there: `slot` is what the dict of fields has for it. */
+/* Adds a value to a field that exists: `slot` is its entry in the dict of fields. */
 int tc_headers_append(HeadersObject *self, PyObject *name, PyObject *slot, PyObject *value);
 
-/* Adds a value, whether the field is there or not. */
+/* Adds a value; the field need not exist. */
 int tc_headers_put(HeadersObject *self, PyObject *name, PyObject *value);
 
-/* Takes the items of an exact dict for the pairs, if there are no fields yet and the items are as pairs are
- * kept; then true. */
+/* Makes the items of an exact dict the pairs, if there are no fields yet and all items can be pairs; then
+ * true. */
 bool tc_headers_take_pairs(HeadersObject *self, PyObject *dict);
 
-/* Adds the fields of a copy of a raw block; parsed later where nothing else is there. */
+/* Adds the fields of a raw block, which is copied; where there are no others it is parsed later. */
 int tc_headers_take_block(HeadersObject *self, const char *block, size_t size);
 
-/* Leads to EXPOSED, for good, and hands out the two dicts; either may be NULL. */
+/* Moves to EXPOSED, for good, and hands out the two dicts; either pointer may be NULL. */
 int tc_headers_expose(HeadersObject *self, PyObject **as_list, PyObject **combined_cache);
 
-/* Puts another dict in the place of one of them. */
+/* Replaces one of them. */
 int tc_headers_set_as_list(HeadersObject *self, PyObject *dict);
 int tc_headers_set_combined_cache(HeadersObject *self, PyObject *dict);
 
-/* Back to an instance without any fields. */
+/* Removes all fields. */
 void tc_headers_reset(HeadersObject *self);
 
 /* ---- check.c ---- */

@@ -1,5 +1,5 @@
-/* The state of an HTTPHeaders as Python sees it: the two dicts that Tornado's class has, and what pickle and
- * copy.deepcopy make of them. Called by Python code; handing out a dict turns the lazy fields into it for
+/* The state of an HTTPHeaders as Python sees it: the two dicts that Tornado's class has, and how pickle and
+ * copy.deepcopy use them. Called by Python code; handing out a dict moves the instance to EXPOSED, for
  * good. */
 #include "http/headers/parts.h"
 

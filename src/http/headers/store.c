@@ -1,10 +1,10 @@
-/* Where the fields of an HTTPHeaders are kept, in the four states that parts.h draws: nobody else touches
+/* Where the fields of an HTTPHeaders are kept, in the four states that parts.h draws: no other file touches
  * them. Names are normalised already. Called by the files of this folder, on any thread that holds the
  * interpreter's lock.
  *
  * Python may run, and use or reset this very instance, in a replaced _normalize_header, in a lookup in dicts
- * of Python's own (EXPOSED), at the end of any value, and wherever the collector may run. So a dict that is
- * looked into is held, and the state is asked again after anything of that kind. */
+ * of Python's own (EXPOSED), when a value is released, and wherever the collector may run. So a dict is held
+ * while it is used, and the state is read again after anything of that kind. */
 #include "http/headers/parts.h"
 
 #include "http/headers/names.h"
@@ -83,7 +83,7 @@ tc_headers_pairs_each(HeadersObject *self, PyObject *const *names, PyObject **va
     }
 }
 
-/* Whether a field could be stored among the pairs, and was. */
+/* Stores a field among the pairs; false where it cannot. */
 static bool
 pairs_store(HeadersObject *self, PyObject *name, PyObject *value)
 {
@@ -135,7 +135,7 @@ tc_headers_take_pairs(HeadersObject *self, PyObject *dict)
 static int
 pairs_to_dict(HeadersObject *self)
 {
-    PyObject *fields = PyDict_New(); /* the collector may run Python that does this before us */
+    PyObject *fields = PyDict_New(); /* the collector may run Python that makes them first */
     if (fields == NULL || self->form != TC_HEADERS_IN_PAIRS) {
         Py_XDECREF(fields);
         return fields != NULL ? 0 : -1;
@@ -152,8 +152,8 @@ pairs_to_dict(HeadersObject *self)
     return 0;
 }
 
-/* Adds the fields of a block. Its contents are valid, so this fails for want of memory only, or if a replaced
- * _normalize_header does; what was parsed by then stays. */
+/* Adds the fields of a block. Its contents are valid, so this fails only without memory, or if a replaced
+ * _normalize_header does; fields added so far stay. */
 static int
 headers_put_lines(HeadersObject *self, const char *block, size_t size)
 {
@@ -225,7 +225,7 @@ tc_headers_take_block(HeadersObject *self, const char *block, size_t size)
         self->form = TC_HEADERS_IN_BLOCK;
         return 0;
     }
-    int result = headers_put_lines(self, copy, size); /* of a class whose new instances have fields */
+    int result = headers_put_lines(self, copy, size); /* a class whose new instances have fields */
     PyMem_Free(copy);
     return result;
 }
@@ -244,7 +244,7 @@ tc_headers_reset(HeadersObject *self)
     self->block_size = 0;
     self->fields = self->combined = NULL;
     self->form = TC_HEADERS_IN_PAIRS;
-    Py_XDECREF(fields); /* the end of a value may run Python that uses us */
+    Py_XDECREF(fields); /* releasing a value may run Python that uses us */
     Py_XDECREF(combined);
 }
 
@@ -269,10 +269,10 @@ headers_combined(HeadersObject *self)
     if (made == NULL) {
         return NULL;
     }
-    if (TC_UNLIKELY(self->combined != NULL)) { /* the collector had one made */
+    if (TC_UNLIKELY(self->combined != NULL)) { /* made by Python that the collector ran */
         Py_SETREF(made, Py_NewRef(self->combined));
     }
-    else if (TC_LIKELY(self->form == TC_HEADERS_IN_DICTS)) { /* nor was all reset meanwhile */
+    else if (TC_LIKELY(self->form == TC_HEADERS_IN_DICTS)) { /* unless that reset everything */
         self->combined = Py_NewRef(made);
     }
     return made;
@@ -363,7 +363,7 @@ tc_headers_append(HeadersObject *self, PyObject *name, PyObject *slot, PyObject 
     if (PyList_CheckExact(slot)) {
         return PyList_Append(slot, value);
     }
-    if (tc_headers_is_exposed(self)) { /* somebody put a list of their own kind into _as_list */
+    if (tc_headers_is_exposed(self)) { /* Python put its own kind of list into _as_list */
         PyObject *result = PyObject_CallMethodOneArg(slot, self->state->str_append, value);
         Py_XDECREF(result);
         return result != NULL ? 0 : -1;
@@ -424,7 +424,7 @@ tc_headers_find_slot(HeadersObject *self, PyObject *name, PyObject **slot)
     return found;
 }
 
-/* What the dict of combined values has for it; there need be no such dict. */
+/* The entry in the dict of combined values, if there is such a dict. */
 static int
 headers_find_combined(HeadersObject *self, PyObject *name, PyObject **value)
 {

@@ -1,6 +1,6 @@
 /* The C base of httputil.HTTPHeaders, a multi-map of header fields that is lazy inside: life, access by key,
  * copying, the type. Called by Python code and by the HTTP drivers, on any thread that holds the
- * interpreter's lock. What the other files of this folder are for is in parts.h.
+ * interpreter's lock. parts.h lists the other files of this folder.
  *
  * Methods that subclasses override are called as methods: C recognises its own by the identity of slots and
  * functions. What may run Python: overridden methods, a replaced _normalize_header, and names or values that
@@ -18,7 +18,7 @@ headers_own_update(tc_state *state, PyTypeObject *type)
     return found == state->mapping_update || found == NULL;
 }
 
-/* -- life cycle ----------------------------------------------------------------------------------------- */
+/* ---- life cycle ---- */
 
 static PyObject *
 headers_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
@@ -105,7 +105,7 @@ headers_set_all(HeadersObject *self, PyObject *dict)
     return result;
 }
 
-/* May the items of this dict be kept without a call of Python's? */
+/* May the items of this dict be stored without running Python? */
 static bool
 headers_sets_itself(HeadersObject *self, PyObject *dict)
 {
@@ -156,7 +156,7 @@ headers_init(HeadersObject *self, PyObject *args, PyObject *kwargs)
     return headers_call_update(self, args, kwargs);
 }
 
-/* Is a new instance of the face an empty one, with no Python to run? */
+/* Does making an instance of the face run no Python and leave it empty? */
 static bool
 headers_new_is_plain(tc_state *state, PyObject *face)
 {
@@ -201,7 +201,7 @@ tc_headers_from_block(tc_state *state, const char *block, size_t size)
     return obj;
 }
 
-/* -- methods -------------------------------------------------------------------------------------------- */
+/* ---- methods ---- */
 
 PyDoc_STRVAR(headers_get_list_doc,
              "get_list($self, name)\n--\n\n"
@@ -385,7 +385,7 @@ PyDoc_STRVAR(headers_get_all_doc,
              "get_all($self, /)\n--\n\n"
              "An iterator of (name, value) pairs; a name with several values comes once for each.");
 
-/* -- the type ------------------------------------------------------------------------------------------- */
+/* ---- the type ---- */
 
 static PyMethodDef headers_methods[] = {
     {"add", (PyCFunction)tc_headers_add, METH_FASTCALL | METH_KEYWORDS, tc_headers_add_doc},

@@ -3,14 +3,14 @@
  * values that are not str. */
 #include "http/headers/parts.h"
 
-/* -- the iterator --------------------------------------------------------------------------------------- */
+/* ---- the iterator ---- */
 
 typedef struct {
     PyObject_HEAD HeadersObject *headers; /* NULL when exhausted */
     PyObject *items;  /* iterator over the fields' items; NULL until the first step, as in a generator */
     PyObject *name;   /* of the field in progress */
     PyObject *values; /* its list, or NULL */
-    PyObject *single; /* its only value, already given out, or NULL */
+    PyObject *single; /* its only value, already returned, or NULL */
     Py_ssize_t index; /* of the next value in `values` */
     bool running;     /* in the call for the next field */
 } HeaderPairsObject;
@@ -48,8 +48,8 @@ header_pairs_dealloc(HeaderPairsObject *self)
     Py_DECREF(type);
 }
 
-/* The values of a field that follow a single one, which has been given out: there are some if a value was
- * added meanwhile and turned it into a list. */
+/* The values after a single one that has been returned: there are some if a value was added in between, which
+ * made it a list. */
 static int
 header_pairs_follow(HeaderPairsObject *self)
 {
@@ -83,7 +83,7 @@ header_pairs_start(HeaderPairsObject *self)
 }
 
 /* The next (name, slot) of the fields: a tuple, NULL at the end or with an exception. A dict of the
- * application's own kind may have any items; asking it may run Python, which may ask this iterator. */
+ * application's own kind may have any items; iterating it may run Python, which may call this iterator. */
 static PyObject *
 header_pairs_next_field(HeaderPairsObject *self)
 {
@@ -185,7 +185,7 @@ tc_headers_get_all(HeadersObject *self, PyObject *ignored)
     return (PyObject *)pairs;
 }
 
-/* -- the walk ------------------------------------------------------------------------------------------- */
+/* ---- the walk ---- */
 
 static int
 headers_each_value(PyObject *name, PyObject *values, tc_headers_visit visit, void *arg)
