@@ -13,7 +13,7 @@
 
 enum {
     TC_CHAR_TOKEN = 1 << 0,  /* tchar */
-    TC_CHAR_HOST = 1 << 1,   /* what a Host may hold besides %XX; the comma is left out as in Tornado */
+    TC_CHAR_HOST = 1 << 1,   /* what a Host may hold besides %XX; not the comma, as in Tornado */
     TC_CHAR_TARGET = 1 << 2, /* field-vchar: visible ASCII and obs-text */
     TC_CHAR_VALUE = 1 << 3,  /* TARGET, SP, HTAB */
 };
@@ -26,14 +26,14 @@ tc_http_char_is(char c, unsigned classes)
     return (tc_http_char_class[(uint8_t)c] & classes) != 0;
 }
 
-/* A byte, or any code point. */
+/* c: a byte, or any code point. */
 static inline bool
 tc_http_is_blank(uint32_t c)
 {
     return c == ' ' || c == '\t';
 }
 
-/* Leaves out the blanks at both ends. */
+/* Drops the blanks at both ends. */
 static inline void
 tc_http_trim(const char **p, const char **end)
 {
@@ -45,7 +45,7 @@ tc_http_trim(const char **p, const char **end)
     }
 }
 
-/* Passes over CRLF or LF at p. NULL where there is neither, or not all of it yet. */
+/* Skips CRLF or LF at p. NULL where there is neither, or only the CR so far. */
 static inline const char *
 tc_http_pass_line_end(const char *p, const char *end)
 {
@@ -143,7 +143,7 @@ tc_sse_line_stops(__m128i b)
     return (unsigned)_mm_movemask_epi8(_mm_or_si128(end, _mm_cmpeq_epi8(b, _mm_setzero_si128())));
 }
 
-/* Stops at what is no letter, digit or minus: all tokens that occur in practice, and a bound from below. */
+/* Stops at what is no letter, digit or minus: exact for names in practice, else too early. */
 static inline unsigned
 tc_sse_name_stops(__m128i b)
 {
@@ -152,7 +152,7 @@ tc_sse_name_stops(__m128i b)
     return (unsigned)_mm_movemask_epi8(_mm_or_si128(letter, other)) ^ 0xffff;
 }
 
-/* Stops at what is no letter, digit, minus, dot or colon: nearly all hosts, and a bound from below. */
+/* Stops at what is no letter, digit, minus, dot or colon: exact for most hosts, else too early. */
 static inline unsigned
 tc_sse_host_stops(__m128i b)
 {

@@ -7,11 +7,11 @@
 
 enum {
     SIZE = 0,   /* hex digits */
-    SIZE_BLANK, /* blanks behind them, before a semicolon */
+    SIZE_BLANK, /* blanks after them, before a semicolon */
     EXTENSION,
     SIZE_FEED, /* the LF of a size line */
     DATA,
-    DATA_RETURN, /* CR behind the data */
+    DATA_RETURN, /* CR after the data */
     DATA_FEED,   /* and LF */
     TRAILER,     /* the start of a trailer line */
     TRAILER_NAME,
@@ -81,7 +81,7 @@ take_size_byte(tc_http_chunked *machine, char c, uint64_t limit)
     }
 }
 
-/* Takes one byte behind the last size line. */
+/* Takes one byte after the last size line. */
 static int
 take_trailer_byte(tc_http_chunked *machine, char c)
 {

@@ -2,7 +2,7 @@
  * which of them are body. Plain C, no allocation.
  *
  * Extensions are skipped within a bound; a bare CR or LF inside one is an error. Trailers are checked for
- * form and size and dropped, apart from the headers. Sizes are hex digits only and never wrap. Every line
+ * form and size, then dropped. Sizes are hex digits only and never wrap. Every line
  * ends in exactly CRLF. */
 #ifndef TC_HTTP_CHUNKED_H
 #define TC_HTTP_CHUNKED_H
@@ -12,7 +12,7 @@
 enum {
     TC_HTTP_CHUNK_DIGITS_MAX = 16,    /* hex digits of a size */
     TC_HTTP_CHUNK_LINE_MAX = 4096,    /* a size line, extensions and CRLF included */
-    TC_HTTP_TRAILERS_MAX = 16 * 1024, /* everything behind the last size line */
+    TC_HTTP_TRAILERS_MAX = 16 * 1024, /* everything after the last size line */
 };
 
 typedef struct {
@@ -24,9 +24,9 @@ typedef struct {
 } tc_http_chunked;  /* zeroed for a new body */
 
 /* Takes bytes from data[*pos..size). TC_OK: *body, *body_size are the next piece of body (never empty) and
- * *pos is behind it; call again. TC_AGAIN: everything was taken, more must come. TC_EOF: the body has ended,
- * *pos is behind its last byte. <0: -(enum tc_http_error), and the machine is of no more use. `limit` bounds
- * the body as a whole. */
+ * *pos is past it; call again. TC_AGAIN: everything was taken, more must come. TC_EOF: the body has ended,
+ * *pos is past its last byte. <0: -(enum tc_http_error), and the machine may not be used again. `limit`
+ * bounds the body as a whole. */
 int tc_http_chunked_next(tc_http_chunked *machine, const char *data, size_t size, size_t *pos, uint64_t limit,
                          const char **body, size_t *body_size);
 

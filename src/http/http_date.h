@@ -8,8 +8,8 @@ enum {
     TC_HTTP_DATE_SIZE = 29, /* "Sun, 06 Nov 1994 08:49:37 GMT" */
 };
 
-/* Writes an IMF-fixdate, not closed with NUL. Years are those of four digits: what lies outside
- * 0000-01-01 to 9999-12-31 is held at the nearer end. */
+/* Writes an IMF-fixdate, without a NUL. Times outside 0000-01-01 to 9999-12-31 are clamped: years have four
+ * digits. */
 void tc_http_date_format(int64_t unix_seconds, char out[TC_HTTP_DATE_SIZE]);
 
 #endif

@@ -121,7 +121,7 @@ text_add_version(text *t, const char *data, const char *end)
     }
 }
 
-/* " name 'X '" or " value '...'", of the first header line that has something wrong. */
+/* " name 'X '" or " value '...'", of the first header line that is wrong. */
 static void
 text_add_bad_header(text *t, const char *data, const char *end)
 {

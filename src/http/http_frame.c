@@ -1,13 +1,13 @@
-/* The framing of outgoing messages: decides from what is said, keeps nothing but the tc_http_frame that it is
- * given. Plain C, any thread. */
+/* The framing of outgoing messages: decides from its arguments and keeps nothing but the caller's
+ * tc_http_frame. Plain C, any thread. */
 #include "http/http_frame.h"
 
 #include "http/http_chars.h"
 
 /* ---- the application's own Transfer-Encoding ---- */
 
-/* The next coding that is the application's own; *pos moves behind it. False at the end. "chunked" is the
- * connection's, which alone cuts into chunks, and "identity" stands for none. */
+/* The next coding that is the application's own; *pos moves past it. False at the end. "chunked" belongs to
+ * the connection, which alone cuts into chunks, and "identity" stands for none. */
 static bool
 next_own_coding(tc_http_value encoding, size_t *pos, tc_http_value *coding)
 {
@@ -47,10 +47,10 @@ tc_http_frame_codings(tc_http_value encoding, char *out)
     return size + 7;
 }
 
-/* Brings the application's own Transfer-Encoding in line with how the body is sent: bodies are cut into chunks by
- * the connection, and only by it, so "chunked" goes where that will not do so. Codings of the application's stay
- * in front of it; such a body has no Content-Length (RFC 9112, sections 6.1 and 6.2). `forbidden`: the status has
- * no body ever, 204 or 1xx. With 304 and HEAD the header says what a GET would bring. */
+/* Brings the application's own Transfer-Encoding in line with how the body is sent. Only the connection cuts
+ * bodies into chunks, so "chunked" is removed where it will not. The application's own codings stay in front
+ * of "chunked"; such a body has no Content-Length (RFC 9112, sections 6.1 and 6.2). `forbidden`: the status
+ * never has a body, 204 or 1xx. With 304 and HEAD the header describes the response to a GET. */
 static unsigned
 plan_encoding(const tc_http_frame_fields *fields, bool http11, bool forbidden)
 {
@@ -72,7 +72,7 @@ tc_http_frame_response(tc_http_frame *frame, const tc_http_frame_fields *fields)
 {
     int status = fields->status;
     bool http11 = frame->minor == 1;
-    bool interim = status >= 100 && status < 200; /* there is more to come behind it */
+    bool interim = status >= 100 && status < 200; /* the final response is still to come */
     bool empty = frame->method_id == TC_HTTP_HEAD || status == 304;
     bool has_body = !empty && tc_http_status_has_body(status);
     unsigned plan = empty ? TC_PLAN_EMPTY : 0;
@@ -88,15 +88,15 @@ tc_http_frame_response(tc_http_frame *frame, const tc_http_frame_fields *fields)
         plan |= TC_PLAN_CHUNKED | (fields->encoding.data == NULL ? TC_PLAN_SET_CHUNKED : 0);
     }
     tc_http_value said = fields->connection;
-    bool told = said.data != NULL && tc_http_has_option(said.data, said.data + said.size, "close");
-    if (TC_UNLIKELY((told || fields->draining) && !interim)) {
+    bool says_close = said.data != NULL && tc_http_has_option(said.data, said.data + said.size, "close");
+    if (TC_UNLIKELY((says_close || fields->draining) && !interim)) {
         frame->closes = true;
     }
     if (TC_UNLIKELY(undelimited && !http11)) {
-        frame->closes = true; /* only the close says where the body ends */
+        frame->closes = true; /* only the close ends the body */
     }
-    if (told) {
-        return plan; /* the client is told already */
+    if (says_close) {
+        return plan; /* the application's header says so already */
     }
     if (http11) {
         return frame->closes ? plan | TC_PLAN_CLOSE : plan;

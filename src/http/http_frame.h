@@ -1,6 +1,6 @@
-/* The framing of one outgoing message (RFC 9112, sections 6 and 9): whether its body is chunked, counted against
- * Content-Length, ended by the close or not there at all, what the head says about that, and whether the
- * connection lives on behind it.
+/* The framing of one outgoing message (RFC 9112, sections 6 and 9): whether its body is chunked, counted
+ * against Content-Length, ended by the close or absent, what the head says about that, and whether the
+ * connection is kept alive.
  *
  * Plain C: no Python, no allocation, no call up. The driver owns headers and bytes:
  *
@@ -11,8 +11,7 @@
  *     tc_http_frame_take(&frame, size) before each piece, then the piece, within
  *         tc_http_frame_chunk_head and TC_HTTP_CHUNK_TAIL where the body is chunked
  *     tc_http_frame_missing(&frame) == 0, then TC_HTTP_LAST_CHUNK where it is chunked
- *     tc_http_frame_end(&frame);
- */
+ *     tc_http_frame_end(&frame); */
 #ifndef TC_HTTP_FRAME_H
 #define TC_HTTP_FRAME_H
 
@@ -22,20 +21,20 @@ enum tc_frame_state {
     TC_FRAME_NONE,    /* no head was written: raw bytes pass */
     TC_FRAME_OPEN,    /* the body is counted, or ends with the connection, or there is none */
     TC_FRAME_CHUNKED, /* the body is cut into chunks, and ends with the last one */
-    TC_FRAME_CUT,     /* failed half-way: nothing more of it is written, nor the last chunk */
+    TC_FRAME_CUT,     /* failed half-way: nothing more is written, not even the last chunk */
     TC_FRAME_DONE,    /* complete */
 };
 
 typedef struct {
-    int64_t left;      /* bytes of the body that are still to come; -1: they are not counted */
-    uint32_t flags;    /* of the head of the request that is answered, */
+    int64_t left;      /* bytes of the body that are still to come; -1: not counted */
+    uint32_t flags;    /* of the head of the request it responds to, */
     uint8_t minor;     /* its version's minor number */
     uint8_t method_id; /* and its method */
     uint8_t state;     /* enum tc_frame_state */
     bool closes;       /* the connection ends with this message */
 } tc_http_frame;
 
-/* What the application says itself. */
+/* What the application has set itself. */
 typedef struct {
     tc_http_value connection, encoding;
     int status;      /* of a response */
@@ -43,7 +42,7 @@ typedef struct {
     bool draining;   /* the server wants to end its connections */
 } tc_http_frame_fields;
 
-/* Bits of a plan: what is to become of the headers, and how the body is framed. */
+/* Bits of a plan: how to change the headers, and how the body is framed. */
 enum {
     TC_PLAN_CLOSE = 1 << 0,           /* set Connection: close */
     TC_PLAN_KEEP_ALIVE = 1 << 1,      /* set Connection: Keep-Alive */
@@ -64,19 +63,20 @@ tc_http_status_has_body(int status)
     return status != 204 && status != 304 && !(status >= 100 && status < 200);
 }
 
-/* Whether another request may follow one with this head on its connection (RFC 9112, sections 6.1 and 9.3). */
+/* Whether another request may follow one with this head on its connection (RFC 9112, sections 6.1 and
+ * 9.3). */
 static inline bool
 tc_http_may_keep_alive(uint32_t flags, int minor, int method_id)
 {
     if (TC_LIKELY(minor == 1)) {
         return !(flags & TC_HTTP_CONN_CLOSE);
     }
-    /* Not behind a body in chunks, which HTTP/1.0 has not: a relay in between may have framed it otherwise. */
+    /* Not after a chunked body, which HTTP/1.0 does not have: a relay may have framed it otherwise. */
     bool delimited = flags & TC_HTTP_HAS_LENGTH || method_id == TC_HTTP_GET || method_id == TC_HTTP_HEAD;
     return delimited && (flags & (TC_HTTP_CONN_KEEP_ALIVE | TC_HTTP_CHUNKED)) == TC_HTTP_CONN_KEEP_ALIVE;
 }
 
-/* Forgets the message; what is known of the request stays. */
+/* Forgets the message; keeps what is known of the request. */
 static inline void
 tc_http_frame_reset(tc_http_frame *frame)
 {
@@ -84,7 +84,7 @@ tc_http_frame_reset(tc_http_frame *frame)
     frame->state = TC_FRAME_NONE;
 }
 
-/* A server has read the head of a request, which is to be answered. */
+/* A server has read the head of a request, and will send a response. */
 static inline void
 tc_http_frame_begin(tc_http_frame *frame, const tc_http_head *head, bool no_keep_alive)
 {
@@ -98,8 +98,8 @@ tc_http_frame_begin(tc_http_frame *frame, const tc_http_head *head, bool no_keep
  * tc_http_frame_open. */
 unsigned tc_http_frame_response(tc_http_frame *frame, const tc_http_frame_fields *fields);
 
-/* The common case by a shorter way: whether the plan for a response with a Content-Length and no Connection or
- * Transfer-Encoding of its own is TC_PLAN_COUNTED, without a change. */
+/* A short cut for the common case: whether the plan for a response with a Content-Length and no Connection or
+ * Transfer-Encoding of its own is TC_PLAN_COUNTED and nothing else. */
 static inline bool
 tc_http_frame_is_plain(const tc_http_frame *frame, int status, bool draining)
 {
@@ -110,7 +110,7 @@ tc_http_frame_is_plain(const tc_http_frame *frame, int status, bool draining)
 /* The plan for the head of a request that a client sends. */
 unsigned tc_http_frame_request(tc_http_value method, const tc_http_frame_fields *fields);
 
-/* Writes the value for TC_PLAN_SET_CODINGS, the application's codings and behind them "chunked", into
+/* Writes the value for TC_PLAN_SET_CODINGS, the application's codings and then "chunked", into
  * tc_http_codings_room bytes. Returns its size. */
 static inline size_t
 tc_http_codings_room(tc_http_value encoding)
@@ -120,7 +120,7 @@ tc_http_codings_room(tc_http_value encoding)
 
 size_t tc_http_frame_codings(tc_http_value encoding, char *out);
 
-/* The head is written. content_length: its Content-Length, looked at with TC_PLAN_COUNTED only. */
+/* The head is written. content_length: its Content-Length, used with TC_PLAN_COUNTED only. */
 static inline void
 tc_http_frame_open(tc_http_frame *frame, unsigned plan, int64_t content_length)
 {
@@ -128,7 +128,7 @@ tc_http_frame_open(tc_http_frame *frame, unsigned plan, int64_t content_length)
     frame->state = plan & TC_PLAN_CHUNKED ? TC_FRAME_CHUNKED : TC_FRAME_OPEN;
 }
 
-/* Counts a piece of body. False: there is more than Content-Length said; nothing may follow. */
+/* Counts a piece of body. False: it exceeds Content-Length; nothing may follow. */
 static inline bool
 tc_http_frame_take(tc_http_frame *frame, size_t size)
 {
@@ -141,7 +141,7 @@ tc_http_frame_take(tc_http_frame *frame, size_t size)
     return true;
 }
 
-/* Bytes that Content-Length has announced and that did not come. */
+/* Bytes that Content-Length has announced and that were not written. */
 static inline int64_t
 tc_http_frame_missing(const tc_http_frame *frame)
 {
@@ -181,7 +181,7 @@ tc_http_frame_end(tc_http_frame *frame)
 }
 
 /* The message has failed half-way: a chunked body ends without its last chunk, and the connection with it, so
- * that it is not taken for complete. What is counted shows that by itself. */
+ * that the body is not taken for complete. A counted body that is too short shows by itself. */
 static inline void
 tc_http_frame_cut(tc_http_frame *frame)
 {
@@ -191,7 +191,7 @@ tc_http_frame_cut(tc_http_frame *frame)
     }
 }
 
-/* What stands before a chunk of `size` bytes, more than none; returns its size. */
+/* Writes what precedes a chunk of `size` bytes, more than none; returns its length. */
 #define TC_HTTP_CHUNK_HEAD_MAX (2 * sizeof(size_t) + 2)
 size_t tc_http_frame_chunk_head(size_t size, char out[TC_HTTP_CHUNK_HEAD_MAX]);
 

@@ -1,6 +1,6 @@
 /* HTTPFrame: the framing of one message that HTTP1Connection writes, http_frame.c with the heads of
- * http_head_write.c. It gives the bytes; whoever calls sends them, and closes where an HTTPOutputError says that the
- * message cannot become what its head has announced. Runs Python where headers do. */
+ * http_head_write.c. It returns bytes; the caller sends them, and closes on an HTTPOutputError: the message
+ * cannot become what its head has announced. Runs Python where headers do. */
 #include "http/http_head_write.h"
 #include "http/http_reader.h"
 
@@ -38,7 +38,7 @@ frame_begin(HttpFrameObject *self, PyObject *const *args, Py_ssize_t nargs)
     Py_RETURN_NONE;
 }
 
-/* The head as bytes; the buffer is given back, and the message is framed by it from now on. */
+/* The head as bytes; frees the buffer. From now on the message is framed as this head says. */
 static PyObject *
 frame_opened(HttpFrameObject *self, tc_bytes_buf *buf, int st, const tc_http_opening *opening)
 {
@@ -115,7 +115,7 @@ frame_as_chunk(PyObject *piece)
 
 PyDoc_STRVAR(frame_piece_doc,
              "piece($self, data, /)\n--\n\n"
-             "What is to be sent for a piece of body. Raises HTTPOutputError beyond Content-Length.");
+             "The bytes to send for a piece of body. Raises HTTPOutputError beyond Content-Length.");
 
 static PyObject *
 frame_piece(HttpFrameObject *self, PyObject *data)
@@ -134,10 +134,11 @@ frame_piece(HttpFrameObject *self, PyObject *data)
     return size > 0 && tc_http_frame_is_chunked(&self->frame) ? frame_as_chunk(data) : Py_NewRef(data);
 }
 
-PyDoc_STRVAR(frame_finish_doc,
-             "finish($self, gone, /)\n--\n\n"
-             "End the message: what is still to be sent. Raises HTTPOutputError short of Content-Length.\n\n"
-             "gone: nothing can be sent any more, so that nothing can be missing either.");
+PyDoc_STRVAR(
+    frame_finish_doc,
+    "finish($self, gone, /)\n--\n\n"
+    "End the message; returns what is still to be sent. Raises HTTPOutputError short of Content-Length.\n\n"
+    "gone: nothing can be sent any more, so that nothing can be missing either.");
 
 static PyObject *
 frame_finish(HttpFrameObject *self, PyObject *gone)
@@ -166,8 +167,9 @@ frame_cut(HttpFrameObject *self, PyObject *unused)
     Py_RETURN_NONE;
 }
 
-PyDoc_STRVAR(frame_own_response_doc, "own_response(status, /)\n--\n\n"
-                                     "What a connection says by itself, as bytes: 100, 400, 414 or 431.");
+PyDoc_STRVAR(frame_own_response_doc,
+             "own_response(status, /)\n--\n\n"
+             "The response that a connection sends by itself, as bytes: 100, 400, 414 or 431.");
 
 static PyObject *
 frame_own_response(PyObject *unused, PyObject *status)

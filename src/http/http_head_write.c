@@ -1,6 +1,5 @@
-/* The heads of outgoing messages, for both ways through a server and for clients: has the headers say how the body
- * is framed, as http_frame.c decides, and puts the bytes of a head together. May run Python: headers of a
- * subclass. */
+/* The heads of outgoing messages, for servers and clients: makes the headers say how the body is framed, as
+ * http_frame.c decides, and assembles the bytes of a head. May run Python: headers of a subclass. */
 #include "http/http_head_write.h"
 
 #include "http/headers/headers.h"
@@ -32,7 +31,7 @@ parse_length(tc_state *state, PyObject *value, int64_t *length)
         tc_http_parse_length(text_value(value), length)) {
         return 0;
     }
-    /* Whatever is not plain digits is parse_int's to judge. */
+    /* parse_int judges what is not plain digits. */
     PyObject *parse = tc_upcall(state, parse_int);
     PyObject *number = parse != NULL ? PyObject_CallOneArg(parse, value) : NULL;
     if (number == NULL) {
@@ -43,8 +42,8 @@ parse_length(tc_state *state, PyObject *value, int64_t *length)
     return *length < 0 && PyErr_Occurred() ? -1 : 0;
 }
 
-/* A Transfer-Encoding that is no str in Latin-1 counts as a coding of the application's: encoding the head fails on
- * it. What is no str at all fails here, as it would where codings are split in Python. */
+/* A Transfer-Encoding beyond Latin-1 counts as a coding of the application's: encoding the head then fails.
+ * What is no str at all fails here, as it would where codings are split in Python. */
 static int
 read_encoding(PyObject *value, tc_http_value *encoding)
 {
@@ -99,7 +98,7 @@ change_headers(tc_state *state, PyObject *headers, unsigned plan, PyObject *enco
                : 0;
 }
 
-/* A Content-Length is counted against; there is one where the plan says so. 0, or -1 with an exception. */
+/* Reads the Content-Length where the plan says that the body is counted. 0, or -1 with an exception. */
 static inline int
 read_length(tc_state *state, PyObject *value, tc_http_opening *opening)
 {

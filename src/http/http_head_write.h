@@ -7,8 +7,8 @@
 
 #include "base/buf.h"
 
-/* What a connection says by itself: to a client that waits with its body, 100, and to what it refuses, 400, 414 or
- * 431. */
+/* The responses that a connection sends by itself: 100 to a client that waits with its body, and 400, 414 or
+ * 431 to requests that it refuses. */
 const char *tc_http_own_response(int status);
 
 /* How a message is framed once its head is written: what tc_http_frame_open takes. */
@@ -17,8 +17,8 @@ typedef struct {
     int64_t content_length;
 } tc_http_opening;
 
-/* Brings the headers (HTTPHeaders, or any mapping) of a response in line with how it is framed, and appends its head,
- * the empty line included. 0, or -1 with an exception: *buf then holds a part. May run Python. */
+/* Brings the headers (HTTPHeaders, or any mapping) of a response in line with its framing, and appends its
+ * head, the empty line included. 0, or -1 with an exception: *buf then holds a part. May run Python. */
 int tc_http_write_response_head(tc_state *state, tc_http_frame *frame, bool draining, PyObject *status,
                                 PyObject *reason, PyObject *headers, tc_bytes_buf *buf,
                                 tc_http_opening *opening);

@@ -1,5 +1,5 @@
-/* See http_lines.h. A line in good form is found by the scanners that its parser uses too, so that no byte is
- * looked at twice; whatever else there may be, by its line feed and its colon. */
+/* See http_lines.h. A well-formed line is found by the parser's own scanners, so that no byte is looked at
+ * twice; any other by its line feed and its colon. */
 #include "http/http_lines.h"
 
 #include "http/http_chars.h"

@@ -1,7 +1,8 @@
-/* The request head machine. Owns nothing: the caller's bytes go in, spans come out.
+/* The machine for the heads of requests and responses. Owns nothing: the caller's bytes go in, spans come
+ * out.
  *
- * A head that arrives whole is parsed in one pass. One that does not is first searched for its end, new bytes
- * only, and parsed when that is there: a client that sends a byte at a time costs linear work. Plain C, any
+ * A head that arrives whole is parsed in one pass. Otherwise only the new bytes are searched for its end, and
+ * the head is parsed once that has come: a client that sends a byte at a time costs linear work. Plain C, any
  * thread. */
 #include "http/http_parser.h"
 
@@ -11,9 +12,9 @@ enum {
     MAX_EMPTY_LINES = 8, /* before the request line (RFC 9112, section 2.2) */
 };
 
-/* What is known of the headers that matter to framing while their lines go by. */
+/* What the lines so far say about framing. */
 typedef struct {
-    const char *length; /* first piece of the first Content-Length */
+    const char *length; /* first item of the first Content-Length */
     size_t length_size;
     uint32_t hosts;
     uint32_t encodings;
@@ -46,7 +47,7 @@ skip_empty_lines(const char *data, size_t size, size_t *start)
     return TC_OK;
 }
 
-/* The offset behind the first empty line that follows a line, looking for line feeds in [from, size) only;
+/* The offset past the first empty line that follows a line, looking for line feeds in [from, size) only;
  * 0 where there is none. */
 static size_t
 find_head_end(const char *data, size_t start, size_t from, size_t size)
@@ -98,7 +99,7 @@ is_digit(char c)
     return c >= '0' && c <= '9';
 }
 
-/* Method, target and version; *pos moves behind the line. */
+/* Method, target and version; *pos moves past the line. */
 static inline int
 parse_start_line(const char *data, const char **pos, const char *end, tc_http_head *head)
 {
@@ -137,7 +138,7 @@ parse_start_line(const char *data, const char **pos, const char *end, tc_http_he
     return *pos != NULL ? TC_OK : -TC_HTTP_ERR_START_LINE;
 }
 
-/* Version, status and reason of an answer; *pos moves behind the line. As Tornado's pattern has it: three
+/* Version, status and reason of a response; *pos moves past the line. As in Tornado's pattern: three
  * digits, a space, and perhaps text. */
 static int
 parse_status_line(const char *data, const char **pos, const char *end, tc_http_head *head)
@@ -162,8 +163,8 @@ parse_status_line(const char *data, const char **pos, const char *end, tc_http_h
     return TC_OK;
 }
 
-/* One or more lengths in a list. Pieces are compared as text and split as Tornado splits them: blanks are
- * allowed behind a comma, not before it. */
+/* One or more lengths in a list. They are compared as text and split as Tornado splits them: blanks are
+ * allowed after a comma, not before it. */
 static __attribute__((noinline)) void
 take_content_length(framing *seen, const char *p, const char *end, tc_http_head *head)
 {
@@ -218,7 +219,7 @@ take_connection(framing *seen, const char *p, const char *end, tc_http_head *hea
     }
 }
 
-/* Notes a header that matters; name and value are valid. */
+/* Notes a header that matters to framing; name and value are valid. */
 static inline void
 take_header(framing *seen, const char *data, const char *name, size_t name_size, const char *value,
             const char *end, tc_http_head *head)
@@ -288,7 +289,7 @@ host_is_valid(const char *data, const char *p, const char *end)
     }
 }
 
-/* Judges what is said about the body. */
+/* Judges what the headers say about the body. */
 static inline int
 check_body(const framing *seen, tc_http_head *head)
 {
@@ -360,15 +361,15 @@ name_error(const char *line, const char *end)
 }
 
 /* Parses the head that starts at data + start. An error where [start, size) holds no complete head means
- * nothing: the caller looks for the end then. `answer`, a constant, tells the two kinds of head apart. */
+ * nothing: the caller looks for the end then. `response`, a constant, selects the kind of head. */
 static inline __attribute__((always_inline)) int
-parse_lines(const char *data, size_t start, size_t size, bool answer, tc_http_head *head)
+parse_lines(const char *data, size_t start, size_t size, bool response, tc_http_head *head)
 {
     const char *p = data + start;
     const char *end = data + size;
     framing seen = {0};
     memset(head, 0, sizeof(*head));
-    int st = answer ? parse_status_line(data, &p, end, head) : parse_start_line(data, &p, end, head);
+    int st = response ? parse_status_line(data, &p, end, head) : parse_start_line(data, &p, end, head);
     if (TC_UNLIKELY(st != TC_OK)) {
         return st;
     }
@@ -383,7 +384,7 @@ parse_lines(const char *data, size_t start, size_t size, bool answer, tc_http_he
             }
             head->headers.len = (uint32_t)(p - data) - head->headers.off;
             head->size = (uint32_t)(next - data);
-            return answer ? TC_OK : check_framing(&seen, data, head);
+            return response ? TC_OK : check_framing(&seen, data, head);
         }
         size_t name_size = (size_t)(p - name);
         const char *value = p + 1;
@@ -392,7 +393,7 @@ parse_lines(const char *data, size_t start, size_t size, bool answer, tc_http_he
         if (TC_UNLIKELY(p == NULL)) {
             return -TC_HTTP_ERR_HEADER;
         }
-        if (!answer) {
+        if (!response) {
             take_header(&seen, data, name, name_size, value, value_end, head);
         }
     }
@@ -400,7 +401,7 @@ parse_lines(const char *data, size_t start, size_t size, bool answer, tc_http_he
 }
 
 static inline __attribute__((always_inline)) int
-parse_head(tc_http_parser *parser, const char *data, size_t size, size_t limit, bool answer,
+parse_head(tc_http_parser *parser, const char *data, size_t size, size_t limit, bool response,
            tc_http_head *head)
 {
     size_t window = tc_min_size(size, tc_min_size(limit, UINT32_MAX));
@@ -416,7 +417,7 @@ parse_head(tc_http_parser *parser, const char *data, size_t size, size_t limit, 
         st = TC_AGAIN;
     }
     else if (TC_LIKELY(parser->scanned == 0)) {
-        st = parse_lines(data, start, window, answer, head);
+        st = parse_lines(data, start, window, response, head);
         if (TC_LIKELY(st == TC_OK)) {
             return TC_OK;
         }
@@ -427,13 +428,13 @@ parse_head(tc_http_parser *parser, const char *data, size_t size, size_t limit, 
     else {
         size_t head_end = find_head_end(data, start, parser->scanned, window);
         if (head_end != 0) {
-            st = parse_lines(data, start, head_end, answer, head);
+            st = parse_lines(data, start, head_end, response, head);
             assert(st != TC_AGAIN);
             return st;
         }
     }
     if (size > window) {
-        bool in_first_line = !answer && memchr(data + start, '\n', window - start) == NULL;
+        bool in_first_line = !response && memchr(data + start, '\n', window - start) == NULL;
         return in_first_line ? -TC_HTTP_ERR_LINE_TOO_LONG : -TC_HTTP_ERR_HEAD_TOO_LONG;
     }
     parser->scanned = (uint32_t)window;
@@ -447,8 +448,8 @@ tc_http_parse_head(tc_http_parser *parser, const char *data, size_t size, size_t
 }
 
 int
-tc_http_parse_answer_head(tc_http_parser *parser, const char *data, size_t size, size_t limit,
-                          tc_http_head *head)
+tc_http_parse_response_head(tc_http_parser *parser, const char *data, size_t size, size_t limit,
+                            tc_http_head *head)
 {
     return parse_head(parser, data, size, limit, true, head);
 }

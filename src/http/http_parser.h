@@ -1,14 +1,13 @@
-/* The HTTP/1.x request machine: head, then body, pulled by its driver.
+/* The HTTP/1.x head machine, pulled by its driver. (http_chunked.h: bodies in chunks.)
  *
- * Plain C: no Python, no allocation, no call up. The driver owns the bytes; the machine owns a few words
- * of progress, so that input may arrive cut at any offset and no byte is looked at twice without bound.
+ * Plain C: no Python, no allocation, no call up. The driver owns the bytes; the machine owns a few words of
+ * progress, so that input may arrive cut at any offset and each byte is looked at a bounded number of times.
  * Strictness follows RFC 9110/9112 and is nowhere laxer than Tornado 6.6.1.
  *
  *     int st = tc_http_parse_head(&parser, data, size, limit, &head);
  *     TC_OK     head is filled; head.size bytes of data are the head (leading empty lines included)
- *     TC_AGAIN  not complete yet: call again with the same bytes and more behind them
- *     <0        -(int)enum tc_http_error: the request is malformed; head is not valid
- */
+ *     TC_AGAIN  not complete yet: call again with the same bytes and more after them
+ *     <0        -(int)enum tc_http_error: the request is malformed; head is not valid */
 #ifndef TC_HTTP_PARSER_H
 #define TC_HTTP_PARSER_H
 
@@ -20,7 +19,7 @@ enum tc_http_error {
     TC_HTTP_ERR_VERSION,           /* a well-formed version, neither 1.0 nor 1.1 */
     TC_HTTP_ERR_HEADER,            /* bad name, bad value */
     TC_HTTP_ERR_FOLDING,           /* a header line begins with white space */
-    TC_HTTP_ERR_HOST,              /* a Host that is no host */
+    TC_HTTP_ERR_HOST,              /* not a valid host */
     TC_HTTP_ERR_CONTENT_LENGTH,    /* not digits, overflow */
     TC_HTTP_ERR_TRANSFER_ENCODING, /* not exactly one "chunked", or in HTTP/1.0 */
     TC_HTTP_ERR_HEAD_TOO_LONG,     /* the head exceeds the limit */
@@ -34,15 +33,15 @@ enum tc_http_error {
     TC_HTTP_ERR_HOST_MULTIPLE,      /* several Hosts, or a comma in it */
     TC_HTTP_ERR_LENGTHS_DIFFER,     /* Content-Length: 5, 6 */
     TC_HTTP_ERR_LENGTH_AND_CHUNKED, /* Content-Length beside Transfer-Encoding */
-    TC_HTTP_ERR_STATUS_LINE,        /* the first line of an answer is malformed */
+    TC_HTTP_ERR_STATUS_LINE,        /* the first line of a response is malformed */
     TC_HTTP_ERR_LINE_TOO_LONG,      /* the limit of the head was reached within the request line */
 };
 
-/* What Tornado logs after "Malformed HTTP message from ...: ", without the offending value. Static storage.
+/* What Tornado logs after "Malformed HTTP message from ...: ", without the offending value; static.
  * `error` is one of the above, or its negation. */
 const char *tc_http_error_text(int error);
 
-/* The same with the offending value where Tornado's message has it, cut to `room` and closed with NUL, in
+/* The same with the offending value where Tornado's message has it, cut to `room` and ended by NUL, in
  * UTF-8; `data` is what was given to the parser. Returns the length. For cold paths: walks the head again. */
 size_t tc_http_error_message(int error, const char *data, size_t size, char *out, size_t room);
 
@@ -72,18 +71,18 @@ enum tc_http_method {
 /* The method of this name, which is upper case; TC_HTTP_OTHER for any other. */
 uint8_t tc_http_method_id(const char *name, size_t size);
 
-/* What the driver needs of a head. Spans count from the first byte of the data given (leading empty
- * lines included); the header block itself is kept as bytes and read again only if somebody asks. */
+/* What the driver needs of a head. Spans count from the first byte of the data given (leading empty lines
+ * included); the header section stays in bytes, and is read again only on demand. */
 typedef struct {
     uint32_t size; /* bytes of the head, leading empty lines and the empty line at its end included */
     uint32_t flags;
-    uint16_t status;   /* of an answer */
-    uint8_t minor;     /* 0 or 1; 0 to 9 in an answer */
+    uint16_t status;   /* of a response */
+    uint8_t minor;     /* 0 or 1; 0 to 9 in a response */
     uint8_t method_id; /* enum tc_http_method */
     tc_span method;
-    tc_span target;          /* the request target, query included; of an answer the reason, perhaps empty */
+    tc_span target;          /* the request target, query included; the reason of a response, perhaps empty */
     tc_span host;            /* the Host value, perhaps empty; off 0 where absent */
-    tc_span headers;         /* from the first header line to the CRLF before the empty line, that included */
+    tc_span headers;         /* the header section, with the CRLF of its last line */
     uint64_t content_length; /* 0 unless TC_HTTP_HAS_LENGTH; fits an int64_t */
 } tc_http_head;
 
@@ -93,9 +92,9 @@ typedef struct {
     size_t size;
 } tc_http_value;
 
-/* Judges anew what headers say about a body, where they may have changed since their head was parsed, or where that
- * was an answer's: values with lists joined by commas. Sets flags and content_length of the head. TC_OK, or the
- * error of tc_http_parse_head; `head` then says what was read up to that. */
+/* Judges what headers say about a body, for headers that may have changed since their head was parsed and for
+ * those of responses; values with lists joined by commas. Sets flags and content_length of the head. TC_OK,
+ * or the error of tc_http_parse_head; `head` then has what was read before the error. */
 int tc_http_judge_body(tc_http_value length, tc_http_value encoding, tc_http_value expect,
                        tc_http_head *head);
 
@@ -104,15 +103,14 @@ typedef struct {
     uint32_t scanned; /* bytes already searched for the end of the head */
 } tc_http_parser;
 
-/* `limit` is the largest head accepted, in bytes, leading empty lines (at most 8) included. What is malformed
- * is reported once the head is complete, so that the verdict does not depend on how the input was cut. */
+/* `limit` is the largest head accepted, in bytes, leading empty lines (at most 8) included. A malformed head
+ * is reported once it is complete, so that the verdict does not depend on how the input was cut. */
 int tc_http_parse_head(tc_http_parser *parser, const char *data, size_t size, size_t limit,
                        tc_http_head *head);
 
-/* The same for the head of an answer, as a client reads it: any HTTP/1.x. Nothing is concluded from its
- * headers (flags, content_length and host stay 0): which of them count depends on the status and on the
- * request. */
-int tc_http_parse_answer_head(tc_http_parser *parser, const char *data, size_t size, size_t limit,
-                              tc_http_head *head);
+/* The same for the head of a response, as a client reads it: any HTTP/1.x. Its headers are not judged (flags,
+ * content_length and host stay 0): which of them count depends on the status and on the request. */
+int tc_http_parse_response_head(tc_http_parser *parser, const char *data, size_t size, size_t limit,
+                                tc_http_head *head);
 
 #endif

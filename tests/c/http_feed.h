@@ -7,15 +7,15 @@
 #include "http/http_chunked.h"
 #include "http/http_parser.h"
 
-/* Whether the heads are those of answers. */
-static bool feed_answers;
+/* Whether the heads are those of responses. */
+static bool feed_responses;
 
 /* One call with the first `size` bytes. */
 static inline int
 feed_head_once(tc_http_parser *parser, const char *data, size_t size, size_t limit, tc_http_head *head)
 {
     char *copy = exact_copy(data, size);
-    int st = feed_answers ? tc_http_parse_answer_head(parser, copy, size, limit, head)
+    int st = feed_responses ? tc_http_parse_response_head(parser, copy, size, limit, head)
                           : tc_http_parse_head(parser, copy, size, limit, head);
     free(copy);
     return st;

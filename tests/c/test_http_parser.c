@@ -500,9 +500,9 @@ test_messages(void)
 }
 
 static void
-test_answers(void)
+test_responses(void)
 {
-    feed_answers = true;
+    feed_responses = true;
     tc_http_head head;
     static const char data[] = "HTTP/1.1 404 Not \xe4 found\r\nContent-Length: x\r\nA: b\r\n\r\nrest";
     CHECK_INT(PARSE(data, &head), TC_OK);
@@ -535,7 +535,7 @@ test_answers(void)
         CHECK(same);
         CHECK_INT(st, limit < sizeof(data) - 1 - 4 ? -TC_HTTP_ERR_HEAD_TOO_LONG : TC_OK);
     }
-    feed_answers = false;
+    feed_responses = false;
 }
 
 static void
@@ -554,7 +554,7 @@ test_chunked_in_1_0(void)
 int
 main(void)
 {
-    RUN(test_answers);
+    RUN(test_responses);
     RUN(test_chunked_in_1_0);
     RUN(test_spans);
     RUN(test_no_headers);

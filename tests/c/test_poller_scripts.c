@@ -1,5 +1,5 @@
 /* Random scripts on epoll and on poll side by side: both watch the same pipes and socket pairs, take the same
- * registrations, changes and removals, and must answer each call and tell of each event alike. */
+ * registrations, changes and removals, and must return the same from each call and report each event alike. */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <signal.h>

@@ -218,7 +218,7 @@ LLVMFuzzerTestOneInput(const uint8_t *input, size_t input_size)
     tc_http_frame_end(&m.frame);
 
     tc_http_head head;
-    feed_answers = true;
+    feed_responses = true;
     must(feed_head(out.data, out.size, 65536, &head) == TC_OK && head.size == head_size);
     said found = read_headers(out.data + head.headers.off, head.headers.len);
     bool interim = m.fields.status >= 100 && m.fields.status < 200;

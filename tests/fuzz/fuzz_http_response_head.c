@@ -1,4 +1,4 @@
-/* Answers' heads, whole and cut: the same verdict, spans within the head, no line ends in values. */
+/* Heads of responses, whole and cut: the same verdict, spans within the head, no line ends in values. */
 #include "fuzz_head.h"
 
 static void
@@ -22,7 +22,7 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *input, size_t input_size)
 {
     fuzz_head_input in;
-    feed_answers = true;
+    feed_responses = true;
     if (fuzz_head_feed(&in, input, input_size) && in.status == TC_OK) {
         check_head(in.data, &in.head, in.size, in.limit);
     }
