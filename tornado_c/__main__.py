@@ -1,7 +1,7 @@
 """python -m tornado_c: a small server to look at in a browser.
 
 python -m tornado_c [--drain-timeout SECONDS] SCRIPT [ARGUMENTS]: a program, run with our event loop under
-asyncio.run, and with our core in the place of Tornado's, if that is installed. On SIGTERM it answers what
+asyncio.run, and with our core in the place of Tornado's, if that is installed. On SIGTERM it serves what
 is in flight, then ends; SIGHUP replaces it by the program as it is then, several processes one by one.
 """
 
@@ -68,8 +68,8 @@ No Python frame ran between the kernel's event and the function that wrote it.</
 <script>
   const table = document.getElementById("status");
   setInterval(async () => {{
-    const answer = await fetch("/status");
-    const status = await answer.json();
+    const response = await fetch("/status");
+    const status = await response.json();
     for (const [name, value] of Object.entries(status)) {{
       const cell = table.querySelector(`td[data-name="${{name}}"]`);
       if (cell) cell.textContent = value;
@@ -82,7 +82,7 @@ No Python frame ran between the kernel's event and the function that wrote it.</
 
 
 class Demo:
-    """Answers the requests of the page; a callable object, as HTTPServer takes it."""
+    """Serves the requests of the page; a callable object, as HTTPServer takes it."""
 
     def __init__(self) -> None:
         self.started = time.monotonic()
@@ -95,11 +95,11 @@ class Demo:
         elif request.path in ("/", "/echo"):
             body, content_type = self.page(request).encode(), "text/html; charset=UTF-8"
         else:
-            self.answer(request, 404, "Not Found", b"not found\n", "text/plain")
+            self.respond(request, 404, "Not Found", b"not found\n", "text/plain")
             return
-        self.answer(request, 200, "OK", body, content_type)
+        self.respond(request, 200, "OK", body, content_type)
 
-    def answer(
+    def respond(
         self, request: HTTPServerRequest, code: int, reason: str, body: bytes, content_type: str
     ) -> None:
         headers = HTTPHeaders({"Content-Type": content_type, "Content-Length": str(len(body))})

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 CR_OR_LF_RE = re.compile(b"\r|\n")
 _HEAD_END = re.compile(b"\r?\n\r?\n")
 
-#: How many informational answers (1xx) a client accepts before the real one.
+#: How many informational responses (1xx) a client accepts before the final one.
 _MAX_1XX_RESPONSES = 10
 
 # A body that is at hand is read without the loop having a turn, but only so many bytes of it, where a piece
@@ -59,10 +59,10 @@ class HTTP1ConnectionParameters:
         max_buffer_size.
     :param body_timeout: seconds in which a body must come; None: no limit.
     :param decompress: decode bodies with ``Content-Encoding: gzip``.
-    :param linger_timeout: seconds for which a server, after an answer that ends the connection before the
-        request was read, goes on reading so that the answer is not lost to a reset (RFC 9112, section 9.6);
+    :param linger_timeout: seconds for which a server, after a response that ends the connection before the
+        request was read, keeps reading so that the response is not lost to a reset (RFC 9112, section 9.6);
         0: close at once.
-    :param linger_size: the most bytes read and dropped meanwhile; 16 MB.
+    :param linger_size: the most bytes read and dropped in that time; 16 MB.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class HTTP1ConnectionParameters:
 
 
 class HTTP1Connection(MessageWriter):
-    """One request and its answer, seen from the client or from the server.
+    """One request and its response, seen from the client or from the server.
 
     A client writes with :meth:`write_headers`, :meth:`write` and :meth:`finish`, then calls
     :meth:`read_response`. A server calls :meth:`read_response` first, and the delegate writes.
@@ -123,7 +123,7 @@ class HTTP1Connection(MessageWriter):
         self._read_finished = False
         # It has a message that neither finished nor was closed.
         self._open_delegate: HTTPMessageDelegate | None = None
-        self._draining = False  # the answer's head, if it is still to come, says that the connection ends
+        self._draining = False  # the response's head, if it is still to come, says that the connection ends
         self._reader: _core.HTTPReader | None = None
         self._lingering = False
         self._encrypted = False  # what comes is TLS's records, to be dropped
@@ -133,11 +133,11 @@ class HTTP1Connection(MessageWriter):
     # ---- reading ----
 
     def read_response(self, delegate: HTTPMessageDelegate) -> Awaitable[bool]:
-        """Read one message, an answer or, in a server, a request.
+        """Read one message, a response or, in a server, a request.
 
-        :returns: an awaitable of whether the connection is still of use, once the message was read and, in a
-            server, answered.
-        :raises StreamClosedError: the stream ended before or within the message, or an answer's head is over
+        :returns: an awaitable of whether the connection can be used again, once the message was read and, in
+            a server, its response was written.
+        :raises StreamClosedError: the stream ended before or within the message, or a response's head is over
             max_header_size (``real_error`` is an ``UnsatisfiableReadError`` then).
         """
         if self.params.decompress:
@@ -161,7 +161,7 @@ class HTTP1Connection(MessageWriter):
         except httputil.HTTPInputError as e:
             gen_log.info("Malformed HTTP message from %s: %s", self.context, e)
             if self.is_client:
-                # So that whoever made the request hears of its end in any case.
+                # So that the delegate of the request is notified of its end in any case.
                 self._open_delegate = delegate
                 self.close()
                 return False
@@ -169,7 +169,7 @@ class HTTP1Connection(MessageWriter):
             return False
         finally:
             try:
-                self._tell_closed(delegate)
+                self._notify_closed(delegate)
             finally:
                 self._release_reader()
                 self._clear_callbacks()
@@ -205,11 +205,11 @@ class HTTP1Connection(MessageWriter):
             with logging_errors:
                 delegate.finish()
             self._open_delegate = None
-        await self._answered()
+        await self._response_written()
         return self.stream is not None
 
-    async def _answered(self) -> None:
-        """Wait until a server's answer was written, or the connection is gone."""
+    async def _response_written(self) -> None:
+        """Wait until a server's response was written, or the connection is gone."""
         if not self._finish_future.done() and self.stream is not None and not self.stream.closed():
             self._watching = True
             self.stream.set_close_callback(self._on_connection_close)
@@ -244,7 +244,7 @@ class HTTP1Connection(MessageWriter):
         return True
 
     def _has_body(self, start_line: Any) -> bool:
-        """Whether a body may follow; an answer to HEAD and a 304 only have the headers of one."""
+        """Whether a body may follow; a response to HEAD and a 304 only have the headers of one."""
         if not self.is_client:
             return True
         asked = self._request_start_line
@@ -272,7 +272,7 @@ class HTTP1Connection(MessageWriter):
     ) -> Awaitable[None] | None:
         """An awaitable that reads the body that the headers announce, or None. May be overridden.
 
-        :param code: the answer's status; 0 for a request.
+        :param code: the response's status; 0 for a request.
         :raises HTTPInputError: the headers contradict each other, or the body is too long.
         """
         assert self._reader is not None
@@ -320,7 +320,7 @@ class HTTP1Connection(MessageWriter):
 
     async def _deliver_body(self, delegate: HTTPMessageDelegate, data: bytes) -> None:
         if self._frame.done and not self.is_client:
-            return  # the answer is there already: nobody wants the rest
+            return  # the response is complete already: the rest is dropped
         with logging_errors:
             result = delegate.data_received(data)
             if result is not None:
@@ -339,14 +339,14 @@ class HTTP1Connection(MessageWriter):
         await self._refuse(status, delegate)
 
     async def _refuse(self, status: int, delegate: HTTPMessageDelegate) -> None:
-        """Answer a malformed request and close, once the peer has had its chance to read that.
+        """Respond to a malformed request and close, once the peer has had its chance to read that.
 
-        Nothing can be said in the middle of an answer that the application has begun already.
+        Nothing is sent in the middle of a response that the application has begun already.
         """
         self._release_reader()
         if self._pending_write is None:
             await self.stream.write(_core.HTTPFrame.own_response(status))
-        self._tell_closed(delegate)
+        self._notify_closed(delegate)
         if self._start_lingering():
             await self._linger()
         self.close()
@@ -382,7 +382,7 @@ class HTTP1Connection(MessageWriter):
 
         await within(drop(), self.params.linger_timeout)
 
-    def _tell_closed(self, delegate: HTTPMessageDelegate) -> None:
+    def _notify_closed(self, delegate: HTTPMessageDelegate) -> None:
         if self._open_delegate is delegate:
             self._open_delegate = None
             with logging_errors:
@@ -396,7 +396,7 @@ class HTTP1Connection(MessageWriter):
             self._reader = None
 
     def _clear_callbacks(self) -> None:
-        """Let go of what the application gave us, which may hold the connection in turn."""
+        """Drop what the application gave us, which may own the connection in turn."""
         self._write_future = None
         self._close_callback: Callable[[], object] | None = None
         if self._watching and self.stream is not None:
@@ -404,7 +404,7 @@ class HTTP1Connection(MessageWriter):
             self.stream.set_close_callback(None)
 
     def set_close_callback(self, callback: Callable[[], object] | None) -> None:
-        """Have ``callback()`` called if the peer goes away after the message was read, before its answer.
+        """Have ``callback()`` called if the peer goes away after the message was read, before its response.
 
         Until the message was read its delegate's ``on_connection_close`` is called. None takes it back.
         """
@@ -431,7 +431,7 @@ class HTTP1Connection(MessageWriter):
     def detach(self) -> iostream.IOStream:
         """Hand the stream over and end HTTP on it. For use in a delegate's ``headers_received``.
 
-        :returns: the ``IOStream``, with what the peer sent behind the head still to be read.
+        :returns: the ``IOStream``, with what the peer sent after the head still to be read.
         """
         self._release_reader()
         self._clear_callbacks()
@@ -491,7 +491,7 @@ class HTTP1ServerConnection:
     def _drain(self) -> None:
         """Close the connection if it has been idle since the last call.
 
-        Anything else ends with an answer that says so, the one in hand or, where its head has left, the next.
+        Any other ends with a response that says so, the current one or, where its head has left, the next.
         """
         self._draining = True
         current = self._current
@@ -547,7 +547,7 @@ class HTTP1ServerConnection:
                 if self.stream._read_buffer_size:
                     await asyncio.sleep(0)  # the next request is there already: the loop has its turn first
         except BaseException:
-            self.stream.close()  # a delegate's start_request has failed: nobody reads any more
+            self.stream.close()  # a delegate's start_request has failed: nothing reads any more
             raise
         finally:
             self._current = None

@@ -138,7 +138,7 @@ class HTTPConnection(_core.HTTPConnectionBase, httputil.HTTPConnection):
         self._feed(data)
 
     def _on_write_complete(self) -> None:
-        """The native connection goes on by itself when its output has been sent."""
+        """Nothing to do: the native connection continues by itself when its output has been sent."""
 
     def _on_connection_close(self) -> None:
         self.close()
@@ -175,7 +175,7 @@ class HTTPServer(TCPServer, Configurable, httputil.HTTPServerConnectionDelegate)
     :param trusted_downstream: addresses of proxies, passed over in X-Forwarded-For.
     :param linger_timeout: seconds for which a connection whose request was refused is still read, so that the
         response is not lost to a reset (RFC 9112, section 9.6); 2. 0: it is closed at once.
-    :param linger_size: bytes that are read and dropped meanwhile; 16 MB.
+    :param linger_size: bytes that are read and dropped in that time; 16 MB.
     :param proxy_protocol: connections begin with a head of the PROXY protocol; this, ``trusted_proxies`` and
         ``proxy_protocol_timeout`` are those of ``TCPServer``. remote_ip is the client's then.
     :raises TypeError: request_callback is neither callable nor a delegate.
@@ -259,7 +259,7 @@ class HTTPServer(TCPServer, Configurable, httputil.HTTPServerConnectionDelegate)
 
     @property
     def request_callback(self) -> _RequestCallback:
-        """What is called with each request, or its delegate, as the constructor was told."""
+        """What is called with each request, or its delegate, as given to the constructor."""
         callback: _RequestCallback = self._settings().request_callback
         return callback
 
@@ -269,7 +269,7 @@ class HTTPServer(TCPServer, Configurable, httputil.HTTPServerConnectionDelegate)
 
     @property
     def no_keep_alive(self) -> bool:
-        """Whether connections are closed after each answer."""
+        """Whether connections are closed after each response."""
         return self._settings().no_keep_alive
 
     @no_keep_alive.setter
@@ -354,7 +354,7 @@ class HTTPServer(TCPServer, Configurable, httputil.HTTPServerConnectionDelegate)
         try:
             self._serve(stream, address)
         except BaseException:
-            stream.close()  # a TLS handshake that goes on would keep it, with nobody to read
+            stream.close()  # an unfinished TLS handshake would keep it, with no reader
             raise
 
     def _serve(self, stream: IOStream, address: Any) -> None:
@@ -388,7 +388,7 @@ class HTTPServer(TCPServer, Configurable, httputil.HTTPServerConnectionDelegate)
 
         No connection is accepted any more; requests in hand, and those that still come over open connections,
         are answered with ``Connection: close``, after which the connection is closed (RFC 9112, section 9.6).
-        A connection whose answer has begun without that may bring one more request. An idle connection is
+        A connection whose response has begun without that may bring one more request. An idle connection is
         closed when nothing came over it for a while: at once, a request that is under way would meet a reset.
         Connections that were detached, such as WebSockets, are waited for.
 
@@ -452,7 +452,7 @@ def _signature(
 HTTPServer.initialize.__signature__ = inspect.signature(_signature)  # type: ignore[attr-defined]
 
 _PARAMETERS = inspect.signature(_signature).parameters.values()
-#: The order of the arguments behind xheaders.
+#: The order of the arguments after xheaders.
 _ORDER = tuple(p.name for p in _PARAMETERS if p.kind is p.POSITIONAL_OR_KEYWORD)[4:]
 #: What else initialize() has not taken out by the time it looks.
 _KEYWORDS = {p.name for p in _PARAMETERS} - {"self", "request_callback", "no_keep_alive", "io_loop"}

@@ -129,7 +129,7 @@ class IOLoop(Configurable, _core.IOLoopBase):
 
     @staticmethod
     def _forget_closed_hosts() -> None:
-        """Drop loops that were closed through asyncio, as asyncio.run does: nobody told their IOLoops."""
+        """Drop loops that were closed through asyncio, as asyncio.run does, past their IOLoops."""
         with IOLoop._registry_lock:
             closed = [item for item in IOLoop._ioloop_for_asyncio.items() if item[0].is_closed()]
             for loop, _ in closed:

@@ -24,7 +24,7 @@ from tornado_c.netutil import _client_ssl_defaults, _server_ssl_defaults, ssl_wr
 _StreamBuffer = _core._StreamBuffer
 
 _ERRNO_CONNRESET = (errno.ECONNRESET, errno.ECONNABORTED, errno.EPIPE, errno.ETIMEDOUT)
-_SSL_MOST = 1 << 30  # bytes given to the ssl module at once
+_SSL_MAX = 1 << 30  # bytes given to the ssl module at once
 
 
 class StreamClosedError(IOError):
@@ -98,7 +98,7 @@ class BaseIOStream(_core.IOStreamBase):
         raise NotImplementedError()
 
     def get_fd_error(self) -> Exception | None:
-        """The error that the loop was told of, or None if nothing is known."""
+        """The error that the kernel has reported for the descriptor, or None if there is none."""
         return None
 
     def _handle_connect(self) -> None:
@@ -197,7 +197,7 @@ class IOStream(BaseIOStream):
         stream.set_nodelay(nodelay)  # as it was: the application may have turned it off
         stream.max_buffer_size, stream.read_chunk_size = sizes
         future = stream.wait_for_handshake()
-        # Nobody else can see the stream before the handshake is done: who gives up must not leave it open.
+        # Only the caller has the stream before the handshake is done: giving up must not leave it open.
         future.add_done_callback(lambda f: stream.close() if f.cancelled() else None)
         return future
 
@@ -239,7 +239,7 @@ class SSLIOStream(IOStream):
         if self._ssl_accepting:
             return None
         try:
-            return self.socket.recv_into(buf, min(len(buf), _SSL_MOST))
+            return self.socket.recv_into(buf, min(len(buf), _SSL_MAX))
         except (ssl.SSLWantReadError, ssl.SSLWantWriteError, BlockingIOError):
             return None
 
@@ -248,7 +248,7 @@ class SSLIOStream(IOStream):
         if self._ssl_accepting:
             return 0
         try:
-            return self.socket.send(memoryview(data)[:_SSL_MOST])
+            return self.socket.send(memoryview(data)[:_SSL_MAX])
         except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
             return 0
 
@@ -277,8 +277,8 @@ class SSLIOStream(IOStream):
 
         :param server_hostname: the name that the certificate must carry and that is sent as SNI; a str as
             second argument is it, too.
-        :returns: a Future of this stream, which fails with what was wrong; with a callback None, and the
-            close callback tells of a failure.
+        :returns: a Future of this stream, which fails with what was wrong; with a callback None, and a
+            failure calls the close callback.
         """
         if isinstance(callback, str):
             callback, server_hostname = None, callback
@@ -417,7 +417,7 @@ class PipeIOStream(BaseIOStream):
         except OSError as e:
             if e.errno != errno.EBADF:
                 raise
-            # Polling tells that the other end is closed, where reading only says this.
+            # The other end is closed: polling reports that, but reading only gives EBADF.
             self.close(exc_info=e)
             return None
 

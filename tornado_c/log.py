@@ -40,7 +40,7 @@ gen_log = logging.getLogger("tornado.general")
 
 
 def _stderr_supports_color() -> bool:
-    """Tell whether standard error is a terminal that shows colours. Never raises."""
+    """Whether standard error is a terminal that shows colours. Never raises."""
     try:
         if not sys.stderr.isatty():
             return False

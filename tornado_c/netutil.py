@@ -83,7 +83,7 @@ def bind_sockets(
         raise ValueError("the platform doesn't support SO_REUSEPORT")
     check_port(port)
     if family == socket.AF_UNSPEC and not socket.has_ipv6:
-        # getaddrinfo may tell of IPv6 addresses even to a Python that was built without IPv6.
+        # getaddrinfo may return IPv6 addresses even to a Python that was built without IPv6.
         family = socket.AF_INET
     found = socket.getaddrinfo(
         address or None, port, family, socket.SOCK_STREAM, 0, socket.AI_PASSIVE if flags is None else flags
@@ -128,7 +128,7 @@ def bind_sockets(
 
 
 def _is_local_link_address(address: str | None, af: int, sockaddr: tuple[Any, ...]) -> bool:
-    """Tell whether this is the ``fe80::1%lo0`` that macOS adds to localhost and then asks its user about."""
+    """Whether this is the ``fe80::1%lo0`` that macOS adds to localhost and then asks its user about."""
     return sys.platform == "darwin" and address == "localhost" and af == socket.AF_INET6 and sockaddr[3] != 0
 
 
@@ -204,7 +204,7 @@ def add_accept_handler(
     """Have ``callback(connection, address)`` called for each connection that arrives at ``sock``.
 
     While the process or the system is out of descriptors or memory the listener rests, a second at a time;
-    one line in the general log tells of it, however long it lasts, until all who wait were accepted.
+    one line in the general log reports it, however long it lasts, until all who wait were accepted.
 
     :param sock: a listening, non-blocking socket.
     :param io_loop: the IOLoop to accept on; default: the current one.
@@ -217,7 +217,7 @@ def add_accept_handler(
 
 
 def is_valid_ip(ip: str) -> bool:
-    """Tell whether ``ip`` is the text of an IPv4 or IPv6 address.
+    """Whether ``ip`` is the text of an IPv4 or IPv6 address.
 
     :raises OSError: the resolver failed for a reason that says nothing about ``ip``.
     """
@@ -276,7 +276,7 @@ def ssl_options_to_context(
     else:
         protocol = ssl.PROTOCOL_TLS_SERVER if server_side else ssl.PROTOCOL_TLS_CLIENT
     context = ssl.SSLContext(ssl_options.get("ssl_version", protocol))
-    context.options |= ssl.OP_NO_COMPRESSION  # compression tells an eavesdropper about secrets (CRIME)
+    context.options |= ssl.OP_NO_COMPRESSION  # compression leaks secrets to an eavesdropper (CRIME)
     if "certfile" in ssl_options:
         context.load_cert_chain(ssl_options["certfile"], ssl_options.get("keyfile"))
     verify = ssl_options.get("cert_reqs")

@@ -1,6 +1,6 @@
 """Options that any module may define, set from the command line and from configuration files.
 
-A module declares what it can be told, at import time::
+A module declares its options, at import time::
 
     define("port", default=8888, help="port to listen on")
 

@@ -53,7 +53,7 @@ def task_id() -> int | None:
 
 
 def fork_processes(num_processes: int | None, max_restarts: int | None = None) -> int:
-    """Fork worker processes and watch over them. Each child returns from this call and goes on to serve.
+    """Fork worker processes and watch over them. Each child returns from this call and can serve.
 
     The parent stays inside. A child that exits with a status other than 0, or is killed by a signal, is
     replaced by a new one of the same number. Once all have exited with status 0, the parent exits with 0 too.
@@ -64,7 +64,7 @@ def fork_processes(num_processes: int | None, max_restarts: int | None = None) -
     child ``n`` adds the sockets of call ``n`` to its server and closes the others.
 
     Under ``python -m tornado_c`` the parent passes SIGTERM on and ends when its children have ended, and on
-    SIGHUP executes the program anew, which replaces the children one by one, once a trial of it has got to
+    SIGHUP executes the program again, which replaces the children one by one, once a trial of it has got to
     this call. A child that SIGTERM ended alone is replaced. Children end when the parent is gone.
 
     No event loop may be running; one that was only made before is the parent's and, with descriptors of its
@@ -226,7 +226,7 @@ class Subprocess:
             process.io_loop.add_callback(process._set_returncode, os.waitstatus_to_exitcode(status))
 
     def _ask_popen(self) -> None:
-        """Somebody else waited for the process: most likely our Popen, which knows the code then.
+        """The process was waited for elsewhere: most likely by our Popen, which knows the code then.
 
         What it makes of a child that others have reaped is its own rule (0).
         """

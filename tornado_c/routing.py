@@ -1,7 +1,7 @@
-"""Rules that lead from a request to what answers it: matchers, rules, routers.
+"""Rules that lead from a request to what serves it: matchers, rules, routers.
 
 A router walks its rules in order and takes the first whose matcher accepts the request. An
-:class:`tornado_c.web.Application` has such routers inside, but answers for the usual rules from a table in C.
+:class:`tornado_c.web.Application` has such routers inside, but finds the usual rules in a table in C.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ class _RoutingDelegate(httputil.HTTPMessageDelegate):
 
 
 class _DefaultMessageDelegate(httputil.HTTPMessageDelegate):
-    """Answers 404."""
+    """Responds with 404."""
 
     def __init__(self, connection: httputil.HTTPConnection) -> None:
         self.connection = connection

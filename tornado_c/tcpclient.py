@@ -55,7 +55,7 @@ class _Connector:
         self.remaining = len(addrinfo)  # addresses that have neither failed nor won
         self.primary_addrs, self.secondary_addrs = self.split(addrinfo)
         self.streams: set[Any] = set()  # to be closed unless they win
-        self.pending_addrs: set[Any] = set()  # being tried, which an expired time limit tells of
+        self.pending_addrs: set[Any] = set()  # being tried, for the message of an expired time limit
 
     @staticmethod
     def split(addrinfo: list[_Address]) -> tuple[list[_Address], list[_Address]]:
@@ -177,7 +177,7 @@ class _Connector:
 def _within(deadline: float, awaitable: Any, message: str) -> asyncio.Future[Any]:
     """Return a Future of what ``awaitable`` gives, which fails with ``TimeoutError`` at ``deadline``.
 
-    The awaitable is not cancelled then; should it fail later, the application log tells of it.
+    The awaitable is not cancelled then; if it fails later, that is logged to the application log.
 
     :param message: the text of the error.
     """

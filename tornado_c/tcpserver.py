@@ -136,7 +136,7 @@ class TCPServer:
 
     @property
     def proxy_protocol(self) -> bool:
-        """Whether connections start with a head of the PROXY protocol, as the constructor was told."""
+        """Whether connections start with a head of the PROXY protocol, as given to the constructor."""
         return self._trusted is not None
 
     def listen(
@@ -402,7 +402,7 @@ _GONE = frozenset(
 
 
 def _peer_left(error: Exception) -> bool:
-    """Tell whether wrapping failed only because the peer, such as a port scanner, was gone again."""
+    """Whether wrapping failed only because the peer, such as a port scanner, was gone again."""
     if isinstance(error, ssl.SSLError) and error.args[0] == ssl.SSL_ERROR_EOF:
         return True
     return isinstance(error, OSError) and errno_from_exception(error) in _GONE

@@ -34,6 +34,6 @@ ROWS = (
     Row("post", "POST 10 KB echo, callback", "callback", "post", post=True, to_limit=1.2),
     Row("post_handler", "POST 10 KB echo, RequestHandler", "handler", "post", post=True, to_stock=12),
     Row("connections", "1000 connections, callback", "callback", connections=1000, to_limit=1.25),
-    Row("large", "1 MiB answer, callback", "large", "large", connections=16, to_limit=1.1),
+    Row("large", "1 MiB response, callback", "large", "large", connections=16, to_limit=1.1),
 )
 BY_NAME = {row.name: row for row in ROWS}

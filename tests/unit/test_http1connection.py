@@ -401,7 +401,7 @@ def test_errors_of_delegates(implementation, method, late, caplog):
     assert isinstance(record.exc_info[1], ValueError)
 
 
-def test_errors_of_an_answer_that_is_framed_wrongly(implementation):
+def test_errors_of_a_response_that_is_framed_wrongly(implementation):
     util = implementation.httputil
     errors = []
 
@@ -532,7 +532,7 @@ def test_continue_is_not_said_before_a_refusal():
 # ---- the end of a connection ----
 
 
-def test_a_refusal_is_not_written_into_an_answer():
+def test_a_refusal_is_not_written_into_a_response():
     async def run():
         peer = Peer(OURS)
 
@@ -557,7 +557,7 @@ def test_close_among_other_tokens(how):
     assert sent.count(b"200 OK") == 1 and b"Connection: close\r\n" in sent
 
 
-def test_an_answer_to_1_0_without_length_ends_with_the_connection():
+def test_a_response_to_1_0_without_length_ends_with_the_connection():
     async def run():
         peer = Peer(OURS)
 
@@ -576,7 +576,7 @@ def test_an_answer_to_1_0_without_length_ends_with_the_connection():
     asyncio.run(run())
 
 
-def test_answering_early_drops_the_rest_of_the_body():
+def test_responding_early_drops_the_rest_of_the_body():
     told = []
 
     async def run():
@@ -623,7 +623,7 @@ def test_close_ends_the_serving_loop_and_on_close_is_called_once():
     assert asyncio.run(run())[-1] == ("gone",)
 
 
-def test_client_reads_answers_one_after_another():
+def test_client_reads_responses_one_after_another():
     async def run():
         peer = Peer(OURS)
         seen = []

@@ -187,7 +187,7 @@ ANSWERS = {
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 @pytest.mark.parametrize("name", ANSWERS)
-def test_answers_at_every_cut_and_as_stock_hears_them(name, method, caplog):
+def test_responses_at_every_cut_and_as_stock_hears_them(name, method, caplog):
     caplog.set_level(logging.INFO, "tornado.general")
     answer = ANSWERS[name]
 
@@ -245,7 +245,7 @@ def test_damaged_requests_beside_stock(seed, caplog):
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_damaged_answers_beside_stock(seed, caplog):
+def test_damaged_responses_beside_stock(seed, caplog):
     caplog.set_level(logging.CRITICAL)
     rng = random.Random(seed)
     answers = list(ANSWERS.values())

@@ -56,7 +56,7 @@ def test_client_that_vanishes_while_it_is_served(reset, caplog):
     assert events == ["closed"] and caplog.text == ""
 
 
-def test_close_callback_is_not_called_after_the_answer():
+def test_close_callback_is_not_called_after_the_response():
     events = []
 
     def callback(request):
@@ -89,7 +89,7 @@ def test_close_callback_must_be_callable(wrong):
 
 
 @pytest.mark.parametrize("reset", [False, True], ids=["end", "reset"])
-def test_client_that_vanishes_during_the_answer(reset, caplog):
+def test_client_that_vanishes_during_the_response(reset, caplog):
     outcome = []
 
     async def callback(request):

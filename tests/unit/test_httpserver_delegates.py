@@ -417,7 +417,7 @@ def begin_raw(request):
 
 
 @pytest.mark.parametrize("start_answer", [begin, begin_raw])
-def test_drain_keeps_what_an_answer_has_promised(way, start_answer):
+def test_drain_keeps_what_a_response_has_promised(way, start_answer):
     """An answer that has begun without `Connection: close`: one more request is answered, and told."""
     held = []
     with way(held.append) as server, server.connect() as client:
@@ -481,7 +481,7 @@ def test_drain_waits_for_detached_connections(way, in_time):
         assert draining.result() == [in_time]
 
 
-def test_what_was_sent_behind_the_last_answer_does_not_reset_it(way):
+def test_what_was_sent_behind_the_last_response_does_not_reset_it(way):
     """The client may send its next request before it can know; what it was answered arrives all the same."""
     held = []
     with way(held.append) as server, server.connect() as client:

@@ -88,7 +88,7 @@ def test_close_without_a_length(way):
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_close_of_an_interim_answer_does_not_count(way):
+def test_close_of_an_interim_response_does_not_count(way):
     def answer(connection):
         connection.write_headers(
             ResponseStartLine("", 103, "Early Hints"), HTTPHeaders({"Connection": "close"})
@@ -180,7 +180,7 @@ def test_http10_has_no_transfer_encoding(way, name):
 
 @pytest.mark.parametrize("status", [204, 304, 200])
 @pytest.mark.parametrize("way", WAYS)
-def test_answers_without_a_body(way, status):
+def test_responses_without_a_body(way, status):
     """204 must not have the header at all; with 304 and HEAD it says what a GET would bring."""
     method = "HEAD" if status == 200 else "GET"
     headers = {"Transfer-Encoding": "chunked"}

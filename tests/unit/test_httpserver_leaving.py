@@ -52,7 +52,7 @@ def get(path, then=""):
 @pytest.mark.parametrize("then", ["end_process", "block"])
 @pytest.mark.parametrize("way", ["finish", "async", "native", "flush"])
 @pytest.mark.parametrize("place", ["native", "delegates"])
-def test_a_finished_answer_has_left(connect, place, way, then):
+def test_a_finished_response_has_left(connect, place, way, then):
     client = connect(place).send(get(f"/{way}/0123456789", then))
     client.until(b"\r\n\r\n")
     assert client.exactly(10) == b"0123456789"
@@ -61,7 +61,7 @@ def test_a_finished_answer_has_left(connect, place, way, then):
 @pytest.mark.parametrize("then", ["execute", "block"])
 @pytest.mark.parametrize("before", [0, 3])
 @pytest.mark.parametrize("place", ["native", "delegates"])
-def test_an_answer_does_not_wait_for_the_next_handler(connect, place, before, then):
+def test_a_response_does_not_wait_for_the_next_handler(connect, place, before, then):
     """Requests in one packet: the last but one is answered before the last blocks, or ends it all."""
     train = [get(f"/finish/{n}") for n in range(before)]
     client = connect(place).send(b"".join([*train, get("/finish/fast"), get("/finish/slow", then)]))

@@ -286,7 +286,7 @@ def test_a_start_request_that_fails_ends_the_connection(caplog):
 
 @pytest.mark.parametrize("late", [False, True])
 @pytest.mark.parametrize("stage", ["headers", "data", "finish"])
-def test_an_input_error_is_answered_with_400(stage, late, caplog):
+def test_an_input_error_becomes_a_400(stage, late, caplog):
     caplog.set_level("INFO")
 
     def refuse(world, connection):
@@ -306,7 +306,7 @@ def test_an_input_error_is_answered_with_400(stage, late, caplog):
     assert lines == ["Malformed HTTP message from 127.0.0.1: bad"] and heard[-1] == ("gone",)
 
 
-def test_no_400_in_the_middle_of_an_answer():
+def test_no_400_in_the_middle_of_a_response():
     def begin(world, connection):
         line = httputil.ResponseStartLine("HTTP/1.1", 200, "OK")
         connection.write_headers(line, httputil.HTTPHeaders(), b"some")
@@ -331,7 +331,7 @@ def answer_now(world, connection):
     "request_", [GET, post(b"hello"), post(b"hello", length=500_000)], ids=["get", "post", "more"]
 )
 @pytest.mark.parametrize("stage", ["headers", "data"])
-def test_an_early_answer_ends_the_connection(request_, stage, caplog):
+def test_an_early_response_ends_the_connection(request_, stage, caplog):
     """The rest is not delivered, the delegate hears of the end."""
     if stage == "data" and request_ is GET:
         return
@@ -345,7 +345,7 @@ def test_an_early_answer_ends_the_connection(request_, stage, caplog):
     assert sent.endswith(b"ok") and heard[-1] == ("gone",) and ("finish",) not in heard
 
 
-def test_an_early_answer_reaches_a_client_that_goes_on_sending():
+def test_an_early_response_reaches_a_client_that_goes_on_sending():
     with served("native", {"headers": answer_now}) as (_, server):
         for _ in range(5):
             with server.connect() as client:
@@ -386,7 +386,7 @@ def test_a_client_that_leaves_within_its_body():
         assert world.events.count(("gone",)) == 1
 
 
-def test_a_client_that_leaves_while_its_answer_is_made():
+def test_a_client_that_leaves_while_its_response_is_made():
     def finish(world, connection):
         connection.set_close_callback(lambda: world.events.append(("closed",)))
 
@@ -399,7 +399,7 @@ def test_a_client_that_leaves_while_its_answer_is_made():
         assert ("gone",) not in world.events
 
 
-def test_the_end_is_told_after_what_is_awaited():
+def test_the_end_is_notified_after_what_is_awaited():
     gate = []
 
     async def data(world, connection):

@@ -98,7 +98,7 @@ def test_curl_sends_gzip(server, curl):
     assert b"400" in curl("-o", "/dev/null", "-w", "%{http_code}", *options, url(server, "/echo"), data=cut)
 
 
-def test_curl_answers(server, curl):
+def test_curl_responses(server, curl):
     for name in ("large", "chunked"):
         target = url(server, f"/{name}?n={len(BODY)}")
         assert curl(target) == BODY
@@ -256,7 +256,7 @@ def test_aiohttp_over_a_unix_socket(unix_server, aiohttp):
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_wrk_gets_thousands_of_answers_without_an_error(form):
+def test_wrk_gets_thousands_of_responses_without_an_error(form):
     wrk = shutil.which("wrk")
     if not wrk:
         pytest.skip("wrk is not installed")

@@ -83,7 +83,7 @@ def test_uploads(peer, folder, chunked):
 
 @pytest.mark.parametrize("folder", ["", "/direct", "/old"])
 @pytest.mark.parametrize("name", ["large", "chunked"])
-def test_answers(peer, name, folder):
+def test_responses(peer, name, folder):
     with peer.client() as client:
         for size in (0, 1, 70_000, 4_000_000):
             status, headers, body = peer.ask("GET", f"{folder}/{name}?n={size}", client=client)
@@ -94,7 +94,7 @@ def test_answers(peer, name, folder):
 
 
 @pytest.mark.parametrize("folder", ["", "/direct", "/old"])
-def test_answers_without_a_body(peer, folder):
+def test_responses_without_a_body(peer, folder):
     with peer.client() as client:
         for _ in range(3):
             assert peer.ask("GET", f"{folder}/empty", client=client)[::2] == (204, b"")
@@ -164,7 +164,7 @@ def test_client_gives_up_while_it_is_served(peer):
     assert none_left(peer)
 
 
-def test_client_gives_up_during_an_answer(peer):
+def test_client_gives_up_during_a_response(peer):
     peer.events.clear()
     with peer.raw(receive_buffer=65536) as client:
         client.send(b"GET /direct/large?n=100000000 HTTP/1.1\r\nHost: a\r\n\r\n")

@@ -155,7 +155,7 @@ def test_headers_that_close_while_they_are_written():
     assert connection == [1] and len(requests) == 1
 
 
-def test_headers_that_answer_another_request_while_they_are_written():
+def test_headers_that_finish_another_request_while_they_are_written():
     waiting = []
 
     class Headers(HTTPHeaders):

@@ -828,7 +828,7 @@ def test_argument_errors():
 
 
 @pytest.mark.parametrize("cls", BOTH, ids=["stock", "ours"])
-def test_values_that_end_while_the_headers_are_made_anew(cls):
+def test_values_that_end_while_the_headers_are_made_again(cls):
     """The end of an old value may store a new one in the same instance."""
 
     class Value(str):

@@ -698,7 +698,7 @@ class TestHandlers:
         both.remove_handler(pair[0])
         both.remove_handler(pair[0])
 
-    def test_error_is_told_with_what_was_asked_for(self, loop, pair):
+    def test_error_is_reported_with_what_was_asked_for(self, loop, pair):
         a, b = pair
         got = []
 

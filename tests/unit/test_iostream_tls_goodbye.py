@@ -183,7 +183,7 @@ def test_goodbye_answered(our_tls):
 # --------------------------------------------------------------------------- HTTP
 
 
-def test_last_answer(server):
+def test_last_response(server):
     with connect(server.address) as sock:
         sock.sendall(GET)
         assert regular_end(sock).endswith(b"hello")
@@ -236,7 +236,7 @@ def test_refused_and_gone(server, head):
 
 
 @pytest.mark.parametrize("when", ["in time", "before the body is read"])
-def test_an_answer_before_the_body(when, caplog):
+def test_a_response_before_the_body(when, caplog):
     """A delegate that answers early: the rest is dropped, record by record."""
     from tornado_c import httputil
 
@@ -292,7 +292,7 @@ def test_openssl(server, head, option, certificates):
     assert out.endswith(b"closed\n")
 
 
-def test_fatal_answers_of_python_clients(server):
+def test_fatal_responses_of_python_clients(server):
     """Many at once, as a scanner makes them."""
 
     def one():

@@ -64,7 +64,7 @@ def test_peers_that_are_gone(sent, end, when, kind, caplog):
     assert len(lines) <= 3
 
 
-def test_mistakes_of_the_server_are_told(caplog):
+def test_mistakes_of_the_server_are_reported(caplog):
     """A context that is none for servers is nobody else's fault."""
 
     async def main():

@@ -75,7 +75,7 @@ def test_asyncgens_are_closed_at_the_end(run):
     assert said == ["closed", "closed"]
 
 
-def test_a_generator_after_the_shutdown_is_told_of(run):
+def test_a_generator_after_the_shutdown_is_reported(run):
     async def one():
         yield 1
 

@@ -237,7 +237,7 @@ def fewest(client, train, size, tries=50):
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="TCP_INFO is Linux's")
-def test_sixteen_requests_are_answered_with_one_send():
+def test_sixteen_requests_get_their_responses_in_one_send():
     """Once the application has proved to be quick; until then each answer leaves by itself."""
 
     def answer(request):
@@ -250,7 +250,7 @@ def test_sixteen_requests_are_answered_with_one_send():
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="TCP_INFO is Linux's")
-def test_sixteen_lines_are_answered_with_one_send():
+def test_sixteen_lines_are_echoed_in_one_send():
     class Server(TCPServer):
         async def handle_stream(self, stream, address):
             stream.set_nodelay(True)

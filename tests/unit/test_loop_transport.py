@@ -499,7 +499,7 @@ def test_subclass_with_read_ready_of_its_own():
         assert seen == ["event"]
 
 
-def test_unclosed_transport_is_told_and_freed():
+def test_unclosed_transport_is_reported_and_freed():
     with scene(tornado_c.EventLoop) as here:
         here.open()
         here.transport.pause_reading()

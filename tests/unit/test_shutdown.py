@@ -300,7 +300,7 @@ def test_workers_may_outlive_their_master(start):
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_a_worker_that_is_told_alone_is_replaced(start, workers):
+def test_a_worker_that_is_stopped_alone_is_replaced(start, workers):
     program = start(WORKERS, workers=workers)
     slow = program.handling("go", 2 * workers)
     victim = min(program.workers())

@@ -288,7 +288,7 @@ def test_on_connection_close(serve):
     assert closed.wait(20)
 
 
-def test_cancelled_request_is_answered(serve):
+def test_cancelled_request_gets_a_response(serve):
     class Handler(web.RequestHandler):
         async def get(self):
             asyncio.current_task().cancel()
@@ -348,7 +348,7 @@ def test_no_reference_cycles(serve, method):
         assert left == [] and before == server.call(count)
 
 
-def test_bare_instances_are_told_apart():
+def test_bare_instances_are_distinguished():
     """The check of an instance's attributes, which knows the layout of each Python version."""
 
     class Handler(Hello):

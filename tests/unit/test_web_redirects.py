@@ -38,5 +38,5 @@ CASES = {
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_same_answer(ask, name):
+def test_same_response(ask, name):
     same(ask(CASES[name]))

@@ -73,7 +73,7 @@ def test_anything_bytes_like_is_sent(kind, flushes):
 
 
 @pytest.mark.parametrize("kind", [kind for kind in RUBBISH if kind != "None later"])
-def test_rubbish_is_answered_with_500(kind):
+def test_rubbish_becomes_a_500(kind):
     answer, log = ask_ours(make_app(RUBBISH[kind]), request("/"))
     assert answer.startswith(b"HTTP/1.1 500 Internal Server Error\r\n")
     assert answer.count(b"HTTP/1.1") == 1 and b"X-Transformed" not in answer
@@ -81,7 +81,7 @@ def test_rubbish_is_answered_with_500(kind):
 
 
 @pytest.mark.parametrize("kind", RUBBISH)
-def test_rubbish_behind_the_head_ends_the_answer(kind):
+def test_rubbish_behind_the_head_ends_the_response(kind):
     def change(chunk):
         seen.append(chunk)
         return chunk if len(seen) == 1 else RUBBISH[kind](chunk)

@@ -41,7 +41,7 @@ class _SelectorView:
         return {fd: self.get_key(fd) for fd in self._core._fd_list()}
 
     def select(self, timeout: float | None = None) -> list[Any]:
-        """Wait and deliver, for a _run_once of somebody else's: the handles are in _ready then."""
+        """Wait and deliver, for a _run_once that is not ours: the handles are in _ready then."""
         self._core._select(timeout)
         return []
 
@@ -113,7 +113,7 @@ _signal_loops: weakref.WeakSet[EventLoop] = weakref.WeakSet()  # those that hand
 
 
 def _renew_signal_pipes() -> None:
-    """In the child of a fork: its signals are not to be told through a socket that the parent reads."""
+    """In the child of a fork: its signals must not go through a socket that the parent reads."""
     for loop in list(_signal_loops):
         loop._renew_signal_pipe()
 
@@ -247,7 +247,7 @@ class EventLoop(_core.LoopCore, asyncio.SelectorEventLoop):
 class GuestCore(_core.LoopCore):
     """A core that a foreign asyncio loop drives: its poller and timers are the host's guests.
 
-    A host that is closed lets go of what it watched. That is how the guest learns of it: it closes too, and
+    A host that is closed drops what it watched. That is how the guest learns of it: it closes too, and
     calls forget().
     """
 

@@ -19,7 +19,7 @@ class _QuietException(Exception):
 class _ExceptionLoggingContext:
     """Logs what leaves a ``with`` block around a delegate's method, and raises ``_QuietException`` instead.
 
-    ``HTTPInputError`` is let through: the connection answers it.
+    ``HTTPInputError`` passes: the connection responds to it.
     """
 
     def __init__(self, logger: logging.Logger) -> None:

@@ -115,7 +115,7 @@ class _GzipMessageDelegate(httputil.HTTPMessageDelegate):
             try:
                 self._decompressor.finish()
             except httputil.HTTPInputError:
-                # Nobody else tells the delegate: for the connection this message is complete.
+                # Only we can notify the delegate: for the connection this message is complete.
                 self._delegate.on_connection_close()
                 raise
         self._delegate.finish()

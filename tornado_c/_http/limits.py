@@ -1,4 +1,4 @@
-"""Time limits of a connection, and how long and how much is still read behind its last response."""
+"""Time limits of a connection, and how long and how much is still read after its last response."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ DEFAULT_LINGER_SIZE = 16 * 1024 * 1024  # bytes
 
 
 async def within(awaitable: Awaitable[None], seconds: float) -> bool:
-    """Await something for a limited time. False: it goes on without us, to end with its stream."""
+    """Await something for a limited time. False: it is still running, and ends with its stream."""
     task = asyncio.ensure_future(awaitable)
     try:
         await asyncio.wait((task,), timeout=seconds)

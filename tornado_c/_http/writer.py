@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class MessageWriter(httputil.HTTPConnection):
-    """Writes one message, a request or an answer, framed as its head says."""
+    """Writes one message, a request or a response, framed as its head says."""
 
     stream: Any
     is_client: bool

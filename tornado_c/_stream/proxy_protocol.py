@@ -1,8 +1,8 @@
-"""The PROXY protocol, versions 1 and 2: what a proxy tells of its client before the client's own bytes.
+"""The PROXY protocol, versions 1 and 2: what a proxy says of its client before the client's own bytes.
 
 ``parse_head`` is the parser. ``HeadReader`` takes the head off an accepted connection, on its loop;
-``TCPServer`` makes one for each connection where it was told to. Nothing is read beyond the head: TLS may
-follow it. Additional fields of version 2 are skipped, a checksum among them.
+``TCPServer`` makes one for each connection where ``proxy_protocol`` is set. Nothing is read beyond the head:
+TLS may follow it. Additional fields of version 2 are skipped, a checksum among them.
 """
 
 from __future__ import annotations
@@ -150,7 +150,7 @@ class TrustedProxies:
         self.networks: list[_Network] = [ipaddress.ip_network(name) for name in names if name != UNIX]
 
     def trust(self, connection: socket.socket, address: Any) -> bool:
-        """Tell whether to believe the peer of a connection, at the address that ``accept`` gave."""
+        """Whether to believe the peer of a connection, at the address that ``accept`` gave."""
         if connection.family not in (socket.AF_INET, socket.AF_INET6):
             return self.unix
         peer = ipaddress.ip_address(address[0].partition("%")[0])
@@ -237,6 +237,6 @@ class HeadReader:
 
 
 def log_refusal(peer: Any, why: object) -> None:
-    """Tell why a connection was closed before it was served."""
+    """Log why a connection was closed before it was served."""
     name = f"{peer[0]}:{peer[1]}" if isinstance(peer, tuple) else repr(peer)
     gen_log.warning("PROXY protocol: connection from %s closed: %s", name, why)

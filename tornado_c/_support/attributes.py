@@ -1,5 +1,5 @@
 """What Python classes have by default and those over a C base have not: vars(), copy and pickle of attributes
-that are fields in C. Nothing here runs for an object that nobody asks.
+that are fields in C. Nothing here runs before the first access.
 """
 
 from __future__ import annotations

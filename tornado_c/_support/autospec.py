@@ -1,5 +1,5 @@
 """unittest.mock's autospec knows the arguments of Python functions only. Our methods in C have signatures,
-too: mock is told that they count as functions.
+too: mock is made to count them as functions.
 """
 
 from __future__ import annotations

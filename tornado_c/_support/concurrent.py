@@ -19,7 +19,7 @@ _app_log = logging.getLogger("tornado.application")
 
 
 def is_future(x: Any) -> bool:
-    """Tell whether ``x`` is an asyncio or a concurrent future."""
+    """Whether ``x`` is an asyncio or a concurrent future."""
     return isinstance(x, FUTURES)
 
 

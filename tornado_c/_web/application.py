@@ -76,7 +76,7 @@ class _ApplicationRouter(ReversibleRuleRouter):
         self, target: Any, request: httputil.HTTPServerRequest, **target_params: Any
     ) -> httputil.HTTPMessageDelegate | None:
         if is_handler_class(target) or not is_target(target):
-            # What came behind process_rule's back and is no target is answered with 500.
+            # What bypassed process_rule and is no target becomes a 500.
             return self.application.get_handler_delegate(request, target, **target_params)
         return super().get_target_delegate(target, request, **target_params)
 
@@ -125,7 +125,7 @@ class Application(_core.ApplicationBase, ReversibleRouter):
         self._load_ui_modules(settings.get("ui_modules", {}))
         self._load_ui_methods(settings.get("ui_methods", {}))
         if settings.get("debug"):
-            # As Tornado's, but for autoreload, which is not switched on unasked.
+            # As Tornado's, except autoreload, which is only on request.
             settings.setdefault("compiled_template_cache", False)
             settings.setdefault("static_hash_cache", False)
             settings.setdefault("serve_traceback", True)
@@ -237,7 +237,7 @@ class Application(_core.ApplicationBase, ReversibleRouter):
         return url
 
     def log_request(self, handler: RequestHandler) -> None:
-        """Log a request that was answered, at a level that depends on its status. May be overridden.
+        """Log a request that was served, at a level that depends on its status. May be overridden.
 
         The setting ``log_function`` is called in its place if it is there.
         """

@@ -2,8 +2,8 @@
 templates and the protection against cross-site requests are mixins in files of their own.
 
 Functions whose work C does (``__init__``, ``flush``, ``on_finish``, ``_execute``) are here as Python
-functions because tools wrap them. C knows them by identity, and skips them as long as nobody has put
-another in their place.
+functions because tools wrap them. C knows them by identity, and skips them as long as they have not been
+replaced.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _ARG_DEFAULT = _ArgDefaultMarker()
 
 # The C base comes first: a call of a C method looks for it among the class's bases, one after another.
 class RequestHandler(_core.HandlerBase, CookieMixin, LocaleMixin, TemplateMixin, XsrfMixin):
-    """Answers one request. Subclasses define ``get``, ``post`` and so on.
+    """Serves one request. Subclasses define ``get``, ``post`` and so on.
 
     For each request an instance is made, ``initialize`` is called with the keyword arguments of the route,
     then ``prepare``, then the method named after the request's. Both may be coroutines. When the method is
@@ -73,7 +73,7 @@ class RequestHandler(_core.HandlerBase, CookieMixin, LocaleMixin, TemplateMixin,
     initialize: Callable[..., None] = _initialize
 
     def _unimplemented_method(self, *args: str, **kwargs: str) -> None:
-        """Answers 405, for a method that the handler does not have."""
+        """Responds with 405, for a method that the handler does not have."""
         raise HTTPError(405)
 
     head: Callable[..., Awaitable[None] | None] = _unimplemented_method
@@ -152,10 +152,10 @@ class RequestHandler(_core.HandlerBase, CookieMixin, LocaleMixin, TemplateMixin,
     # ---- errors ----
 
     def send_error(self, status_code: int = 500, **kwargs: Any) -> None:
-        """Answer with an error page, in place of what was written and not flushed.
+        """Send an error page, in place of what was written and not flushed.
 
         Once the headers are sent there is no error page any more: the response ends where it is. If it is
-        chunked, it ends without its last chunk and the connection is closed, so that nobody takes it for
+        chunked, it ends without its last chunk and the connection is closed, so that it is not taken for
         complete.
 
         :param kwargs: passed to :meth:`write_error`.

@@ -13,7 +13,7 @@ from tornado_c._web.urls import scheme_and_netloc
 
 
 class ErrorHandler(RequestHandler):
-    """Answers every request with an error page."""
+    """Responds to every request with an error page."""
 
     def initialize(self, status_code: int) -> None:
         self.set_status(status_code)
@@ -43,7 +43,7 @@ class RedirectHandler(RequestHandler):
         self._permanent = permanent
 
     def get(self, *args: Any, **kwargs: Any) -> None:
-        """Redirect, or answer 400 where the client's part of the path would change the host."""
+        """Redirect, or respond with 400 where the client's part of the path would change the host."""
         url = self._url.format(*args, **kwargs)
         query = self.request.query_arguments
         fixed, substituted = _before_first_field(self._url)

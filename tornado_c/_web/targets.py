@@ -67,7 +67,7 @@ def _mixture(target: type[Any], theirs: str, application: str) -> str:
 
 
 def log_bad_target(target: Any) -> None:
-    """Log what a request was routed to, and that it cannot answer."""
+    """Log what a request was routed to, and that it cannot serve one."""
     app_log.error("Uncaught exception: TypeError: %s", bad_target(target))
 
 

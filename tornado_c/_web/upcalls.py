@@ -1,4 +1,4 @@
-"""What C calls of Python while it answers a request: the rare steps of handler.py's RequestHandler."""
+"""What C calls of Python while it serves a request: the rare steps of handler.py's RequestHandler."""
 
 from __future__ import annotations
 

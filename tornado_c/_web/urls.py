@@ -15,7 +15,7 @@ def _as_browsers_read(url: str) -> str:
 
 
 def is_protocol_relative(url: str) -> bool:
-    """Tell whether a browser would take the URL for ``//host/path``, on another host."""
+    """Whether a browser would take the URL for ``//host/path``, on another host."""
     return _as_browsers_read(url).startswith("//")
 
 

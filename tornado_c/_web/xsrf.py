@@ -65,7 +65,7 @@ class XsrfMixin:
         return bool(urllib.parse.urlsplit(origin).netloc.lower() == host)
 
     def check_trusted_origin(self, origin: str) -> bool:
-        """Tell whether another site may send requests that change something: it is in ``trusted_origins``.
+        """Whether another site may send requests that change something: it is in ``trusted_origins``.
 
         Called before prepare(), if the setting ``cross_origin_protection`` is on. May be overridden.
         """

@@ -18,7 +18,7 @@ def activated_sockets(unset_environment: bool = True) -> list[socket.socket]:
 
     They are what ``add_sockets`` of a server takes: non-blocking, and closed in programs that this process
     starts; forked workers inherit them. ``LISTEN_FDS`` counts only where ``LISTEN_PID`` is this process: what
-    a parent was given is not taken for our own. A program that ``python -m tornado_c`` executes anew for
+    a parent was given is not taken for our own. A program that ``python -m tornado_c`` executes again for
     SIGHUP gets them again.
 
     :param unset_environment: remove these variables, so that a second call returns nothing and children see

@@ -1,6 +1,6 @@
-"""What outlives a program that is executed anew, or that is tried before it is: listening sockets, so that no
-connection is refused meanwhile, and the workers of the predecessor. It goes through one environment variable,
-which counts only for the process that it is meant for."""
+"""What outlives a program that is executed again, or that is tried before that: listening sockets, so that no
+connection is refused in between, and the workers of the predecessor. It goes through one environment
+variable, which counts only for the process that it is meant for."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class Predecessor(NamedTuple):
 
     number: int
     pid: int
-    line: int  # the descriptor over which it is spoken to
-    kill_at: float | None  # it was told to end, and is killed at this time of the monotonic clock
+    line: int  # the descriptor of the line to it
+    kill_at: float | None  # it was stopped, and is killed at this time of the monotonic clock
 
 
 #: The listening sockets of this process that a successor can take over.
@@ -31,7 +31,7 @@ _listening: weakref.WeakSet[socket.socket] = weakref.WeakSet()
 #: Those that a service manager opened, in its order.
 _activated: list[weakref.ref[socket.socket]] = []
 
-#: What the predecessor left: sockets that nobody has asked for yet, and its workers.
+#: What the predecessor left: sockets that were not asked for yet, and its workers.
 _inherited: list[socket.socket] = []
 _inherited_activated: list[socket.socket] = []
 _predecessors: list[Predecessor] = []
@@ -39,12 +39,12 @@ _predecessors: list[Predecessor] = []
 #: Copies of the sockets that the program is about to close, for its successor.
 _held: dict[str, list[socket.socket]] = {}
 
-#: In a program that is only tried: where to tell that it is good. In a successor: signals that came too late
-#: for its predecessor.
+#: In a program that is only tried: where to report that it is good. In a successor: signals that came too
+#: late for its predecessor.
 trial = -1
 notes = -1
 
-#: Whether this process was executed anew.
+#: Whether this process has a predecessor.
 succeeds = False
 
 
@@ -141,18 +141,18 @@ def take(family: int, address: Any) -> socket.socket | None:
 
 
 def predecessors() -> list[Predecessor]:
-    """The predecessor's workers that nobody has taken charge of yet."""
+    """The predecessor's workers that have no new master yet."""
     return list(_predecessors)
 
 
 def take_predecessors() -> list[Predecessor]:
-    """The same, for whoever takes charge of them."""
+    """The same, for their new master."""
     taken, _predecessors[:] = _predecessors[:], []
     return taken
 
 
 def close_rest() -> None:
-    """Close the sockets that the program did not ask for again: nobody would ever accept on them."""
+    """Close the sockets that the program did not ask for again: nothing would ever accept on them."""
     for sock in (*_inherited, *_inherited_activated):
         sock.close()
     _inherited.clear()
@@ -160,7 +160,7 @@ def close_rest() -> None:
 
 
 def forget() -> None:
-    """Let go of all that a predecessor left, in a process that is not its successor."""
+    """Drop all that a predecessor left, in a process that is not its successor."""
     close_rest()
     for worker in take_predecessors():
         if worker.line >= 0:
@@ -201,7 +201,7 @@ def pack(
 ) -> tuple[dict[str, str], list[int]]:
     """What to leave to a program that is executed next: variables, and the descriptors that must stay open.
 
-    :param trial: where a program that is only tried tells that it is good.
+    :param trial: where a program that is only tried reports that it is good.
     :param notes: where signals are noted that come while it is executed.
     """
     sockets = {name: [sock.fileno() for sock in sockets] for name, sockets in (_held or _current()).items()}

@@ -1,9 +1,9 @@
 """The parent of prefork workers. ``Watch`` replaces those that end badly, as Tornado does. ``Master``, under
-``python -m tornado_c``, also ends them on SIGTERM, and on SIGHUP has the program executed anew and replaces
+``python -m tornado_c``, also ends them on SIGTERM, and on SIGHUP has the program executed again and replaces
 them one by one.
 
 A master's signals are only noted, as bytes in a pipe, whatever thread they come to; one loop acts on them. A
-worker is told to end once its successor serves, and killed where it has not ended some seconds after its
+worker is stopped once its successor serves, and killed where it has not ended some seconds after its
 time."""
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from tornado_c.log import gen_log
 
 _SIGNALS = (signal.SIGCHLD, signal.SIGHUP, signal.SIGTERM)
 
-#: Seconds after its limit at which a worker that was told to end is killed: it hangs.
+#: Seconds after its limit at which a stopped worker that has not ended is killed: it hangs.
 KILL_MARGIN = 5.0
 
-#: A status that somebody else has taken.
+#: The status of a child that was waited for elsewhere.
 _UNKNOWN = 255 << 8
 
-#: Seconds that a worker has to answer what is in flight; see ``shutdown.enable``.
+#: Seconds that a worker has to serve what is in flight; see ``shutdown.enable``.
 drain_timeout = 30.0
 
-#: A signal that came before there was anybody to act on it.
+#: A signal that came before a master was there to act on it.
 reload_wanted = False
 stop_wanted = False
 
@@ -104,7 +104,7 @@ class Watch:
 
 
 def _report_end(number: int, pid: int, status: int, then: str = ", restarting") -> bool:
-    """Log how a child ended and tell whether that was bad."""
+    """Log how a child ended. Returns whether that was bad."""
     if os.WIFSIGNALED(status):
         gen_log.warning("child %d (pid %d) killed by signal %d%s", number, pid, os.WTERMSIG(status), then)
         return True
@@ -125,7 +125,7 @@ class Child:
         self.line = line
         self.old = old  # a predecessor's
         self.serves = old
-        self.kill_at: float | None = None  # it was told to end
+        self.kill_at: float | None = None  # set once it was stopped
 
     @classmethod
     def of(cls, left: handover.Predecessor) -> Child:
@@ -146,7 +146,7 @@ class Child:
     def stays(self) -> bool:
         return self.kill_at is None
 
-    def tell(self, what: bytes) -> None:
+    def stop(self, what: bytes) -> None:
         """Have it end, well or at once. Any program understands SIGTERM; the line says who sent it."""
         if self.kill_at is None:
             self.kill_at = time.monotonic() + drain_timeout + KILL_MARGIN
@@ -156,9 +156,9 @@ class Child:
         self.send(signal.SIGTERM)
 
     def retire(self) -> None:
-        """Have it end well, unless it was told already."""
+        """Have it end well, unless it was stopped already."""
         if self.stays:
-            self.tell(worker.DRAIN)
+            self.stop(worker.DRAIN)
 
     def has_ended(self) -> bool:
         """Whether it has; its end is waited for then."""
@@ -201,7 +201,7 @@ class Child:
 
 
 class Master(Watch):
-    """Obeys signals as well: SIGTERM ends all workers, SIGHUP has the program executed anew.
+    """Obeys signals as well: SIGTERM ends all workers, SIGHUP has the program executed again.
 
     With a count of 0 it has no program, and rules the workers that a predecessor left.
     """
@@ -263,7 +263,7 @@ class Master(Watch):
         return None
 
     def _become_worker(self, line: socket.socket) -> None:
-        """In a worker that has just been forked: let go of what is the master's."""
+        """In a worker that has just been forked: drop what is the master's."""
         hangup = signal.SIGHUP in self.notes.signals
         self.notes.close()
         for other in self.workers.values():
@@ -280,7 +280,7 @@ class Master(Watch):
         return not self._old() or all(child.serves for child in self.workers.values() if child.stays)
 
     def _old(self) -> list[Child]:
-        """The predecessor's workers that have not been told to end."""
+        """The predecessor's workers that have not been stopped."""
         return [child for child in self.workers.values() if child.old and child.stays]
 
     def _serves(self, child: Child) -> None:
@@ -327,14 +327,14 @@ class Master(Watch):
                 child.retire()
         elif now - self.stopped_at > worker.TOGETHER:
             for child in self.workers.values():
-                child.tell(worker.HURRY)
+                child.stop(worker.HURRY)
 
     def _hear(self, child: Child) -> None:
         said = child.heard()
         if worker.SERVES in said and not child.serves:
             self._serves(child)
-        if worker.TOLD in said and child.stays and self.stopped_at is None:
-            # Somebody else wants this process to end, not the service.
+        if worker.STOPPED in said and child.stays and self.stopped_at is None:
+            # Not the service was stopped, but only this process.
             child.kill_at = time.monotonic() + drain_timeout + KILL_MARGIN
             self._succeed(child)
 
@@ -419,7 +419,7 @@ class Master(Watch):
             self.trial = None
 
     def _execute(self) -> None:
-        """Become the program anew, unless a signal came just now. Returns where it cannot be."""
+        """Execute the program again, unless a signal came just now. Returns where that is not possible."""
         with reload.signals_held():
             for number in self.notes.take():
                 self._obey(number)
@@ -460,7 +460,7 @@ class _Notes:
 
 
 def _note(number: int, frame: Any) -> None:
-    """The byte that was written tells all."""
+    """Nothing to do: the byte in the pipe says all."""
 
 
 def _is_ours(handler: Any) -> bool:

@@ -1,4 +1,4 @@
-"""Executing a program anew, in the same process: the new one is tried first, as a child that goes as far as
+"""Executing a program again, in the same process: the new one is tried first, as a child that goes as far as
 ``fork_processes`` or the first server, and the old one is given up only where that went well."""
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _HELD = (signal.SIGCHLD, signal.SIGHUP, signal.SIGTERM, signal.SIGINT)
 _GOOD = b"g"
 
 _pid = 0
-_command: list[str] = []  # empty: this process does not execute itself anew
+_command: list[str] = []  # empty: this process does not execute itself again
 _folders: list[str] = []
 _folder_fd = -1
 _ignored = False  # SIGHUP, when the program was started: it has no terminal to lose
@@ -58,7 +58,7 @@ def enabled() -> bool:
 
 
 def lost_terminal() -> bool:
-    """Whether SIGHUP tells that the terminal is gone, and not that the program is to be loaded anew."""
+    """Whether SIGHUP means that the terminal is gone, and not that the program is to be reloaded."""
     return _terminal and not _has_terminal()
 
 
@@ -115,10 +115,10 @@ class Trial:
 
     def __init__(self) -> None:
         gen_log.info("Trying the program for SIGHUP")
-        self.fd, told = os.pipe()
+        self.fd, report = os.pipe()
         os.set_blocking(self.fd, False)
         try:
-            variables, fds = handover.pack(trial=told)
+            variables, fds = handover.pack(trial=report)
             self._process = subprocess.Popen(
                 _command,
                 cwd=_folder(),
@@ -130,7 +130,7 @@ class Trial:
             os.close(self.fd)
             raise
         finally:
-            os.close(told)
+            os.close(report)
 
     def passed(self) -> bool:
         """To be called when ``fd`` is readable, or the process has ended."""
@@ -146,7 +146,7 @@ class Trial:
         return good
 
     def end(self) -> None:
-        """End it, if it goes on still."""
+        """End it, if it still runs."""
         if self.fd >= 0:
             os.close(self.fd)
             self.fd = -1
@@ -182,7 +182,7 @@ def _folder() -> str | None:
 
 
 def execute(workers: Iterable[handover.Predecessor] = (), notes: int = -1) -> None:
-    """Become the program anew. Signals must be held; they stay so until the new program can obey them.
+    """Execute the program again. Signals must be held; they stay so until the new program can obey them.
 
     Returns, with a line in the log, where that is not possible.
     """

@@ -1,7 +1,7 @@
 """Ending well, for programs that ``python -m tornado_c`` runs and that have no handlers of their own.
 
-SIGTERM: every server stops accepting, what is in flight is answered, then the loops end. SIGHUP to a process
-that serves alone: the same, and the program is executed anew with its listening sockets open.
+SIGTERM: every server stops accepting, serves what is in flight, then the loops end. SIGHUP to a process that
+serves alone: the same, and the program is executed again with its listening sockets open.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _LOOK = 0.05
 _timeout = 30.0
 _pid = 0
 _ending = False
-_reloading = False  # it ends to be executed anew
+_reloading = False  # it ends to be executed again
 _trial: reload.Trial | None = None
 _draining: set[asyncio.AbstractEventLoop] = set()
 _main_loop: asyncio.AbstractEventLoop | None = None  # the one of them that runs in the main thread
@@ -85,7 +85,7 @@ def _on_term(number: int, frame: object) -> None:
 def _end_at_once(number: int) -> None:
     """As without a handler: nothing runs that could be drained, or the second signal says to hurry."""
     for child in _old if _pid == os.getpid() else ():
-        child.tell(worker.HURRY)
+        child.stop(worker.HURRY)
     signal.signal(number, signal.SIG_DFL)
     os.kill(os.getpid(), number)
 
@@ -151,7 +151,7 @@ def _drained(
 def _end(loop: asyncio.AbstractEventLoop) -> None:
     io_loop = IOLoop._ioloop_for_asyncio.get(loop)
     if io_loop is not None and io_loop._in_start:
-        loop.stop()  # start() returns, and the program goes on behind it
+        loop.stop()  # start() returns, and the program continues after it
     else:
         raise SystemExit(0)  # asyncio.run() and its like clean up
 

@@ -1,4 +1,4 @@
-"""A worker under a master: it reports when it serves, tells the master's SIGTERM from others', and ends when
+"""A worker under a master: it reports when it serves, knows the master's SIGTERM from others', and ends when
 its master is gone."""
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from tornado_c._workers import handover, serving
 
 #: What is said over the line between a worker and its master.
 SERVES = b"s"  # by the worker: connections are accepted
-TOLD = b"t"  # by the worker: somebody else told it to end
+STOPPED = b"t"  # by the worker: it got a SIGTERM that is not its master's
 DRAIN = b"d"  # by the master, before its SIGTERM
 HURRY = b"h"
 
-#: A program that fails where it goes on behind add_sockets() does not count as serving: this many seconds.
+#: A program that fails within this many seconds after add_sockets() does not count as serving.
 SETTLING = 0.5
 
 #: A worker that runs its loop this long without a server has none, and counts as serving.
@@ -34,7 +34,7 @@ _pid = 0  # the worker's; children that it forks are none
 _master = 0
 _line: socket.socket | None = None
 _reported = False
-_first_told = 0.0  # when somebody else than the master first sent SIGTERM
+_first_term = 0.0  # when the first SIGTERM came that is not the master's
 
 
 def begin(line: socket.socket, master: int) -> None:
@@ -56,7 +56,7 @@ def is_worker() -> bool:
 
 
 def on_hangup(number: int, frame: Any) -> None:
-    """SIGHUP is meant for the master, also from a terminal. What a worker starts is told as usual."""
+    """SIGHUP is meant for the master, also from a terminal. What a worker starts gets it as usual."""
     if not is_worker():
         signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)
@@ -83,17 +83,17 @@ def is_hurried() -> bool:
     Signals to a whole group reach a worker twice, from the group and by its master: that is one. Only the
     master's own word, or a second signal from elsewhere that comes clearly later, means to hurry.
     """
-    global _first_told, _master
+    global _first_term, _master
     said = _heard()
     if said:
         return HURRY in said
     if _master and os.getppid() != _master:
         _master = 0
-        return False  # the kernel tells of the master's end
-    if _first_told:
-        return time.monotonic() - _first_told > TOGETHER
-    _first_told = time.monotonic()
-    _say(TOLD)
+        return False  # the kernel's signal that the master has ended
+    if _first_term:
+        return time.monotonic() - _first_term > TOGETHER
+    _first_term = time.monotonic()
+    _say(STOPPED)
     return False
 
 

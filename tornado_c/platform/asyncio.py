@@ -310,7 +310,7 @@ class SelectorThread:
                     self._handle_select, readable, writable, context=self._main_thread_ctx
                 )
             except (RuntimeError, AttributeError):
-                pass  # the loop was closed meanwhile
+                pass  # the loop has been closed
 
     def _select(self, readers: list[Any], writers: list[Any]) -> tuple[list[Any], list[Any]]:
         try:

@@ -104,7 +104,7 @@ def test_no_keep_alive():
 # ---- pipelining ----
 
 
-def test_pipelined_answers_keep_their_order():
+def test_pipelined_responses_keep_their_order():
     waiting = []
 
     def callback(request):
@@ -137,13 +137,13 @@ def test_many_pipelined_requests(pieces):
     ] + [b"/last"]
 
 
-def test_nothing_after_close_is_answered():
+def test_nothing_after_close_gets_a_response():
     data = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n" + GET
     ours, stock = both(lambda request: headers_ok(request, b"x"), data)
     assert ours == stock and ours.count(b"200 OK") == 1
 
 
-def test_valid_requests_before_a_bad_one_are_answered(caplog):
+def test_valid_requests_before_a_bad_one_get_responses(caplog):
     ours, _ = both(lambda request: headers_ok(request, b"x"), GET + GET + b"bad\r\n\r\n" + GET)
     assert ours.count(b"200 OK") == 2 and ours.endswith(b"xHTTP/1.1 400 Bad Request\r\n\r\n")
 
@@ -164,7 +164,7 @@ STATUSES = [
 @pytest.mark.parametrize("version", [b"1.0", b"1.1"])
 @pytest.mark.parametrize(("status", "reason"), STATUSES)
 @pytest.mark.parametrize("length", [False, True], ids=["no length", "length"])
-def test_framing_of_answers(method, version, status, reason, length):
+def test_framing_of_responses(method, version, status, reason, length):
     bodiless = method == b"HEAD" or status in (204, 304)
 
     def callback(request):
@@ -186,7 +186,7 @@ def test_framing_of_answers(method, version, status, reason, length):
     assert ours == stock
 
 
-def test_answer_without_length_to_1_0_ends_with_the_close():
+def test_response_without_length_to_1_0_ends_with_the_close():
     def callback(request):
         request.connection.write_headers(OK, HTTPHeaders(), b"until ")
         request.connection.write(b"the end")
@@ -258,7 +258,7 @@ class Broken:
 @pytest.mark.parametrize(
     "name", [n for n in vars(Broken) if n[0] != "_" and n not in ("answer", "line_in_value")]
 )
-def test_broken_answers_close_the_connection(name, caplog):
+def test_broken_responses_close_the_connection(name, caplog):
     data = GET.replace(b"GET", b"HEAD") if name == "body_of_head" else GET
     seen = []
     for implementation in BOTH:
@@ -416,7 +416,7 @@ def test_misuse_leaves_the_connection_usable(callback):
             assert client.send(GET).answer() == (b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n", b"x")
 
 
-def test_an_answered_request_cannot_answer_the_next():
+def test_a_finished_request_cannot_respond_to_the_next():
     kept, refused = [], []
 
     def callback(request):
