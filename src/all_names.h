@@ -1,5 +1,5 @@
-/* The lists of all layers in one. Only base/state.h includes this: it is how the state of the whole module
- * can be a struct of the lowest layer. */
+/* The lists of all layers in one. Only base/state.h includes this, so that the state of the whole module can
+ * be a struct of the lowest layer. */
 #ifndef TC_ALL_NAMES_H
 #define TC_ALL_NAMES_H
 

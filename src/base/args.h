@@ -5,7 +5,7 @@
 
 #include "base/compat.h"
 
-/* A function and its flags in a table of methods: with positional arguments, and with keywords as well. */
+/* A function and its flags in a table of methods: positional arguments only, or keywords as well. */
 #define TC_FASTCALL(function) (PyCFunction)(void (*)(void))(function), METH_FASTCALL
 #define TC_METHOD(function) (PyCFunction)(void (*)(void))(function), METH_FASTCALL | METH_KEYWORDS
 

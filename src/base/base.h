@@ -26,7 +26,7 @@ enum {
 #define TC_ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
 #define tc_container_of(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 
-/* A piece of a buffer that the reader knows: an offset and a length, so that it survives a move. */
+/* A part of a buffer known from context: an offset and a length, so that it survives a move. */
 typedef struct {
     uint32_t off;
     uint32_t len;
@@ -38,7 +38,7 @@ tc_min_size(size_t a, size_t b)
     return a < b ? a : b;
 }
 
-/* The smallest power of two that is at least n (n >= 1). */
+/* The smallest power of two that is at least n and at least 16. */
 static inline size_t
 tc_round_pow2(size_t n)
 {

@@ -1,5 +1,5 @@
-/* A growable byte buffer over malloc, for output that is built piece by piece and then handed on whole.
- * Plain C. A zeroed struct is an empty buffer; whoever holds it calls tc_buf_free. */
+/* A growable byte buffer over malloc, for output that is built in steps and then handed on whole.
+ * Plain C. A zeroed struct is an empty buffer; its owner calls tc_buf_free. */
 #ifndef TC_BUF_H
 #define TC_BUF_H
 
@@ -11,7 +11,7 @@ typedef struct {
     size_t cap;
 } tc_bytes_buf;
 
-/* Makes room for `more` bytes behind buf->size: TC_OK or -ENOMEM, which leaves the contents alone. */
+/* Makes room for `more` bytes after buf->size: TC_OK or -ENOMEM, which leaves the contents alone. */
 int tc_buf_grow(tc_bytes_buf *buf, size_t more);
 
 /* Frees the memory and leaves an empty buffer, which may be used again. */

@@ -13,8 +13,7 @@ tc_clock_now(void)
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
-/* Says whether time has passed since it said something else: it changes every few milliseconds, and costs a
- * fraction of what the clock costs. */
+/* A value that changes every few milliseconds: whether time has passed, at a fraction of the clock's cost. */
 static inline uint32_t
 tc_clock_tick(void)
 {

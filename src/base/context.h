@@ -1,11 +1,11 @@
-/* Calls in a context, and callbacks that are kept with theirs. */
+/* Calls in a context, and callbacks that are kept with one. */
 #ifndef TC_CONTEXT_H
 #define TC_CONTEXT_H
 
 #include "base/compat.h"
 
-/* Leaves a context that was entered for a call, whose exception, where it `failed`, stays set. What goes wrong
- * is reported as unraisable; `source` is what the call was of. */
+/* Leaves a context that was entered for a call. If the call `failed`, its exception stays set. An error of
+ * the exit itself is reported as unraisable; `source` is what was called. */
 static inline void
 tc_context_exit(PyObject *context, bool failed, PyObject *source)
 {
@@ -30,8 +30,8 @@ tc_context_call(PyObject *context, PyObject *function, PyObject *const *args, si
     return result;
 }
 
-/* A callback (or NULL, and then nothing) for later: *context becomes a copy of the current one, in which it is to
- * be called. 0, or -1 with an exception. */
+/* For a callback to be called later: *context becomes a copy of the current context, or NULL if there is no
+ * callback. 0, or -1 with an exception. */
 static inline int
 tc_context_capture(PyObject *callback, PyObject **context)
 {

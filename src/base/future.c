@@ -9,7 +9,7 @@ tc_future_init_methods(tc_state *state)
     return state->future_done != NULL && state->future_set_result != NULL ? 0 : -1;
 }
 
-/* Most Futures are exactly asyncio's, whose methods nobody replaces: no look-up is needed then. */
+/* Most Futures are exactly asyncio's, whose methods cannot be replaced: no look-up is needed then. */
 static inline bool
 is_exact(tc_state *state, PyObject *future)
 {

@@ -4,7 +4,7 @@
 
 #include "base/state.h"
 
-/* Also true where it cannot say. */
+/* Also true where it cannot be known. */
 bool tc_future_is_done(tc_state *state, PyObject *future);
 
 /* future.set_exception(exc) where it is not done, marked as retrieved so that nothing is logged about it. */
@@ -13,7 +13,7 @@ void tc_future_fail_quietly(tc_state *state, PyObject *future, PyObject *exc);
 /* For the module's init; 0 or -1. */
 int tc_future_init_methods(tc_state *state);
 
-/* future.set_result(value); for a Future that nobody else has seen, so that it cannot be done. */
+/* future.set_result(value), for a Future that only the caller has, so that it cannot be done. */
 void tc_future_resolve_new(tc_state *state, PyObject *future, PyObject *value);
 
 /* The same where it is not done or cancelled. */

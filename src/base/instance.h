@@ -1,6 +1,5 @@
-/* Whether an object has attributes in its own dict, without making that dict. CPython keeps the attributes of
- * most instances in an array until somebody asks for __dict__; where the array is differs from version to
- * version. */
+/* Whether an object has attributes of its own, without making its dict. CPython keeps the attributes of most
+ * instances in an array until __dict__ is first used; where the array is differs between versions. */
 #ifndef TC_INSTANCE_H
 #define TC_INSTANCE_H
 

@@ -21,7 +21,7 @@ tc_list_empty(const tc_link *head)
     return head->next == head;
 }
 
-/* Also tells whether a link is in a list. */
+/* For a link: whether it is in a list. */
 static inline bool
 tc_list_linked(const tc_link *link)
 {
@@ -45,7 +45,7 @@ tc_list_unlink(tc_link *link)
     tc_list_init(link);
 }
 
-/* Moves every link of `from` behind those of `to`; `from` ends empty. */
+/* Moves every link of `from` after those of `to`; `from` ends empty. */
 static inline void
 tc_list_splice(tc_link *to, tc_link *from)
 {

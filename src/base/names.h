@@ -12,7 +12,7 @@
 #define TC_BASE_OWN(X)                                                                                       \
     X(future_done)       /* asyncio.Future.done */                                                           \
     X(future_set_result) /* asyncio.Future.set_result */                                                     \
-    X(replaced)          /* a list of what other objects were registered in place of */
+    X(replaced)          /* a list of registered objects that others have replaced */
 
 #define TC_BASE_IMPORTS(X)                                                                                   \
     X(asyncio_future, "asyncio", "Future")                                                                   \

@@ -1,4 +1,4 @@
-/* Where plain C's errors become Python's exceptions. Runs Python. */
+/* Turns the errors of plain C into Python exceptions. Runs Python. */
 #ifndef TC_RAISE_H
 #define TC_RAISE_H
 

@@ -1,5 +1,5 @@
-/* The module's definition and the registration of what Python hands to C. Called by module.c and by all who
- * look for a state or a registered object. Runs Python only where a dict of the caller's has keys that do. */
+/* The module's definition, and the registration of what Python hands to C. Called by module.c and, through
+ * state.h, everywhere. Runs Python only where a dict of the caller's has keys that do. */
 #include "base/state.h"
 
 struct PyModuleDef tc_module = {
@@ -73,7 +73,7 @@ state_check(const state_entry *entry, PyObject *obj)
     return fits ? 0 : -1;
 }
 
-/* 0, or -1 with LookupError if a key of the dict is none of the group's names of this kind. */
+/* 0, or -1 with LookupError if a key of the dict is not one of the group's names of this kind. */
 static int
 state_check_keys(const state_entry *entries, const char *group, PyObject *dict, bool is_face)
 {

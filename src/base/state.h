@@ -14,7 +14,7 @@
  *               with its group and the type that it must have, or NULL
  *     FIELDS    anything else
  *
- * A group of faces and upcalls is what one module of the package hands over when it is imported: the group
+ * A group is the faces and upcalls that one module of the package hands over when it is imported: the group
  * "httputil" is registered by tornado_c.httputil.
  *
  * A type's methods reach the state through the pointer that tp_new stored in the object; functions with no
@@ -57,7 +57,7 @@ typedef struct tc_state {
 TC_TYPES(TC_X)
 #undef TC_X
 
-/* Complete but for its functions, which module.c puts in before the module is made. */
+/* Complete except for its functions, which module.c fills in before the module is made. */
 extern struct PyModuleDef tc_module;
 
 /* The state of the module that `type` or one of its bases belongs to; NULL with an exception set. */
@@ -68,9 +68,9 @@ tc_state_of(PyTypeObject *type)
     return module != NULL ? (tc_state *)PyModule_GetState(module) : NULL;
 }
 
-/* Take what a module of the package hands over: the faces and the upcalls (dicts) of one group, all of them
- * or nothing. What they replace lives on, as C may be in the middle of using it. 0, or -1 with LookupError
- * for a group or a name that is unknown or missing, or TypeError. */
+/* Takes what a module of the package hands over: the faces and the upcalls (dicts) of one group, all of them
+ * or nothing. What they replace is kept alive, as C may be using it. 0, or -1 with LookupError for a group or
+ * a name that is unknown or missing, or TypeError. */
 int tc_state_register(tc_state *state, const char *group, PyObject *faces, PyObject *upcalls);
 
 /* RuntimeError, with the name of the module to import. NULL. */
@@ -82,7 +82,7 @@ tc_state_registered(tc_state *state, PyObject *obj, const char *name)
     return TC_LIKELY(obj != NULL) ? obj : tc_state_not_registered(state, name);
 }
 
-/* The registered face or upcall, borrowed; NULL with RuntimeError where its module was not imported. */
+/* The registered face or upcall, borrowed; NULL with RuntimeError if its module was not imported. */
 #define tc_face(state, name) tc_state_registered(state, (state)->face_##name, #name)
 #define tc_upcall(state, name) tc_state_registered(state, (state)->upcall_##name, #name)
 

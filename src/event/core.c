@@ -1,11 +1,11 @@
-/* What the layers above ask of a loop (see core.h): calls, timers, watchers, error reports and scratch
+/* What the layers above use of a loop (see core.h): calls, timers, watchers, error reports, scratch
  * buffers. */
 #include "event/handle.h"
 
 #include <math.h>
 #include <time.h>
 
-#define CROWDED 4096         /* handles in the queue: other threads are not to add to them at full speed */
+#define CROWDED 4096         /* handles in the queue, above which other threads are slowed down */
 #define CROWDED_SLEEP 100000 /* nanoseconds */
 
 static int
@@ -46,8 +46,8 @@ tc_core_call_soon(LoopCore *core, PyObject *callback, PyObject *const *args, Py_
 }
 
 /* Waking a loop costs no system call while it does not wait, so that a thread which does nothing but queue
- * calls would keep the GIL for whole switch intervals and queue faster than the loop runs. Where many wait,
- * it sleeps a moment without the GIL, and has to wait for it behind the loop. */
+ * calls would keep the GIL for whole switch intervals and queue faster than the loop runs. When many are
+ * queued, it sleeps a moment without the GIL, and then has to wait for the loop to release it. */
 static void
 core_give_way(const LoopCore *core)
 {
@@ -154,7 +154,7 @@ tc_core_raise_watch(int st, int fd)
 int
 tc_core_watch(LoopCore *core, tc_watcher *watcher, unsigned events)
 {
-    /* First: a watcher that the host would not be told of must not look registered. */
+    /* First: a watcher that the host does not learn of must not look registered. */
     if (tc_core_can_watch(core) < 0) {
         return -1;
     }
@@ -201,7 +201,7 @@ future_loop(PyObject *future)
     return loop;
 }
 
-/* As Future(loop=loop) does it, with one dict of arguments for all of them. */
+/* Future(loop=loop), with one dict of arguments for all of them. */
 static PyObject *
 future_of(LoopCore *core, PyObject *loop, PyObject *none)
 {

@@ -1,29 +1,31 @@
-/* LoopCore, the C half of tornado_c.EventLoop, and what the layers above ask of a loop: watch a descriptor,
+/* LoopCore, the C half of tornado_c.EventLoop, and what the layers above use of a loop: watch a descriptor,
  * set a timer, defer native work to the end of the turn, call Python soon.
  *
  * A turn does this, in this order:
  *
- *  1. Waits in the kernel, without the GIL where that can take long: not at all where handles are ready or work
+ *  1. Waits in the kernel, without the GIL if that can take long: not at all if handles are ready or work
  *     was put off, else until the earliest timer.
  *  2. Runs the handlers of signals.
- *  3. Calls the watchers of what happened, in the kernel's order. One that was removed meanwhile, or whose
- *     descriptor is another file's by now, is not called.
- *  4. Fires the timers that are due, earliest first, also those that were set to the past meanwhile.
+ *  3. Calls the watchers of what happened, in the kernel's order. One that was removed in this turn, or whose
+ *     descriptor is another file's by now, is skipped.
+ *  4. Fires the timers that are due, earliest first, including those that this step sets to the past.
  *  5. Runs the handles that were ready when this step began. What they queue waits for the next turn.
- *  6. Sends output that was joined (tc_core_defer_flush), also where an exception ends the turn; then runs native
- *     work that was put off (tc_core_defer). What that puts off waits for the next turn.
+ *  6. Sends joined output (tc_core_defer_flush), also where an exception ends the turn; then runs native work
+ *     that was put off (tc_core_defer). What that puts off waits for the next turn.
  *
  * Steps 2 to 6 run Python, which may close the loop, run it again (a nested turn does the same with what is
- * left), and free whatever nobody holds. An exception that leaves a watcher, a timer or a task goes to the
+ * left), and free whatever is not held. An exception that leaves a watcher, a timer or a task goes to the
  * loop's handler; only KeyboardInterrupt and SystemExit end the turn, and what is left is done in the next.
  * In guest mode a foreign loop runs turns that do not wait, and its own queue stands for step 5.
  *
- * Watchers, timers and tasks are embedded in what they serve and allocate nothing. The loop owns none of them:
- * who embeds one takes it back before it dies (tc_core_unwatch, tc_heap_remove, tc_core_cancel_task). A watcher
- * and a task may name an owner, whose reference the loop visits for the collector, and drops when it is closed;
- * a task's also once it has run. A watcher's callback holds a reference of its own to what it is in.
+ * Watchers, timers and tasks are embedded in what they serve and allocate nothing. The loop owns none of
+ * them: the struct that embeds one takes it back before it is freed (tc_core_unwatch, tc_heap_remove,
+ * tc_core_cancel_task). A watcher and a task may name an owner: the loop visits this reference for the
+ * collector, and drops it when it is closed, that of a task also once it has run. A watcher's callback holds
+ * its own reference to what embeds the watcher.
  *
- * One loop and all that hangs on it belong to one thread. From others only call_soon_threadsafe may be called. */
+ * One loop and all that hangs on it belong to one thread. From others only call_soon_threadsafe may be
+ * called. */
 #ifndef TC_CORE_H
 #define TC_CORE_H
 
@@ -41,7 +43,7 @@ typedef struct tc_task tc_task;
 struct tc_task {
     tc_link link;
     int (*run)(tc_task *task); /* TC_OK or TC_RAISED; unlinked before it is called */
-    /* What the queue keeps alive, or NULL: dropped after the run, or when the task is cancelled. */
+    /* Kept alive by the queue, or NULL: dropped after the run, or when the task is cancelled. */
     PyObject *owner;
 };
 
@@ -80,19 +82,19 @@ typedef struct LoopCore {
     PyObject *future_kwargs; /* {"loop": future_loop}, for new Futures */
     PyObject *future_loop;   /* borrowed from it */
     PyObject *done_future;   /* a Future with the result None, for writes that were done at once */
-    PyObject *ioloop;        /* the IOLoop over this core, borrowed: it holds us; or NULL */
+    PyObject *ioloop;        /* the IOLoop over this core, which owns it: borrowed; or NULL */
     PyObject *host;          /* guest mode: the foreign loop whose turns drive this core; else NULL */
     PyObject *guest_timer;   /* guest mode: the host's timer for our earliest one */
     double guest_when;       /* and its deadline on our clock */
     bool guest_scheduled;    /* guest mode: a turn of ours is queued in the host */
     bool guest_polled;       /* guest mode: the host watches our poller */
     tc_scratch input;        /* bytes just received */
-    tc_scratch output;       /* corked answers */
+    tc_scratch output;       /* corked output */
     tc_scratch records;      /* TLS records just received */
 } LoopCore;
 
 /* The loop's clock, seconds. A subclass or an instance may have a time() of its own (virtual time in tests),
- * also one that was put there while the loop runs. */
+ * even one that was set while the loop runs. */
 double tc_core_own_time(LoopCore *core); /* may run Python */
 
 /* True also where it is not known yet. */
@@ -128,7 +130,7 @@ tc_core_ioloop(LoopCore *core)
     return core->ioloop != NULL && Py_REFCNT(core->ioloop) > 0 ? core->ioloop : NULL;
 }
 
-/* What hangs on a loop belongs to its thread, which debug mode asserts, as asyncio does. 0, or -1 with a
+/* A loop and what it serves belong to one thread, which debug mode checks, as asyncio does. 0, or -1 with a
  * RuntimeError. */
 int tc_core_assert_thread(LoopCore *core);
 
@@ -160,7 +162,7 @@ tc_core_defer(LoopCore *core, tc_task *task)
     tc_core_defer_to(core, &core->tasks, task);
 }
 
-/* The same for output that was joined: it leaves at the turn's end, whatever ends the turn. */
+/* The same for joined output: it is sent at the turn's end even where an exception ends the turn. */
 static inline void
 tc_core_defer_flush(LoopCore *core, tc_task *task)
 {
@@ -189,7 +191,7 @@ tc_core_unwatch(LoopCore *core, tc_watcher *watcher)
     tc_poller_remove(&core->poller, watcher);
 }
 
-/* The same, and drops what the registration keeps alive, which may be what the watcher is in. */
+/* The same, and drops the registration's owner, which may be what embeds the watcher. */
 static inline void
 tc_core_end_watch(LoopCore *core, tc_watcher *watcher)
 {
@@ -197,7 +199,7 @@ tc_core_end_watch(LoopCore *core, tc_watcher *watcher)
     Py_CLEAR(watcher->owner);
 }
 
-/* A new list of the objects that registrations keep alive; of all cores. NULL with an exception. */
+/* A new list of the owners of registrations; of all cores. NULL with an exception. */
 PyObject *tc_core_owners(LoopCore *core);
 PyObject *tc_core_all(tc_state *state);
 

@@ -1,4 +1,4 @@
-/* What the files of the event layer ask of a core, beside core.h. */
+/* What the files of the event layer use of a core, beside core.h. */
 #ifndef TC_CORE_PARTS_H
 #define TC_CORE_PARTS_H
 
@@ -10,14 +10,14 @@
 PyObject *tc_core_call_soon_threadsafe(LoopCore *core, PyObject *callback, PyObject *const *args,
                                        Py_ssize_t nargs, PyObject *context);
 
-/* After something was queued, from any thread: has a loop that waits run. May give up the GIL. */
+/* After something was queued, from any thread: wakes the loop if it waits. May give up the GIL. */
 void tc_core_wake(LoopCore *core);
 
 /* Queues a call at a time of the loop's clock. */
 PyObject *tc_core_call_at(LoopCore *core, double when, PyObject *callback, PyObject *const *args,
                           Py_ssize_t nargs, PyObject *context);
 
-/* The two halves of tc_core_watch around tc_poller_set, for callers whose watcher must not go meanwhile.
+/* The two halves of tc_core_watch around tc_poller_set, for callers whose watcher must not go in between.
  * Whether the loop is open and, as a guest, watched: 0 or -1; runs the host's Python. Then -1 with the
  * exception for a status. */
 int tc_core_can_watch(LoopCore *core);
@@ -37,7 +37,7 @@ int tc_core_turn_now(LoopCore *core);
 
 /* ---- guest.c ---- */
 
-/* What a core asks of its host. Failures are reported as unraisable: the host is closed then. */
+/* What a core has its host do. Failures are reported as unraisable: the host is closed then. */
 void tc_guest_timer_changed(LoopCore *core);
 int tc_guest_watch(LoopCore *core);        /* make the host watch our poller; 0 or -1 */
 int tc_guest_renew_poller(LoopCore *core); /* tc_poller_renew for a poller that the host watches; 0 or -1 */

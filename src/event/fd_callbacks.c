@@ -3,7 +3,7 @@
  *
  * Readers and writers are queued in the ready queue, as asyncio does; a transport's reader is run at once
  * where the queue would have brought it next anyway. A handler is called at once, with every event bit at
- * hand, in the context in which it was added; it gets ERROR unasked, together with the bits it asked for. */
+ * hand, in the context in which it was added; it always gets ERROR, together with the bits it asked for. */
 #include "base/context.h"
 #include "event/fd_callbacks.h"
 #include "event/handle.h"
@@ -23,13 +23,13 @@ static int
 fd_call_handler(FdEntry *entry, unsigned events)
 {
     LoopCore *core = entry->core;
-    unsigned told = events & (TC_READ | TC_WRITE | TC_ERROR | TC_HUP);
-    if (told & (TC_ERROR | TC_HUP)) {
-        told |= TC_ERROR | (entry->handler_events & (TC_READ | TC_WRITE));
+    unsigned ready = events & (TC_READ | TC_WRITE | TC_ERROR | TC_HUP);
+    if (ready & (TC_ERROR | TC_HUP)) {
+        ready |= TC_ERROR | (entry->handler_events & (TC_READ | TC_WRITE));
     }
     PyObject *handler = Py_NewRef(entry->handler);
     PyObject *context = Py_NewRef(entry->handler_context);
-    PyObject *args[3] = {NULL, Py_NewRef(entry->handler_fd), PyLong_FromUnsignedLong(told)};
+    PyObject *args[3] = {NULL, Py_NewRef(entry->handler_fd), PyLong_FromUnsignedLong(ready)};
     PyObject *result = NULL;
     int status = TC_OK;
     if (args[2] != NULL) {
@@ -46,7 +46,7 @@ fd_call_handler(FdEntry *entry, unsigned events)
     return status;
 }
 
-/* Nothing is to be told after the reader, which may free the entry. */
+/* Only if nothing is notified after the reader, which may free the entry. */
 static bool
 fd_can_read_at_once(const FdEntry *entry, unsigned both)
 {
@@ -63,7 +63,7 @@ fd_read_at_once(FdEntry *entry)
     return status < 0 ? TC_RAISED : TC_OK;
 }
 
-/* The kernel reports an error or a hang-up whether asked or not: both directions are told then. */
+/* The kernel always reports an error or a hang-up: both directions are notified then. */
 static int
 fd_event(tc_watcher *watcher, unsigned events)
 {
@@ -91,7 +91,7 @@ fd_find(LoopCore *core, int fd)
     return watcher != NULL && watcher->cb == fd_event ? tc_container_of(watcher, FdEntry, watcher) : NULL;
 }
 
-/* The next entry behind descriptor *fd, as tc_poller_after. */
+/* The next entry after descriptor *fd, as tc_poller_after. */
 static FdEntry *
 fd_after(LoopCore *core, int *fd)
 {
@@ -128,8 +128,8 @@ fd_free(FdEntry *entry)
     free(entry);
 }
 
-/* Registers what is wanted now; an entry that nobody wants is freed. TC_OK or a negative errno; runs no
- * Python, which could take the entry away. */
+/* Registers what is wanted now; an entry without callbacks is freed. TC_OK or a negative errno; runs no
+ * Python, which could free the entry. */
 static int
 fd_apply(LoopCore *core, FdEntry *entry)
 {
@@ -141,7 +141,7 @@ fd_apply(LoopCore *core, FdEntry *entry)
     return tc_poller_set(&core->poller, &entry->watcher, fd_wanted(entry));
 }
 
-/* After a failed fd_apply and the withdrawal of what it was for: an entry that holds nothing goes. */
+/* After a failed fd_apply, once its callback was taken back: frees an entry that is empty. */
 static void
 fd_undo(LoopCore *core, FdEntry *entry)
 {
@@ -162,8 +162,8 @@ fd_cancel_handle(LoopCore *core, PyObject *handle) /* steals */
     Py_DECREF(handle);
 }
 
-/* A descriptor that was closed while it was registered and is another file's now: what was added for the old
- * one is over. */
+/* A descriptor that was closed while it was registered and is another file's now: drops what was added for
+ * the old one. */
 static void
 fd_forget_lost(LoopCore *core, int fd)
 {
@@ -252,7 +252,8 @@ tc_fd_remove(LoopCore *core, int fd, bool write)
     if (!write) {
         entry->at_once = false;
     }
-    /* A descriptor that was closed before: there is nothing to change in the kernel, and no error to tell. */
+    /* If the descriptor was closed before, there is nothing to change in the kernel, and no error to
+     * report. */
     (void)fd_apply(core, entry);
     fd_cancel_handle(core, old);
     return 1;

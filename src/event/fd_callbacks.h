@@ -6,8 +6,8 @@
 
 /* 0 or -1 with an exception. Runs Python: the cancel() of a handle that is replaced. */
 int tc_fd_add(LoopCore *core, int fd, bool write, PyObject *handle);
-/* From now on the reader's handle is run in the event itself where nothing else came before it. Until it is
- * replaced or removed. */
+/* Until it is replaced or removed, the reader's handle is run in the event itself if nothing else comes
+ * first. */
 void tc_fd_read_at_once(LoopCore *core, int fd);
 int tc_fd_remove(LoopCore *core, int fd, bool write); /* 1 removed, 0 was not there, -1 */
 int tc_fd_set_handler(LoopCore *core, int fd, PyObject *fd_obj, PyObject *handler, unsigned events);

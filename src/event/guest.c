@@ -8,7 +8,7 @@
 #include <math.h>
 
 #define GUEST_SLACK 1e-4      /* a host timer this close to the wanted deadline is kept */
-#define GUEST_LONGEST 86400.0 /* hosts refuse what is longer than their clock; _guest_due asks anew */
+#define GUEST_LONGEST 86400.0 /* hosts refuse times beyond their clock's; _guest_due sets the timer again */
 
 static PyObject *
 guest_turn_method(LoopCore *core)
@@ -48,7 +48,7 @@ guest_cancel_timer(LoopCore *core)
     Py_DECREF(timer);
 }
 
-/* Whether the host's timer stands for our earliest one as it is. */
+/* Whether the host's timer still fits our earliest one. */
 static bool
 guest_timer_fits(const LoopCore *core, double now)
 {
@@ -75,7 +75,7 @@ guest_set_timer(LoopCore *core, double delay)
     return timer;
 }
 
-/* The host's methods may come back here, and what they set is not to be lost. */
+/* The host's methods may re-enter this, and what they set must not be lost. */
 void
 tc_guest_timer_changed(LoopCore *core)
 {
@@ -228,7 +228,7 @@ tc_loop_guest_turn(LoopCore *core, PyObject *unused)
     if (core->closed) {
         Py_RETURN_NONE;
     }
-    /* KeyboardInterrupt or SystemExit: the host may be run again, and what is left must go on then. */
+    /* KeyboardInterrupt or SystemExit: the host may be run again, and what is left must be done then. */
     PyObject *exc = tc_core_turn_now(core) < 0 ? PyErr_GetRaisedException() : NULL;
     if (!core->closed &&
         (core->ready.size > 0 || !tc_list_empty(&core->tasks) || !tc_list_empty(&core->flushes))) {
@@ -242,7 +242,7 @@ tc_loop_guest_turn(LoopCore *core, PyObject *unused)
     Py_RETURN_NONE;
 }
 
-/* The host's timer has fired, perhaps a little early by our clock: it is not to be waited for any more. */
+/* The host's timer has fired, perhaps a little early by our clock: it is gone either way. */
 PyObject *
 tc_loop_guest_due(LoopCore *core, PyObject *unused)
 {

@@ -1,5 +1,5 @@
-/* asyncio.Handle and TimerHandle in C, and how they are laid out: asyncio's slots, HandleExtra behind them.
- * Python can put anything into the slots, and delete them: each is checked where it is used. */
+/* asyncio.Handle and TimerHandle in C, and how they are laid out: asyncio's slots, then HandleExtra.
+ * Python can put anything into the slots, and delete them, so each is checked where it is used. */
 #ifndef TC_HANDLE_H
 #define TC_HANDLE_H
 

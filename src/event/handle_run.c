@@ -1,11 +1,11 @@
-/* Runs handles, ours and foreign ones, and reports what their callbacks raise. Called by the loop's turn.
- * Runs Python. */
+/* Runs handles, ours and foreign ones, and reports what their callbacks raise. Called by turn.c and
+ * fd_callbacks.c. Runs Python. */
 #include "base/context.h"
 #include "event/handle.h"
 
 #include <limits.h>
 
-/* An exception left the callback: tell the loop's handler, as asyncio words it. */
+/* Reports the callback's exception to the loop's handler, in asyncio's words. */
 static int
 handle_report(LoopCore *core, PyObject *handle)
 {
@@ -94,7 +94,7 @@ handle_run_by_method(LoopCore *core, PyObject *handle)
 }
 
 /* Whether _run is asyncio's own for this type of ours. Tools replace it at run time, in asyncio's classes or
- * in ours; either changes the type's version, for which the answer is kept. */
+ * in ours; either changes the type's version, for which the result is kept. */
 static bool
 handle_find_run(tc_state *state, PyTypeObject *type, unsigned *known)
 {

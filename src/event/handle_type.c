@@ -2,7 +2,7 @@
  * use of their slots hold.
  *
  * The base classes keep their fields in __slots__, whose offsets are read from the member descriptors when
- * the module is loaded. Behind them lies HandleExtra: up to two arguments inline (a longer call has a tuple
+ * the module is loaded. HandleExtra follows them: up to two arguments inline (a longer call has a tuple
  * in the slot _args) and the heap's entry. Traverse, clear and dealloc are written out because the base
  * class's subtype_* functions would call ours again. Running a handle is in handle_run.c. */
 #include "event/handle.h"
@@ -362,7 +362,7 @@ handle_put_slot(PyObject *handle, PyObject *value, void *offset)
     return 0;
 }
 
-/* The slot _when is filled only with what the heap's key does not tell. */
+/* The slot _when is filled only where the heap's key has lost the original object. */
 static PyObject *
 timer_handle_get_when(PyObject *handle, void *unused)
 {

@@ -29,7 +29,7 @@ int tc_ioloop_call_init(IOLoopObject *self, tc_ioloop_call *call, PyObject *cons
                         PyObject *kwnames);
 void tc_ioloop_call_free(tc_ioloop_call *call);
 
-/* A call whose own leading parameters may be given by keyword, with the callback's keywords behind them. */
+/* A call whose own leading parameters may be given by keyword, with the callback's keywords after them. */
 typedef struct {
     PyObject *const *args;
     Py_ssize_t nargs;

@@ -322,7 +322,7 @@ ioloop_fd(IOLoopObject *self, PyObject *fd_obj)
 PyDoc_STRVAR(ioloop_add_handler_doc, "add_handler($self, fd, handler, events)\n--\n\n"
                                      "Call ``handler(fd, events)`` when a descriptor is ready.\n\n"
                                      ":param fd: its number, or an object with fileno().\n"
-                                     ":param events: READ, WRITE or both; ERROR is always told.\n"
+                                     ":param events: READ, WRITE or both; ERROR is always reported.\n"
                                      ":raises ValueError: the descriptor has a handler already.");
 
 static PyObject *

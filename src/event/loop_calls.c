@@ -1,6 +1,5 @@
-/* call_soon and its kin, the methods of LoopCore by which Python schedules calls. The work is done in core.c;
- * here are the arguments, and debug mode's checks. Only call_soon_threadsafe may be called from other
- * threads. */
+/* call_soon and its kin, the methods of LoopCore by which Python schedules calls: their arguments and debug
+ * mode's checks; core.c does the work. Only call_soon_threadsafe may be called from other threads. */
 #include "event/loop_parts.h"
 
 #include <math.h>
@@ -9,9 +8,9 @@
 static int
 host_says(LoopCore *core, PyObject *method)
 {
-    PyObject *answer = PyObject_CallMethodNoArgs(core->host, method);
-    int yes = answer != NULL ? PyObject_IsTrue(answer) : -1;
-    Py_XDECREF(answer);
+    PyObject *result = PyObject_CallMethodNoArgs(core->host, method);
+    int yes = result != NULL ? PyObject_IsTrue(result) : -1;
+    Py_XDECREF(result);
     return yes;
 }
 
@@ -32,7 +31,7 @@ tc_core_assert_thread(LoopCore *core)
     return -1;
 }
 
-/* Debug mode checks the callback and, but for the thread-safe call, the thread. */
+/* Debug mode checks the callback and, except for the thread-safe call, the thread. */
 static int
 call_debug_checks(LoopCore *core, PyObject *callback, PyObject *name, bool check_thread)
 {

@@ -57,7 +57,7 @@ drop_tasks(LoopCore *core)
     }
 }
 
-/* Streams with interest live through their registration: without the loop there will be no event for them. */
+/* Registrations keep streams alive: without the loop there will be no event for them. */
 static void
 drop_watchers(LoopCore *core)
 {

@@ -1,5 +1,5 @@
-/* Methods of LoopCore that are not in loop_type.c, which has the table of all. tc_loop_<name> is the method of
- * that name, most with a leading underscore. */
+/* The methods of LoopCore that are not in loop_type.c, which has the table. tc_loop_<name> is the method of
+ * that name, in most cases with a leading underscore. */
 #ifndef TC_LOOP_PARTS_H
 #define TC_LOOP_PARTS_H
 

@@ -3,8 +3,8 @@
  *
  * Names that the standard library assigns in __init__ (_closed, _stopping, _debug, _thread_id, _ready,
  * _scheduled, _timer_cancelled_count, _current_handle) are data descriptors over C fields here, so its cold
- * paths run unchanged. The methods that are long are in turn.c, loop_calls.c and loop_selector.c; what the
- * loop holds is visited and dropped in loop_contents.c. Methods, but for call_soon_threadsafe, belong to the loop's
+ * paths run unchanged. Longer methods are in turn.c, loop_calls.c, loop_selector.c and guest.c; what the loop
+ * holds is visited and dropped in loop_contents.c. All methods but call_soon_threadsafe belong to the loop's
  * thread; a turn runs Python. */
 #include "event/handle.h"
 #include "event/loop_parts.h"
@@ -19,7 +19,7 @@ core_py_time(LoopCore *core, PyObject *unused)
     return PyFloat_FromDouble(tc_clock_now());
 }
 
-/* Sees whether time() was overridden in a subclass or replaced, in the class or on the instance. */
+/* Finds whether time() was overridden in a subclass or replaced, in the class or on the instance. */
 static int
 core_find_time(LoopCore *core)
 {
@@ -35,7 +35,7 @@ core_find_time(LoopCore *core)
     return 0;
 }
 
-/* A time() that is put on one loop, or taken off it, counts from the next look at the clock on. */
+/* A time() that is set on one loop, or deleted, counts from the next look at the clock. */
 static int
 core_setattr(PyObject *self, PyObject *name, PyObject *value)
 {

@@ -29,7 +29,7 @@ struct tc_watcher {
 
 typedef struct {
     tc_watcher *watcher;
-    uint32_t generation; /* tells a reused descriptor from the one that an event is about */
+    uint32_t generation; /* distinguishes a reused descriptor from the one that an event is about */
     bool lost;           /* poll: the descriptor was found closed while registered */
 } tc_poller_slot;
 
@@ -55,20 +55,19 @@ int tc_poller_set(tc_poller *poller, tc_watcher *watcher, unsigned events);
 /* Forgets the watcher; its pending events are dropped. The descriptor may be closed already. */
 void tc_poller_remove(tc_poller *poller, tc_watcher *watcher);
 
-/* Whether a registered watcher's descriptor was closed and is another file's by now, of which the kernel will
- * tell nothing. */
+/* Whether a registered watcher's descriptor was closed and is another file's by now, about which the kernel
+ * reports nothing. */
 bool tc_poller_lost(tc_poller *poller, tc_watcher *watcher);
 
-/* Starts the kernel's object anew where `stale` is set. epoll keeps what was closed as long as a duplicate
- * of the descriptor lives, here or in another process, reports it without end, and has no way to take it
- * out. */
+/* Replaces the kernel's object where `stale` is set. epoll keeps a closed descriptor as long as a duplicate
+ * of it lives, here or in another process, reports it without end, and has no way to remove it. */
 int tc_poller_renew(tc_poller *poller);
 
 /* The watcher of a descriptor, or NULL. */
 tc_watcher *tc_poller_find(const tc_poller *poller, int fd);
 
-/* The next registered watcher behind descriptor *fd (begin with -1), whose descriptor becomes *fd; NULL behind the
- * last. Watchers may come and go between the calls. */
+/* The next registered watcher after descriptor *fd (begin with -1), whose descriptor becomes *fd; NULL after
+ * the last. Watchers may come and go between the calls. */
 static inline tc_watcher *
 tc_poller_after(const tc_poller *poller, int *fd)
 {
@@ -80,7 +79,7 @@ tc_poller_after(const tc_poller *poller, int *fd)
     return NULL;
 }
 
-/* Makes the kernel's object where there is none, anew after a fork (all registrations are carried over). */
+/* Makes the kernel's object where there is none, and again after a fork (with all registrations). */
 int tc_poller_ensure(tc_poller *poller);
 
 /* Waits for events, at most `timeout` seconds (negative: without end). Returns their number, or a negative
@@ -104,8 +103,8 @@ tc_poller_slot_at(const tc_poller *poller, int fd)
  * that the kernel has accepted, since any number can be asked for. */
 tc_poller_slot *tc_poller_slot_for(tc_poller *poller, int fd);
 
-/* Also shared: takes a registered watcher out of the table, so that its pending events are stale; tells every
- * watcher that it is registered no more, before the table is freed. Neither touches the kernel. */
+/* Also shared. The first takes a registered watcher out of the table, so that its pending events are stale;
+ * the second marks every watcher as not registered, before the table is freed. Neither touches the kernel. */
 void tc_poller_strike(tc_poller *poller, tc_watcher *watcher);
 void tc_poller_strike_all(tc_poller *poller);
 

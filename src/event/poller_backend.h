@@ -1,6 +1,6 @@
 /* What a poller backend is: a table of functions, and the functions of poller.h over it. A backend is one C
- * file. It includes this at its beginning for the type, names its table BACKEND_CLASS, and includes this again
- * at its end for the functions; so the compiler knows whom they call. Plain C. */
+ * file. It includes this at its beginning for the type, names its table BACKEND_CLASS, and includes this
+ * again at its end for the functions; so the compiler knows whom they call. Plain C. */
 #ifndef TC_POLLER_BACKEND_H
 #define TC_POLLER_BACKEND_H
 
@@ -16,8 +16,8 @@ typedef struct {
     int (*start)(tc_poller *poller);
     /* Makes what changes need before the first one, if that is less; else NULL. */
     int (*begin)(tc_poller *poller);
-    /* Registers a descriptor for other events than `before`; `known`: it was registered, perhaps without any. The
-     * events carry *generation, which goes up where what came before is about another file. A status. */
+    /* Registers a descriptor for other events than `before`; `known`: it was registered, perhaps without any.
+     * The events carry *generation, which goes up where what came before is about another file. A status. */
     int (*change)(tc_poller *poller, int fd, bool known, unsigned before, unsigned events,
                   uint32_t *generation);
     /* The reverse, as far as there is something to be reversed. */
@@ -26,7 +26,7 @@ typedef struct {
     int (*renew)(tc_poller *poller);
     int (*wait)(tc_poller *poller, double timeout);
     bool (*next)(tc_poller *poller, tc_watcher **watcher, unsigned *events);
-    /* Lets go of the kernel's object and of what the batch points to. */
+    /* Frees the kernel's object and what the batch points to. */
     void (*stop)(tc_poller *poller);
 } tc_poller_backend_class;
 

@@ -1,7 +1,7 @@
 /* The kqueue backend of poller.h (macOS, BSD). Plain C.
  *
  * kqueue has a filter for each direction. The two of one descriptor are reported apart and may come in one
- * batch: that is two calls of the watcher. EV_EOF on the read side reads as TC_READ (recv then tells the
+ * batch: that is two calls of the watcher. EV_EOF on the read side reads as TC_READ (recv then finds the
  * end); on the write side, or with an error code, also as TC_HUP. */
 #if (!defined(__linux__) && !defined(TC_POLLER_POLL)) || defined(TC_TEST_KQUEUE)
 

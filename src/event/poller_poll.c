@@ -115,7 +115,8 @@ poll_forget(tc_poller *poller, int fd, unsigned events, uint32_t generation)
     poller->batch->stale = true;
 }
 
-/* As far as a wait has shown: poll knows numbers only, so that another file's is watched all the same. */
+/* As far as a wait has shown: poll knows numbers only, so that a file with the same number is watched,
+ * too. */
 static bool
 poll_lost(tc_poller *poller, tc_watcher *watcher)
 {

@@ -17,7 +17,7 @@ static void
 timeouts_fire(tc_timer *timer)
 {
     tc_timeouts *list = tc_container_of(timer, tc_timeouts, timer);
-    PyObject *owner = Py_NewRef(list->owner); /* the last entry's end may be the owner's */
+    PyObject *owner = Py_NewRef(list->owner); /* ending the last entry may free it */
     double now = list->core->now + list->core->clock_resolution;
     while (!tc_list_empty(&list->entries)) {
         tc_timeout *oldest = tc_container_of(list->entries.next, tc_timeout, link);

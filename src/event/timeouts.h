@@ -13,7 +13,7 @@ typedef struct {
 typedef struct {
     tc_timer timer;
     tc_link entries; /* oldest first */
-    PyObject *owner; /* what the list lies in; borrowed, kept alive while the list is walked */
+    PyObject *owner; /* what embeds the list; borrowed, kept alive while the list is walked */
     LoopCore *core;  /* borrowed from the owner */
     double seconds;  /* 0: no limit, entries are never started */
     void (*expired)(tc_timeout *entry); /* may run Python; the entry has left the list */

@@ -91,8 +91,8 @@ transport_core(const TransportObject *self)
 
 /* ---- errors ---- */
 
-/* self._fatal_error(exc, message) for the exception that is set, which is the one being handled meanwhile:
- * the method logs it as such. KeyboardInterrupt and SystemExit stay set instead. None, or NULL. */
+/* self._fatal_error(exc, message) for the exception that is set, which is the one being handled during the
+ * call, so that the method logs it. KeyboardInterrupt and SystemExit stay set instead. None, or NULL. */
 static PyObject *
 transport_fail(TransportObject *self, const char *message)
 {

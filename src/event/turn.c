@@ -21,7 +21,7 @@ turn_timeout(LoopCore *core)
         return -1.0;
     }
     double when = first->when, left = when - tc_core_time(core);
-    return left > 0.0 ? left : 0.0; /* NaN of a strange clock: 0, and all timers are due */
+    return left > 0.0 ? left : 0.0; /* a strange clock's NaN: 0, and all timers are due */
 }
 
 /* Waits for the next event, at most `limit` seconds if that is not negative. 0, or -1 with an exception (an
@@ -181,7 +181,7 @@ turn_run_tasks(LoopCore *core)
     return tc_list_empty(&core->tasks) ? 0 : turn_run_list(&core->tasks);
 }
 
-/* An exception leaves the loop: what the application has written before goes out all the same. */
+/* An exception leaves the loop: what the application has written before is still sent. */
 static int
 turn_failed(LoopCore *core)
 {
@@ -195,7 +195,7 @@ turn_failed(LoopCore *core)
     return -1;
 }
 
-/* What the wait has brought, then what is due, ready and put off. */
+/* Handles what the wait has brought, then what is due, ready and put off. */
 static int
 turn_work(LoopCore *core)
 {
