@@ -132,6 +132,22 @@ delegate_future(HttpConnObject *conn, RequestObject *request, PyObject *awaitabl
     return tc_task_start(core, awaitable);
 }
 
+/* Whether a Future is of the connection's loop: another loop would go on with the request in its own turn, perhaps in
+ * another thread. What a Task raises for such a one: -1 with RuntimeError. */
+static int
+delegate_check_loop(tc_state *state, HttpConnObject *conn, PyObject *future)
+{
+    LoopCore *core = tc_http_conn_core(conn);
+    PyObject *loop = PyObject_CallMethodNoArgs(future, state->str_get_loop);
+    int st = loop != NULL ? 0 : -1;
+    if (loop != NULL && (core == NULL || loop != tc_core_asyncio(core))) {
+        PyErr_Format(PyExc_RuntimeError, "%R is attached to a different loop", future);
+        st = -1;
+    }
+    Py_XDECREF(loop);
+    return st;
+}
+
 /* Awaits what a method has returned (stolen; NULL with its exception). TC_OK, TC_AGAIN where it is not done, or
  * TC_RAISED. */
 static int
@@ -148,7 +164,7 @@ delegate_await(HttpConnObject *conn, RequestObject *request, PyObject *returned)
     if (is_done > 0) {
         st = delegate_take(state, future) < 0 ? TC_RAISED : TC_OK;
     }
-    else if (is_done == 0) {
+    else if (is_done == 0 && delegate_check_loop(state, conn, future) == 0) {
         PyObject *callback = PyCFunction_New(&delegate_done_def, (PyObject *)request);
         PyObject *added = callback != NULL
                               ? PyObject_CallMethodOneArg(future, state->str_add_done_callback, callback)

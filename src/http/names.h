@@ -39,6 +39,7 @@
     X(default)                                                                                               \
     X(finish)                                                                                                \
     X(get_all)                                                                                               \
+    X(get_loop)                                                                                              \
     X(handle_stream)                                                                                         \
     X(headers)                                                                                               \
     X(headers_received)                                                                                      \

@@ -240,6 +240,17 @@ def test_futures_that_are_done_or_fail(caplog):
     assert sent == b"" and lines == ["Uncaught exception"] and heard[-1] == ("gone",)
 
 
+@pytest.mark.parametrize("stage", ["headers", "data"])
+def test_a_future_of_another_loop_is_refused(stage, caplog):
+    def foreign(world, connection):
+        loop = asyncio.new_event_loop()
+        loop.close()
+        return loop.create_future()
+
+    heard, sent, lines = same(post(b"hello") + LAST, caplog, **{stage: foreign})
+    assert sent == b"" and lines == ["Uncaught exception"] and heard[-1] == ("gone",)
+
+
 def test_no_task_is_current_in_a_native_delegate():
     def look(world, connection):
         world.events.append(("task", asyncio.current_task()))
