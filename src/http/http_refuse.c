@@ -83,5 +83,6 @@ tc_http_conn_refuse_exception(HttpConnObject *self)
         return -1;
     }
     tc_log_exception(self->state, "application", "Uncaught exception");
+    Py_CLEAR(self->close_callback); /* it is not the client that leaves */
     return tc_http_conn_close(self);
 }

@@ -281,6 +281,15 @@ def test_an_exception_is_logged_and_ends_the_connection(stage, caplog):
     assert sent == b"" and lines == ["Uncaught exception"] and heard[-1] == ("gone",)
 
 
+@pytest.mark.parametrize("stage", ["data", "finish"])
+def test_after_an_exception_the_close_callback_is_not_called(stage, caplog):
+    def watch(world, connection):
+        connection.set_close_callback(lambda: world.events.append(("closed",)))
+
+    heard, *_ = same(post(b"x"), caplog, headers=watch, **{stage: raiser(ValueError("no"))})
+    assert heard[-2:] == [(stage, b"x") if stage == "data" else (stage,), ("gone",)]
+
+
 @pytest.mark.parametrize("stage", ["headers", "data"])
 def test_so_is_one_of_a_coroutine(stage, caplog):
     heard, sent, lines = same(post(b"hello") + LAST, caplog, **{stage: fail_late})
