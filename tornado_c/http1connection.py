@@ -21,6 +21,7 @@ from tornado_c._http.errors import logging_errors
 from tornado_c._http.gzip import _GzipMessageDelegate
 from tornado_c._http.limits import DEFAULT_LINGER_SIZE, DEFAULT_LINGER_TIMEOUT, within
 from tornado_c._http.writer import MessageWriter
+from tornado_c._support.concurrent import future_set_result_unless_cancelled
 from tornado_c.httputil import is_transfer_encoding_chunked as is_transfer_encoding_chunked
 from tornado_c.httputil import parse_hex_int as parse_hex_int
 from tornado_c.httputil import parse_int as parse_int
@@ -125,8 +126,7 @@ class HTTP1Connection(MessageWriter):
         self._open_delegate: HTTPMessageDelegate | None = None
         self._draining = False  # the response's head, if it is still to come, says that the connection ends
         self._reader: _core.HTTPReader | None = None
-        self._lingering = False
-        self._encrypted = False  # what comes is TLS's records, to be dropped
+        self._lingering = False  # the stream closes by itself, later
         self._watching = is_client  # the stream may have a close callback, which is to go
         self._clear_callbacks()
 
@@ -167,6 +167,9 @@ class HTTP1Connection(MessageWriter):
                 return False
             await self._refuse(400, delegate)
             return False
+        except iostream.StreamClosedError:
+            await self._lingered()
+            raise
         finally:
             try:
                 self._notify_closed(delegate)
@@ -214,10 +217,8 @@ class HTTP1Connection(MessageWriter):
             self._watching = True
             self.stream.set_close_callback(self._on_connection_close)
             await self._finish_future
-        if self._lingering and self._draining and self.stream is not None and not self.stream.closed():
-            self._release_reader()
-            await self._linger()
-        if (self.is_client or self._lingering) and self._frame.closes:
+        await self._lingered()
+        if self.is_client and self._frame.closes:
             self.close()
 
     async def _read_head(self, reader: _core.HTTPReader) -> Any:
@@ -297,7 +298,7 @@ class HTTP1Connection(MessageWriter):
     async def _read_pieces(self, length: int, delegate: HTTPMessageDelegate) -> None:
         reader = self._reader
         assert reader is not None
-        reader.start_body(_UNTIL_CLOSE if self._encrypted else length)
+        reader.start_body(length)
         work = total = 0
         began = time.perf_counter()
         while (piece := reader.read_body(self._max_body_size)) is not None:
@@ -308,8 +309,6 @@ class HTTP1Connection(MessageWriter):
             total += len(piece)
             if length == _UNTIL_CLOSE and total > self._max_body_size:
                 raise httputil.HTTPInputError("Body too long")
-            if self._lingering and total > self.params.linger_size:
-                raise iostream.StreamClosedError()
             work += len(piece) + _PIECE_YIELD_COST
             if piece:
                 await self._deliver_body(delegate, piece)
@@ -347,40 +346,25 @@ class HTTP1Connection(MessageWriter):
         if self._pending_write is None:
             await self.stream.write(_core.HTTPFrame.own_response(status))
         self._notify_closed(delegate)
-        if self._start_lingering():
-            await self._linger()
+        self._linger()
+        await self._lingered()
         self.close()
 
-    def _start_lingering(self) -> bool:
-        """End our side of the connection, where the other side is to be heard out."""
-        if self.stream is None or self.stream.closed() or self.params.linger_timeout <= 0:
-            return False
-        if not self.stream._end_output():
-            return False
-        self._lingering = True
-        self._encrypted = isinstance(self.stream, iostream.SSLIOStream)
-        if self._encrypted and self._reader is not None:
-            self._reader.start_body(_UNTIL_CLOSE)
-        return True
+    def _linger(self) -> bool:
+        """End our side and have the stream drop what still comes, for a while. False: it is to be closed."""
+        params = self.params
+        self._lingering = self.stream is not None and self.stream._linger(
+            params.linger_timeout, params.linger_size
+        )
+        return self._lingering
 
-    async def _linger(self) -> None:
-        """Read and drop what still comes, within bounds."""
-        reader = _core.HTTPReader(self.stream, False, 0, self.params.chunk_size)
-        self._reader = reader
-        reader.start_body(_UNTIL_CLOSE)
-        left = self.params.linger_size
-
-        async def drop() -> None:
-            nonlocal left
-            while left > 0 and (piece := reader.read_body(0)) is not None:
-                if not isinstance(piece, bytes):
-                    piece = await piece
-                    if piece is None:
-                        return
-                left -= len(piece)
-                await asyncio.sleep(0)
-
-        await within(drop(), self.params.linger_timeout)
+    async def _lingered(self) -> None:
+        """Wait for the end of a stream that lingers."""
+        if self._lingering and self.stream is not None and not self.stream.closed():
+            closed: asyncio.Future[None] = asyncio.Future()
+            self._watching = True
+            self.stream.set_close_callback(lambda: future_set_result_unless_cancelled(closed, None))
+            await closed
 
     def _notify_closed(self, delegate: HTTPMessageDelegate) -> None:
         if self._open_delegate is delegate:
@@ -451,11 +435,10 @@ class HTTP1Connection(MessageWriter):
     def _finish_request(self, future: asyncio.Future[None] | None) -> None:
         self._clear_callbacks()
         if not self.is_client and self._frame.closes:
-            if (self._read_finished and not self._draining) or not self._start_lingering():
+            # There is the rest of the request, or what the client sent before it could know.
+            if (self._read_finished and not self._draining) or not self._linger():
                 self.close()
                 return
-            # The rest of the request is being read, and dropped; or what came before the client could know.
-            self.stream.io_loop.call_later(self.params.linger_timeout, self.close)
         self._end_exchange()
 
 

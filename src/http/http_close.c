@@ -1,7 +1,7 @@
-/* The end of a connection, which must not take its last response with it (RFC 9112, section 9.6): a close while the
- * client still sends resets the connection, and the client drops what it has not read. So our side is ended, and
- * what comes is read and dropped for a while. Runs Python: whatever closing a stream runs. */
+/* The end of a connection, which must not take its last response with it: once that was sent the stream closes,
+ * or lingers. Runs Python: whatever closing a stream runs. */
 #include "http/http_conn_parts.h"
+#include "stream/stream_linger.h"
 
 #include <sys/ioctl.h>
 
@@ -26,13 +26,15 @@ conn_can_linger(const HttpConnObject *self)
 int
 tc_http_conn_end(HttpConnObject *self)
 {
-    if (tc_http_conn_is_over(self) || !conn_can_linger(self) || !tc_stream_end_output(self->stream)) {
-        return tc_http_conn_close(self);
+    const HttpConfigObject *config = self->config;
+    int lingers = !tc_http_conn_is_over(self) && conn_can_linger(self)
+                      ? tc_stream_linger(self->stream, config->linger_timeout, config->linger_size)
+                      : 0;
+    if (lingers <= 0 || tc_http_conn_is_over(self)) {
+        return lingers < 0 ? -1 : tc_http_conn_close(self);
     }
-    self->reading = CONN_LINGER;
-    self->linger_left = (int64_t)self->config->linger_size;
-    tc_timeout_start(&self->config->linger_timeouts, &self->timeout);
-    tc_stream_resume(self->stream);
+    self->reading = CONN_ENDING;
+    tc_timeout_end(&self->timeout);
     return 0;
 }
 
@@ -52,11 +54,4 @@ tc_http_conn_close_when_sent(HttpConnObject *self)
         return 0;
     }
     return tc_http_conn_end(self);
-}
-
-int
-tc_http_conn_drop_input(HttpConnObject *self, size_t size)
-{
-    self->linger_left -= (int64_t)size;
-    return self->linger_left < 0 ? tc_http_conn_close(self) : 0;
 }

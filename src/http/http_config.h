@@ -29,7 +29,6 @@ struct HttpConfigObject {
     double linger_timeout;             /* seconds of reading on after a refusal; 0: close at once */
     tc_timeouts head_timeouts;         /* from the end of an answer to the end of the next head */
     tc_timeouts body_timeouts;
-    tc_timeouts linger_timeouts;
     tc_link connections;      /* HttpConnObject.link */
     tc_bytes_buf head_buffer; /* where heads of answers are put together */
 };

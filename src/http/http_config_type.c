@@ -13,13 +13,11 @@ tc_http_config_bind(HttpConfigObject *self, LoopCore *core)
     }
     tc_timeouts_stop(&self->head_timeouts);
     tc_timeouts_stop(&self->body_timeouts);
-    tc_timeouts_stop(&self->linger_timeouts);
     Py_XSETREF(self->core, (LoopCore *)Py_NewRef((PyObject *)core));
     core->now = tc_core_time(core);
     PyObject *owner = (PyObject *)self;
     tc_timeouts_init(&self->head_timeouts, owner, core, self->idle_timeout, tc_http_conn_expired);
     tc_timeouts_init(&self->body_timeouts, owner, core, self->body_timeout, tc_http_conn_expired);
-    tc_timeouts_init(&self->linger_timeouts, owner, core, self->linger_timeout, tc_http_conn_expired);
     return 0;
 }
 
@@ -72,7 +70,6 @@ config_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     tc_list_init(&self->connections);
     tc_list_init(&self->head_timeouts.entries);
     tc_list_init(&self->body_timeouts.entries);
-    tc_list_init(&self->linger_timeouts.entries);
     self->max_header_size = 65536;
     if ((self->state = tc_state_of(type)) == NULL) {
         Py_CLEAR(self);
@@ -98,7 +95,6 @@ config_clear(HttpConfigObject *self)
 {
     tc_timeouts_stop(&self->head_timeouts);
     tc_timeouts_stop(&self->body_timeouts);
-    tc_timeouts_stop(&self->linger_timeouts);
     Py_CLEAR(self->request_callback);
     Py_CLEAR(self->protocol);
     Py_CLEAR(self->trusted_downstream);

@@ -253,10 +253,6 @@ conn_data(PyObject *consumer, const char *data, size_t size)
         case CONN_BODY:
             step = tc_http_body_read(self, data, size, &used);
             break;
-        case CONN_LINGER:
-            step = tc_http_conn_drop_input(self, size - used) < 0 ? STEP_RAISED : STEP_WAIT;
-            used = size;
-            break;
         default:
             step = STEP_WAIT;
             break;

@@ -15,8 +15,7 @@ enum conn_reading {
     CONN_BODY,     /* a body is read, or the head handed to the application */
     CONN_HELD,     /* the same, but the application holds the peer back: nothing is read */
     CONN_HANDLING, /* the application has what it gets of the request: nothing is read */
-    CONN_LINGER,   /* our side is ended; what still comes is read and dropped */
-    CONN_ENDING,   /* only the output queue holds the connection open */
+    CONN_ENDING,   /* only the output queue, or the stream that lingers, holds the connection open */
     CONN_DETACHED, /* the stream is the application's now */
     CONN_CLOSED,
 };
@@ -71,7 +70,6 @@ struct HttpConnObject {
     PyObject *dict, *weakrefs;
     tc_http_conn_faces *faces;
     tc_http_incoming *incoming; /* in CONN_BODY and CONN_HELD */
-    int64_t linger_left;        /* bytes that are still read in CONN_LINGER */
     tc_http_frame frame;        /* of the response, with what its framing needs of the request */
     tc_http_parser parser;
     union {
@@ -118,7 +116,6 @@ tc_http_conn_assert(const HttpConnObject *self)
         assert(begun && !self->dispatching);
         break;
     case CONN_HANDLING:
-    case CONN_LINGER:
     case CONN_ENDING:
         assert(!begun);
         break;
@@ -201,11 +198,8 @@ int tc_http_conn_close_when_sent(HttpConnObject *self);
 /* Whether bytes have come that the loop has not read yet. */
 bool tc_http_conn_has_arrived(const HttpConnObject *self);
 
-/* Closes, or where the client may still send ends our side and goes on reading for a while. */
+/* Closes, or has the stream linger where the client may still send. */
 int tc_http_conn_end(HttpConnObject *self);
-
-/* Takes bytes that nobody wants. 0 or -1. */
-int tc_http_conn_drop_input(HttpConnObject *self, size_t size);
 
 /* http_peer.c: an address as socket.accept gives it; the context object (_HTTPRequestContext), borrowed;
  * address, borrowed. */

@@ -208,13 +208,17 @@ reader_try_buffered(HttpReaderObject *self, PyObject **result)
     return st;
 }
 
-/* 0, or -1 with an AssertionError: somebody reads the stream. */
+/* 0, or -1 with an AssertionError: somebody reads the stream; or with a StreamClosedError: it lingers. */
 static int
 reader_check_free(HttpReaderObject *self)
 {
     StreamObject *stream = self->stream;
     if (stream != NULL && tc_stream_is_free(stream) && stream->consumer == NULL) {
         return 0;
+    }
+    if (stream != NULL && stream->output_ended) {
+        tc_stream_raise_closed(stream);
+        return -1;
     }
     PyErr_SetString(PyExc_AssertionError, "Already reading");
     return -1;

@@ -37,7 +37,7 @@ PyObject *tc_iostream_consume(StreamObject *self, PyObject *size);
 PyObject *tc_iostream_is_connreset(StreamObject *self, PyObject *exc);
 PyObject *tc_iostream_is_idle(StreamObject *self, PyObject *unused);
 PyObject *tc_iostream_detach(StreamObject *self, PyObject *unused);
-PyObject *tc_iostream_end_output(StreamObject *self, PyObject *unused);
+PyObject *tc_iostream_linger(StreamObject *self, PyObject *const *args, Py_ssize_t nargs);
 PyObject *tc_iostream_set_socket(StreamObject *self, PyObject *socket);
 PyObject *tc_iostream_call_later(StreamObject *self, PyObject *callback);
 PyObject *tc_iostream_tls_begin(StreamObject *self, PyObject *connected);

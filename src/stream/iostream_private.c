@@ -3,6 +3,7 @@
 #include "base/raise.h"
 #include "base/args.h"
 #include "stream/iostream.h"
+#include "stream/stream_linger.h"
 
 /* ---- what Tornado's applications reach for ---- */
 
@@ -221,12 +222,19 @@ tc_iostream_detach(StreamObject *self, PyObject *unused)
 }
 
 PyObject *
-tc_iostream_end_output(StreamObject *self, PyObject *unused)
+tc_iostream_linger(StreamObject *self, PyObject *const *args, Py_ssize_t nargs)
 {
-    if (tc_stream_check_ready(self) < 0 || tc_stream_flush(self) == TC_RAISED) {
+    if (tc_args_check("_linger", nargs, 2, 2) < 0) {
         return NULL;
     }
-    return PyBool_FromLong(!self->closed && tc_stream_end_output(self));
+    double seconds = PyFloat_AsDouble(args[0]);
+    Py_ssize_t size = PyErr_Occurred() ? -1 : PyNumber_AsSsize_t(args[1], NULL);
+    if ((size == -1 && PyErr_Occurred()) || tc_stream_check_ready(self) < 0 ||
+        tc_stream_flush(self) == TC_RAISED) {
+        return NULL;
+    }
+    int lingers = tc_stream_linger(self, seconds, size);
+    return lingers < 0 ? NULL : PyBool_FromLong(lingers);
 }
 
 PyObject *

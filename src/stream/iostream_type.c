@@ -569,9 +569,9 @@ static PyMethodDef stream_methods[] = {
      "_is_idle($self, /)\n--\n\nWhether nothing is pending or buffered."},
     {"_detach", (PyCFunction)tc_iostream_detach, METH_NOARGS,
      "_detach($self, /)\n--\n\nGive up the socket; returns it, the close callback and TCP_NODELAY."},
-    {"_end_output", (PyCFunction)tc_iostream_end_output, METH_NOARGS,
-     "_end_output($self, /)\n--\n\nEnd our side; whatever still comes is the peer's rest. False: it is "
-     "gone."},
+    {"_linger", TC_FASTCALL(tc_iostream_linger),
+     "_linger($self, timeout, size, /)\n--\n\nEnd our side, drop what still comes for a while, close. "
+     "False: close it now."},
     {"_set_socket", (PyCFunction)tc_iostream_set_socket, METH_O,
      "_set_socket($self, socket, /)\n--\n\nWork on another object over the same descriptor."},
     {"_call_later", (PyCFunction)tc_iostream_call_later, METH_O,

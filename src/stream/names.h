@@ -6,6 +6,7 @@
     X(stream_buffer, tc_stream_buffer_init_type)                                                             \
     X(tls_memory, tc_tls_memory_init_type)                                                                   \
     X(stream, tc_stream_init_type)                                                                           \
+    X(stream_linger, tc_stream_linger_init_type)                                                             \
     X(acceptor, tc_acceptor_init_type)
 
 #define TC_STREAM_NAMES(X)                                                                                   \

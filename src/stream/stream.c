@@ -5,7 +5,6 @@
 #include "base/raise.h"
 #include "stream/stream_parts.h"
 
-#include <sys/socket.h>
 #include <unistd.h>
 
 /* ---- native consumers ---- */
@@ -13,7 +12,7 @@
 int
 tc_stream_set_consumer(StreamObject *self, const tc_consumer_class *cls, PyObject *consumer)
 {
-    assert(self->consumer == NULL && !tc_stream_has_read(self));
+    assert(self->consumer == NULL && (self->output_ended || !tc_stream_has_read(self)));
     self->consumer_class = cls;
     self->consumer = Py_NewRef(consumer);
     self->paused = self->hung_up = false;
@@ -324,16 +323,6 @@ tc_stream_close_errno(StreamObject *self, int err)
     int st = tc_stream_close(self, exc);
     Py_DECREF(exc);
     return st;
-}
-
-bool
-tc_stream_end_output(StreamObject *self)
-{
-    if (self->tls != NULL) {
-        tc_tls_say_goodbye(self);
-    }
-    self->output_ended = true;
-    return !self->closed && shutdown(self->watcher.fd, SHUT_WR) == 0;
 }
 
 /* ---- making ---- */

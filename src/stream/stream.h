@@ -4,8 +4,8 @@
  *
  * Files: stream.c (life and close), stream_event.c, stream_io.c (bytes to and from the descriptor: socket,
  * pipe, TLS or an application's hooks), stream_tls.c, tls_memory.c, stream_read.c (receiving), stream_match.c
- * (pending reads), stream_write.c, stream_cork.c, stream_train.c (messages that came together),
- * stream_fork.c, stream_socket.c (its socket, connecting); Python's methods: iostream_type.c,
+ * (pending reads), stream_write.c, stream_cork.c, stream_train.c (messages that came together), stream_linger.c
+ * (the end), stream_fork.c, stream_socket.c (its socket, connecting); Python's methods: iostream_type.c,
  * iostream_reads.c, iostream_writes.c, iostream_private.c. Whatever calls up may run Python, which may close
  * the stream or drop the last other reference: callers hold one of their own and look at `closed` again. From
  * the first interest on (a pending read, write, connect or handshake, a close callback, a consumer) until the
@@ -88,7 +88,7 @@ struct StreamObject {
     uint8_t family;      /* of the socket: AF_INET... */
     bool connecting : 1;
     bool paused : 1;       /* the consumer wants nothing now */
-    bool output_ended : 1; /* what still comes is only read to be dropped */
+    bool output_ended : 1; /* it lingers: what still comes is only read to be dropped */
     bool receiving : 1;    /* a hook that reads, or the ssl module, is on the stack */
     bool sending : 1;      /* writes_send is on the stack */
     bool owns_fd : 1;      /* the descriptor is ours to close, there is no socket object */
@@ -111,10 +111,6 @@ StreamObject *tc_stream_from_fd(PyTypeObject *type, LoopCore *core, int fd, int 
 
 /* Closes; `exc` (or NULL) becomes stream.error. TC_OK or TC_RAISED. */
 int tc_stream_close(StreamObject *self, PyObject *exc);
-
-/* Ends our side of the connection. What still comes may be read until the peer's end, to be dropped: under
- * TLS it stays as it is on the wire. Any failure is an end then. false: the connection is gone. */
-bool tc_stream_end_output(StreamObject *self);
 
 /* Registers for what is wanted now and takes or drops the watcher's reference. -1: an exception is set. */
 int tc_stream_update(StreamObject *self);

@@ -437,7 +437,7 @@ read_check_free(StreamObject *self)
     if (tc_stream_is_free(self)) {
         return 0;
     }
-    if (self->closed) {
+    if (self->closed || self->output_ended) {
         tc_stream_raise_closed(self);
     }
     else {

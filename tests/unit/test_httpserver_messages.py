@@ -375,6 +375,20 @@ def test_an_early_response_reaches_a_client_that_goes_on_sending():
                 assert client.rest().endswith(b"ok")
 
 
+@pytest.mark.parametrize("kind", ["native", "python"])
+def test_behind_an_early_answer_only_the_client_ends_the_connection(kind):
+    """Not the end of its body."""
+    with served(kind, {"headers": answer_now}, linger_timeout=1000.0) as (world, server):
+        with server.connect() as client:
+            client.send(post(b"", length=5))
+            assert client.rest().endswith(b"ok")
+            client.send(b"hello")
+            server.call(lambda: None)
+            assert server.call(lambda: len(server.server._connections)) == 1
+        wait_for(lambda: server.call(lambda: not server.server._connections))
+        wait_for(lambda: ("gone",) in world.events)
+
+
 def test_leave_to_send_a_body_is_given_behind_the_headers():
     def headers(world, connection):
         world.events.append(("answered",))
