@@ -362,7 +362,7 @@ handle_put_slot(PyObject *handle, PyObject *value, void *offset)
     return 0;
 }
 
-/* The slot _when is filled only where the heap's key has lost the original object. */
+/* The slot _when is filled only where the key in the heap does not represent the value. */
 static PyObject *
 timer_handle_get_when(PyObject *handle, void *unused)
 {
