@@ -90,6 +90,13 @@ tc_http_conn_is_over(const HttpConnObject *self)
     return self->reading >= CONN_DETACHED;
 }
 
+/* Whether a connection of our own Python class, which adds no write methods, was given no attributes that may. */
+static inline bool
+tc_http_conn_is_plain(const HttpConnObject *self)
+{
+    return self->dict == NULL || PyDict_GET_SIZE(self->dict) == 0;
+}
+
 /* Whether the request in hand is not complete. */
 static inline bool
 tc_http_conn_is_receiving(const HttpConnObject *self)

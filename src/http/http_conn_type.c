@@ -18,10 +18,8 @@ tc_http_conn_of(tc_state *state, PyObject *obj)
 bool
 tc_http_conn_check(tc_state *state, PyObject *obj)
 {
-    /* Our own Python class adds no write methods; a subclass, or an instance that was given attributes, may.
-     */
     return (PyObject *)Py_TYPE(obj) == state->face_HTTPConnection &&
-           (((HttpConnObject *)obj)->dict == NULL || PyDict_GET_SIZE(((HttpConnObject *)obj)->dict) == 0);
+           tc_http_conn_is_plain((HttpConnObject *)obj);
 }
 
 LoopCore *

@@ -78,8 +78,9 @@ static int
 reader_take_head(HttpReaderObject *self, const char *data, size_t size, size_t *used, PyObject **result)
 {
     tc_http_head head;
-    int st = self->client ? tc_http_parse_response_head(&self->parser, data, size, self->max_header_size, &head)
-                          : tc_http_parse_head(&self->parser, data, size, self->max_header_size, &head);
+    int st = self->client
+                 ? tc_http_parse_response_head(&self->parser, data, size, self->max_header_size, &head)
+                 : tc_http_parse_head(&self->parser, data, size, self->max_header_size, &head);
     if (st == TC_AGAIN) {
         return TC_AGAIN;
     }

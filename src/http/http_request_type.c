@@ -1,6 +1,6 @@
 /* RequestBase: the native half of HTTPServerRequest: its methods, its life, the type. Its attributes are in
  * http_request_fields.c. */
-#include "http/http_conn.h"
+#include "http/http_conn_parts.h"
 #include "http/http_lines.h"
 #include "http/http_request_parts.h"
 
@@ -11,26 +11,35 @@
 
 /* ---- methods ---- */
 
-static HttpConnObject *
-request_native_conn(RequestObject *self)
+/* The connection, borrowed, if it is one of ours that answers this request and whose write methods are its own. */
+static inline HttpConnObject *
+request_current_conn(const RequestObject *self)
 {
-    return self->connection != NULL && tc_http_conn_check(self->state, self->connection)
-               ? (HttpConnObject *)self->connection
-               : NULL;
+    HttpConnObject *conn = (HttpConnObject *)self->connection;
+    if (TC_LIKELY(conn != NULL && (PyObject *)Py_TYPE(conn) == self->state->face_HTTPConnection) &&
+        conn->request == (PyObject *)self && tc_http_conn_is_plain(conn)) {
+        return conn;
+    }
+    return NULL;
 }
 
-/* An application that kept an answered request must not write into the answer of the next. */
+/* The rest of the connections: *conn as above, or NULL where its methods are to be called. An application that kept a
+ * request whose response is done must not write into the next one. 0, or -1 with an exception. */
 static int
-request_check_connection(RequestObject *self)
+request_check_connection(RequestObject *self, HttpConnObject **conn)
 {
+    *conn = NULL;
     if (self->connection == NULL || self->connection == Py_None) {
         PyErr_SetString(PyExc_RuntimeError, "the request has no connection");
         return -1;
     }
-    HttpConnObject *conn = tc_http_conn_of(self->state, self->connection);
-    if (TC_UNLIKELY(self->head != NULL && conn != NULL && !tc_http_conn_answers(conn, (PyObject *)self))) {
+    HttpConnObject *ours = tc_http_conn_of(self->state, self->connection);
+    if (self->head != NULL && ours != NULL && !tc_http_conn_answers(ours, (PyObject *)self)) {
         PyErr_SetString(PyExc_AssertionError, "Request closed");
         return -1;
+    }
+    if (tc_http_conn_check(self->state, self->connection)) {
+        *conn = ours;
     }
     return 0;
 }
@@ -43,15 +52,22 @@ PyDoc_STRVAR(request_write_doc,
 static PyObject *
 request_write(RequestObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
-    PyObject *const names[] = {self->state->str_chunk, self->state->str_callback};
-    PyObject *v[2];
-    if (tc_args_parse("write", args, nargs, kwnames, names, 2, 1, v) < 0 ||
-        request_check_connection(self) < 0) {
+    PyObject *v[2] = {NULL, NULL};
+    if (TC_LIKELY(nargs == 1 && kwnames == NULL)) {
+        v[0] = args[0];
+    }
+    else {
+        PyObject *const names[] = {self->state->str_chunk, self->state->str_callback};
+        if (tc_args_parse("write", args, nargs, kwnames, names, 2, 1, v) < 0) {
+            return NULL;
+        }
+    }
+    HttpConnObject *conn = request_current_conn(self);
+    if (TC_UNLIKELY(conn == NULL) && request_check_connection(self, &conn) < 0) {
         return NULL;
     }
-    HttpConnObject *conn = request_native_conn(self);
     if (conn != NULL) {
-        Py_INCREF(conn);
+        Py_INCREF(conn); /* the buffer of a chunk may be Python's */
         int st = tc_http_conn_write_raw(conn, v[0], tc_arg_or_null(v[1]));
         Py_DECREF(conn);
         return st == 0 ? Py_NewRef(Py_None) : NULL;
@@ -70,10 +86,10 @@ PyDoc_STRVAR(request_finish_doc, "finish($self, /)\n--\n\nEnd the answer to this
 static PyObject *
 request_finish(RequestObject *self, PyObject *unused)
 {
-    if (request_check_connection(self) < 0) {
+    HttpConnObject *conn = request_current_conn(self);
+    if (TC_UNLIKELY(conn == NULL) && request_check_connection(self, &conn) < 0) {
         return NULL;
     }
-    HttpConnObject *conn = request_native_conn(self);
     PyObject *connection = Py_NewRef(self->connection);
     int st;
     if (conn != NULL) {
