@@ -37,7 +37,7 @@ tc_acceptor_run(tc_acceptor *acceptor)
             return acceptor_pause(acceptor, -st);
         }
         if (st != TC_OK && st != -ECONNABORTED && st != -EINTR) {
-            break; /* it will be told again */
+            break; /* there will be another event */
         }
     }
     return TC_OK;
@@ -78,7 +78,7 @@ fd_acceptor_take(tc_acceptor *base, bool first)
         return acceptor->accepted(acceptor, fd, (struct sockaddr *)&peer, size);
     }
     if (fd == -EINVAL || fd == -EBADF || fd == -ENOTSOCK || fd == -EOPNOTSUPP) {
-        /* Shut down or closed behind our back: it would be reported without end. */
+        /* Shut down or closed under us: it would be reported without end. */
         tc_log(base->state, "general", "error", "accept failed: %s; the socket listens no more",
                strerror(-fd));
         tc_fd_acceptor_stop(acceptor);
@@ -146,6 +146,6 @@ tc_fd_acceptor_stop(tc_fd_acceptor *acceptor)
         tc_heap_remove(&acceptor->core->timers, &acceptor->pause);
         tc_core_unwatch(acceptor->core, &acceptor->watcher);
     }
-    /* Unwatched by now, so the loop no longer visits this reference: it would be lost. */
+    /* Unwatched by now, so the loop no longer drops this reference. */
     Py_CLEAR(acceptor->watcher.owner);
 }

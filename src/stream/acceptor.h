@@ -1,10 +1,10 @@
-/* Listening sockets: a bounded number of connections is taken for each wake. EMFILE, ENFILE, ENOBUFS and
- * ENOMEM have the listener rest for a second, as a level-triggered loop would spin otherwise; one log line
- * tells of it until all who wait were accepted.
+/* Listening sockets: a bounded number of connections is accepted for each event. On EMFILE, ENFILE, ENOBUFS
+ * and ENOMEM the listener rests for a second, as a level-triggered loop would spin otherwise; this is logged
+ * once until all who wait were accepted.
  *
  * There are two kinds. tc_fd_acceptor takes descriptors on a loop of ours and hands them to C. _core.Acceptor
- * (acceptor_type.c) asks a Python socket and any IOLoop through their methods and hands on to a Python
- * callback, as Tornado's add_accept_handler does. */
+ * (acceptor_type.c) uses a Python socket and any IOLoop through their methods, and calls a Python callback,
+ * as Tornado's add_accept_handler does. */
 #ifndef TC_ACCEPTOR_H
 #define TC_ACCEPTOR_H
 
@@ -17,13 +17,13 @@
 
 typedef struct tc_acceptor tc_acceptor;
 
-/* What the kinds do in their own ways. Both may run Python, which may stop the acceptor; the caller holds what
- * it is part of. */
+/* What the kinds do in their own ways. Both may run Python, which may stop the acceptor; the caller holds
+ * what it is part of. */
 typedef struct {
-    /* Takes one connection, the first of this wake or not, and hands it on: TC_OK, TC_AGAIN if nobody waits,
+    /* Takes one connection, the first of this event or not, and hands it on: TC_OK, TC_AGAIN if none waits,
      * TC_RAISED or a negative errno. */
     int (*take)(tc_acceptor *acceptor, bool first);
-    /* Has the listener be watched again in TC_ACCEPT_PAUSE seconds only. TC_OK or TC_RAISED. */
+    /* Stops watching the listener for TC_ACCEPT_PAUSE seconds. TC_OK or TC_RAISED. */
     int (*rest)(tc_acceptor *acceptor);
 } tc_acceptor_class;
 
@@ -31,7 +31,7 @@ struct tc_acceptor {
     const tc_acceptor_class *cls;
     tc_state *state;
     bool listening;
-    bool starved; /* short of descriptors or memory, and some wait since */
+    bool starved; /* short of descriptors or memory, with connections waiting since */
 };
 
 /* Whether an error of accept() means that the process or the system is out of something. */
@@ -49,7 +49,7 @@ int tc_acceptor_run(tc_acceptor *acceptor);
 typedef struct tc_fd_acceptor tc_fd_acceptor;
 struct tc_fd_acceptor {
     tc_acceptor base;
-    tc_watcher watcher; /* a listening descriptor that somebody else owns */
+    tc_watcher watcher; /* a listening descriptor, borrowed */
     tc_timer pause;
     LoopCore *core; /* borrowed from the owner */
     int family;
@@ -57,7 +57,8 @@ struct tc_fd_acceptor {
     int (*accepted)(tc_fd_acceptor *acceptor, int fd, const struct sockaddr *peer, socklen_t size);
 };
 
-/* The registration keeps `owner`, what the acceptor is part of, until the stop. 0 or -1 with an exception. */
+/* The registration owns a reference to `owner`, which embeds the acceptor, until the stop. 0 or -1 with an
+ * exception. */
 int tc_fd_acceptor_start(tc_fd_acceptor *acceptor, LoopCore *core, int fd, PyObject *owner);
 void tc_fd_acceptor_stop(tc_fd_acceptor *acceptor);
 

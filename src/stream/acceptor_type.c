@@ -1,5 +1,5 @@
-/* _core.Acceptor: add_accept_handler, a Python listener's registration with an IOLoop of any kind. What is
- * asked of socket and loop is asked through their methods, as both may be anybody's: accept(), add_handler(),
+/* _core.Acceptor: add_accept_handler, a Python listener's registration with an IOLoop of any kind. Socket and
+ * loop may be of any class, so they are used through their methods: accept(), add_handler(),
  * remove_handler(), call_later(), remove_timeout(). All of them, and the callback, run Python, which may stop
  * the acceptor. */
 #include "stream/acceptor.h"
@@ -17,8 +17,8 @@ typedef struct {
 
 /* ---- taking connections ---- */
 
-/* Whether asking for one more connection could give one. Saves the BlockingIOError at the end of each batch;
- * only a socket whose accept() is known to be the kernel's can be judged by its descriptor. */
+/* Whether another accept() could succeed. Saves the BlockingIOError at the end of each batch; only a socket
+ * whose accept() is known to be the kernel's can be judged by its descriptor. */
 static bool
 acceptor_may_have_more(AcceptorObject *self)
 {
@@ -27,7 +27,7 @@ acceptor_may_have_more(AcceptorObject *self)
     }
     struct pollfd listener = {.fd = PyObject_AsFileDescriptor(self->socket), .events = POLLIN};
     if (listener.fd < 0) {
-        PyErr_Clear(); /* closed, which accept() will say */
+        PyErr_Clear(); /* closed, which accept() will report */
         return true;
     }
     return poll(&listener, 1, 0) != 0;
@@ -180,7 +180,8 @@ acceptor_on_readable(AcceptorObject *self, PyObject *const *args, Py_ssize_t nar
     return tc_acceptor_run(&self->base) == TC_OK ? Py_NewRef(Py_None) : NULL;
 }
 
-PyDoc_STRVAR(acceptor_stop_doc, "stop($self, /)\n--\n\nAccept no more connections. Again, it does nothing.");
+PyDoc_STRVAR(acceptor_stop_doc,
+             "stop($self, /)\n--\n\nAccept no more connections; further calls do nothing.");
 
 static PyObject *
 acceptor_stop(AcceptorObject *self, PyObject *unused)

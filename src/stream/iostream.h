@@ -25,7 +25,7 @@ PyObject *tc_iostream_sendfile(StreamObject *self, PyObject *const *args, Py_ssi
 PyObject *tc_iostream_connect(StreamObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames);
 
 /* iostream_private.c: methods and attributes that Tornado's own classes have under these names, for
- * applications that reach for them, and what tornado_c/iostream.py needs. */
+ * applications that use them, and what tornado_c/iostream.py needs. */
 PyObject *tc_iostream_handle_events(StreamObject *self, PyObject *const *args, Py_ssize_t nargs);
 PyObject *tc_iostream_handle_read(StreamObject *self, PyObject *unused);
 PyObject *tc_iostream_handle_write(StreamObject *self, PyObject *unused);

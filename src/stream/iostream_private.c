@@ -110,7 +110,7 @@ tc_iostream_get_write_buffer(StreamObject *self, void *unused)
     if (self->closed) {
         Py_RETURN_NONE;
     }
-    /* Whoever looks at the queue sees everything: what is corked joins it or goes. */
+    /* The queue that Python sees is complete: corked bytes are sent or join it. */
     if (tc_stream_flush(self) == TC_RAISED) {
         return NULL;
     }
@@ -176,8 +176,8 @@ tc_iostream_is_idle(StreamObject *self, PyObject *unused)
     if (tc_stream_flush(self) == TC_RAISED) {
         return NULL;
     }
-    /* Bytes that nobody asked for were read to notice the peer's end. A handshake's are for start_tls(); in
-     * the middle of a delivery nobody can tell. */
+    /* Bytes were read ahead to notice the peer's end. A handshake's are for start_tls(); in the middle of a
+     * delivery that cannot be known. */
     bool unread = self->buf_len > 0 && (self->reading_event || self->buf[self->buf_off] != TC_TLS_HANDSHAKE);
     bool busy = self->closed || self->connecting || !tc_stream_is_free(self) || unread ||
                 tc_stream_unsent(self) > 0 || (self->writes != NULL && self->writes->nwaiters > 0);
@@ -196,13 +196,13 @@ tc_iostream_detach(StreamObject *self, PyObject *unused)
     }
     PyObject *callback = tc_stream_tells_of_close(self) ? self->notices->closed.callback : Py_None;
     PyObject *nodelay = tc_stream_has_nodelay(self) ? Py_True : Py_False;
-    PyObject *answer = PyTuple_Pack(3, socket, callback, nodelay);
+    PyObject *result = PyTuple_Pack(3, socket, callback, nodelay);
     Py_DECREF(socket);
-    if (answer == NULL) {
+    if (result == NULL) {
         return NULL;
     }
     if (tc_stream_end_train(self) == TC_RAISED) {
-        Py_DECREF(answer);
+        Py_DECREF(result);
         return NULL;
     }
     if (self->consumer != NULL) {
@@ -218,7 +218,7 @@ tc_iostream_detach(StreamObject *self, PyObject *unused)
         tc_waiter_clear(&self->notices->closed);
     }
     Py_CLEAR(self->watcher.owner); /* the caller has a reference */
-    return answer;
+    return result;
 }
 
 PyObject *
@@ -264,7 +264,7 @@ tc_iostream_call_later(StreamObject *self, PyObject *callback)
 PyObject *
 tc_iostream_tls_begin(StreamObject *self, PyObject *connected)
 {
-    int now = PyObject_IsTrue(connected); /* may run Python: first */
+    int now = PyObject_IsTrue(connected); /* first: may run Python */
     if (now < 0 || tc_stream_check_ready(self) < 0) {
         return NULL;
     }
@@ -313,14 +313,14 @@ tc_iostream_tls_done(StreamObject *self, PyObject *const *args, Py_ssize_t nargs
     tls->accepting = false;
     tls->want = 0;
     /* Only the ssl module's own object is given memory that it must not keep. Any other, and a memory that
-     * belongs to it, is left to the socket's methods in Python. */
+     * belongs to it, is left to the socket's Python methods. */
     if (Py_TYPE(args[0]) != (PyTypeObject *)self->state->ssl_object) {
         Py_RETURN_NONE;
     }
     tls->sslobj = Py_NewRef(args[0]);
     tls->memory = (TLSMemoryObject *)Py_XNewRef(memory);
     if (tls->memory != NULL) {
-        tls->memory->maybe_more = true; /* bytes may have come behind the handshake's last ones */
+        tls->memory->maybe_more = true; /* bytes may have come after the handshake's last ones */
     }
     Py_RETURN_NONE;
 }

@@ -62,9 +62,9 @@ tc_iostream_read_until(StreamObject *self, PyObject *const *args, Py_ssize_t nar
         !(request.pattern = reads_pattern(v[0], "delimiter"))) {
         return NULL;
     }
-    PyObject *answer = tc_stream_start_read(self, &request, v[2], NULL);
+    PyObject *result = tc_stream_start_read(self, &request, v[2], NULL);
     Py_DECREF(request.pattern);
-    return answer;
+    return result;
 }
 
 PyObject *
@@ -88,9 +88,9 @@ tc_iostream_read_until_regex(StreamObject *self, PyObject *const *args, Py_ssize
     if (request.pattern == NULL) {
         return NULL;
     }
-    PyObject *answer = tc_stream_start_read(self, &request, v[2], NULL);
+    PyObject *result = tc_stream_start_read(self, &request, v[2], NULL);
     Py_DECREF(request.pattern);
-    return answer;
+    return result;
 }
 
 PyObject *

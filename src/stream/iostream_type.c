@@ -1,6 +1,6 @@
 /* IOStreamBase: the Python methods of a stream, in both generations of the interface: with a callback they
  * return None and call it in a later turn (2.x-4.x), else they return a Future. Reads are in
- * iostream_reads.c, connecting in stream_socket.c. They run Python. */
+ * iostream_reads.c, writes in iostream_writes.c, connecting in stream_socket.c. All may run Python. */
 #include "base/args.h"
 #include "stream/iostream.h"
 
@@ -69,7 +69,7 @@ stream_clear(StreamObject *self)
     if (self->core != NULL) {
         tc_core_unwatch(self->core, &self->watcher);
     }
-    Py_CLEAR(self->watcher.owner); /* nobody else would drop it; the collector holds a reference of its own */
+    Py_CLEAR(self->watcher.owner); /* the loop does not drop it; the collector holds a reference of its own */
     Py_CLEAR(self->dict);
     Py_CLEAR(self->error);
     Py_CLEAR(self->consumer);
@@ -104,7 +104,7 @@ stream_dealloc(StreamObject *self)
     if (self->owns_fd) {
         close(self->watcher.fd);
     }
-    Py_CLEAR(self->socket); /* closes itself, with a ResourceWarning, where nobody else has it */
+    Py_CLEAR(self->socket); /* closes itself, with a ResourceWarning, if this was the last reference */
     tc_stream_drop_buffer(self);
     PyMem_Free(self->read);
     PyMem_Free(self->train);
@@ -150,7 +150,7 @@ stream_size_option(PyObject *value, Py_ssize_t absent, Py_ssize_t *out)
     return 0;
 }
 
-/* A socket object, a descriptor's number, or None: fileno() will tell. 0, or -1 with an exception. */
+/* A socket object, a descriptor's number, or None: fileno() is called. 0, or -1 with an exception. */
 static int
 stream_open_source(StreamObject *self, PyObject *source)
 {
@@ -162,7 +162,7 @@ stream_open_source(StreamObject *self, PyObject *source)
         return -1;
     }
     if (!PyLong_Check(source)) {
-        /* What only resembles a socket need not have one. */
+        /* An object that only resembles a socket may lack it. */
         PyObject *family = PyObject_GetAttr(source, self->state->str_family);
         long number = family != NULL && PyLong_Check(family) ? PyLong_AsLong(family) : AF_UNSPEC;
         self->family = number >= 0 && number <= UINT8_MAX ? (uint8_t)number : AF_UNSPEC;
@@ -324,7 +324,7 @@ stream_reading(StreamObject *self, PyObject *unused)
 static PyObject *
 stream_writing(StreamObject *self, PyObject *unused)
 {
-    /* What is only corked does not wait for the descriptor. */
+    /* Corked bytes do not wait for the descriptor. */
     if (tc_stream_flush(self) == TC_RAISED) {
         return NULL;
     }
@@ -360,7 +360,7 @@ stream_set_nodelay(StreamObject *self, PyObject *const *args, Py_ssize_t nargs, 
 static PyObject *
 stream_get_socket(StreamObject *self, void *unused)
 {
-    /* Whoever takes the socket may use it directly: what is corked must be out by then. */
+    /* The caller may use the socket directly: corked bytes must be sent by then. */
     if (self->cork != NULL && tc_stream_flush(self) == TC_RAISED) {
         return NULL;
     }
@@ -434,11 +434,11 @@ stream_get_close_callback(StreamObject *self, void *unused)
 
 static PyGetSetDef stream_getset[] = {
     {"max_buffer_size", (getter)stream_get_max_buffer, (setter)stream_set_max_buffer,
-     "The most unread bytes.", NULL},
+     "The maximum of unread bytes.", NULL},
     {"socket", (getter)stream_get_socket, NULL, "The socket object; None once closed.", NULL},
     {"io_loop", (getter)stream_get_io_loop, NULL, "The IOLoop of the stream.", NULL},
     {"max_write_buffer_size", (getter)stream_get_max_write, (setter)stream_set_max_write,
-     "The most bytes that may wait to be sent; None: no limit.", NULL},
+     "The maximum of bytes that may wait to be sent; None: no limit.", NULL},
     {"_connecting", (getter)stream_get_connecting, NULL, NULL, NULL},
     {"_close_callback", (getter)stream_get_close_callback, NULL, NULL, NULL},
     {"_read_buffer_size", (getter)stream_get_buffer_size, NULL, NULL, NULL},
@@ -526,7 +526,7 @@ PyDoc_STRVAR(stream_connect_doc,
              "Connect the socket to an address in the form of its family.\n\n"
              ":param server_hostname: also the second argument, where that is a str.\n"
              ":returns: a Future of this stream, which fails with StreamClosedError; with a callback None,\n"
-             "    and the close callback tells of a failure.");
+             "    and the failure calls the close callback.");
 
 static PyMethodDef stream_methods[] = {
     {"read_until", TC_METHOD(tc_iostream_read_until), stream_read_until_doc},

@@ -1,5 +1,5 @@
 /* IOStream's write methods, in both generations of the interface: with a callback they return None, else a
- * Future. The sending itself is in stream_write.c. Both run Python. */
+ * Future. The sending itself is in stream_write.c. Runs Python. */
 #include "base/future.h"
 #include "base/args.h"
 #include "stream/iostream.h"
@@ -7,11 +7,11 @@
 #include <sys/stat.h>
 
 /* Any other buffer is only borrowed: a large one is kept by reference while it has to wait, and cannot be
- * resized meanwhile. */
+ * resized until then. */
 static int
 write_buffer(StreamObject *self, PyObject *data)
 {
-    /* Asked once: an object may give other memory each time. */
+    /* One request only: an object may give other memory each time. */
     PyObject *owner = PyMemoryView_FromObject(data);
     Py_buffer view;
     if (owner == NULL || PyObject_GetBuffer(owner, &view, PyBUF_SIMPLE) < 0) {
@@ -57,7 +57,7 @@ data_size(PyObject *data)
     return size;
 }
 
-/* Bytes of ours that wait to be sent; those of files take no memory. */
+/* Bytes in memory that wait to be sent; those of files take none. */
 static size_t
 bytes_held(const StreamObject *self)
 {
@@ -92,11 +92,11 @@ check_room(StreamObject *self, PyObject *data)
     if (size < 0) {
         return -1;
     }
-    size_t most = (size_t)self->max_write_buffer_size;
-    if ((size_t)size + bytes_held(self) > most && tc_stream_flush(self) == TC_RAISED) {
+    size_t max = (size_t)self->max_write_buffer_size;
+    if ((size_t)size + bytes_held(self) > max && tc_stream_flush(self) == TC_RAISED) {
         return -1;
     }
-    if ((size_t)size + bytes_held(self) > most) {
+    if ((size_t)size + bytes_held(self) > max) {
         PyObject *cls = tc_face(self->state, StreamBufferFullError);
         if (cls != NULL) {
             PyErr_SetString(cls, "Reached maximum write buffer size");
@@ -106,7 +106,7 @@ check_room(StreamObject *self, PyObject *data)
     return 0;
 }
 
-/* What is written is believed sent when its Future is done. */
+/* A write counts as sent when its Future is done. */
 static int
 send_joined(StreamObject *self)
 {

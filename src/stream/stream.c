@@ -63,13 +63,13 @@ run_close_callback(StreamObject *self)
     }
     tc_waiter waiter = self->notices->closed;
     memset(&self->notices->closed, 0, sizeof(waiter));
-    int st = self->core->closed ? TC_OK : tc_waiter_tell(self, &waiter, NULL, NULL);
+    int st = self->core->closed ? TC_OK : tc_waiter_notify(self, &waiter, NULL, NULL);
     tc_waiter_clear(&waiter);
     return st;
 }
 
 /* args: stream, callback[, data]. What a queued user callback's handle calls: an exception closes the stream
- * and goes on to the loop, as in Tornado 4. Python can get at it, by the handle. */
+ * and propagates to the loop, as in Tornado 4. Python can reach this function through the handle. */
 static PyObject *
 run_user_callback(PyObject *stream_type, PyObject *const *args, Py_ssize_t nargs)
 {
@@ -129,7 +129,7 @@ tc_waiter_begin(StreamObject *self, tc_waiter *waiter, PyObject *callback, PyObj
 }
 
 int
-tc_waiter_tell(StreamObject *self, const tc_waiter *waiter, PyObject *result, PyObject *arg)
+tc_waiter_notify(StreamObject *self, const tc_waiter *waiter, PyObject *result, PyObject *arg)
 {
     if (waiter->future != NULL) {
         tc_future_resolve(self->state, waiter->future, result);
@@ -190,9 +190,9 @@ close_by_hook(StreamObject *self)
     return PyObject_CallMethodNoArgs((PyObject *)self, self->state->str_close_fd);
 }
 
-/* The descriptor goes: by the application's hook, or through the socket object where there is one, since that
- * owns it then. TC_RAISED with what that raises, EBADF where it was closed under us: the stream is closed all
- * the same. */
+/* Closes the descriptor: by the application's hook, or through the socket object where there is one, which
+ * owns it then. TC_RAISED with what that raises, EBADF where it was closed under us: the stream is closed
+ * even then. */
 static int
 close_descriptor(StreamObject *self)
 {
@@ -222,15 +222,15 @@ close_descriptor(StreamObject *self)
     return raised != NULL ? TC_RAISED : TC_OK;
 }
 
-/* Pending Futures and callbacks learn that the stream is closed. */
+/* Notifies pending Futures and callbacks that the stream is closed. */
 static int
-close_tell(StreamObject *self)
+notify_closed(StreamObject *self)
 {
     PyObject *exc = NULL;
     bool connects = self->notices != NULL && self->notices->connected.future != NULL;
-    bool somebody = tc_stream_has_read(self) || connects ||
-                    (self->writes != NULL && (self->writes->nwaiters > 0 || tc_stream_waiting(self) > 0));
-    if (somebody) {
+    bool waited_for = tc_stream_has_read(self) || connects ||
+                      (self->writes != NULL && (self->writes->nwaiters > 0 || tc_stream_waiting(self) > 0));
+    if (waited_for) {
         exc = tc_stream_closed_error(self);
         if (exc == NULL) {
             return TC_RAISED;
@@ -268,7 +268,7 @@ tc_stream_close(StreamObject *self, PyObject *exc)
     if (exc != NULL) {
         Py_XSETREF(self->error, Py_NewRef(exc));
     }
-    /* What was corked goes out first, as it would have without the cork. */
+    /* Corked bytes are sent first, as they would have been without the cork. */
     if (self->cork != NULL && !self->connecting && tc_stream_flush(self) == TC_RAISED) {
         PyErr_WriteUnraisable((PyObject *)self);
     }
@@ -285,15 +285,15 @@ tc_stream_close(StreamObject *self, PyObject *exc)
         }
         st = close_descriptor(self);
         PyObject *raised = st == TC_RAISED ? PyErr_GetRaisedException() : NULL;
-        int told = close_tell(self);
+        int notified = notify_closed(self);
         if (raised != NULL) {
-            if (told == TC_RAISED) {
+            if (notified == TC_RAISED) {
                 PyErr_WriteUnraisable((PyObject *)self);
             }
             PyErr_SetRaisedException(raised);
         }
         else {
-            st = told;
+            st = notified;
         }
     }
     Py_CLEAR(self->watcher.owner);

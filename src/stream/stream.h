@@ -5,7 +5,7 @@
  * Files: stream.c (life and close), stream_event.c, stream_io.c (bytes to and from the descriptor: socket,
  * pipe, TLS or an application's hooks), stream_tls.c, tls_memory.c, stream_read.c (receiving), stream_match.c
  * (pending reads), stream_write.c, stream_cork.c, stream_train.c (messages that came together), stream_linger.c
- * (the end), stream_fork.c, stream_socket.c (its socket, connecting); Python's methods: iostream_type.c,
+ * (the end), stream_fork.c, stream_socket.c (its socket, connecting); Python methods: iostream_type.c,
  * iostream_reads.c, iostream_writes.c, iostream_private.c. Whatever calls up may run Python, which may close
  * the stream or drop the last other reference: callers hold one of their own and look at `closed` again. From
  * the first interest on (a pending read, write, connect or handshake, a close callback, a consumer) until the
@@ -17,11 +17,11 @@
 #include "event/core.h"
 
 #define TC_STREAM_CHUNK 65536        /* bytes asked of one recv */
-#define TC_STREAM_BY_REFERENCE 16384 /* a larger piece is never copied to be sent */
+#define TC_STREAM_BY_REFERENCE 16384 /* larger pieces are sent without a copy */
 
 typedef struct StreamObject StreamObject;
 
-/* Its parts, see stream_parts.h: a pending read of Python's, the write queue, TLS, who is told of what. */
+/* Its parts, see stream_parts.h: a pending read of Python's, the write queue, TLS, whom to notify. */
 typedef struct tc_read tc_read;
 typedef struct tc_writes tc_writes;
 typedef struct tc_tls tc_tls;
@@ -42,14 +42,14 @@ typedef struct {
     /* Python wants to read the stream itself: true where the consumer wants nothing for now, and has paused
      * or dropped itself. */
     bool (*lends)(PyObject *consumer);
-    /* What was lent does not come back, another stream has its socket: lets go of everything, and drops
+    /* What was lent does not come back, another stream has its socket: releases everything, and drops
      * itself. */
     void (*lost)(PyObject *consumer);
 } tc_consumer_class;
 
 #define TC_CONSUMER_RAISED (-2)
 
-/* Output that is joined: of one event of ours, or the answers to messages that were read together. */
+/* Joined output: of one event of ours, or the responses to messages that were read together. */
 typedef struct {
     char *data;
     size_t size, cap;
@@ -71,10 +71,10 @@ struct StreamObject {
     tc_read *read;       /* NULL until Python first reads */
     tc_writes *writes;   /* NULL until something had to wait */
     uint64_t sent;       /* bytes that left before there was a `writes` */
-    tc_cork *cork;       /* inside an event of ours, and while the answers of a train are joined */
+    tc_cork *cork;       /* inside an event of ours, and while the responses of a train are joined */
     tc_tls *tls;         /* NULL: plain */
     tc_train *train;     /* NULL until messages came together */
-    tc_notices *notices; /* NULL until somebody wants to know of the connection, or of its end */
+    tc_notices *notices; /* NULL until there is somebody to notify of the connection, or of its end */
     tc_task resume_task; /* offer what is buffered to the reader again */
     Py_ssize_t max_buffer_size, max_write_buffer_size; /* the last -1: unlimited */
     int read_chunk_size;
@@ -83,19 +83,19 @@ struct StreamObject {
     unsigned fork_count;        /* tc_fork_count() when it was made */
     bool closed;
     bool reading_event;  /* stream_read is on the stack */
-    bool mask;           /* the last event found nobody who wanted to read */
+    bool mask;           /* the last event found no reader */
     bool drained_socket; /* the last read emptied the descriptor: no use trying before an event */
     uint8_t family;      /* of the socket: AF_INET... */
     bool connecting : 1;
-    bool paused : 1;       /* the consumer wants nothing now */
-    bool output_ended : 1; /* it lingers: what still comes is only read to be dropped */
+    bool paused : 1;       /* the consumer wants no data now */
+    bool output_ended : 1; /* it lingers: input is only read to be dropped */
     bool receiving : 1;    /* a hook that reads, or the ssl module, is on the stack */
     bool sending : 1;      /* writes_send is on the stack */
     bool owns_fd : 1;      /* the descriptor is ours to close, there is no socket object */
-    bool nested : 1;       /* an event came from a nested turn meanwhile: reading is masked till then */
-    bool hung_up : 1;      /* seen, and reported without end while registered: not registered until needed */
+    bool nested : 1;       /* masked by an event of a nested turn, until the outer delivery ends */
+    bool hung_up : 1;      /* a hang-up, which cannot be masked, was seen: unregistered */
     bool plain_socket : 1; /* the socket object is laid out as CPython's */
-    bool inherited : 1;    /* a fork of the process has it too: no native consumer reads in this one */
+    bool inherited : 1;    /* shared with the parent process: no native consumer reads in this one */
     bool plain_close : 1;  /* close_fd is ours */
     bool plain_error : 1;  /* get_fd_error is ours */
     bool plain_inline : 1; /* _try_inline_read is ours */
@@ -106,7 +106,7 @@ struct StreamObject {
 
 /* ---- life ---- */
 
-/* Makes a stream (class `type`) over an accepted descriptor, which it owns, also when this fails. */
+/* Makes a stream (class `type`) over an accepted descriptor, which is taken over, even if this fails. */
 StreamObject *tc_stream_from_fd(PyTypeObject *type, LoopCore *core, int fd, int family);
 
 /* Closes; `exc` (or NULL) becomes stream.error. TC_OK or TC_RAISED. */
@@ -115,7 +115,7 @@ int tc_stream_close(StreamObject *self, PyObject *exc);
 /* Registers for what is wanted now and takes or drops the watcher's reference. -1: an exception is set. */
 int tc_stream_update(StreamObject *self);
 
-/* Starts feeding a native consumer; what is buffered is offered at once. TC_OK or TC_RAISED. */
+/* Starts feeding a native consumer; buffered bytes are offered at once. TC_OK or TC_RAISED. */
 int tc_stream_set_consumer(StreamObject *self, const tc_consumer_class *cls, PyObject *consumer);
 void tc_stream_drop_consumer(StreamObject *self);
 
@@ -123,10 +123,10 @@ void tc_stream_drop_consumer(StreamObject *self);
 void tc_stream_pause(StreamObject *self);
 void tc_stream_resume(StreamObject *self);
 
-/* At the end of this turn offers what is buffered, and reads on where the descriptor does not tell of more. */
+/* At the end of this turn offers what is buffered, and reads where bytes may wait that no event reports. */
 void tc_stream_resume_later(StreamObject *self);
 
-/* Whether a consumer gets what comes; else it is for Python's reads. */
+/* Whether a consumer gets the input; else it is for Python's reads. */
 static inline bool
 tc_stream_feeds(const StreamObject *self)
 {
@@ -148,10 +148,10 @@ void tc_stream_consume(StreamObject *self, size_t size);
 /* Whether a read of Python's is pending. */
 bool tc_stream_is_reading(const StreamObject *self);
 
-/* Drops the pending read if it is over. To be called before a stream counts as being read. */
+/* Drops the pending read if it is over. Must be called before asking whether the stream is being read. */
 void tc_stream_forget_cancelled(StreamObject *self);
 
-/* Whether nobody reads, so that Python may: no consumer, or one that lends the stream. */
+/* Whether Python may read: there is no consumer, or one that lends the stream. */
 bool tc_stream_is_free(StreamObject *self);
 
 /* Whether a TLS handshake is not done. */
@@ -166,11 +166,11 @@ tc_stream_handshaking(const StreamObject *self)
 /* ---- writing ---- */
 
 /* Sends now what can be sent, keeps the rest. With `owner` (exact bytes, or a memoryview of bytes) a large
- * rest is kept by reference, else copied. TC_OK, TC_RAISED. A failing socket closes the stream and is no
+ * rest is kept by reference, else copied. TC_OK, TC_RAISED. A failing socket closes the stream; that is no
  * error here. */
 int tc_stream_write(StreamObject *self, const char *data, size_t size, PyObject *owner);
 
-/* Sends two runs of bytes (either may be empty) behind what is queued, and queues what is left; `owner` is
+/* Sends two runs of bytes (either may be empty) after what is queued, and queues what is left; `owner` is
  * that of `data`. */
 int tc_stream_send_or_queue(StreamObject *self, const char *head, size_t head_size, const char *data,
                             size_t size, PyObject *owner);
@@ -192,7 +192,7 @@ tc_stream_queued(const StreamObject *self)
 
 /* ---- output that is joined ---- */
 
-/* Begins to join output in `cork`, unless that is going on already; end it with tc_stream_uncork, which
+/* Begins to join output in `cork`, unless it is being joined already; end it with tc_stream_uncork, which
  * sends. */
 bool tc_stream_cork(StreamObject *self, tc_cork *cork);
 int tc_stream_uncork(StreamObject *self);

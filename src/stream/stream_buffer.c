@@ -19,7 +19,7 @@ tc_piece_data(const tc_piece *piece)
     }
 }
 
-/* The caller's object is free again at once: whoever still has our view only sees that it was released. */
+/* The caller's object is free again at once: any other user of our view finds it released. */
 static void
 piece_drop(StreamBufferObject *self, tc_piece piece)
 {
@@ -27,7 +27,7 @@ piece_drop(StreamBufferObject *self, tc_piece piece)
         PyObject *saved = PyErr_GetRaisedException();
         PyObject *done = PyObject_CallMethodNoArgs(piece.owner, self->state->str_release);
         if (done == NULL) {
-            PyErr_Clear(); /* BufferError: somebody holds a slice of it, and gives it back later */
+            PyErr_Clear(); /* BufferError: a slice of it is in use, and frees it later */
         }
         Py_XDECREF(done);
         if (saved != NULL) {
@@ -76,18 +76,18 @@ pieces_add(StreamBufferObject *self, tc_piece piece) /* piece.owner: new referen
     return 0;
 }
 
-/* Adds to the last piece where that is a small copy of ours which nobody looks at. */
+/* Adds to the last piece where that is a small copy of ours which is not exported. */
 static bool
 copy_extend(StreamBufferObject *self, const char *data, size_t size)
 {
     tc_piece *last = self->count > self->first ? &self->pieces[self->count - 1] : NULL;
     if (last == NULL || last->kind != TC_PIECE_COPY || last->size >= (size_t)self->large ||
-        last->offset > 4 * (size_t)self->large) { /* more gone than kept: begin anew */
+        last->offset > 4 * (size_t)self->large) { /* more gone than kept: begin another */
         return false;
     }
     size_t end = last->offset + last->size;
     if (PyByteArray_Resize(last->owner, (Py_ssize_t)(end + size)) < 0) {
-        PyErr_Clear(); /* BufferError: a view of it is out */
+        PyErr_Clear(); /* BufferError: it is exported */
         return false;
     }
     memcpy(PyByteArray_AS_STRING(last->owner) + end, data, size);
@@ -131,7 +131,7 @@ tc_stream_buffer_file(StreamBufferObject *self, PyObject *file, int fd, size_t o
     return size > 0 ? pieces_add(self, piece) : 0;
 }
 
-/* Dropping a piece may run Python, which may change the queue: it is in order before each. */
+/* Dropping a piece may run Python, which may change the queue: it is consistent before each. */
 void
 tc_stream_buffer_advance(StreamBufferObject *self, size_t n)
 {
@@ -184,22 +184,22 @@ tc_stream_buffer_gather(StreamBufferObject *self, struct iovec *iov, int max)
 }
 
 Py_ssize_t
-tc_stream_buffer_load(StreamBufferObject *self, size_t most)
+tc_stream_buffer_load(StreamBufferObject *self, size_t max)
 {
     if (pieces_reserve(self) < 0) {
         return -1;
     }
     tc_piece *front = tc_stream_buffer_front(self);
-    most = tc_min_size(most, front->size);
-    PyObject *copy = PyByteArray_FromStringAndSize(NULL, (Py_ssize_t)most);
+    max = tc_min_size(max, front->size);
+    PyObject *copy = PyByteArray_FromStringAndSize(NULL, (Py_ssize_t)max);
     if (copy == NULL) {
         return -1;
     }
     ssize_t n;
     do {
-        n = pread(front->fd, PyByteArray_AS_STRING(copy), most, (off_t)front->offset);
+        n = pread(front->fd, PyByteArray_AS_STRING(copy), max, (off_t)front->offset);
     } while (n < 0 && errno == EINTR);
-    if (n <= 0 || ((size_t)n < most && PyByteArray_Resize(copy, n) < 0)) {
+    if (n <= 0 || ((size_t)n < max && PyByteArray_Resize(copy, n) < 0)) {
         if (n < 0) {
             PyErr_SetFromErrno(PyExc_OSError);
         }
@@ -231,7 +231,7 @@ PyDoc_STRVAR(buffer_append_doc, "append($self, data, /)\n--\n\n"
 static PyObject *
 buffer_append(StreamBufferObject *self, PyObject *data)
 {
-    /* Asked once: an object may give other memory each time. */
+    /* One request only: an object may give other memory each time. */
     PyObject *owner = PyBytes_CheckExact(data) ? Py_NewRef(data) : PyMemoryView_FromObject(data);
     Py_buffer view;
     if (owner == NULL || PyObject_GetBuffer(owner, &view, PyBUF_SIMPLE) < 0) {

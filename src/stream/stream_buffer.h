@@ -41,7 +41,7 @@ int tc_stream_buffer_copy(StreamBufferObject *self, const char *data, size_t siz
 int tc_stream_buffer_refer(StreamBufferObject *self, PyObject *owner, size_t offset);
 int tc_stream_buffer_file(StreamBufferObject *self, PyObject *file, int fd, size_t offset, size_t size);
 
-/* Takes n <= size bytes off the front. Runs Python only where a caller's object dies. */
+/* Takes n <= size bytes off the front. Runs Python only where a caller's object is freed. */
 void tc_stream_buffer_advance(StreamBufferObject *self, size_t n);
 void tc_stream_buffer_clear(StreamBufferObject *self);
 
@@ -61,8 +61,8 @@ int tc_stream_buffer_gather(StreamBufferObject *self, struct iovec *iov, int max
 /* A memoryview of at most `size` of the first bytes; new reference. */
 PyObject *tc_stream_buffer_peek(StreamBufferObject *self, size_t size);
 
-/* Puts the next bytes of the file that the first piece is of into memory, as the first piece. Bytes read: 0
- * at the file's end; -1 with an exception. */
-Py_ssize_t tc_stream_buffer_load(StreamBufferObject *self, size_t most);
+/* Reads the next bytes of the first piece, which is of a file, into memory as a piece before it. Bytes read:
+ * 0 at the file's end; -1 with an exception. */
+Py_ssize_t tc_stream_buffer_load(StreamBufferObject *self, size_t max);
 
 #endif

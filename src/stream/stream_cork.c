@@ -1,13 +1,13 @@
-/* Output that is joined before it is sent: that of one event of ours in the loop's scratch buffer, which
- * leaves when the event's handling ends, or before that where somebody may believe that it has left; and the
- * answers of a train that a coroutine reads. A large piece goes out at once behind what is corked, by
- * reference. Runs Python where sending does. */
+/* Output that is joined before it is sent: that of one event of ours in the loop's scratch buffer, which is
+ * sent when the event's handling ends, or earlier where the application may rely on it; and the responses of
+ * a train that a coroutine reads. A large piece is sent at once after what is corked, by reference. Runs
+ * Python where sending does. */
 #include "stream/stream_parts.h"
 
 #define CORK_SIZE 65536
 
-/* What is being sent has left the cork, memory and all: a hook, or a callback of a stream that turns out to
- * be broken, may write meanwhile, and that goes behind it. `data` (or NULL) is sent with it. */
+/* What is being sent has left the cork, memory and all: during the send a hook, or a callback of a stream
+ * that turns out to be broken, may write, and that goes after it. `data` (or NULL) is sent with it. */
 static int
 cork_send(StreamObject *self, const char *data, size_t size, PyObject *owner)
 {
@@ -58,7 +58,7 @@ tc_stream_uncork(StreamObject *self)
 {
     tc_cork *cork = self->cork;
     size_t size = cork->size;
-    self->cork = NULL; /* what a hook writes meanwhile goes behind this */
+    self->cork = NULL; /* what a hook writes during this goes after it */
     int st =
         size > 0 && !self->closed ? tc_stream_send_or_queue(self, cork->data, size, NULL, 0, NULL) : TC_OK;
     if (cork->data != NULL) {
@@ -67,7 +67,7 @@ tc_stream_uncork(StreamObject *self)
     return st;
 }
 
-/* Memory for `size` bytes behind those that are corked. 0, or -1 with MemoryError. */
+/* Memory for `size` bytes after those that are corked. 0, or -1 with MemoryError. */
 static int
 cork_grow(StreamObject *self, tc_cork *cork, size_t size)
 {
@@ -95,7 +95,7 @@ cork_grow(StreamObject *self, tc_cork *cork, size_t size)
     return 0;
 }
 
-/* Appends to the cork. TC_OK, also where the stream was closed by sending what was there; TC_RAISED. */
+/* Appends to the cork. TC_OK, even if sending what was there has closed the stream; TC_RAISED. */
 static int
 cork_append(StreamObject *self, const char *data, size_t size)
 {
@@ -108,7 +108,7 @@ cork_append(StreamObject *self, const char *data, size_t size)
         if (self->closed) {
             return TC_OK;
         }
-        if (self->cork != cork) { /* what was written meanwhile has ended the joining */
+        if (self->cork != cork) { /* a write during the send has ended the joining */
             return tc_stream_write(self, data, size, NULL);
         }
         if (cork->cap - cork->size < size && cork_grow(self, cork, size) < 0) {
@@ -126,9 +126,9 @@ tc_stream_cork_write(StreamObject *self, const char *data, size_t size, PyObject
     return size < TC_STREAM_BY_REFERENCE ? cork_append(self, data, size) : cork_send(self, data, size, owner);
 }
 
-/* ---- the answers of a train ---- */
+/* ---- the responses of a train ---- */
 
-/* A cork from the first answer that joins to the turn's end. */
+/* A cork from the first response that joins to the turn's end. */
 typedef struct {
     tc_cork cork;
     tc_task task;

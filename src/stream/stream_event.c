@@ -6,7 +6,7 @@
 
 /* ---- interest ---- */
 
-/* `reader`: somebody wants bytes now. */
+/* `reader`: there is a read, or a consumer that is not paused. */
 static inline bool
 wants_to_read(const StreamObject *self, bool reader)
 {
@@ -31,8 +31,8 @@ wanted_events(const StreamObject *self)
     if (self->connecting || self->nested) {
         return events;
     }
-    /* Where nobody wants bytes now, reading stays registered until an event says that there are some: most of
-     * the time somebody wants them before that, and the kernel need not be told twice. */
+    /* Without a reader, reading stays registered until an event reports bytes: most of the time there is a
+     * reader again before that, which saves two system calls. */
     if (wants_to_read(self, tc_stream_wants_more(self)) ||
         ((self->watcher.events & TC_READ) && self->watcher.registered && !self->mask)) {
         events |= TC_READ;
@@ -49,8 +49,8 @@ wanted_events(const StreamObject *self)
     return events;
 }
 
-/* Something is pending. Once that was so the descriptor stays watched, and the stream alive, until its end:
- * as Tornado's streams do. */
+/* Something is pending. From the first time on the descriptor stays watched, and the stream alive, until its
+ * end, as in Tornado. */
 static bool
 has_interest(const StreamObject *self)
 {
@@ -98,7 +98,7 @@ tc_stream_update(StreamObject *self)
 
 /* ---- events ---- */
 
-/* What the descriptor's error is: an OSError or None; NULL with an exception. */
+/* The descriptor's error: an OSError or None; NULL with an exception. */
 static PyObject *
 descriptor_error(StreamObject *self)
 {
@@ -110,9 +110,9 @@ descriptor_error(StreamObject *self)
     return err != 0 ? tc_oserror_new(err) : Py_NewRef(Py_None);
 }
 
-/* A watched descriptor reports an error or a hang-up, which cannot be masked. A native consumer learns of it
- * at once. Python may come to read what the peer sent before it left, so while such bytes wait the descriptor
- * is only no longer watched. */
+/* A watched descriptor reports an error or a hang-up, which cannot be masked. A native consumer is notified
+ * at once. Python may still read what the peer sent before it left: while such bytes wait, the descriptor is
+ * only unwatched. */
 static int
 event_hangup(StreamObject *self)
 {
@@ -130,7 +130,7 @@ event_hangup(StreamObject *self)
     return st;
 }
 
-/* Reading in an event. What goes wrong for a reader of Python's is logged here and closes the stream. */
+/* Reads in an event. For a read of Python's a failure is logged here and closes the stream. */
 static int
 event_read(StreamObject *self)
 {
@@ -145,8 +145,8 @@ event_read(StreamObject *self)
     return st;
 }
 
-/* Connects and shakes hands as far as that goes; true if there is nothing more to do in this event, with *st
- * set. When a handshake ends both directions are tried: *events says so. */
+/* Continues connecting and the handshake; true if there is nothing more to do in this event, with *st set.
+ * After a handshake both directions are tried: *events says so. */
 static bool
 event_set_up(StreamObject *self, unsigned *events, int *st)
 {
@@ -171,7 +171,7 @@ event_handle(StreamObject *self, unsigned events)
     int st;
     self->asked = 0;
     if (TC_UNLIKELY(self->inherited) && self->consumer != NULL && !tc_stream_has_read(self)) {
-        self->mask = self->hung_up = true; /* what comes is for the process that we were forked from */
+        self->mask = self->hung_up = true; /* the input is the parent process's */
         events &= TC_WRITE;
     }
     if (TC_UNLIKELY(self->connecting || tc_stream_handshaking(self)) && event_set_up(self, &events, &st)) {
@@ -200,7 +200,7 @@ event_handle(StreamObject *self, unsigned events)
     if ((events & TC_WRITE) && !self->closed && tc_stream_writable(self) == TC_RAISED) {
         return TC_RAISED;
     }
-    /* A reader finds the end by itself, once it has read everything before it. */
+    /* A reader finds the end itself, after everything before it. */
     if ((events & (TC_ERROR | TC_HUP)) && !self->closed &&
         (!reader || ((events & TC_ERROR) && self->drained_socket))) {
         return event_hangup(self);
@@ -208,8 +208,8 @@ event_handle(StreamObject *self, unsigned events)
     return TC_OK;
 }
 
-/* An exception is set that is not the peer's fault: logged as Tornado does, the stream closed, and the
- * exception handed to the loop. TC_RAISED only for KeyboardInterrupt and SystemExit. */
+/* Handles an exception that is not the peer's fault: logs it as Tornado does, closes the stream, and hands
+ * the exception to the loop. TC_RAISED only for KeyboardInterrupt and SystemExit. */
 static int
 event_failed(StreamObject *self)
 {

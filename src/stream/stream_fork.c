@@ -1,11 +1,11 @@
-/* Streams in a process that forks while its loop runs. What is joined leaves before the fork: afterwards it
- * would be in two processes, and be sent twice. What waits in queues is the parent's to send. The child has
- * the descriptors too and may write to them by itself, but native consumers (HTTP) read there no more. Runs
- * Python: hooks, and what the queues held. */
+/* Streams in a process that forks while its loop runs. Joined output is sent before the fork: afterwards both
+ * processes would send it. Queues are the parent's to send. The child has the descriptors too and may write
+ * to them, but native consumers (HTTP) no longer read there. Runs Python: hooks, and the release of what the
+ * queues held. */
 #include "stream/stream_parts.h"
 
-/* Calls visit for each stream that something hangs on, which is registered with its loop. They are taken out of
- * lists, since what is done to them may make or free others. 0, or -1 with an exception. */
+/* Calls visit for each stream that is registered with its loop. They are collected in a list first, since a
+ * visit may make or free others. 0, or -1 with an exception. */
 static int
 visit_streams(LoopCore *core, void (*visit)(StreamObject *))
 {
@@ -44,23 +44,23 @@ before_fork(PyObject *module, PyObject *unused)
     return st == 0 ? Py_NewRef(Py_None) : NULL;
 }
 
-/* Whether the parent's loop is on the stack of the child: asyncio itself says that none runs here. */
+/* Whether the parent's loop is on the child's stack: asyncio itself says that none runs here. */
 static bool
 was_running(LoopCore *core)
 {
     if (core->host == NULL) {
         return core->running;
     }
-    PyObject *answer = PyObject_CallMethod(core->host, "is_running", NULL);
-    int runs = answer != NULL ? PyObject_IsTrue(answer) : -1;
+    PyObject *result = PyObject_CallMethod(core->host, "is_running", NULL);
+    int runs = result != NULL ? PyObject_IsTrue(result) : -1;
     if (runs < 0) {
         PyErr_WriteUnraisable((PyObject *)core);
     }
-    Py_XDECREF(answer);
+    Py_XDECREF(result);
     return runs > 0;
 }
 
-/* Those who wait for the queue are the parent's as well, and are told of nothing until the child writes. */
+/* The waiters for the queue are the parent's, too, and are not notified until the child writes. */
 static void
 leave_to_parent(StreamObject *self)
 {

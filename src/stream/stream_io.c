@@ -1,6 +1,6 @@
 /* The lowest level of a stream: bytes from and to its descriptor. A socket or a pipe is read and written
  * directly, TLS through stream_tls.c, and where a class or an instance has a read_from_fd or write_to_fd of
- * its own, that is called. Which it is is looked up once for each version of the class. Runs Python:
+ * its own, that is called. Which applies is looked up once for each version of the class. Runs Python:
  * hooks. */
 #include "stream/stream_parts.h"
 
@@ -15,8 +15,8 @@
 #define MSG_NOSIGNAL 0
 #endif
 
-#define SENDFILE_MOST 1048576 /* bytes of one sendfile */
-#define LOAD_MOST 131072      /* bytes of a file read into memory at once, where it cannot be sent directly */
+#define SENDFILE_MAX 1048576 /* bytes of one sendfile */
+#define LOAD_MAX 131072      /* bytes of a file read into memory at once, if it cannot be sent directly */
 
 static bool
 is_would_block(int err)
@@ -92,16 +92,16 @@ tc_stream_descriptor(StreamObject *self)
 int
 tc_stream_is_connreset(StreamObject *self, PyObject *exc)
 {
-    PyObject *answer = PyObject_CallMethodOneArg((PyObject *)self, self->state->str__is_connreset, exc);
-    int yes = answer != NULL ? PyObject_IsTrue(answer) : -1;
-    Py_XDECREF(answer);
+    PyObject *result = PyObject_CallMethodOneArg((PyObject *)self, self->state->str__is_connreset, exc);
+    int yes = result != NULL ? PyObject_IsTrue(result) : -1;
+    Py_XDECREF(result);
     return yes;
 }
 
 /* ---- receiving ---- */
 
-/* The written end of a pipe says EBADF, polled because its reader has gone: that is how a writer learns of
- * it, and no error to be logged. */
+/* The write end of a pipe gives EBADF, polled because its reader has gone: that is how a writer learns of it,
+ * and no error to be logged. */
 static Py_ssize_t
 pipe_left(StreamObject *self)
 {
@@ -128,7 +128,7 @@ fd_recv(StreamObject *self, char *buf, size_t size)
     return TC_IO_FAILED;
 }
 
-/* What comes after our end, whatever it is. */
+/* Receives after our end, to drop it: TLS is not decrypted. */
 static Py_ssize_t
 raw_recv(StreamObject *self, char *buf, size_t size)
 {
@@ -181,7 +181,7 @@ tc_stream_recv(StreamObject *self, char *buf, size_t size)
     if (TC_UNLIKELY(self->output_ended && self->tls != NULL)) {
         return raw_recv(self, buf, size);
     }
-    /* These run Python, which may come back here: only one at a time reads. */
+    /* These run Python, which may re-enter: only one at a time reads. */
     self->receiving = true;
     Py_ssize_t n = way == TC_IO_TLS ? tc_tls_recv(self, buf, size) : hook_recv(self, buf, size);
     self->receiving = false;
@@ -232,8 +232,7 @@ send_file(StreamObject *self, const tc_piece *piece, bool *load)
 #ifdef __linux__
     if (self->write_way == TC_IO_SOCKET) {
         off_t offset = (off_t)piece->offset;
-        ssize_t sent =
-            sendfile(self->watcher.fd, piece->fd, &offset, tc_min_size(piece->size, SENDFILE_MOST));
+        ssize_t sent = sendfile(self->watcher.fd, piece->fd, &offset, tc_min_size(piece->size, SENDFILE_MAX));
         if (sent > 0) {
             return sent;
         }
@@ -262,16 +261,16 @@ hook_send(StreamObject *self)
     if (view == NULL) {
         return TC_IO_FAILED;
     }
-    Py_ssize_t most = PyMemoryView_GET_BUFFER(view)->len, n = TC_IO_FAILED;
+    Py_ssize_t size = PyMemoryView_GET_BUFFER(view)->len, n = TC_IO_FAILED;
     PyObject *result = PyObject_CallMethodOneArg((PyObject *)self, self->state->str_write_to_fd, view);
     if (result != NULL) {
         n = PyNumber_AsSsize_t(result, PyExc_OverflowError);
         if (n == 0) {
             n = TC_IO_AGAIN;
         }
-        else if (n < 0 || n > most) {
+        else if (n < 0 || n > size) {
             if (!PyErr_Occurred()) {
-                PyErr_Format(PyExc_ValueError, "write_to_fd() returned %zd for %zd bytes", n, most);
+                PyErr_Format(PyExc_ValueError, "write_to_fd() returned %zd for %zd bytes", n, size);
             }
             n = TC_IO_FAILED;
         }
@@ -297,7 +296,7 @@ tc_stream_send_front(StreamObject *self)
 {
     StreamBufferObject *buffer = self->writes->buffer;
     if (buffer->size == 0) {
-        return TC_IO_AGAIN; /* by what looking for hooks has run */
+        return TC_IO_AGAIN; /* done by what the look-up of hooks has run */
     }
     tc_piece *piece = tc_stream_buffer_front(buffer);
     if (piece->kind == TC_PIECE_FILE) {
@@ -306,7 +305,7 @@ tc_stream_send_front(StreamObject *self)
         if (!load) {
             return sent;
         }
-        Py_ssize_t n = tc_stream_buffer_load(buffer, LOAD_MOST);
+        Py_ssize_t n = tc_stream_buffer_load(buffer, LOAD_MAX);
         if (n <= 0) {
             if (n == 0) {
                 PyErr_SetString(PyExc_OSError, "the file ended before what was to be sent");
@@ -314,11 +313,11 @@ tc_stream_send_front(StreamObject *self)
             return TC_IO_FAILED;
         }
         if (buffer->size == 0) {
-            return TC_IO_AGAIN; /* the end of the file object has cleared the queue */
+            return TC_IO_AGAIN; /* releasing the file object has cleared the queue */
         }
         piece = tc_stream_buffer_front(buffer);
     }
-    /* What is encrypted already is not for a hook that has come since. */
+    /* Records that are encrypted already are not for a hook that was set since. */
     bool encrypted = self->tls != NULL && self->tls->encrypted > 0;
     switch (encrypted ? TC_IO_TLS : way_now(self, self->write_way)) {
     case TC_IO_TLS:

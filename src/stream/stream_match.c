@@ -42,10 +42,10 @@ tc_stream_forget_cancelled(StreamObject *self)
         return;
     }
     tc_read *read = self->read;
-    /* Without its view it is being received into, and the receiver sees to these bytes. */
+    /* Without its view it is being received into, and the receiver handles these bytes. */
     if (read->kind == TC_READ_INTO && read->filled > 0 && read->view != NULL) {
         if (self->reading_event) {
-            return; /* somebody looks at the buffer; the next to come here does it */
+            return; /* the buffer is in use; the next call does it */
         }
         if (tc_stream_unread(self, read->view->buf, (size_t)read->filled) == TC_RAISED) {
             PyErr_WriteUnraisable((PyObject *)self);
@@ -169,7 +169,7 @@ tc_read_find(StreamObject *self, const char *data, size_t size)
 
 /* ---- who gets the bytes ---- */
 
-/* A message that was read is to be answered, see tc_train_write. */
+/* A message was read and not responded to yet, see tc_train_write. */
 static inline void
 match_unanswered(StreamObject *self)
 {
@@ -178,7 +178,7 @@ match_unanswered(StreamObject *self)
     }
 }
 
-/* The usual case: a Future that nobody has seen yet gets bytes. */
+/* The usual case: a Future that was not returned yet gets bytes. */
 static int
 read_finish_unseen(StreamObject *self, const char *data, size_t size)
 {
@@ -212,7 +212,7 @@ tc_read_finish(StreamObject *self, const char *data, size_t size)
         tc_future_resolve_new(self->state, done.waiter.future, bytes);
     }
     else if (st == TC_OK) {
-        st = tc_waiter_tell(self, &done.waiter, bytes, bytes);
+        st = tc_waiter_notify(self, &done.waiter, bytes, bytes);
     }
     Py_XDECREF(bytes);
     tc_read_clear(&done);
@@ -228,7 +228,7 @@ tc_read_fail(StreamObject *self, PyObject *exc)
     tc_read_clear(&gone);
 }
 
-/* Hands what there is to streaming_callback; returns how many bytes went, or -1. */
+/* Hands what there is to streaming_callback; returns how many bytes were taken, or -1. */
 static Py_ssize_t
 read_stream_out(StreamObject *self, const char *data, size_t size)
 {
@@ -265,7 +265,7 @@ read_unsatisfiable(StreamObject *self)
         tc_log(self->state, "general", "info", "Unsatisfiable read, closing connection: %S", exc);
         st = tc_stream_close(self, exc);
         PyObject *closed = tc_stream_has_read(self) ? tc_stream_closed_error(self) : NULL;
-        if (closed != NULL) { /* it was closed before, and this is a read of what it left */
+        if (closed != NULL) { /* closed before, and this reads what is left in the buffer */
             tc_read_fail(self, closed);
             Py_DECREF(closed);
         }
@@ -321,7 +321,7 @@ tc_read_try(StreamObject *self, const char *data, size_t size, size_t *used)
         return read_unsatisfiable(self);
     }
     if (n == TC_FIND_MORE || (self->read->kind == TC_READ_REGEX && tc_read_is_over(self))) {
-        return TC_OK; /* or given up during the search */
+        return TC_OK; /* or cancelled during the search */
     }
     *used = (size_t)n;
     return tc_read_finish(self, data, (size_t)n);

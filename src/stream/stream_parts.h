@@ -1,6 +1,6 @@
-/* What the files of the stream layer ask of each other, beside stream.h: a stream's parts, and what its phases
- * do. Whatever calls up may run Python, which may close the stream or drop the last other reference: callers
- * hold one of their own and look at `closed` again. */
+/* What the files of the stream layer share, beside stream.h: a stream's parts, and the steps of its life.
+ * Whatever calls up may run Python, which may close the stream or drop the last other reference: callers hold
+ * one of their own and check `closed` again. */
 #ifndef TC_STREAM_PARTS_H
 #define TC_STREAM_PARTS_H
 
@@ -14,12 +14,12 @@
 
 enum tc_read_kind { TC_READ_NONE, TC_READ_UNTIL, TC_READ_REGEX, TC_READ_BYTES, TC_READ_INTO, TC_READ_CLOSE };
 
-/* Who waits for something: a Future (6.x interface), or a callback with its context (2.x-4.x). */
+/* A waiter: a Future (6.x interface), or a callback with its context (2.x-4.x). */
 typedef struct {
     PyObject *future, *callback, *context;
 } tc_waiter;
 
-/* Who is told when the stream is connected, and (a callback) when it is closed. */
+/* Whom to notify when the stream is connected, and (a callback) when it is closed. */
 struct tc_notices {
     tc_waiter connected, closed;
 };
@@ -28,18 +28,18 @@ struct tc_notices {
 struct tc_read {
     enum tc_read_kind kind;
     bool partial;
-    bool unseen;          /* nobody has the future yet */
+    bool unseen;          /* the future was not returned yet */
     PyObject *pattern;    /* the delimiter (bytes), or the compiled expression */
     Py_ssize_t target;    /* READ_BYTES, READ_INTO: how many */
     Py_ssize_t filled;    /* READ_INTO: how many of them are in the view */
     Py_buffer *view;      /* READ_INTO: the caller's memory; allocated */
     Py_ssize_t max_bytes; /* -1: no limit */
-    size_t scanned;       /* bytes that the delimiter's search need not look at again */
+    size_t scanned;       /* bytes already searched for the delimiter */
     PyObject *streaming;  /* streaming_callback, or NULL; its context is the waiter's */
     tc_waiter waiter;
 };
 
-/* Somebody who waits for the queue to pass an index. */
+/* A waiter for the queue to pass an index. */
 typedef struct {
     uint64_t index;
     tc_waiter who;
@@ -47,7 +47,7 @@ typedef struct {
 
 struct tc_writes {
     StreamBufferObject *buffer;
-    uint64_t index, done;     /* bytes written, and how many of them have left */
+    uint64_t index, done;     /* bytes written, and how many of them were sent */
     tc_write_waiter *waiters; /* [first_waiter, nwaiters) still wait */
     size_t first_waiter, nwaiters, waiters_cap;
 };
@@ -70,17 +70,17 @@ struct tc_tls {
     bool write_blocked;  /* a write waits for the socket to be readable */
     bool said_goodbye;   /* close_notify */
     unsigned fork_count; /* of the process that began it */
-    bool busy; /* OpenSSL is on the stack, which must not be entered again: its callbacks are Python's */
-    PyObject *failure;       /* of a read that had brought bytes before: the next one raises it */
-    TLSMemoryObject *memory; /* between OpenSSL and the descriptor; NULL: nothing is */
-    size_t encrypted;        /* bytes at the queue's front whose records are on their way */
+    bool busy;           /* OpenSSL is on the stack and must not be re-entered: its callbacks are Python's */
+    PyObject *failure;   /* of a read that had brought bytes first: the next read raises it */
+    TLSMemoryObject *memory; /* between OpenSSL and the descriptor; NULL: OpenSSL uses the descriptor */
+    size_t encrypted;        /* bytes at the queue's front whose records are still being sent */
     unsigned burst;          /* how many records are sent at once, at most */
 };
 
 /* ---- stream.c ---- */
 
-/* The same for the Exception that is set and stays so, which a logger ("application", "general") is told
- * of. */
+/* The same for the Exception that is set, which stays set and is logged to `logger` ("application",
+ * "general"). */
 void tc_stream_close_uncaught(StreamObject *self, const char *logger);
 
 /* The same with an OSError made of an errno. */
@@ -90,13 +90,14 @@ int tc_stream_close_errno(StreamObject *self, int err);
 void tc_stream_init_watcher(StreamObject *self);
 int tc_stream_init_callbacks(tc_state *state);
 
-/* Somebody begins to wait: with a Future, or by a callback and its context, which is also that of `other`, a
- * second callback of theirs; both borrowed or NULL. 0, or -1 with an exception and a waiter to be cleared. */
+/* Fills in a waiter: a Future, or a callback and its context, which is also that of `other`, a second
+ * callback of the same caller; both borrowed or NULL. 0, or -1 with an exception and a waiter to be
+ * cleared. */
 int tc_waiter_begin(StreamObject *self, tc_waiter *waiter, PyObject *callback, PyObject *other);
 
 /* The Future's result, or a call of the callback with arg (or without one where that is NULL). TC_OK or
  * TC_RAISED. */
-int tc_waiter_tell(StreamObject *self, const tc_waiter *waiter, PyObject *result, PyObject *arg);
+int tc_waiter_notify(StreamObject *self, const tc_waiter *waiter, PyObject *result, PyObject *arg);
 
 /* The Future fails quietly; a callback is never called. */
 void tc_waiter_fail(StreamObject *self, const tc_waiter *waiter, PyObject *exc);
@@ -123,7 +124,7 @@ tc_notices *tc_stream_notices(StreamObject *self);
 
 /* ---- stream_io.c ---- */
 
-/* Besides a count of bytes: nothing can be had or sent now; or an exception is set. */
+/* Besides a count of bytes: nothing can be received or sent now; or an exception is set. */
 #define TC_IO_AGAIN (-1)
 #define TC_IO_FAILED (-2)
 
@@ -147,7 +148,7 @@ tc_stream_resolve(StreamObject *self)
     }
 }
 
-/* The descriptor, asked of the application's fileno() where need be; -1 with an exception. */
+/* The descriptor, from the application's fileno() if necessary; -1 with an exception. */
 int tc_stream_descriptor(StreamObject *self);
 
 /* Whether the OSError that is given means that the peer is gone. -1 with an exception. */
@@ -161,7 +162,7 @@ void tc_tls_free(tc_tls *tls);
 /* One step of the handshake. TC_OK or TC_RAISED. */
 int tc_tls_handshake(StreamObject *self);
 
-/* Sends close_notify, which tells the peer that nothing is missing, as far as the socket takes it. */
+/* Sends close_notify, by which the peer knows that nothing is missing, as far as the socket takes it. */
 void tc_tls_say_goodbye(StreamObject *self);
 
 /* The stream is closed: fails the handshake's Future. */
@@ -171,7 +172,7 @@ void tc_tls_closed(StreamObject *self);
 Py_ssize_t tc_tls_recv(StreamObject *self, char *buf, size_t size);
 Py_ssize_t tc_tls_send(StreamObject *self);
 
-/* Sends records of nobody's bytes that had to wait. As tc_tls_memory_flush. */
+/* Sends records that had to wait and carry no data of the queue. As tc_tls_memory_flush. */
 int tc_tls_flush(StreamObject *self);
 
 /* ---- stream_socket.c ---- */
@@ -179,7 +180,7 @@ int tc_tls_flush(StreamObject *self);
 /* The socket object, made on first use; NULL with an exception, or None once closed (new reference). */
 PyObject *tc_stream_socket(StreamObject *self);
 
-/* To be called where `socket` and the descriptor have been set. */
+/* Must be called after `socket` and the descriptor have been set. */
 void tc_stream_note_socket(StreamObject *self);
 
 void tc_stream_drop_connect(StreamObject *self);
@@ -197,7 +198,7 @@ bool tc_stream_has_nodelay(const StreamObject *self);
  * or the socket was closed under the stream (which is closed then). */
 int tc_stream_check_ready(StreamObject *self);
 
-/* The connection attempt has ended: tells whoever waits for it, or closes the stream. TC_OK or TC_RAISED. */
+/* The connection attempt has ended: notifies the waiter, or closes the stream. TC_OK or TC_RAISED. */
 int tc_stream_connected(StreamObject *self);
 
 /* ---- stream_match.c ---- */
@@ -214,14 +215,14 @@ void tc_read_clear(tc_read *read);
 /* Tries the pending read against unread bytes; *used is how many it took. TC_OK or TC_RAISED. */
 int tc_read_try(StreamObject *self, const char *data, size_t size, size_t *used);
 
-/* Whether somebody else has completed the pending read's Future: a cancelled read is over, and what it would
- * have got stays for the next one. */
+/* Whether the pending read's Future was completed elsewhere: a cancelled read is over, and its bytes stay for
+ * the next one. */
 bool tc_read_is_over(const StreamObject *self);
 
-/* Has a pending read into the caller's memory give that back when it is cancelled. TC_OK or TC_RAISED. */
+/* Makes a pending read into the caller's memory release that when it is cancelled. TC_OK or TC_RAISED. */
 int tc_read_watch_into(StreamObject *self);
 
-/* The pending read, which is not over, gets these bytes, as they are. TC_OK or TC_RAISED. */
+/* The pending read, which is not over, gets these bytes. TC_OK or TC_RAISED. */
 int tc_read_finish(StreamObject *self, const char *data, size_t size);
 
 /* The pending read gets an exception. */
@@ -258,10 +259,10 @@ void tc_stream_drop_buffer(StreamObject *self);
 /* Puts bytes before those that are unread. TC_OK or TC_RAISED. */
 int tc_stream_unread(StreamObject *self, const char *data, size_t size);
 
-/* Offers what is buffered to who reads. TC_OK or TC_RAISED. */
+/* Offers what is buffered to the reader. TC_OK or TC_RAISED. */
 int tc_stream_offer_buffered(StreamObject *self);
 
-/* Whether somebody wants bytes now. */
+/* Whether there is a reader now: a pending read, or a consumer that is not paused. */
 static inline bool
 tc_stream_wants_more(const StreamObject *self)
 {
@@ -273,16 +274,16 @@ void tc_stream_read_closed(StreamObject *self, PyObject *exc);
 
 /* ---- stream_cork.c ---- */
 
-/* Writes behind what is corked; a large piece leaves at once with it. As tc_stream_write. Only while
+/* Writes after what is corked; a large piece is sent with it at once. As tc_stream_write. Only while
  * corked. */
 int tc_stream_cork_write(StreamObject *self, const char *data, size_t size, PyObject *owner);
 
-/* Begins to join the answers of a train; false where that cannot be. Ends with tc_stream_end_train, which
- * sends, at the turn's end at the latest. */
+/* Begins to join the responses of a train; false where that is not possible. Ends with tc_stream_end_train,
+ * which sends, at the turn's end at the latest. */
 bool tc_stream_cork_train(StreamObject *self);
 int tc_stream_end_train(StreamObject *self);
 
-/* Forgets what was corked; for a stream that dies with its loop. */
+/* Forgets what was corked; for a stream that is freed with its loop. */
 void tc_stream_drop_cork(StreamObject *self);
 
 /* ---- stream_train.c ---- */
@@ -294,17 +295,17 @@ int tc_train_read(StreamObject *self);
 /* That read was completed, without waiting. */
 void tc_train_read_done(StreamObject *self);
 
-/* Python writes: whether that may leave with later writes. */
+/* Python writes: whether that may be joined with later writes. */
 bool tc_train_write(StreamObject *self);
 
 /* ---- stream_fork.c ---- */
 
-/* Has os.fork() see to the streams of this process; for the module's init. 0, or -1 with an exception. */
+/* Registers what os.fork() does with streams; for the module's init. 0, or -1 with an exception. */
 int tc_stream_init_fork(PyObject *module, tc_state *state);
 
 /* ---- stream_write.c ---- */
 
-/* Whether nothing is ahead of what is written now. */
+/* Whether nothing is queued before what is written now. */
 bool tc_stream_can_send(const StreamObject *self);
 
 /* The descriptor is writable: send what waits. */
@@ -320,10 +321,10 @@ tc_stream_waiting(const StreamObject *self)
     return self->writes != NULL ? self->writes->buffer->size : 0;
 }
 
-/* That, and the corked bytes. */
+/* The same, with the corked bytes. */
 size_t tc_stream_unsent(const StreamObject *self);
 
-void tc_writes_forget(tc_writes *writes); /* the queue and those who wait */
+void tc_writes_forget(tc_writes *writes); /* the queue and its waiters */
 void tc_writes_free(tc_writes *writes);
 void tc_stream_write_closed(StreamObject *self, PyObject *exc);
 

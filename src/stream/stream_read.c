@@ -1,11 +1,11 @@
 /* The receiving half of a stream: reading in an event into the loop's scratch buffer (or the caller's
- * memory), delivery to the consumer or to the pending read, and the bytes that stay over. Runs Python:
+ * memory), delivery to the consumer or to the pending read, and the bytes that are left. Runs Python:
  * consumers, hooks, Futures, close. */
 #include "base/log.h"
 #include "base/raise.h"
 #include "stream/stream_parts.h"
 
-#define READ_MOST 1048576 /* bytes of one event: other descriptors have their turn then */
+#define READ_MAX 1048576 /* bytes of one event; then other descriptors get their turn */
 
 /* ---- the buffer of unread bytes ---- */
 
@@ -38,7 +38,7 @@ tc_stream_drop_buffer(StreamObject *self)
     self->buf_off = self->buf_len = 0;
 }
 
-/* Unread bytes move to the front of memory for `cap`. */
+/* Moves the unread bytes to the front of memory for `cap`. */
 static int
 buffer_move(StreamObject *self, size_t cap)
 {
@@ -58,7 +58,7 @@ buffer_move(StreamObject *self, size_t cap)
     return 0;
 }
 
-/* Room for `size` more bytes behind the unread ones. */
+/* Room for `size` more bytes after the unread ones. */
 static char *
 buffer_room(StreamObject *self, size_t size)
 {
@@ -121,7 +121,7 @@ tc_stream_consume(StreamObject *self, size_t size)
 
 /* ---- delivery ---- */
 
-/* Until delivery_end no event reads, and nothing is appended to or taken from the read buffer by others. */
+/* Until delivery_end no event reads, and nothing else appends to or takes from the read buffer. */
 static inline void
 delivery_begin(StreamObject *self)
 {
@@ -137,7 +137,7 @@ delivery_end(StreamObject *self)
     }
 }
 
-/* Offers unread bytes to the reader of the moment; *used is how many went. */
+/* Offers unread bytes to the current reader; *used is how many it took. */
 static int
 deliver(StreamObject *self, const char *data, size_t size, size_t *used)
 {
@@ -170,8 +170,8 @@ tc_stream_offer_buffered(StreamObject *self)
         size_t used;
         bool fed = tc_stream_feeds(self);
         delivery_begin(self);
-        /* A consumer's answer may let Python write to this stream, never append to its read buffer:
-         * reading_event holds that off. */
+        /* A consumer may run Python that writes to this stream, but none that appends to its read buffer:
+         * reading_event prevents that. */
         st = deliver(self, buffered(self), self->buf_len, &used);
         delivery_end(self);
         if (used > 0) {
@@ -182,8 +182,8 @@ tc_stream_offer_buffered(StreamObject *self)
     return st;
 }
 
-/* Reading has failed and closed the stream: whoever asked in a call of theirs gets the exception (stolen)
- * raised, else the event logs it. */
+/* Reading has failed and closed the stream: raises the exception (stolen) where a call of Python's has read,
+ * else the event logs it. */
 static int
 failed_closed(PyObject *exc, StreamObject *self, bool consumed)
 {
@@ -235,7 +235,7 @@ read_failed(StreamObject *self)
     return failed_closed(exc, self, consumed);
 }
 
-/* What became of a read of the descriptor that brought no bytes. 0, or -1 for TC_RAISED. */
+/* The result of a read of the descriptor that brought no bytes: 0, or -1 for TC_RAISED. */
 static Py_ssize_t
 received_nothing(StreamObject *self, Py_ssize_t n)
 {
@@ -253,7 +253,7 @@ read_chunk(const StreamObject *self)
     return self->read_chunk_size > 0 ? (size_t)self->read_chunk_size : TC_STREAM_CHUNK;
 }
 
-/* Reads once behind what is buffered. Bytes received; 0 when there is nothing now or the stream was closed;
+/* Reads once, after what is buffered. Bytes received; 0 when there is nothing now or the stream was closed;
  * TC_RAISED as -1. */
 static Py_ssize_t
 receive_to_buffer(StreamObject *self)
@@ -264,7 +264,7 @@ receive_to_buffer(StreamObject *self)
     tc_stream_resolve(self);
     if (self->read_way == TC_IO_HOOK || self->tls != NULL) {
         room = scratch =
-            tc_scratch_take(&self->core->input, chunk, &own); /* Python may use the buffer meanwhile */
+            tc_scratch_take(&self->core->input, chunk, &own); /* Python may use the buffer during the read */
     }
     else {
         room = buffer_room(self, chunk);
@@ -318,8 +318,8 @@ receive_and_deliver(StreamObject *self)
     return n;
 }
 
-/* Reads once into the memory that read_into() was given. That is ours meanwhile, even if a hook closes the
- * stream or has the read cancelled. */
+/* Reads once into the memory that read_into() was given, which is held here even if a hook closes the stream
+ * or cancels the read. */
 static Py_ssize_t
 receive_into(StreamObject *self)
 {
@@ -390,7 +390,7 @@ receive(StreamObject *self, size_t *seen)
     return n;
 }
 
-/* Whether bytes may wait where the kernel does not tell of them: in OpenSSL, or in a hook. */
+/* Whether bytes may wait that the kernel does not report: in OpenSSL, or in a hook. */
 static bool
 reads_unseen(const StreamObject *self)
 {
@@ -401,14 +401,14 @@ int
 tc_stream_readable(StreamObject *self)
 {
     if (self->reading_event || self->receiving) {
-        /* A turn inside a consumer or a hook. The outer call goes on later; without the mask the kernel would
-         * tell again and again. */
+        /* A turn inside a consumer or a hook. The outer call continues later; without the mask the kernel
+         * would report the descriptor again and again. */
         self->nested = true;
         return TC_OK;
     }
     size_t seen = 0;
     bool more = true;
-    for (size_t budget = READ_MOST; budget > 0 && more && !self->closed && !tc_train_is_over(self);) {
+    for (size_t budget = READ_MAX; budget > 0 && more && !self->closed && !tc_train_is_over(self);) {
         Py_ssize_t n = receive(self, &seen);
         if (n < 0) {
             return TC_RAISED;
@@ -446,7 +446,7 @@ read_check_free(StreamObject *self)
     return -1;
 }
 
-/* Puts the read in its place. 0, or -1 with an exception. */
+/* Makes it the pending read. 0, or -1 with an exception. */
 static int
 read_begin(StreamObject *self, const tc_read *request, PyObject *callback, PyObject *streaming)
 {
@@ -471,7 +471,7 @@ read_begin(StreamObject *self, const tc_read *request, PyObject *callback, PyObj
     return 0;
 }
 
-/* A read was tried. One that has to wait sends the answers of those before it. TC_OK or TC_RAISED. */
+/* A read was tried. One that has to wait sends the responses of those before it. TC_OK or TC_RAISED. */
 static int
 read_tried(StreamObject *self)
 {
@@ -488,7 +488,7 @@ read_tried(StreamObject *self)
 int
 tc_stream_inline_read(StreamObject *self)
 {
-    /* Inside a delivery the bytes behind it are not in the buffer yet: the event goes on with this read
+    /* Inside a delivery the bytes after it are not in the buffer yet: the event continues with this read
      * afterwards. */
     bool now = !self->reading_event;
     int st = now ? tc_train_read(self) : TC_OK;
@@ -518,7 +518,7 @@ tc_stream_inline_read(StreamObject *self)
             tc_stream_raise_closed(self);
             return TC_RAISED;
         }
-        /* A hook may have bytes that no event tells of. */
+        /* A hook may have bytes that no event reports. */
         bool worth = !self->drained_socket || self->read_way == TC_IO_HOOK;
         if (now && worth && !self->connecting && !tc_stream_handshaking(self)) {
             st = tc_stream_readable(self);
@@ -541,7 +541,7 @@ tc_stream_start_read(StreamObject *self, const tc_read *request, PyObject *callb
     if (read_begin(self, request, callback, streaming) < 0) {
         return NULL;
     }
-    PyObject *answer = Py_NewRef(self->read->waiter.future != NULL ? self->read->waiter.future : Py_None);
+    PyObject *result = Py_NewRef(self->read->waiter.future != NULL ? self->read->waiter.future : Py_None);
     int st;
     tc_stream_resolve(self);
     if (TC_LIKELY(self->plain_inline)) {
@@ -553,18 +553,18 @@ tc_stream_start_read(StreamObject *self, const tc_read *request, PyObject *callb
         Py_XDECREF(result);
     }
     if (st == TC_OK && request->kind == TC_READ_INTO && tc_stream_has_read(self) &&
-        self->read->waiter.future == answer) {
+        self->read->waiter.future == result) {
         st = tc_read_watch_into(self);
     }
     if (st == TC_RAISED) {
-        Py_DECREF(answer);
+        Py_DECREF(result);
         if (tc_stream_has_read(self)) {
             tc_read_clear(self->read);
         }
         return NULL;
     }
     self->read->unseen = false;
-    return answer;
+    return result;
 }
 
 /* The stream is closing: a read that can be satisfied is, as is read_until_close after a regular end; the

@@ -57,7 +57,7 @@ tc_stream_set_nodelay(StreamObject *self, bool on)
 {
     if (!self->closed && socket_option_nodelay(self, on) < 0) {
         if (errno == EINVAL || errno == ECONNRESET || errno == EPIPE) {
-            return 0; /* the peer is gone, which the next read tells */
+            return 0; /* the peer is gone, which the next read finds */
         }
         PyErr_SetFromErrno(PyExc_OSError);
         return -1;
@@ -74,7 +74,7 @@ tc_stream_has_nodelay(const StreamObject *self)
     return ip && getsockopt(self->watcher.fd, IPPROTO_TCP, TCP_NODELAY, &value, &size) == 0 && value != 0;
 }
 
-/* CPython's socket objects begin with the descriptor. Reading it there spares a call for each operation. */
+/* CPython's socket objects begin with the descriptor. Reading it there saves a call for each operation. */
 static inline int
 socket_number(PyObject *socket)
 {
@@ -92,8 +92,8 @@ tc_stream_note_socket(StreamObject *self)
                          socket_number(self->socket) == self->watcher.fd;
 }
 
-/* A stream whose socket was made by Python may have it closed under it: the number may be somebody else's by
- * now. 0, or -1 with an OSError (EBADF) after closing the stream. */
+/* A socket that was made by Python may be closed under its stream: the number may be another file's by now.
+ * 0, or -1 with an OSError (EBADF) after closing the stream. */
 static int
 socket_check(StreamObject *self)
 {
@@ -151,7 +151,7 @@ tc_stream_socket_error(const StreamObject *self)
     return getsockopt(self->watcher.fd, SOL_SOCKET, SO_ERROR, &err, &size) < 0 ? errno : err;
 }
 
-/* As Tornado words it, with the error's name: ECONNREFUSED. */
+/* In Tornado's words, with the error's name: ECONNREFUSED. */
 static void
 log_connect_error(StreamObject *self, int err)
 {
@@ -190,7 +190,7 @@ tc_stream_connected(StreamObject *self)
     if (self->notices != NULL) {
         tc_waiter waiter = self->notices->connected;
         memset(&self->notices->connected, 0, sizeof(waiter));
-        st = tc_waiter_tell(self, &waiter, (PyObject *)self, NULL);
+        st = tc_waiter_notify(self, &waiter, (PyObject *)self, NULL);
         tc_waiter_clear(&waiter);
     }
     return st == TC_OK && !tc_stream_handshaking(self) ? tc_stream_writable(self) : st;
@@ -223,7 +223,7 @@ tc_iostream_connect(StreamObject *self, PyObject *const *args, Py_ssize_t nargs,
         tc_stream_drop_connect(self);
         return NULL;
     }
-    PyObject *answer = Py_NewRef(waiter->future != NULL ? waiter->future : Py_None);
+    PyObject *awaited = Py_NewRef(waiter->future != NULL ? waiter->future : Py_None);
     self->connecting = true;
     PyObject *socket = tc_stream_socket(self);
     PyObject *result = socket != NULL ? PyObject_CallMethodOneArg(socket, state->str_connect, v[0]) : NULL;
@@ -241,19 +241,19 @@ tc_iostream_connect(StreamObject *self, PyObject *const *args, Py_ssize_t nargs,
             int st = tc_stream_close(self, exc);
             Py_DECREF(exc);
             if (st == TC_RAISED) {
-                Py_CLEAR(answer);
+                Py_CLEAR(awaited);
             }
-            return answer;
+            return awaited;
         }
         else {
             self->connecting = false;
             tc_stream_drop_connect(self);
-            Py_DECREF(answer);
+            Py_DECREF(awaited);
             return NULL;
         }
     }
     if (tc_stream_update(self) < 0) {
-        Py_CLEAR(answer);
+        Py_CLEAR(awaited);
     }
-    return answer;
+    return awaited;
 }

@@ -2,15 +2,15 @@
  * handshake is SSLIOStream's, in Python.
  *
  * There are two ways. A socket that the stream wrapped itself is a TLSSocket: OpenSSL works in memory, and
- * the records are received and sent here. With one that came wrapped OpenSSL reads and writes the descriptor,
- * a system call for each record and for each record's head. It reads no more there than the record it needs,
- * so that the kernel tells of what is left. Either way, what it holds is read before the stream waits. Runs
+ * the records are received and sent here. With one that came wrapped OpenSSL uses the descriptor, with a
+ * system call for each record and for each record's head. It reads no more there than the record it needs, so
+ * that the kernel reports what is left. Either way, what OpenSSL holds is read before the stream waits. Runs
  * Python: the ssl module, the handshake. */
 #include "base/future.h"
 #include "stream/stream_parts.h"
 
-#define TLS_WRITE_MOST 262144 /* bytes given to OpenSSL at once where it sends them itself */
-#define TLS_BURST 32          /* the most records sent at once */
+#define TLS_WRITE_MAX 262144 /* bytes given to OpenSSL at once where it sends them itself */
+#define TLS_BURST 32         /* records sent at once, at most */
 #define TLS_BURST_ROOM ((TLS_BURST + 2) * TC_TLS_ARRIVING)
 
 bool
@@ -68,7 +68,7 @@ tc_tls_closed(StreamObject *self)
     tls->future = NULL;
     tls->want = 0;
     if (future != NULL) {
-        /* Whoever waits for a handshake wants to know what was wrong with it. */
+        /* The waiter for the handshake gets the cause. */
         PyObject *exc = self->error != NULL ? Py_NewRef(self->error) : tc_stream_closed_error(self);
         if (exc == NULL) {
             PyErr_WriteUnraisable(future);
@@ -96,7 +96,7 @@ tc_tls_say_goodbye(StreamObject *self)
     PyObject *sslobj = Py_NewRef(tls->sslobj);
     tls->said_goodbye = tls->busy = true;
     PyObject *result = PyObject_CallMethodNoArgs(sslobj, self->state->str_shutdown);
-    PyErr_Clear(); /* SSLWantReadError: the peer has not answered yet, nor is it waited for */
+    PyErr_Clear(); /* SSLWantReadError: the peer's close_notify is not waited for */
     if (tls->memory != NULL && tc_tls_memory_flush(tls->memory, self->watcher.fd) == TC_RAISED) {
         PyErr_Clear(); /* it is gone */
     }
@@ -125,7 +125,7 @@ tls_error(StreamObject *self, PyObject *same_direction, PyObject *other_directio
         *other = true;
         return TC_IO_AGAIN;
     }
-    /* A peer that leaves without saying goodbye: the ssl module's sockets call that a regular end, too. */
+    /* A peer that leaves without close_notify: the ssl module's sockets treat that as a regular end, too. */
     if (state->face_SSLEOFError != NULL && PyErr_ExceptionMatches(state->face_SSLEOFError)) {
         PyErr_Clear();
         return 0;
@@ -140,7 +140,7 @@ tls_read_record(StreamObject *self, char *buf, size_t size)
     size = tc_min_size(size, TC_TLS_RECORD); /* the ssl module knows int only */
     PyObject *view = PyMemoryView_FromMemory(buf, (Py_ssize_t)size, PyBUF_WRITE);
     PyObject *length = view != NULL ? PyLong_FromSize_t(size) : NULL;
-    /* The stream may be closed meanwhile. */
+    /* The stream may be closed in the call. */
     PyObject *args[3] = {Py_NewRef(self->tls->sslobj), length, view};
     PyObject *result = length != NULL ? PyObject_VectorcallMethod(self->state->str_read, args,
                                                                   3 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL)
@@ -161,7 +161,7 @@ tls_read_record(StreamObject *self, char *buf, size_t size)
     return n;
 }
 
-/* Receives records into OpenSSL's memory: TC_OK also for the end, which OpenSSL tells of in its own words;
+/* Receives records into OpenSSL's memory: TC_OK, also for the end, which OpenSSL then reports itself;
  * TC_AGAIN; TC_RAISED. */
 static int
 tls_fill(StreamObject *self, TLSMemoryObject *memory, bool *emptied)
@@ -176,10 +176,10 @@ tls_fill(StreamObject *self, TLSMemoryObject *memory, bool *emptied)
     return st == TC_EOF ? TC_OK : st;
 }
 
-/* Sends what OpenSSL has put out while it read: answers to key updates, alerts. With an exception set that
- * one stays. */
+/* Sends what OpenSSL has written while it read: responses to key updates, alerts. An exception that is set
+ * stays set. */
 static int
-tls_flush_answers(StreamObject *self)
+tls_flush_responses(StreamObject *self)
 {
     PyObject *raised = PyErr_GetRaisedException();
     int st = self->closed ? TC_OK : tc_tls_memory_flush(self->tls->memory, self->watcher.fd);
@@ -190,8 +190,8 @@ tls_flush_answers(StreamObject *self)
     return st;
 }
 
-/* Reads records until `size` bytes are there or nothing more is to be had now: as tc_tls_recv, but for bytes
- * that an end or an exception follow, *total is not 0. */
+/* Reads records until `size` bytes are there or there are no more now. As tc_tls_recv, but where bytes
+ * precede an end or an exception, *total is not 0. */
 static Py_ssize_t
 tls_read_memory(StreamObject *self, TLSMemoryObject *memory, char *buf, size_t size, size_t *total)
 {
@@ -215,7 +215,7 @@ tls_read_memory(StreamObject *self, TLSMemoryObject *memory, char *buf, size_t s
         else {
             *total += (size_t)n;
             if ((size_t)n < room) {
-                /* All of this record; asking in vain would cost an exception. */
+                /* All of this record; a read in vain would cost an exception. */
                 Py_ssize_t arrived = tc_tls_memory_arrived(memory);
                 if (arrived < 0) {
                     return TC_IO_FAILED;
@@ -240,7 +240,7 @@ tls_read_descriptor(StreamObject *self, char *buf, size_t size, size_t *total)
         }
         *total += (size_t)n;
         if (n < TC_TLS_RECORD && (size_t)n < room) {
-            /* Asking again would cost an exception, most of the time for nothing: the kernel tells of
+            /* Another read would cost an exception, most of the time for nothing: the kernel reports
              * more. */
             self->drained_socket = true;
             return TC_IO_AGAIN;
@@ -270,9 +270,9 @@ tc_tls_recv(StreamObject *self, char *buf, size_t size)
     Py_ssize_t n = memory != NULL ? tls_read_memory(self, memory, buf, size, &total)
                                   : tls_read_descriptor(self, buf, size, &total);
     tls->busy = false;
-    if (memory != NULL && tls_flush_answers(self) == TC_RAISED) {
+    if (memory != NULL && tls_flush_responses(self) == TC_RAISED) {
         if (n == 0) {
-            PyErr_Clear(); /* the peer has left, and does not care for alerts */
+            PyErr_Clear(); /* the peer has left, and needs no alert */
         }
         else {
             n = TC_IO_FAILED;
@@ -290,16 +290,16 @@ tc_tls_recv(StreamObject *self, char *buf, size_t size)
 
 /* ---- sending ---- */
 
-/* Gives OpenSSL a piece of the queue, from an offset on: how many bytes it took, `most` at most; or as
+/* Gives OpenSSL a piece of the queue, from an offset on: how many bytes it took, at most `max`; or as
  * tc_tls_send.
  *
- * After a "want" error OpenSSL must be given the same bytes again, perhaps with more behind them: pieces of
+ * After a "want" error OpenSSL must be given the same bytes again, perhaps with more after them: pieces of
  * the queue only grow at their end, and the length below depends on where the piece begins. */
 static Py_ssize_t
-tls_encrypt(StreamObject *self, const tc_piece *piece, size_t offset, size_t most)
+tls_encrypt(StreamObject *self, const tc_piece *piece, size_t offset, size_t max)
 {
     tc_tls *tls = self->tls;
-    size_t size = tc_min_size(piece->size - offset, most);
+    size_t size = tc_min_size(piece->size - offset, max);
     PyObject *data;
     if (piece->kind == TC_PIECE_BYTES && piece->offset + offset == 0 && piece->size == size) {
         data = Py_NewRef(piece->owner);
@@ -358,7 +358,7 @@ burst_add(StreamObject *self, tls_burst *burst)
     return n < 0 ? -1 : 0;
 }
 
-/* Encrypts from the front of the queue what can be sent at once; the queue may change meanwhile, at its end
+/* Encrypts from the front of the queue what can be sent at once; until then the queue may change, at its end
  * or by being cleared. A single record stays in OpenSSL's memory, several join the burst. How many bytes of
  * the queue; or as tc_tls_send. */
 static Py_ssize_t
@@ -397,7 +397,7 @@ tls_encrypt_front(StreamObject *self, tls_burst *burst)
     return (Py_ssize_t)total;
 }
 
-/* The same, and sends it: TC_OK where all of it has left, with tls->encrypted set; TC_AGAIN; TC_RAISED. */
+/* The same, and sends it: TC_OK where all of it was sent, with tls->encrypted set; TC_AGAIN; TC_RAISED. */
 static int
 tls_send_front(StreamObject *self)
 {
@@ -418,7 +418,7 @@ tls_send_front(StreamObject *self)
     if (burst.data != NULL) {
         tc_scratch_return(&self->core->records, burst.data, burst.own);
     }
-    /* What a slow peer leaves unsent is kept in memory: little is tried where not all of it left before. */
+    /* What a slow peer leaves unsent is kept in memory: try little after an incomplete send. */
     unsigned more = tls->burst * 2 < TLS_BURST ? tls->burst * 2 : TLS_BURST;
     tls->burst = st == TC_AGAIN ? 1 : tls->encrypted >= tls->burst * TC_TLS_RECORD ? more : tls->burst;
     return st;
@@ -439,7 +439,7 @@ tls_send_memory(StreamObject *self)
         }
     }
     if (st == TC_RAISED) {
-        tls_flush_answers(self);
+        tls_flush_responses(self);
         return TC_IO_FAILED;
     }
     size_t sent = st == TC_OK && !self->closed ? tls->encrypted : 0;
@@ -460,7 +460,7 @@ tc_tls_send(StreamObject *self)
     tls->busy = true;
     Py_ssize_t n = tls->memory != NULL
                        ? tls_send_memory(self)
-                       : tls_encrypt(self, tc_stream_buffer_front(self->writes->buffer), 0, TLS_WRITE_MOST);
+                       : tls_encrypt(self, tc_stream_buffer_front(self->writes->buffer), 0, TLS_WRITE_MAX);
     tls->busy = false;
     return n;
 }

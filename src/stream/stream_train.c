@@ -1,18 +1,18 @@
-/* Messages that came together, a train: how many of them a client has handled in one turn of the loop, and
- * whether their answers leave together.
+/* Messages that came together, a train: how many of them are handled in one turn of the loop, and whether
+ * their responses are sent together.
  *
  * A turn serves some messages of a train, or as many as take about a millisecond; the rest waits on the
- * loop's list of work put off, so that other descriptors and timers have their turn between.
+ * loop's list of work put off, so that other descriptors and timers get their turn in between.
  *
- * An answer that is ready must not wait for a handler that blocks. So answers are joined only where the input
- * behind them was read already, and only once some calls of the application in a row were short; a long one
+ * A response that is ready must not wait for a handler that blocks. So responses are joined only if the input
+ * after them was read already, and only once some calls of the application in a row were short; a long one
  * sends what is joined and takes the credit away. The clock is read only in trains; it costs as much as a
  * tenth of a pipelined request, so with a credit only where a cheaper clock, of some milliseconds, has
  * moved. */
 #include "stream/stream_parts.h"
 
 #define SHORT_CALL 2e-4  /* seconds */
-#define SHORT_CALLS 8e-4 /* with a credit several are measured together */
+#define SHORT_CALLS 8e-4 /* with a credit several calls are measured together */
 
 void
 tc_train_begin(StreamObject *self)
@@ -26,7 +26,7 @@ tc_train_begin(StreamObject *self)
     }
 }
 
-/* The stream's train; NULL without memory: nothing is measured then, and no answers are joined. */
+/* The stream's train; NULL without memory: then nothing is measured, and no responses are joined. */
 static tc_train *
 train_make(StreamObject *self)
 {
@@ -107,7 +107,7 @@ tc_train_read(StreamObject *self)
     }
     if (train->turn != self->core->turn) {
         if (train->last != 0.0) {
-            train->quick = 0; /* whoever had the last message has waited for something else meanwhile */
+            train->quick = 0; /* the reader of the last message has waited for something else */
         }
         tc_train_begin(self);
     }
@@ -126,7 +126,7 @@ tc_train_read(StreamObject *self)
     if (!at_hand || (train->calls < TC_TRAIN_READS && train->last - train->began < TC_TRAIN_SPAN)) {
         return TC_OK;
     }
-    /* Put off, where somebody goes on with it later. */
+    /* Put off, if a loop will continue with it. */
     return self->core->running || self->core->host != NULL ? TC_AGAIN : TC_OK;
 }
 

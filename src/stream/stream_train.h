@@ -1,5 +1,5 @@
-/* Messages that came together, for a stream's consumer: how many of them it may give to the application in this
- * turn of the loop, and whether their answers leave together. See stream_train.c. */
+/* Messages that came together, for a stream's consumer: how many of them it may give to the application in
+ * this turn of the loop, and whether their responses are sent together. See stream_train.c. */
 #ifndef TC_STREAM_TRAIN_H
 #define TC_STREAM_TRAIN_H
 
@@ -8,7 +8,7 @@
 #define TC_TRAIN_CALLS 16  /* requests of one client in a turn */
 #define TC_TRAIN_READS 64  /* reads of Python's: a message is often several */
 #define TC_TRAIN_SPAN 1e-3 /* seconds that one client has in a turn */
-#define TC_TRAIN_QUICK 8   /* short calls in a row that make the answers of a train join */
+#define TC_TRAIN_QUICK 8   /* short calls in a row after which the responses of a train join */
 
 /* Messages that came together, in the turn of the loop at hand. */
 struct tc_train {
@@ -19,7 +19,7 @@ struct tc_train {
     uint8_t quick;      /* how many calls in a row were short */
     bool ahead;         /* a consumer has more input at hand than the message that it handles */
     bool unanswered;    /* a read of Python's was completed, and nothing written since */
-    bool corked;        /* the stream's cork is of the train, and lasts until the turn's end */
+    bool corked;        /* the stream's cork is the train's, and lasts until the turn's end */
     bool over;          /* a consumer has had its share */
     bool waits;         /* the rest of the input is for a later turn */
 };
@@ -28,7 +28,7 @@ struct tc_train {
 void tc_train_call_ahead(StreamObject *self, bool ahead);
 int tc_train_measure(StreamObject *self);
 
-/* To be called before a consumer gives a message to the application, and afterwards (TC_OK or TC_RAISED).
+/* Called before a consumer gives a message to the application, and afterwards (TC_OK or TC_RAISED).
  * `ahead`: it has more input at hand. The clock is read only in trains. */
 static inline void
 tc_train_call(StreamObject *self, bool ahead)
@@ -50,7 +50,7 @@ tc_train_called(StreamObject *self)
     return train->began != 0.0 ? tc_train_measure(self) : TC_OK;
 }
 
-/* The call goes on after it has returned: what is written later joins nothing. */
+/* The message is still being handled after the call has returned: what is written later joins nothing. */
 static inline void
 tc_train_call_lasts(StreamObject *self)
 {
@@ -77,7 +77,7 @@ tc_train_waits(const StreamObject *self)
     return TC_UNLIKELY(self->train != NULL) && self->train->waits;
 }
 
-/* What waits is offered now. */
+/* The rest is offered now. */
 static inline void
 tc_train_go_on(StreamObject *self)
 {
@@ -89,7 +89,7 @@ tc_train_go_on(StreamObject *self)
 /* The share of a turn begins again. */
 void tc_train_begin(StreamObject *self);
 
-/* Whether what a consumer writes now may leave with the answer to the message behind. */
+/* Whether what a consumer writes now may be sent with the response to the next message. */
 static inline bool
 tc_train_joins(const StreamObject *self)
 {

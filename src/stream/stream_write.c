@@ -1,10 +1,10 @@
-/* The sending half of a stream: the write queue, those who wait for it, and what leaves at once. What the
+/* The sending half of a stream: the write queue, its waiters, and what is sent at once. What the
  * descriptor does not take is queued. Runs Python: hooks, Futures, callbacks, close. */
 #include "base/log.h"
 #include "stream/stream_parts.h"
 
 #define IOV_MAX_USED 64
-#define SEND_MOST (16 * 1048576) /* bytes: other descriptors have their turn then */
+#define SEND_MAX (16 * 1048576) /* bytes; then other descriptors get their turn */
 
 /* ---- the queue ---- */
 
@@ -32,7 +32,7 @@ tc_stream_writes(StreamObject *self)
     return self->writes;
 }
 
-/* Queues bytes that the counters know of: a large rest of its owner by reference, else as a copy. */
+/* Queues bytes that the counters have counted: a large rest of its owner by reference, else as a copy. */
 static int
 writes_queue(StreamObject *self, const char *data, size_t size, PyObject *owner)
 {
@@ -52,7 +52,7 @@ writes_queue(StreamObject *self, const char *data, size_t size, PyObject *owner)
     return status < 0 ? TC_RAISED : TC_OK;
 }
 
-/* The first of those who wait, if it waits for no more than `index`; the caller owns what it holds. */
+/* Takes the first waiter, if it waits for no more than `index`; the caller owns what it holds. */
 static bool
 waiters_take(tc_writes *w, uint64_t index, tc_write_waiter *waiter)
 {
@@ -95,14 +95,14 @@ tc_stream_unsent(const StreamObject *self)
 
 /* ---- those who wait ---- */
 
-/* Tells those whose bytes have gone. */
+/* Notifies the waiters whose bytes were sent. */
 static int
 waiters_wake(StreamObject *self)
 {
     tc_writes *w = self->writes;
     tc_write_waiter waiter;
     while (w != NULL && waiters_take(w, w->done, &waiter)) {
-        int st = tc_waiter_tell(self, &waiter.who, Py_None, NULL);
+        int st = tc_waiter_notify(self, &waiter.who, Py_None, NULL);
         tc_waiter_clear(&waiter.who);
         if (st == TC_RAISED) {
             return st;
@@ -231,10 +231,10 @@ static int
 writes_send(StreamObject *self)
 {
     if (self->sending) {
-        return TC_OK; /* a hook writes: the call that is on the stack goes on with it */
+        return TC_OK; /* a hook writes: the call that is on the stack sends that, too */
     }
     int st = TC_OK;
-    size_t budget = SEND_MOST;
+    size_t budget = SEND_MAX;
     self->sending = true;
     while (budget > 0 && !self->closed && tc_stream_waiting(self) > 0) {
         Py_ssize_t sent = writes_send_once(self);
@@ -264,7 +264,7 @@ tc_stream_writable(StreamObject *self)
     if (TC_UNLIKELY(self->tls != NULL) && tc_tls_flush(self) == TC_RAISED) {
         return write_failed(self);
     }
-    /* Somebody may wait for nothing: an empty write while connecting. */
+    /* There may be a waiter for no bytes: an empty write while connecting. */
     if (self->closed || waiters_wake(self) == TC_RAISED) {
         return self->closed ? TC_OK : TC_RAISED;
     }
@@ -378,7 +378,7 @@ tc_stream_write(StreamObject *self, const char *data, size_t size, PyObject *own
     if (self->closed) {
         return TC_OK;
     }
-    if (size == 0) { /* Python may have put bytes into the queue by itself */
+    if (size == 0) { /* Python may have put bytes into the queue itself */
         bool waiting = tc_stream_waiting(self) > 0 && !self->connecting && !tc_stream_handshaking(self);
         return waiting ? writes_go_on(self) : TC_OK;
     }

@@ -1,4 +1,4 @@
-/* See tls_memory.h. Runs no Python: the objects of the ssl module that are called here call nobody. */
+/* See tls_memory.h. Runs no Python: the ssl module's objects that are called here call nothing. */
 #include "stream/tls_memory.h"
 
 #include <sys/socket.h>
@@ -57,13 +57,13 @@ tc_tls_memory_arrived(TLSMemoryObject *self)
 
 /* ---- leaving ---- */
 
-/* At most `most` bytes of what OpenSSL has put out, as a bytes object. */
+/* At most `max` bytes of what OpenSSL has written, as a bytes object. */
 static PyObject *
-memory_take(TLSMemoryObject *self, PyObject *most)
+memory_take(TLSMemoryObject *self, PyObject *max)
 {
-    PyObject *args[2] = {self->outgoing, most};
+    PyObject *args[2] = {self->outgoing, max};
     PyObject *data = PyObject_VectorcallMethod(self->state->str_read, args,
-                                               (most != NULL ? 2 : 1) | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
+                                               (max != NULL ? 2 : 1) | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
     if (data != NULL && !PyBytes_CheckExact(data)) {
         PyErr_Format(PyExc_TypeError, "read() must return bytes, not %.100s", Py_TYPE(data)->tp_name);
         Py_CLEAR(data);
@@ -75,14 +75,14 @@ Py_ssize_t
 tc_tls_memory_copy(TLSMemoryObject *self, char *out, size_t size)
 {
     assert(self->unsent == NULL);
-    PyObject *most = PyLong_FromSize_t(size);
-    PyObject *data = most != NULL ? memory_take(self, most) : NULL;
+    PyObject *max = PyLong_FromSize_t(size);
+    PyObject *data = max != NULL ? memory_take(self, max) : NULL;
     Py_ssize_t n = data != NULL ? PyBytes_GET_SIZE(data) : -1;
     if (n > 0) {
         assert((size_t)n <= size);
         memcpy(out, PyBytes_AS_STRING(data), (size_t)n);
     }
-    Py_XDECREF(most);
+    Py_XDECREF(max);
     Py_XDECREF(data);
     return n;
 }
@@ -174,7 +174,7 @@ memory_fill(TLSMemoryObject *self, PyObject *arg)
 }
 
 PyDoc_STRVAR(memory_feed_doc, "feed($self, data, /)\n--\n\n"
-                              "Take records that somebody else has received.");
+                              "Take records that were received elsewhere.");
 
 static PyObject *
 memory_feed_bytes(TLSMemoryObject *self, PyObject *data)
