@@ -40,9 +40,14 @@ delegate_tell_closed(RequestObject *request)
 }
 
 static PyObject *
-delegate_closed(PyObject *request, PyObject *unused)
+delegate_closed(PyObject *self, PyObject *unused)
 {
-    return delegate_tell_closed((RequestObject *)request) < 0 ? NULL : Py_NewRef(Py_None);
+    RequestObject *request = (RequestObject *)self;
+    if (request->app_state & DELEGATE_WAITS) { /* the method that ended it has returned an awaitable */
+        request->app_state |= DELEGATE_GONE;
+        Py_RETURN_NONE;
+    }
+    return delegate_tell_closed(request) < 0 ? NULL : Py_NewRef(Py_None);
 }
 
 static PyMethodDef delegate_closed_def = {"_tell_closed", delegate_closed, METH_NOARGS, NULL};

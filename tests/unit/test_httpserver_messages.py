@@ -454,6 +454,21 @@ def test_the_end_is_notified_after_what_is_awaited():
             assert world.events[-2] == ("waited",)
 
 
+def test_the_end_is_told_after_what_the_call_that_ended_it_awaits(caplog):
+    def data(world, connection):
+        connection.stream.close()
+
+        async def wait():
+            for _ in range(5):
+                await asyncio.sleep(0)
+            world.events.append(("waited",))
+
+        return wait()
+
+    heard, *_ = same(post(b"hello", length=100), caplog, data=data)
+    assert [event[0] for event in heard] == ["headers", "data", "waited", "gone"]
+
+
 # ---- what they ask of the connection ----
 
 
