@@ -226,7 +226,7 @@ tc_request_new(tc_state *state, PyObject *connection, const char *head, const tc
     memcpy(self->head, head, info->size);
     self->info = *info;
     self->connection = Py_NewRef(connection);
-    self->body = PyBytes_FromStringAndSize(NULL, 0);
+    self->body = Py_NewRef(state->empty_bytes);
     return self;
 }
 
@@ -313,8 +313,10 @@ tc_request_init_type(PyObject *module, tc_state *state)
 {
     state->http_1_0 = PyUnicode_InternFromString("HTTP/1.0");
     state->http_1_1 = PyUnicode_InternFromString("HTTP/1.1");
+    state->empty_bytes = PyBytes_FromStringAndSize(NULL, 0);
     state->request_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &request_spec, NULL);
-    if (state->http_1_0 == NULL || state->http_1_1 == NULL || state->request_type == NULL) {
+    if (state->http_1_0 == NULL || state->http_1_1 == NULL || state->empty_bytes == NULL ||
+        state->request_type == NULL) {
         return -1;
     }
     return PyModule_AddType(module, state->request_type);

@@ -257,7 +257,7 @@ tc_http_conn_write_raw(HttpConnObject *self, PyObject *chunk, PyObject *callback
     Py_INCREF(self);
     if (conn_writable(self) && !tc_http_frame_is_cut(&self->frame)) {
         st = conn_count_body(self, (size_t)PyBytes_GET_SIZE(bytes));
-        if (st == 0 && conn_writable(self)) {
+        if (st == 0) {
             st = conn_send_body(self, bytes);
         }
         if (st == 0 && callback != NULL && conn_writable(self)) {

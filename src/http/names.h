@@ -63,6 +63,7 @@
 #define TC_HTTP_OWN(X)                                                                                       \
     X(date_text)        /* the Date header of date_second, str */                                            \
     X(header_names)     /* the cache of headers/names.c */                                                   \
+    X(empty_bytes)      /* b"" */                                                                            \
     X(http_1_0)         /* "HTTP/1.0" */                                                                     \
     X(http_1_1)         /* "HTTP/1.1" */                                                                     \
     X(keep_alive_value) /* "Keep-Alive" */                                                                   \
