@@ -1,5 +1,5 @@
-/* The application that is any callable: it gets whole requests, their forms taken apart, and answers through
- * request.write and request.finish or request.connection. A coroutine that it returns is run. */
+/* The application that is any callable: it gets whole requests, with their forms parsed, and responds through
+ * request.write and request.finish or request.connection. A coroutine that it returns is run. Runs Python. */
 #include "http/http_app.h"
 
 static int

@@ -1,15 +1,15 @@
-/* The application that is an HTTPServerConnectionDelegate: for each request a message delegate, which hears of the
- * head, the pieces of the body and the end, and answers through the connection. What headers_received() and
- * data_received() return is awaited, and nothing is read meanwhile. Runs Python.
+/* The application that is an HTTPServerConnectionDelegate: for each request a message delegate, which is
+ * given the head, the pieces of the body and the end, and responds through the connection. What
+ * headers_received() and data_received() return is awaited, and nothing is read until then. Runs Python.
  *
- * The message delegate is kept as request->held as long as it has something to hear. */
+ * The message delegate is kept as request->held until its last notification. */
 #include "base/log.h"
 #include "http/http_config.h"
 #include "http/http_reader.h"
 
 /* In request->app_state. */
-#define DELEGATE_WAITS 1 /* for what it has returned */
-#define DELEGATE_GONE 2  /* the client has left meanwhile: it is told afterwards */
+#define DELEGATE_WAITS 1 /* for an awaitable that it has returned */
+#define DELEGATE_GONE 2  /* the client has left in that time: it is notified afterwards */
 
 /* ---- the client is gone ---- */
 
@@ -21,9 +21,9 @@ delegate_log_error(tc_state *state)
     }
 }
 
-/* Calls on_connection_close(). 0, or -1 with what is not to be logged. */
+/* Calls on_connection_close(). 0, or -1 with an exception that must not be logged. */
 static int
-delegate_tell_closed(RequestObject *request)
+delegate_notify_closed(RequestObject *request)
 {
     PyObject *delegate = request->held;
     if (delegate == NULL) {
@@ -47,12 +47,12 @@ delegate_closed(PyObject *self, PyObject *unused)
         request->app_state |= DELEGATE_GONE;
         Py_RETURN_NONE;
     }
-    return delegate_tell_closed(request) < 0 ? NULL : Py_NewRef(Py_None);
+    return delegate_notify_closed(request) < 0 ? NULL : Py_NewRef(Py_None);
 }
 
 static PyMethodDef delegate_closed_def = {"_tell_closed", delegate_closed, METH_NOARGS, NULL};
 
-/* In the loop's next turn: who ends a request may be in the middle of a method of the delegate's. */
+/* In the loop's next turn: a method of the delegate may be on the stack. */
 static void
 delegate_gone(PyObject *app, HttpConnObject *conn, RequestObject *request)
 {
@@ -99,7 +99,7 @@ delegate_done(PyObject *self, PyObject *future)
             delegate_log_error(request->state);
         }
         if (!PyErr_Occurred()) {
-            delegate_tell_closed(request);
+            delegate_notify_closed(request);
         }
         return PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
     }
@@ -122,7 +122,7 @@ delegate_done(PyObject *self, PyObject *future)
 
 static PyMethodDef delegate_done_def = {"_resume", delegate_done, METH_O, NULL};
 
-/* A Future or a Task of what is to be awaited, which may be done already. */
+/* A Future or a Task for the awaitable, which may be done already. */
 static PyObject *
 delegate_future(HttpConnObject *conn, RequestObject *request, PyObject *awaitable)
 {
@@ -137,8 +137,8 @@ delegate_future(HttpConnObject *conn, RequestObject *request, PyObject *awaitabl
     return tc_task_start(core, awaitable);
 }
 
-/* Whether a Future is of the connection's loop: another loop would go on with the request in its own turn, perhaps in
- * another thread. What a Task raises for such a one: -1 with RuntimeError. */
+/* Whether a Future is of the connection's loop: another loop would continue the request in its own turn,
+ * perhaps in another thread. For any other, -1 with the RuntimeError that a Task raises. */
 static int
 delegate_check_loop(tc_state *state, HttpConnObject *conn, PyObject *future)
 {
@@ -153,8 +153,8 @@ delegate_check_loop(tc_state *state, HttpConnObject *conn, PyObject *future)
     return st;
 }
 
-/* Awaits what a method has returned (stolen; NULL with its exception). TC_OK, TC_AGAIN where it is not done, or
- * TC_RAISED. */
+/* Awaits what a method has returned (stolen; NULL with its exception). TC_OK, TC_AGAIN where it is not done,
+ * or TC_RAISED. */
 static int
 delegate_await(HttpConnObject *conn, RequestObject *request, PyObject *returned)
 {
@@ -187,7 +187,7 @@ delegate_await(HttpConnObject *conn, RequestObject *request, PyObject *returned)
     return st;
 }
 
-/* A method has failed: the delegate is told that its connection is closed, as with Tornado. */
+/* A method has failed: the delegate is notified that its connection is closed, as in Tornado. */
 static int
 delegate_failed(HttpConnObject *conn, RequestObject *request)
 {
@@ -199,7 +199,7 @@ delegate_failed(HttpConnObject *conn, RequestObject *request)
 
 /* ---- one request ---- */
 
-/* The message delegate that the application names, behind one that decodes bodies where the server does. */
+/* The application's message delegate, wrapped in one that decodes bodies where the server does. */
 static PyObject *
 delegate_start(PyObject *app, HttpConnObject *conn, RequestObject *request)
 {

@@ -1,8 +1,7 @@
-/* Which of the implementers of http_app.h serves an object, and HTTPAppBase, the base of those that are C types of
- * their own. */
+/* Which implementer of http_app.h serves an object, and HTTPAppBase, the base of those that are C types. */
 #include "http/http_app.h"
 
-/* Of an object that has a class of its own: that class, where it may be used. */
+/* The own class of an object that has one, if it may be used. */
 static const tc_http_app_class *
 app_own_class(tc_state *state, PyObject *app)
 {

@@ -1,15 +1,15 @@
-/* What HTTP and the applications on it know of each other: the mirror image of tc_consumer_class. A connection
- * calls the class of its server's application when a head is whole, with the body and when the request ends;
- * the application answers through the doors of http_conn.h. Neither sees how the other works.
+/* What HTTP and the applications on it know of each other: the mirror image of tc_consumer_class. A
+ * connection calls the class of its server's application when a head is complete, with the body and when the
+ * request ends; the application responds through the doors of http_conn.h. Neither sees how the other works.
  *
  * Implementers: app_callback.c (any callable), app_delegate.c (an HTTPServerConnectionDelegate), web's
- * Application. One that is a C type of its own derives its fields from HttpAppObject, is a subtype of
+ * Application. One that is a C type begins its struct with HttpAppObject, is a subtype of
  * state->http_app_type and puts its class there in tp_new: an ASGI application would be another such type.
  *
  * Nothing here is HTTP/1's. An implementer is given an opaque HttpConnObject and a RequestObject, whose
  * accessors say what was asked; bodies come decoded from their transfer coding, and what is written through
- * the doors is framed by the connection. So a stream of an HTTP/2 connection can stand behind the same doors:
- * it would be an HttpConnObject whose `stream` is shared, with its own reader and its own http_response.c. */
+ * the doors is framed by the connection. So the same doors can lead to a stream of an HTTP/2 connection: it
+ * would be an HttpConnObject whose `stream` is shared, with its own reader and its own http_response.c. */
 #ifndef TC_HTTP_APP_H
 #define TC_HTTP_APP_H
 
@@ -18,35 +18,35 @@
 
 /* What begin() wants of the rest of the request. */
 enum tc_app_mode {
-    TC_APP_WHOLE,   /* the body in one, as request->body at the end */
+    TC_APP_WHOLE,   /* the whole body, as request->body at the end */
     TC_APP_PIECES,  /* the body as it comes */
-    TC_APP_REFUSED, /* nothing: it is answered or going to be, and its connection ends with that */
+    TC_APP_REFUSED, /* nothing: the response is sent or will be, and ends the connection */
 };
 
 /* With a mode: nothing is read before tc_http_conn_resume(). */
 #define TC_APP_HOLD 8
 
-/* All may run Python, and are called in the context of the request, one copy of the server's, but for gone().
+/* All may run Python, and all but gone() are called in the context of the request, a copy of the server's.
  * Each call holds the connection, the request and the application. Where one fails with an exception the
  * request is refused (HTTPInputError) or its connection closed (others, which are logged); the implementer
- * has cleaned up then, and hears no more of the request.
+ * has cleaned up then, and is not called for the request again.
  *
- * What is to be remembered from call to call has a place in the request: `held` and `app_state`. */
+ * State between the calls is kept in the request: `held` and `app_state`. */
 struct tc_http_app_class {
-    /* Whether nothing that these functions go round is overridden; asked once for each version of the object's
-     * type. NULL where there is no such thing. */
+    /* Whether none of the methods that these functions bypass is overridden; called once for each version of
+     * the object's type. NULL if there are none. */
     bool (*serves)(PyObject *app);
-    /* The head is whole; request->body is empty until the end. A mode, or -1 with an exception. */
+    /* The head is complete; request->body is empty until the end. A mode, or -1 with an exception. */
     int (*begin)(PyObject *app, HttpConnObject *conn, RequestObject *request);
     /* The next piece of the body, in PIECES, at most the server's chunk_size. TC_OK; TC_AGAIN: nothing more
      * before tc_http_conn_resume(); TC_RAISED. */
     int (*piece)(PyObject *app, HttpConnObject *conn, RequestObject *request, const char *data, size_t size);
-    /* The request is complete, and not answered yet. From now on the close callback tells of the client's
-     * leaving. 0, or -1 with an exception. */
+    /* The request is complete, and its response is not. From now on the close callback is called if the
+     * client leaves. 0, or -1 with an exception. */
     int (*end)(PyObject *app, HttpConnObject *conn, RequestObject *request);
-    /* After begin() and in place of end(): the connection is gone, or the request was answered or refused
-     * before it was complete. Must not call Python at once: what leads here may be in the middle of a call of
-     * the application's. NULL where there is nothing to do. */
+    /* After begin() and in place of end(): the connection is gone, or the request was refused or got its
+     * response before it was complete. Must not call Python at once: a call of the application may be on the
+     * stack. NULL where there is nothing to do. */
     void (*gone)(PyObject *app, HttpConnObject *conn, RequestObject *request);
 };
 
@@ -56,15 +56,15 @@ typedef struct {
     const tc_http_app_class *app_class;
 } HttpAppObject;
 
-/* What serves an object as an application: its own class where it has one that may be used, else by what it is.
+/* What serves an object as an application: its own class if it has one that may be used, else by its kind.
  * May run Python. NULL with an exception. */
 const tc_http_app_class *tc_http_app_class_of(tc_state *state, PyObject *app);
 
 extern const tc_http_app_class tc_app_callback;
 extern const tc_http_app_class tc_app_delegate;
 
-/* Runs a coroutine that answers the request in hand in a Task: an exception is logged and ends the
- * connection. 0 or -1. */
+/* Runs a coroutine that serves the current request in a Task: an exception is logged and ends the connection.
+ * 0 or -1. */
 int tc_http_conn_run(HttpConnObject *self, PyObject *coroutine);
 
 #endif

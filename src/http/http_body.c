@@ -1,13 +1,13 @@
 /* The body of a request on its way to the application: collected, or in pieces as it comes. Each call takes
- * what is at hand; nothing waits here but for the clock. Runs Python: the application. */
+ * the bytes that have come; only time limits are timed here. Runs Python: the application. */
 #include "http/http_conn_parts.h"
 #include "http/http_head_write.h"
 
-/* What one client's body may have of a turn of the loop, in pieces and in seconds. */
+/* The share of a turn of the loop that one client's body may have, in pieces and in seconds. */
 #define BODY_PIECES 16
 #define BODY_SPAN 1e-3
 
-/* ---- what is kept meanwhile ---- */
+/* ---- the state of a request being read ---- */
 
 tc_http_incoming *
 tc_http_conn_incoming(HttpConnObject *self)
@@ -70,7 +70,7 @@ tc_http_conn_piece_size(const HttpConnObject *self)
     return self->config->chunk_size > 0 ? (size_t)self->config->chunk_size : TC_STREAM_CHUNK;
 }
 
-/* Where the request in hand is not complete: what is kept of it. *st is -1 with MemoryError. */
+/* While the current request is not complete: its state. *st is -1 with MemoryError. */
 static tc_http_incoming *
 body_to_come(HttpConnObject *self, int *st)
 {
@@ -140,7 +140,7 @@ body_reserve(HttpConnObject *self)
     return in->body != NULL ? 0 : -1;
 }
 
-/* Leave to send the body (RFC 9110, section 10.1.1), once the application has not answered without it. */
+/* Sends 100 (RFC 9110, section 10.1.1), unless the application has already responded without the body. */
 static int
 body_say_continue(HttpConnObject *self)
 {
@@ -204,7 +204,7 @@ body_append(HttpConnObject *self, const char *data, size_t size)
 
 /* ---- in pieces ---- */
 
-/* Whether other clients have their turn before the next piece. */
+/* Whether other clients get their turn before the next piece. */
 static bool
 body_is_over_share(HttpConnObject *self)
 {
@@ -219,8 +219,8 @@ body_is_over_share(HttpConnObject *self)
     return ++in->pieces >= BODY_PIECES || now - in->began >= BODY_SPAN;
 }
 
-/* Whether so many unread bytes, less than a piece, are to wait for what the socket may have behind them; at the
- * turn's end they are offered again, and are a piece then if nothing came. */
+/* Whether so many unread bytes, less than a piece, wait for more that the socket may have; at the turn's end
+ * they are offered again, and are a piece then if nothing came. */
 static bool
 body_waits(HttpConnObject *self, size_t unread)
 {
@@ -237,7 +237,7 @@ body_waits(HttpConnObject *self, size_t unread)
     return true;
 }
 
-/* Gives the application a piece. STEP_ON: goes on, with the body only where that is still what is read. */
+/* Gives the application a piece. STEP_ON: continue, with the body only if that is still being read. */
 static enum conn_step
 body_give(HttpConnObject *self, const char *data, size_t size, bool more)
 {
@@ -255,7 +255,7 @@ body_give_gathered(HttpConnObject *self, bool more)
 {
     tc_bytes_buf *gathered = &self->incoming->gathered;
     size_t size = gathered->size;
-    gathered->size = 0; /* the memory stays as long as the application is on the stack */
+    gathered->size = 0; /* the memory stays while the application is on the stack */
     return body_give(self, gathered->data, size, more);
 }
 
@@ -295,7 +295,7 @@ body_read_length(HttpConnObject *self, const char *data, size_t size, size_t *us
 
 /* ---- by chunks ---- */
 
-/* Where the sender cut its chunks means nothing: what is at hand of small ones is joined. */
+/* The boundaries of chunks mean nothing: small ones that have come are joined. */
 static enum conn_step
 body_take_chunk(HttpConnObject *self, const char *data, size_t size)
 {

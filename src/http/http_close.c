@@ -1,5 +1,5 @@
-/* The end of a connection, which must not take its last response with it: once that was sent the stream closes,
- * or lingers. Runs Python: whatever closing a stream runs. */
+/* The end of a connection, which must not take its last response with it: once that was sent the stream
+ * closes, or lingers. Runs Python: whatever closing a stream runs. */
 #include "http/http_conn_parts.h"
 #include "stream/stream_linger.h"
 
@@ -12,7 +12,7 @@ tc_http_conn_has_arrived(const HttpConnObject *self)
     return ioctl(self->stream->watcher.fd, FIONREAD, &count) == 0 && count > 0;
 }
 
-/* Whether our side is to be ended alone: there is input that nobody reads, or was when it was known that nobody would.
+/* Whether the stream should linger: there is input that will not be read, or was when that became known.
  * Bytes of TLS may be an alert. */
 static bool
 conn_can_linger(const HttpConnObject *self)
@@ -41,7 +41,7 @@ tc_http_conn_end(HttpConnObject *self)
 int
 tc_http_conn_close_when_sent(HttpConnObject *self)
 {
-    /* What is corked goes to the kernel first, to see whether all of it fits. */
+    /* Corked bytes are sent first, to see whether the kernel takes all of them. */
     if (self->stream->cork != NULL && tc_stream_flush(self->stream) == TC_RAISED) {
         return -1;
     }

@@ -11,14 +11,14 @@ struct HttpConfigObject {
     PyObject_HEAD tc_state *state;      /* borrowed */
     LoopCore *core;                     /* the loop of the first connection; strong */
     PyObject *request_callback;         /* the application, in any of its forms */
-    const tc_http_app_class *app_class; /* what serves it, as long as its type has this version */
+    const tc_http_app_class *app_class; /* what serves it, while its type has this version */
     unsigned app_tag;
     PyObject *protocol;           /* str, or NULL: by the stream */
     PyObject *trusted_downstream; /* as given, or NULL */
-    PyObject *on_detach;          /* called with each stream that is handed over, or NULL */
-    PyObject *context;            /* in a copy of which requests are handled; NULL: the caller's */
+    PyObject *on_detach;          /* called with each stream that is detached, or NULL */
+    PyObject *context;            /* requests are handled in copies of it; NULL: in the caller's */
     bool no_keep_alive, xheaders;
-    bool draining;                     /* each head of an answer says that the connection ends */
+    bool draining;                     /* each response's head says that the connection ends */
     bool decompress;                   /* bodies in gzip are decoded */
     Py_ssize_t max_header_size;        /* bytes */
     Py_ssize_t max_body_size;          /* bytes; 0: the stream's max_buffer_size */
@@ -27,10 +27,10 @@ struct HttpConfigObject {
     Py_ssize_t linger_size;            /* bytes read and dropped after a refusal */
     double idle_timeout, body_timeout; /* seconds; 0: none */
     double linger_timeout;             /* seconds of reading on after a refusal; 0: close at once */
-    tc_timeouts head_timeouts;         /* from the end of an answer to the end of the next head */
+    tc_timeouts head_timeouts;         /* from the end of a response to the end of the next head */
     tc_timeouts body_timeouts;
     tc_link connections;      /* HttpConnObject.link */
-    tc_bytes_buf head_buffer; /* where heads of answers are put together */
+    tc_bytes_buf head_buffer; /* where heads of responses are assembled */
 };
 
 /* Binds the config to the loop of its first connection. 0, or -1 (RuntimeError: another loop's). */
@@ -39,7 +39,7 @@ int tc_http_config_bind(HttpConfigObject *self, LoopCore *core);
 /* The slow part of tc_http_config_app. */
 const tc_http_app_class *tc_http_config_choose(HttpConfigObject *self);
 
-/* What serves the requests of this server's application: looked up anew when the application's type changes,
+/* What serves the requests of this server's application: looked up again when the application's type changes,
  * as monitoring tools replace methods at run time. NULL with an exception. */
 static inline const tc_http_app_class *
 tc_http_config_app(HttpConfigObject *self)

@@ -31,7 +31,7 @@ tc_http_config_choose(HttpConfigObject *self)
     }
     const tc_http_app_class *found = tc_http_app_class_of(self->state, app);
     if (found != NULL && self->request_callback == app) {
-        /* Any lookup gives a type a version, as long as there are some left. */
+        /* A lookup gives the type a version, if there are any left. */
         _PyType_Lookup(Py_TYPE(app), self->state->str_start_request);
         self->app_class = found;
         self->app_tag = Py_TYPE(app)->tp_version_tag;
@@ -109,7 +109,7 @@ config_dealloc(HttpConfigObject *self)
     PyTypeObject *type = Py_TYPE(self);
     PyObject_GC_UnTrack(self);
     config_clear(self);
-    /* Connections hold us, so none is left: the lists are empty. */
+    /* Connections own a reference to us, so none is left: the lists are empty. */
     tc_buf_free(&self->head_buffer);
     Py_CLEAR(self->core);
     type->tp_free(self);
@@ -150,9 +150,9 @@ static PyMemberDef config_members[] = {
     {"on_detach", T_OBJECT, offsetof(HttpConfigObject, on_detach), 0,
      "Called, if not None, with each stream that is handed over."},
     {"trusted_downstream", T_OBJECT, offsetof(HttpConfigObject, trusted_downstream), 0, NULL},
-    {"no_keep_alive", T_BOOL, offsetof(HttpConfigObject, no_keep_alive), 0, "Close after each answer."},
+    {"no_keep_alive", T_BOOL, offsetof(HttpConfigObject, no_keep_alive), 0, "Close after each response."},
     {"draining", T_BOOL, offsetof(HttpConfigObject, draining), 0,
-     "Say in each answer that it is the connection's last."},
+     "Say in each response that it is the connection's last."},
     {"decompress", T_BOOL, offsetof(HttpConfigObject, decompress), 0, "Decode bodies in gzip."},
     {"linger_size", T_PYSSIZET, offsetof(HttpConfigObject, linger_size), 0,
      "Bytes read and dropped after a refusal."},

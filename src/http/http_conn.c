@@ -1,8 +1,8 @@
-/* The life of one client's connection: heads out of the stream's bytes, the next request or the close. The one place that parses, in a loop, never nested: finish() inside the
- * callback only sets a flag; from elsewhere it has the loop offer the buffered bytes again at the end of the
- * turn.
+/* The life of one client's connection: parses heads out of the stream's bytes, and after each response begins
+ * the next request or closes. Only this file parses, in a loop, never nested: finish() inside the application
+ * only sets a flag; from elsewhere it has the loop offer the buffered bytes again at the end of the turn.
  *
- * While an answer is outstanding nothing is parsed: pipelined requests wait, and their answers keep their
+ * While a response is outstanding nothing is parsed: pipelined requests wait, and their responses keep their
  * order. Runs Python: the application. */
 #include "base/log.h"
 #include "http/http_conn_parts.h"
@@ -48,7 +48,7 @@ tc_http_conn_leave(HttpConnObject *self, enum conn_reading reading)
     }
 }
 
-/* The stream is closed: tell who waits, let go of everything. */
+/* The stream is closed: notifies the application, drops everything. */
 static int
 conn_closed(PyObject *consumer)
 {
@@ -71,8 +71,8 @@ conn_closed(PyObject *consumer)
     return st;
 }
 
-/* While a request is handled or held nothing is read, and the application may: proxies for CONNECT, upgrades. So
- * it may in a call that is going to hold the client back. */
+/* While a request is handled or held nothing is read here, and the application may read: proxies for CONNECT,
+ * upgrades. It also may in a call that is going to hold the client back. */
 static bool
 conn_lends(PyObject *consumer)
 {
@@ -98,24 +98,24 @@ tc_http_conn_take_back(HttpConnObject *self)
     return true;
 }
 
-/* The server goes on to know of the stream. */
+/* The server keeps track of the stream. */
 static void
 conn_report_detached(HttpConnObject *self)
 {
-    PyObject *told = Py_XNewRef(self->config->on_detach);
-    if (told != NULL && told != Py_None) {
-        PyObject *result = PyObject_CallOneArg(told, (PyObject *)self->stream);
+    PyObject *on_detach = Py_XNewRef(self->config->on_detach);
+    if (on_detach != NULL && on_detach != Py_None) {
+        PyObject *result = PyObject_CallOneArg(on_detach, (PyObject *)self->stream);
         if (result == NULL) {
-            PyErr_WriteUnraisable(told);
+            PyErr_WriteUnraisable(on_detach);
         }
         Py_XDECREF(result);
     }
-    Py_XDECREF(told);
+    Py_XDECREF(on_detach);
 }
 
 /* The stream is no longer HTTP's. Callers hold a reference. */
 static void
-conn_let_go(HttpConnObject *self)
+conn_release_stream(HttpConnObject *self)
 {
     tc_http_conn_leave(self, CONN_DETACHED);
     tc_stream_drop_consumer(self->stream);
@@ -130,7 +130,7 @@ static void
 conn_lost(PyObject *consumer)
 {
     PyObject *owner = Py_NewRef(consumer);
-    conn_let_go((HttpConnObject *)consumer);
+    conn_release_stream((HttpConnObject *)consumer);
     Py_DECREF(owner);
 }
 
@@ -143,7 +143,7 @@ tc_http_conn_detach(HttpConnObject *self)
         return NULL;
     }
     StreamObject *stream = (StreamObject *)Py_NewRef((PyObject *)self->stream);
-    conn_let_go(self);
+    conn_release_stream(self);
     return stream;
 }
 
@@ -155,13 +155,13 @@ conn_drained(PyObject *consumer)
         return tc_http_conn_end(self) < 0 ? TC_RAISED : TC_OK;
     }
     if (self->reading == CONN_HANDLING && tc_http_frame_is_done(&self->frame) && !self->dispatching) {
-        return tc_http_conn_answered(self) < 0 ? TC_RAISED : TC_OK;
+        return tc_http_conn_response_done(self) < 0 ? TC_RAISED : TC_OK;
     }
     return TC_OK;
 }
 
-/* The application has answered the request, and reads what should be the next one: two readers are a mistake
- * of its own. */
+/* The application has finished its response, and reads what should be the next request: two readers are its
+ * own mistake. */
 bool
 tc_http_conn_is_read_by_others(HttpConnObject *self)
 {
@@ -179,26 +179,25 @@ tc_http_conn_is_read_by_others(HttpConnObject *self)
 
 /* Forgetting the request may run what closes the connection: callers hold a reference. */
 int
-tc_http_conn_answered(HttpConnObject *self)
+tc_http_conn_response_done(HttpConnObject *self)
 {
     if (TC_UNLIKELY(tc_http_conn_is_receiving(self))) {
-        tc_http_conn_abandon(self); /* the rest of the request is not worth reading */
+        tc_http_conn_abandon(self); /* the rest of the request is dropped */
         tc_http_body_stop_clock(self);
         self->reading = CONN_HANDLING;
         self->linger = true;
     }
-    if (self->frame.closes) { /* not no_keep_alive: it may have been set when the client was promised more */
+    if (self->frame.closes) { /* not no_keep_alive: it may have been set after the client was promised more */
         self->linger |= self->config->draining; /* the client may have sent more before it could know */
         tc_http_conn_drop_request(self);
         return tc_http_conn_close_when_sent(self);
     }
     if (TC_UNLIKELY(tc_stream_queued(self->stream) > 0)) {
-        return 0; /* the next request is not read before this answer has gone: conn_drained comes here again
-                   */
+        return 0; /* the next request is not read before this is sent: conn_drained calls again */
     }
     tc_http_conn_drop_request(self);
     if (TC_UNLIKELY(tc_http_conn_is_over(self))) {
-        return 0; /* by what the request held */
+        return 0; /* closed by the release of the request */
     }
     if (tc_http_conn_is_read_by_others(self)) {
         return tc_http_conn_close(self);
@@ -244,7 +243,7 @@ conn_data(PyObject *consumer, const char *data, size_t size)
             break;
         }
         if (TC_UNLIKELY(self->stream->inherited)) {
-            break; /* the application has forked: what follows is for the parent to answer */
+            break; /* the application has forked: what follows is for the parent to serve */
         }
         switch (self->reading) {
         case CONN_HEAD:
@@ -262,7 +261,7 @@ conn_data(PyObject *consumer, const char *data, size_t size)
         return TC_CONSUMER_RAISED;
     }
     if (step == STEP_STOP) {
-        /* What is left is nobody's, unless the stream was handed over, perhaps to TLS. */
+        /* What is left is dropped, unless the stream was detached, perhaps to TLS. */
         return (Py_ssize_t)(self->reading == CONN_DETACHED ? used : size);
     }
     if ((self->reading == CONN_HANDLING || self->reading == CONN_HELD) &&

@@ -1,4 +1,4 @@
-/* What the http_conn*.c and http_response.c files share. */
+/* What the files of a connection share, see http_conn.h. */
 #ifndef TC_HTTP_CONN_PARTS_H
 #define TC_HTTP_CONN_PARTS_H
 
@@ -9,42 +9,43 @@
 
 #include <sys/socket.h>
 
-/* What is done with what the client sends. The response has a state of its own: frame.state. */
+/* What happens to the client's input. The response has a state of its own: frame.state. */
 enum conn_reading {
     CONN_HEAD,     /* a head is read, or awaited between requests */
     CONN_BODY,     /* a body is read, or the head handed to the application */
     CONN_HELD,     /* the same, but the application holds the peer back: nothing is read */
-    CONN_HANDLING, /* the application has what it gets of the request: nothing is read */
+    CONN_HANDLING, /* the application has all that it gets of the request: nothing is read */
     CONN_ENDING,   /* only the output queue, or the stream that lingers, holds the connection open */
     CONN_DETACHED, /* the stream is the application's now */
     CONN_CLOSED,
 };
 
-/* A request of which there is more to come than its head. */
+/* A request with more to come than its head. */
 typedef struct {
-    const tc_http_app_class *app_class; /* whoever has been given the head; NULL: nobody yet */
+    const tc_http_app_class *app_class; /* of the application that was given the head; NULL: none yet */
     PyObject *app;
-    PyObject *request; /* in WHOLE: not yet the request in hand, since nothing may be answered before it is */
-    PyObject *body;    /* in WHOLE: bytes, of which body_size are filled */
+    PyObject
+        *request;   /* in WHOLE: not yet the current request, so that nothing can be written before it is */
+    PyObject *body; /* in WHOLE: bytes, of which body_size are filled */
     size_t body_size;
     tc_bytes_buf gathered; /* in PIECES: contents of small chunks */
     tc_http_chunked chunked;
     uint64_t left; /* by the Content-Length */
-    size_t waited; /* so many bytes were left unread, for more of their piece to come */
+    size_t waited; /* bytes that were left unread, until more of their piece comes */
     /* What was set for this message alone. */
     uint64_t max_body_size;
     double body_timeout;
     bool own_max_body_size, own_body_timeout;
     bool started;   /* the application has agreed to the body */
     uint8_t mode;   /* enum tc_app_mode */
-    uint8_t pieces; /* given in the turn at hand; see http_body.c */
+    uint8_t pieces; /* given in this turn; see http_body.c */
     uint32_t turn;
     double began;
     tc_timer timer;       /* of a body_timeout of its own */
     HttpConnObject *conn; /* borrowed, for the timer */
 } tc_http_incoming;
 
-/* What Python sees of a connection, made when it asks. */
+/* What Python sees of a connection, made on first use. */
 #define TC_PEER_FACES(X)                                                                                     \
     X(address)                                                                                               \
     X(remote_ip)                                                                                             \
@@ -64,7 +65,7 @@ struct HttpConnObject {
     StreamObject *stream;
     tc_link link; /* in config->connections */
     tc_timeout timeout;
-    PyObject *request; /* the one in hand, or NULL */
+    PyObject *request; /* the current one, or NULL */
     PyObject *context; /* what it is handled in */
     PyObject *close_callback;
     PyObject *dict, *weakrefs;
@@ -79,32 +80,32 @@ struct HttpConnObject {
     uint8_t peer_size;
     uint8_t reading;  /* enum conn_reading */
     bool dispatching; /* the application is on the stack, called by us */
-    bool seen_idle;   /* by a drain, since when nothing has come */
-    bool linger;      /* there may be unread input at the end: see to it that the answer arrives */
+    bool seen_idle;   /* by a drain, and nothing has come since */
+    bool linger;      /* there may be unread input at the end: linger, so that the response arrives */
 };
 
-/* Whether the stream is HTTP's no more. */
+/* Whether HTTP has ended on the stream. */
 static inline bool
 tc_http_conn_is_over(const HttpConnObject *self)
 {
     return self->reading >= CONN_DETACHED;
 }
 
-/* Whether a connection of our own Python class, which adds no write methods, was given no attributes that may. */
+/* For a connection of our own Python class, which adds no write methods: it has no attributes that could. */
 static inline bool
 tc_http_conn_is_plain(const HttpConnObject *self)
 {
     return self->dict == NULL || PyDict_GET_SIZE(self->dict) == 0;
 }
 
-/* Whether the request in hand is not complete. */
+/* Whether the current request is not complete. */
 static inline bool
 tc_http_conn_is_receiving(const HttpConnObject *self)
 {
     return self->reading == CONN_BODY || self->reading == CONN_HELD;
 }
 
-/* The states that may exist together. For the doors, which Python can come to at any time. */
+/* The states that may exist together. For the doors, which Python can reach at any time. */
 static inline void
 tc_http_conn_assert(const HttpConnObject *self)
 {
@@ -144,25 +145,26 @@ int tc_http_conn_close(HttpConnObject *self);
 /* The one way to leave the server, for CONN_DETACHED or CONN_CLOSED. */
 void tc_http_conn_leave(HttpConnObject *self, enum conn_reading reading);
 
-void tc_http_conn_drop_request(HttpConnObject *self); /* forgets the request in hand; may run Python */
+void tc_http_conn_drop_request(HttpConnObject *self); /* drops the current request; may run Python */
 void tc_http_conn_expired(tc_timeout *entry);         /* its time is up */
 
-/* Whether the application reads the stream, which it may no longer do: logged. */
+/* Whether the application reads the stream, which it may no longer do; logs that. */
 bool tc_http_conn_is_read_by_others(HttpConnObject *self);
 
-/* The stream, which the application may have been lent, is to be read by us. False: it reads it still. */
+/* Resumes reading the stream, which may have been lent to the application. False: that still reads it. */
 bool tc_http_conn_take_back(HttpConnObject *self);
 
-/* The answer is complete and we are not inside a call of the application: go on. 0 or -1. */
-int tc_http_conn_answered(HttpConnObject *self);
+/* The response is complete and the application is not on the stack: continues with the next request, or
+ * closes. 0 or -1. */
+int tc_http_conn_response_done(HttpConnObject *self);
 
 /* http_exchange.c: one request between the connection and its application. */
 
-/* Each step of reading takes bytes from data[*used..size) and says whether to go on. */
+/* Each step of reading takes bytes from data[*used..size) and says whether to continue. */
 enum conn_step { STEP_ON, STEP_WAIT, STEP_STOP, STEP_RAISED };
 enum conn_step tc_http_conn_step(HttpConnObject *self, int status);
 
-/* A head is whole: begins the request, and ends it where its body is at hand, of which *used says how far it
+/* A head is complete: begins the request, and ends it if its whole body has come, too. *used moves past what
  * was taken. */
 enum conn_step tc_http_conn_begin(HttpConnObject *self, const tc_http_head *parsed, const char *head,
                                   const char *data, size_t size, size_t *used);
@@ -174,32 +176,34 @@ int tc_http_conn_request_end(HttpConnObject *self, bool ahead);
 /* A Content-Length that was given more than once becomes one when the body begins. 0 or -1. */
 int tc_http_conn_join_lengths(HttpConnObject *self, RequestObject *request);
 
-/* The application hears no more of a request that it was given the head of. */
+/* Ends the application's part in a request of which it has the head. */
 void tc_http_conn_abandon(HttpConnObject *self);
 
 /* http_body.c */
 
-/* What is kept of the request in hand while it is read, made on first use; NULL with MemoryError. */
+/* The state of the current request while it is read, made on first use; NULL with MemoryError. */
 tc_http_incoming *tc_http_conn_incoming(HttpConnObject *self);
 void tc_http_conn_drop_incoming(HttpConnObject *self);
 void tc_http_body_stop_clock(HttpConnObject *self);
 
-/* The application wants the body: says so to the client, and looks at the clock from now on. */
+/* The application wants the body: sends 100 if the client waits for that, and starts the body's time
+ * limit. */
 int tc_http_body_start(HttpConnObject *self);
 enum conn_step tc_http_body_read(HttpConnObject *self, const char *data, size_t size, size_t *used);
 
-/* http_refuse.c: Tornado's response to a malformed request, and its log line. What is left of the input is not
- * looked at. 0 or -1. */
+/* http_refuse.c: Tornado's response to a malformed request, and its log line. The rest of the input is
+ * dropped. 0 or -1. */
 int tc_http_conn_refuse(HttpConnObject *self, int error, const char *data, size_t size);
 int tc_http_conn_refuse_text(HttpConnObject *self, const char *text);
 
-/* An HTTPInputError is set: refuse with its text. Any other exception: "Uncaught exception", and close. */
+/* Refuses with the text of the HTTPInputError that is set. Any other exception: "Uncaught exception", and a
+ * close. */
 int tc_http_conn_refuse_exception(HttpConnObject *self);
 
-/* What the log calls the connection; borrowed. */
+/* The connection's name in log lines; borrowed. */
 PyObject *tc_http_conn_label(HttpConnObject *self);
 
-/* http_close.c: closes once what was written has gone. */
+/* http_close.c: closes once what was written is sent. */
 int tc_http_conn_close_when_sent(HttpConnObject *self);
 
 /* Whether bytes have come that the loop has not read yet. */

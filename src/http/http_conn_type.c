@@ -1,5 +1,5 @@
-/* HTTPConnectionBase: the Python methods of a connection, those of 2.x-4.x's HTTPConnection and those
- * of 6.x's interface. */
+/* HTTPConnectionBase: the Python methods of a connection, those of 2.x-4.x's HTTPConnection and those of
+ * 6.x's interface. */
 #include "base/future.h"
 #include "http/http_conn_parts.h"
 
@@ -41,7 +41,7 @@ tc_http_conn_config(HttpConnObject *self)
 }
 
 bool
-tc_http_conn_answers(const HttpConnObject *self, PyObject *request)
+tc_http_conn_is_current(const HttpConnObject *self, PyObject *request)
 {
     return self->request == request || tc_http_conn_is_over(self);
 }
@@ -50,7 +50,7 @@ void
 tc_http_conn_set_close_callback(HttpConnObject *self, PyObject *callback)
 {
     if (tc_http_conn_is_over(self)) {
-        callback = NULL; /* it would never be called, nor let go of */
+        callback = NULL; /* it would never be called, nor dropped */
     }
     Py_XSETREF(self->close_callback, Py_XNewRef(callback));
 }
@@ -104,7 +104,7 @@ conn_write_headers(HttpConnObject *self, PyObject *const *args, Py_ssize_t nargs
 
 PyDoc_STRVAR(conn_write_doc,
              "write($self, chunk, callback=None)\n--\n\n"
-             "Write a piece of body, or, without write_headers() before it, raw bytes of the answer.\n\n"
+             "Write a piece of body, or, without write_headers() before it, raw bytes of the response.\n\n"
              "Returns a Future for flow control; callback() is called when everything is sent.");
 
 static PyObject *
@@ -197,7 +197,7 @@ conn_cut_short(HttpConnObject *self, PyObject *unused)
 
 PyDoc_STRVAR(conn_drain_doc, "_drain($self, /)\n--\n\n"
                              "Close the connection if it has been idle since the last call.\n\n"
-                             "Anything else ends with a response that says so.");
+                             "Any other ends with a response that says so.");
 
 static PyObject *
 conn_drain(HttpConnObject *self, PyObject *unused)
@@ -213,7 +213,7 @@ conn_drain(HttpConnObject *self, PyObject *unused)
 
 PyDoc_STRVAR(conn_set_close_callback_doc,
              "set_close_callback($self, callback)\n--\n\n"
-             "Call callback() if the client goes away before its request is answered. None takes it back.");
+             "Call callback() if the client goes away before its response is complete. None takes it back.");
 
 static PyObject *
 conn_set_close_callback(HttpConnObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
@@ -231,9 +231,10 @@ conn_set_close_callback(HttpConnObject *self, PyObject *const *args, Py_ssize_t 
     Py_RETURN_NONE;
 }
 
-PyDoc_STRVAR(conn_set_max_body_size_doc,
-             "set_max_body_size($self, max_body_size, /)\n--\n\n"
-             "Set the body's largest size, in bytes, for this message, while its body is still to come.");
+PyDoc_STRVAR(
+    conn_set_max_body_size_doc,
+    "set_max_body_size($self, max_body_size, /)\n--\n\n"
+    "Set the maximum size of the body, in bytes, for this message, while its body is still to come.");
 
 static PyObject *
 conn_set_max_body_size(HttpConnObject *self, PyObject *value)
@@ -335,7 +336,7 @@ conn_feed(HttpConnObject *self, PyObject *data)
             used = TC_CONSUMER_RAISED;
         }
         Py_DECREF(stream);
-        self->parser.scanned = 0; /* what was not used up is not kept */
+        self->parser.scanned = 0; /* unused bytes are not kept */
     }
     return used == TC_CONSUMER_RAISED ? NULL : PyLong_FromSsize_t(used);
 }
@@ -467,7 +468,8 @@ static PyGetSetDef conn_getset[] = {
     {"address_family", (getter)conn_get_address_family, NULL, "socket.AF_INET and so on.", NULL},
     {"context", (getter)conn_get_context, NULL, "Address, remote_ip and protocol of the connection.", NULL},
     {"protocol", (getter)conn_get_protocol, NULL, "\"http\" or \"https\".", NULL},
-    {"no_keep_alive", (getter)conn_get_no_keep_alive, NULL, "Whether each answer ends the connection.", NULL},
+    {"no_keep_alive", (getter)conn_get_no_keep_alive, NULL, "Whether each response ends the connection.",
+     NULL},
     {"xheaders", (getter)conn_get_xheaders, NULL, "Whether X-Forwarded-For and its like are trusted.", NULL},
     {"request_callback", (getter)conn_get_request_callback, NULL, "What is called with each request.", NULL},
     {"_request_finished", (getter)conn_get_request_finished, NULL, "Whether the response is complete.", NULL},

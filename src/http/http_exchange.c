@@ -1,7 +1,7 @@
-/* One request between a connection and its application (http_app.h): who is called, when and in which context,
- * what a proxy's headers say of the client, and what becomes of the connection afterwards.
+/* One request between a connection and its application (http_app.h): what is called, when and in which
+ * context, what a proxy's headers say of the client, and what happens to the connection afterwards.
  *
- * A request that is whole, as nearly all are, is begun and ended in one step. Runs Python. */
+ * A request that has come whole, as nearly all have, is begun and ended in one step. Runs Python. */
 #include "http/http_conn_parts.h"
 #include "http/http_request_parts.h"
 
@@ -13,12 +13,12 @@ typedef struct {
     const tc_http_app_class *app_class;
     PyObject *app;
     RequestObject *request;
-    StreamObject *stream; /* borrowed from the connection, which keeps it */
+    StreamObject *stream; /* borrowed from the connection, which owns it */
 } tc_exchange;
 
-/* ---- before and behind it ---- */
+/* ---- before and after it ---- */
 
-/* X-Forwarded-For and its like, where the server trusts them: adapters.py does the work. The context object
+/* X-Forwarded-For and the like, where the server trusts them: adapters.py does the work. The context object
  * says so, too, until the request is ended. */
 static int
 exchange_apply_xheaders(HttpConnObject *self, RequestObject *request)
@@ -63,7 +63,7 @@ tc_http_conn_join_lengths(HttpConnObject *self, RequestObject *request)
     self->frame.flags &= ~(uint32_t)TC_HTTP_LENGTH_LIST;
     PyObject *headers = Py_XNewRef(request->headers);
     if (headers == NULL) {
-        request->info.flags |= TC_HTTP_LENGTH_LIST; /* whoever asks for them gets them so */
+        request->info.flags |= TC_HTTP_LENGTH_LIST; /* headers are made from the head as it is */
         return 0;
     }
     int status = tc_request_join_length(request, headers);
@@ -85,7 +85,7 @@ exchange_decompress(HttpConnObject *self, RequestObject *request)
     return result != NULL ? 0 : -1;
 }
 
-/* A call of the application begins, in its context; ends, with the exception kept where it has failed. */
+/* Begins a call of the application, in the request's context. */
 static bool
 exchange_enter(HttpConnObject *self, PyObject *context)
 {
@@ -96,6 +96,7 @@ exchange_enter(HttpConnObject *self, PyObject *context)
     return true;
 }
 
+/* Ends it. If the call `failed`, its exception stays set. */
 static void
 exchange_leave(HttpConnObject *self, PyObject *context, bool failed)
 {
@@ -119,7 +120,7 @@ exchange_gone(HttpConnObject *self, const tc_exchange *call)
     }
 }
 
-/* Calls end() where something of the request's is to be seen to before or behind it. */
+/* Calls end() where the request needs work before or after it. */
 static int
 exchange_end_prepared(HttpConnObject *self, const tc_exchange *call, int mode)
 {
@@ -148,7 +149,7 @@ exchange_end(HttpConnObject *self, const tc_exchange *call, int mode)
     return call->app_class->end(call->app, self, call->request);
 }
 
-/* Calls begin(), and where the request is whole, with this body, end(). A mode, EXCHANGE_ENDED or -1. */
+/* Calls begin(), and if the request has come whole, with this body, end(). A mode, EXCHANGE_ENDED or -1. */
 static int
 exchange_begin(HttpConnObject *self, const tc_exchange *call, const char *body, size_t size, bool whole)
 {
@@ -176,7 +177,7 @@ exchange_begin(HttpConnObject *self, const tc_exchange *call, const char *body, 
     return exchange_end(self, call, mode) < 0 ? -1 : EXCHANGE_ENDED;
 }
 
-/* The same with all that is around it. */
+/* The same, with the context and what else surrounds a call. */
 static int
 exchange_run(HttpConnObject *self, const tc_exchange *call, const char *body, size_t size, bool whole)
 {
@@ -206,7 +207,7 @@ tc_http_conn_step(HttpConnObject *self, int status)
     return self->reading >= CONN_ENDING ? STEP_STOP : STEP_ON;
 }
 
-/* The application is done with the request, or has no more business with it. */
+/* The application needs no more of the request. */
 static void
 exchange_stop_reading(HttpConnObject *self)
 {
@@ -225,7 +226,7 @@ exchange_ended(HttpConnObject *self, StreamObject *stream)
         tc_http_conn_drop_request(self);
         return status;
     }
-    return status == 0 && tc_http_frame_is_done(&self->frame) ? tc_http_conn_answered(self) : status;
+    return status == 0 && tc_http_frame_is_done(&self->frame) ? tc_http_conn_response_done(self) : status;
 }
 
 /* A call has failed. */
@@ -243,17 +244,17 @@ exchange_failed(HttpConnObject *self, StreamObject *stream)
     return status;
 }
 
-/* Nothing more of the request is read: the connection ends with its answer. */
+/* Nothing more of the request is read: the connection ends with its response. */
 static int
 exchange_stop(HttpConnObject *self, bool unread)
 {
     self->reading = CONN_HANDLING;
     self->frame.closes = true;
     self->linger |= unread;
-    return tc_http_frame_is_done(&self->frame) ? tc_http_conn_answered(self) : 0;
+    return tc_http_frame_is_done(&self->frame) ? tc_http_conn_response_done(self) : 0;
 }
 
-/* The application has the head; what it wants of the rest is to come, or to be given to it. */
+/* The application has the head: goes on to the rest as the mode says. */
 static int
 exchange_go_on(HttpConnObject *self, const tc_exchange *call, int mode)
 {
@@ -337,7 +338,7 @@ tc_http_conn_begin(HttpConnObject *self, const tc_http_head *parsed, const char 
     return tc_http_conn_step(self, status);
 }
 
-/* What is kept of the request in hand, with references. */
+/* The call that the current request's state describes, with references. */
 static tc_exchange
 exchange_of_incoming(HttpConnObject *self)
 {
@@ -406,7 +407,7 @@ tc_http_conn_piece(HttpConnObject *self, const char *data, size_t size)
         tc_http_conn_drop_request(self);
     }
     else if (tc_http_frame_is_done(&self->frame)) {
-        status = tc_http_conn_answered(self);
+        status = tc_http_conn_response_done(self);
     }
     else if (st == TC_AGAIN) {
         self->reading = CONN_HELD;
@@ -470,7 +471,7 @@ exchange_resume(HttpConnObject *self)
     if (!self->incoming->started) {
         return tc_http_body_start(self);
     }
-    size_t used = 0; /* all of it may have been given */
+    size_t used = 0; /* there may be nothing left to give */
     return tc_http_body_read(self, "", 0, &used) == STEP_RAISED ? -1 : 0;
 }
 

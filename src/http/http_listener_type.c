@@ -1,6 +1,6 @@
 /* HTTPListener: a listening socket whose connections go straight to HTTP, with no Python frame from accept to
- * the application. HTTPServer uses it where nothing between the two is overridden. The registration owns the
- * listener until stop(). */
+ * the application. HTTPServer uses it if nothing in between is overridden. The registration owns the listener
+ * until stop(). */
 #include "base/context.h"
 #include "http/http_conn_parts.h"
 #include "stream/acceptor.h"
@@ -11,18 +11,18 @@ typedef struct {
     PyObject_HEAD tc_state *state; /* borrowed */
     LoopCore *core;
     HttpConfigObject *config;
-    PyObject *socket, *server; /* kept alive: an application may keep no reference to its server */
+    PyObject *socket, *server; /* owned: an application may keep no reference to its server */
     tc_fd_acceptor acceptor;
 } HttpListenerObject;
 
-/* Whether the server's class has this method of HTTPServer's and no other. */
+/* Whether the server's class has HTTPServer's own method of this name. */
 static bool
 listener_has_own(HttpListenerObject *self, PyObject *name, PyObject *own)
 {
     return _PyType_Lookup(Py_TYPE(self->server), name) == own;
 }
 
-/* Monitoring tools replace methods of the class at run time: looked at for each connection. */
+/* Checked for each connection: monitoring tools replace methods of the class at run time. */
 static bool
 listener_is_native(HttpListenerObject *self)
 {
@@ -92,7 +92,7 @@ listener_accepted(tc_fd_acceptor *acceptor, int fd, const struct sockaddr *peer,
 }
 
 PyDoc_STRVAR(listener_doc, "HTTPListener(core, config, socket, server, /)\n--\n\n"
-                           "Serve HTTP on a listening socket; it and the server are kept until stop().");
+                           "Serve HTTP on a listening socket; owns it and the server until stop().");
 
 static PyObject *
 listener_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)

@@ -1,5 +1,5 @@
-/* Who the client of a connection is: its address, and what Python is shown of it, made when it is asked for. Runs
- * Python: the class of the context object. */
+/* Who the client of a connection is: its address, and what Python sees of it, made on first use. Runs Python:
+ * the class of the context object. */
 #include "http/http_conn_parts.h"
 
 #include <arpa/inet.h>
@@ -9,7 +9,7 @@ PyObject *
 tc_http_peer_address(const struct sockaddr *peer, size_t size)
 {
     char text[INET6_ADDRSTRLEN] = "";
-    /* Copied, since a connection keeps its peer where a sockaddr may lie but not what it stands for. */
+    /* Copied, since the bytes in which a connection keeps its peer may not be aligned for a sockaddr. */
     if (size >= sizeof(struct sockaddr_in) && peer->sa_family == AF_INET) {
         struct sockaddr_in in;
         memcpy(&in, peer, sizeof(in));
@@ -108,7 +108,7 @@ tc_http_conn_context_object(HttpConnObject *self)
             PyObject *args[5] = {NULL, (PyObject *)self->stream, address, protocol, trusted};
             made = PyObject_Vectorcall(cls, args + 1, 4 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
         }
-        if (faces->context_object == NULL) { /* else its constructor has asked for it */
+        if (faces->context_object == NULL) { /* else its constructor has made it */
             faces->context_object = made;
         }
         else {

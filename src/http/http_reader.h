@@ -1,5 +1,5 @@
 /* HTTPReader: the reading half of one HTTP1Connection. Files: http_reader_type.c (waits on the stream,
- * Python's methods), http_reader_take.c (takes heads and pieces of bodies out of bytes). */
+ * Python methods), http_reader_take.c (takes heads and pieces of bodies out of bytes). */
 #ifndef TC_HTTP_READER_H
 #define TC_HTTP_READER_H
 
@@ -15,10 +15,10 @@ enum tc_reader_coding { TC_CODING_LENGTH, TC_CODING_CHUNKED, TC_CODING_CLOSE };
 typedef struct {
     PyObject_HEAD tc_state *state; /* borrowed */
     StreamObject *stream;
-    PyObject *future;          /* of who waits, or NULL */
-    PyObject *ready, *failure; /* what came while the call that asked is still on the stack */
+    PyObject *future;          /* of the read that waits, or NULL */
+    PyObject *ready, *failure; /* what came while the read's call is still on the stack */
     tc_timer timer;
-    tc_task gathered_task; /* gives what is gathered, if nothing came after it */
+    tc_task gathered_task; /* completes the read with what is gathered, if nothing came after it */
     tc_http_parser parser;
     tc_http_head head; /* the last one read, but for its spans */
     tc_http_chunked chunked;
@@ -27,17 +27,17 @@ typedef struct {
     uint64_t left;  /* bytes of the body still to come, by its length */
     uint64_t limit; /* of a chunked body */
     uint8_t want, coding;
-    bool client;   /* reads answers */
-    bool starting; /* the call that asked is on the stack */
+    bool client;   /* reads responses */
+    bool starting; /* the read's call is on the stack */
     bool chunked_done;
 } HttpReaderObject;
 
-/* Takes what is wanted from unread bytes. TC_OK: *result is it (a new reference) and *used bytes went.
- * TC_AGAIN: more must come; *used bytes of it went. TC_RAISED. */
+/* Takes what is wanted from unread bytes, *used of them. TC_OK with *result (a new reference); TC_AGAIN: more
+ * must come; TC_RAISED. */
 int tc_reader_take(HttpReaderObject *self, const char *data, size_t size, size_t *used, PyObject **result);
 
-/* What the headers, which may have changed since, say about the body: a length, or one of these. TC_OK, or TC_RAISED
- * with HTTPInputError. */
+/* What the headers, which may have changed since, say about the body: a length, or one of these. TC_OK, or
+ * TC_RAISED with HTTPInputError. */
 enum { TC_BODY_CHUNKED = -1, TC_BODY_UNTIL_CLOSE = -2, TC_BODY_NONE = -3 };
 int tc_reader_judge_body(HttpReaderObject *self, PyObject *headers, long long limit, int64_t *length);
 

@@ -4,7 +4,7 @@
 
 #include "http/headers/headers.h"
 
-/* So many chunks are decoded in a row; then the loop has its turn. */
+/* Chunks that are decoded in a row; then the loop gets its turn. */
 #define READER_CHUNKS_AT_ONCE 256
 
 /* Raises HTTPInputError with Tornado's text; returns TC_RAISED. */
@@ -72,8 +72,7 @@ reader_start_line(HttpReaderObject *self, const char *data, const tc_http_head *
     return tc_start_line_new(cls, method, span_text(data, head->target), version);
 }
 
-/* *result is (start line, HTTPHeaders), or an int where the head is over the limit: the status that says so.
- */
+/* *result is (start line, HTTPHeaders), or an int if the head is over the limit: the status that says so. */
 static int
 reader_take_head(HttpReaderObject *self, const char *data, size_t size, size_t *used, PyObject **result)
 {
@@ -172,7 +171,7 @@ reader_input_error(HttpReaderObject *self, const char *text)
     return TC_RAISED;
 }
 
-/* The verdict on values, in the order in which Tornado comes to it. */
+/* The verdict on values, in Tornado's order. */
 static int
 reader_judge_values(HttpReaderObject *self, const tc_http_value *values, long long limit)
 {
@@ -239,8 +238,8 @@ tc_reader_take_gathered(HttpReaderObject *self, PyObject **result)
     return *result != NULL ? TC_OK : TC_RAISED;
 }
 
-/* The contents of chunks are joined to pieces of piece_size as far as bytes are at hand: where the sender cut
- * them means nothing. An empty piece is for the loop's sake. */
+/* The contents of chunks are joined to pieces of piece_size as far as bytes have come: their boundaries mean
+ * nothing. An empty piece gives the loop its turn. */
 static int
 reader_take_chunked(HttpReaderObject *self, const char *data, size_t size, size_t *used, PyObject **result)
 {

@@ -25,11 +25,11 @@ reader_leave_stream(HttpReaderObject *self)
 {
     StreamObject *stream = self->stream;
     if (stream->consumer == (PyObject *)self) {
-        tc_stream_drop_consumer(stream); /* which may be the last to hold us */
+        tc_stream_drop_consumer(stream); /* which may own the last reference to us */
     }
 }
 
-/* Whoever waited has given up: a cancelled read is over, and its bytes stay. */
+/* The read was cancelled: it is over, and its bytes stay. */
 static bool
 reader_forget_cancelled(HttpReaderObject *self)
 {
@@ -42,9 +42,8 @@ reader_forget_cancelled(HttpReaderObject *self)
     return true;
 }
 
-/* Gives the result (stolen), or with NULL the exception that is set, to who asked for it and has not given
- * up.
- */
+/* Completes the read with the result (stolen), or with NULL with the exception that is set, unless it was
+ * cancelled. */
 static void
 reader_settle(HttpReaderObject *self, PyObject *result)
 {
@@ -104,7 +103,7 @@ reader_data(PyObject *consumer, const char *data, size_t size)
     }
     int st = self->want != TC_WANT_NOTHING ? tc_reader_take(self, data, size, &used, &result) : TC_AGAIN;
     if (st != TC_AGAIN || self->want == TC_WANT_NOTHING) {
-        /* The stream reads no further, so that an end behind the message is not met before its answer. */
+        /* The stream reads no further, so that an end after the message is not met before its response. */
         reader_leave_stream(self);
     }
     if (st != TC_AGAIN) {
@@ -208,7 +207,7 @@ reader_try_buffered(HttpReaderObject *self, PyObject **result)
     return st;
 }
 
-/* 0, or -1 with an AssertionError: somebody reads the stream; or with a StreamClosedError: it lingers. */
+/* 0, or -1 with an AssertionError: the stream is being read; or with a StreamClosedError: it lingers. */
 static int
 reader_check_free(HttpReaderObject *self)
 {
@@ -224,7 +223,7 @@ reader_check_free(HttpReaderObject *self)
     return -1;
 }
 
-/* Whether there may be something to be had before the loop tells so. */
+/* Whether something may be received before the loop reports it. */
 static bool
 reader_may_receive(const StreamObject *stream)
 {
@@ -287,7 +286,7 @@ reader_wait(HttpReaderObject *self, double timeout)
     return Py_XNewRef(self->future);
 }
 
-/* Makes a whole piece of what the socket has, where that comes in smaller portions. 0 or -1. */
+/* Receives until there is a whole piece, if the socket gives it in smaller portions. 0 or -1. */
 static int
 reader_top_up(HttpReaderObject *self)
 {
@@ -373,7 +372,7 @@ reader_measure_body(HttpReaderObject *self, PyObject *const *args, Py_ssize_t na
     return length == TC_BODY_NONE ? Py_NewRef(Py_None) : PyLong_FromLongLong(length);
 }
 
-/* Whether the client waits for leave to send its body (RFC 9110, section 10.1.1). */
+/* Whether the client waits for a 100 before it sends its body (RFC 9110, section 10.1.1). */
 static PyObject *
 reader_get_expects_continue(HttpReaderObject *self, void *unused)
 {
@@ -426,7 +425,7 @@ reader_read_body(HttpReaderObject *self, PyObject *limit)
 PyDoc_STRVAR(reader_release_doc,
              "release($self, /)\n--\n\n"
              "Leave the stream to others.\n\n"
-             "What was read and not asked for stays in it; a Future that waits is cancelled.");
+             "Bytes that were received ahead stay in it; a Future that waits is cancelled.");
 
 static PyObject *
 reader_release(HttpReaderObject *self, PyObject *unused)
@@ -451,7 +450,7 @@ reader_release(HttpReaderObject *self, PyObject *unused)
 
 PyDoc_STRVAR(reader_doc, "HTTPReader(stream, is_client, max_header_size, chunk_size, /)\n--\n\n"
                          "Reads one message after another from a stream of ours.\n\n"
-                         ":param chunk_size: the maximum of bytes that read_body() gives at once.");
+                         ":param chunk_size: the maximum of bytes that read_body() returns at once.");
 
 static PyObject *
 reader_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)

@@ -1,5 +1,5 @@
-/* What becomes of a request that is refused: the response, the log line, and the end of the connection. Runs Python:
- * log handlers, and whatever closing a stream runs. */
+/* Refuses a request: the response, the log line, and the end of the connection. Runs Python: log handlers,
+ * and whatever closing a stream runs. */
 #include "base/log.h"
 #include "http/http_conn_parts.h"
 #include "http/http_head_write.h"
@@ -15,13 +15,13 @@ tc_http_conn_label(HttpConnObject *self)
     return context;
 }
 
-/* Nothing can be said in the middle of an answer that the application has begun. */
+/* Sends nothing in the middle of a response that the application has begun. */
 static int
-conn_answer_refusal(HttpConnObject *self, int status)
+conn_send_refusal(HttpConnObject *self, int status)
 {
     const char *response = tc_http_own_response(status);
     if (tc_http_conn_is_over(self)) {
-        return 0; /* by a log handler */
+        return 0; /* closed by a log handler */
     }
     bool begun = self->frame.state != TC_FRAME_NONE;
     tc_http_conn_abandon(self);
@@ -40,7 +40,7 @@ tc_http_conn_refuse_text(HttpConnObject *self, const char *text)
 {
     tc_log(self->state, "general", "info", "Malformed HTTP message from %S: %s", tc_http_conn_label(self),
            text);
-    return conn_answer_refusal(self, 400);
+    return conn_send_refusal(self, 400);
 }
 
 static int
@@ -50,7 +50,7 @@ conn_refuse_long_head(HttpConnObject *self, bool in_first_line)
            "Unsatisfiable read, closing connection: delimiter re.compile(b'\\r?\\n\\r?\\n') not found within "
            "%zd bytes",
            self->config->max_header_size);
-    return conn_answer_refusal(self, in_first_line ? 414 : 431);
+    return conn_send_refusal(self, in_first_line ? 414 : 431);
 }
 
 int
@@ -83,6 +83,6 @@ tc_http_conn_refuse_exception(HttpConnObject *self)
         return -1;
     }
     tc_log_exception(self->state, "application", "Uncaught exception");
-    Py_CLEAR(self->close_callback); /* it is not the client that leaves */
+    Py_CLEAR(self->close_callback); /* it is not the client who leaves */
     return tc_http_conn_close(self);
 }

@@ -1,6 +1,6 @@
 /* RequestObject, the C base of tornado_c.httputil.HTTPServerRequest: the head as bytes, and attributes made
- * from it when somebody asks. Attributes can be assigned; what was assigned wins. A request made by Python
- * has no head and all attributes set. */
+ * from it on first use. Attributes can be assigned; what was assigned wins. A request made by Python has no
+ * head and all attributes set. */
 #ifndef TC_HTTP_REQUEST_H
 #define TC_HTTP_REQUEST_H
 
@@ -16,7 +16,7 @@ typedef struct RequestObject {
     double start_time;    /* seconds since the epoch */
     double finish_time;   /* 0 until finished */
     bool body_parsed;     /* _parse_body() is done, of a request with a head */
-    uint8_t app_state;    /* with `held`, of whoever serves it: see http_app.h */
+    uint8_t app_state;    /* with `held`, the application's: see http_app.h */
     PyObject *connection; /* HTTPConnection, or any object, or NULL */
     PyObject *server_connection;
     PyObject *held;
@@ -36,8 +36,8 @@ tc_request_has_body(const RequestObject *self)
     return (self->info.flags & TC_HTTP_CHUNKED) || self->info.content_length > 0;
 }
 
-/* Looks at what must be refused before an application hears of it: a query with too many arguments. 0, or -1
- * with an exception. */
+/* Checks what must be refused before an application gets the request: a query with too many arguments. 0, or
+ * -1 with an exception. */
 #define TC_REQUEST_LONG_TARGET 1000 /* bytes; a shorter one cannot have too many */
 int tc_request_check_long_query(RequestObject *self);
 

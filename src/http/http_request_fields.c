@@ -1,6 +1,6 @@
-/* What an HTTPServerRequest is asked for: attributes made from the head when somebody asks, or assigned. May
- * run Python: the parsing of arguments, cookies and forms is in httputil.py. Python may assign to the fields
- * while we make one of them, so what is used across a call is held. */
+/* The attributes of an HTTPServerRequest: made from the head on first use, or assigned. May run Python: the
+ * parsing of arguments, cookies and forms is in httputil.py. Python may assign to the fields while we make
+ * one of them, so what is used across a call is held. */
 #include "http/http_request_parts.h"
 
 #include "http/http_conn.h"
@@ -264,7 +264,7 @@ arguments_add(PyObject *merged, PyObject *source)
     return st;
 }
 
-/* Query arguments with those of the body behind them; lists of its own, so that changing one does not change
+/* Query arguments with those of the body after them; lists of its own, so that changing one does not change
  * the other. */
 static PyObject *
 request_arguments(RequestObject *self)
@@ -318,7 +318,7 @@ tc_request_parse_body(RequestObject *self, PyObject *unused)
         Py_SETREF(result, Py_NewRef(Py_None));
         self->body_parsed = self->head != NULL;
         if (PyDict_Check(arguments) && PyDict_GET_SIZE(arguments) > 0) {
-            Py_CLEAR(self->arguments); /* merged anew when asked for */
+            Py_CLEAR(self->arguments); /* merged again on next use */
         }
     }
     Py_XDECREF(headers);
@@ -330,7 +330,7 @@ tc_request_parse_body(RequestObject *self, PyObject *unused)
 
 /* ---- getset: a lazy getter and a field that assignment fills ---- */
 
-/* Fields in the order in which they are collected: name, what makes it, its documentation. */
+/* Fields in the order in which the collector visits them: name, what makes it, its documentation. */
 #define REQUEST_FIELDS(X)                                                                                    \
     X(method, tc_request_method, "The HTTP method, such as \"GET\".")                                        \
     X(uri, tc_request_uri, "The request target, query included.")                                            \

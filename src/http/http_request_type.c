@@ -1,4 +1,4 @@
-/* RequestBase: the native half of HTTPServerRequest: its methods, its life, the type. Its attributes are in
+/* RequestBase, the native half of HTTPServerRequest: its methods, its life, the type. Its attributes are in
  * http_request_fields.c. */
 #include "http/http_conn_parts.h"
 #include "http/http_lines.h"
@@ -11,7 +11,7 @@
 
 /* ---- methods ---- */
 
-/* The connection, borrowed, if it is one of ours that answers this request and whose write methods are its own. */
+/* The connection, borrowed, if it is one of ours with its own write methods, and this its current request. */
 static inline HttpConnObject *
 request_current_conn(const RequestObject *self)
 {
@@ -23,8 +23,8 @@ request_current_conn(const RequestObject *self)
     return NULL;
 }
 
-/* The rest of the connections: *conn as above, or NULL where its methods are to be called. An application that kept a
- * request whose response is done must not write into the next one. 0, or -1 with an exception. */
+/* For any other connection: *conn as above, or NULL if its methods must be called. An application that kept a
+ * finished request must not write into the response to the next. 0, or -1 with an exception. */
 static int
 request_check_connection(RequestObject *self, HttpConnObject **conn)
 {
@@ -34,7 +34,7 @@ request_check_connection(RequestObject *self, HttpConnObject **conn)
         return -1;
     }
     HttpConnObject *ours = tc_http_conn_of(self->state, self->connection);
-    if (self->head != NULL && ours != NULL && !tc_http_conn_answers(ours, (PyObject *)self)) {
+    if (self->head != NULL && ours != NULL && !tc_http_conn_is_current(ours, (PyObject *)self)) {
         PyErr_SetString(PyExc_AssertionError, "Request closed");
         return -1;
     }
@@ -44,10 +44,11 @@ request_check_connection(RequestObject *self, HttpConnObject **conn)
     return 0;
 }
 
-PyDoc_STRVAR(request_write_doc,
-             "write($self, chunk, callback=None)\n--\n\n"
-             "Write raw bytes of the answer, status line and headers included (str is encoded as UTF-8).\n\n"
-             "callback() is called when they are sent.");
+PyDoc_STRVAR(
+    request_write_doc,
+    "write($self, chunk, callback=None)\n--\n\n"
+    "Write raw bytes of the response, status line and headers included (str is encoded as UTF-8).\n\n"
+    "callback() is called when they are sent.");
 
 static PyObject *
 request_write(RequestObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
@@ -81,7 +82,7 @@ request_write(RequestObject *self, PyObject *const *args, Py_ssize_t nargs, PyOb
     return result != NULL ? Py_NewRef(Py_None) : NULL;
 }
 
-PyDoc_STRVAR(request_finish_doc, "finish($self, /)\n--\n\nEnd the answer to this request.");
+PyDoc_STRVAR(request_finish_doc, "finish($self, /)\n--\n\nEnd the response to this request.");
 
 static PyObject *
 request_finish(RequestObject *self, PyObject *unused)
@@ -147,7 +148,7 @@ request_supports_http_1_1(RequestObject *self, PyObject *unused)
 
 /* ---- before an application is called ---- */
 
-/* With as many "&" in a query its arguments are looked at. */
+/* A query with so many "&" has its arguments counted. */
 #define FORM_ARGUMENTS_LIMIT TC_REQUEST_LONG_TARGET
 
 static bool
@@ -266,7 +267,7 @@ request_dealloc(RequestObject *self)
 }
 
 static PyMemberDef request_members[] = {
-    /* What every callback uses: members of this kind the interpreter reads without a call. */
+    /* Every callback uses it, and the interpreter reads members of this kind without a call. */
     {"connection", T_OBJECT_EX, offsetof(RequestObject, connection), 0, "The HTTPConnection of the request."},
     {"body", T_OBJECT_EX, offsetof(RequestObject, body), 0, "The body, bytes."},
     {"server_connection", T_OBJECT, offsetof(RequestObject, server_connection), 0, NULL},

@@ -1,4 +1,4 @@
-/* The writing half of a connection: status line, headers, body, the end of an answer, with the rules of
+/* The writing half of a connection: status line, headers, body, the end of a response, with the rules of
  * Tornado's HTTP1Connection. May run Python: headers of a subclass, and whatever closing a stream runs. */
 #include "base/future.h"
 #include "http/http_conn_parts.h"
@@ -10,10 +10,10 @@ conn_writable(const HttpConnObject *self)
     return !tc_http_conn_is_over(self) && self->stream != NULL && !self->stream->closed;
 }
 
-/* Whether the answer to the request in hand can be written: 1; 0: the client is gone, write nothing; -1:
- * AssertionError, there is no request to answer. */
+/* Whether the response to the current request can be written: 1; 0: the client is gone, write nothing; -1
+ * with AssertionError: there is no request. */
 static int
-conn_check_answering(const HttpConnObject *self)
+conn_check_response(const HttpConnObject *self)
 {
     tc_http_conn_assert(self);
     if (TC_LIKELY(self->request != NULL && !tc_http_frame_is_done(&self->frame) && conn_writable(self))) {
@@ -63,7 +63,7 @@ conn_count_body(HttpConnObject *self, size_t size)
     if (TC_LIKELY(tc_http_frame_take(&self->frame, size))) {
         return 0;
     }
-    /* Closed at once, to stop further framing errors. */
+    /* Closes at once, to prevent further framing errors. */
     if (tc_http_conn_close(self) < 0) {
         return -1;
     }
@@ -86,7 +86,7 @@ conn_send_piece(HttpConnObject *self, PyObject *chunk)
     return st == TC_RAISED ? st : tc_stream_write(self->stream, TC_HTTP_CHUNK_TAIL, 2, NULL);
 }
 
-/* Writes head bytes and a piece of body so that they leave together. */
+/* Writes head bytes and a piece of body so that they are sent together. */
 static int
 conn_send(HttpConnObject *self, const char *head, size_t head_size, PyObject *chunk)
 {
@@ -104,7 +104,7 @@ conn_send(HttpConnObject *self, const char *head, size_t head_size, PyObject *ch
     return st == TC_RAISED ? -1 : 0;
 }
 
-/* Writes a piece of body, which in chunks is three. */
+/* Writes a piece of body, as a chunk if the body is chunked. */
 static inline int
 conn_send_body(HttpConnObject *self, PyObject *chunk)
 {
@@ -116,8 +116,8 @@ conn_send_body(HttpConnObject *self, PyObject *chunk)
                                                                                                          : 0;
 }
 
-/* A head leaves with the first piece of its body; alone it waits for that. A chunk may be the answer's last
- * but for the end mark, which is to leave with it: whoever knows better sends it. */
+/* A head is sent with the first piece of its body; alone it waits for that. A chunk may be the response's
+ * last before the end mark, which is sent with it: callers that know better flush. */
 static int
 conn_send_head(HttpConnObject *self, tc_bytes_buf *head, PyObject *chunk)
 {
@@ -163,10 +163,11 @@ static int
 conn_write_head(HttpConnObject *self, PyObject *status, PyObject *reason, PyObject *headers, PyObject *chunk)
 {
     tc_http_opening opening;
-    if (conn_check_answering(self) < 0) {
+    if (conn_check_response(self) < 0) {
         return -1;
     }
-    /* Looking at headers may run Python, which may write another head: take the shared buffer for the while. */
+    /* Reading headers may run Python, which may write another head: take the shared buffer in the
+     * meantime. */
     tc_bytes_buf buf = self->config->head_buffer;
     memset(&self->config->head_buffer, 0, sizeof(buf));
     buf.size = 0;
@@ -190,7 +191,7 @@ conn_write_head(HttpConnObject *self, PyObject *status, PyObject *reason, PyObje
     return st;
 }
 
-/* Here and below: what calls us may only have borrowed the connection, which writing may close. */
+/* Here and below: the caller may only have borrowed the connection, which writing may close. */
 int
 tc_http_conn_write_head(HttpConnObject *self, PyObject *status, PyObject *reason, PyObject *headers,
                         PyObject *chunk)
@@ -204,9 +205,9 @@ tc_http_conn_write_head(HttpConnObject *self, PyObject *status, PyObject *reason
 int
 tc_http_conn_write_chunk(HttpConnObject *self, PyObject *chunk)
 {
-    int answering = conn_check_answering(self);
-    if (answering <= 0) {
-        return answering;
+    int writable = conn_check_response(self);
+    if (writable <= 0) {
+        return writable;
     }
     if (TC_UNLIKELY(tc_http_frame_is_cut(&self->frame))) {
         return 0;
@@ -220,9 +221,9 @@ tc_http_conn_write_chunk(HttpConnObject *self, PyObject *chunk)
 int
 tc_http_conn_write_file(HttpConnObject *self, PyObject *file, int fd, size_t offset, size_t size)
 {
-    int answering = conn_check_answering(self);
-    if (answering <= 0 || size == 0 || tc_http_frame_is_cut(&self->frame)) {
-        return answering < 0 ? -1 : 0;
+    int writable = conn_check_response(self);
+    if (writable <= 0 || size == 0 || tc_http_frame_is_cut(&self->frame)) {
+        return writable < 0 ? -1 : 0;
     }
     if (conn_count_body(self, size) < 0) {
         return -1;
@@ -241,12 +242,12 @@ tc_http_conn_write_file(HttpConnObject *self, PyObject *file, int fd, size_t off
     return st == TC_RAISED ? -1 : 0;
 }
 
-/* ---- raw answers of 2.x-4.x ---- */
+/* ---- raw responses of 2.x-4.x ---- */
 
 int
 tc_http_conn_write_raw(HttpConnObject *self, PyObject *chunk, PyObject *callback)
 {
-    if (conn_check_answering(self) < 0) {
+    if (conn_check_response(self) < 0) {
         return -1;
     }
     PyObject *bytes = tc_http_chunk(chunk, true);
@@ -274,7 +275,7 @@ tc_http_conn_write_raw(HttpConnObject *self, PyObject *chunk, PyObject *callback
     return st;
 }
 
-/* ---- the end of an answer ---- */
+/* ---- the end of a response ---- */
 
 int
 tc_http_conn_flush(HttpConnObject *self, bool join)
@@ -318,7 +319,7 @@ conn_finish(HttpConnObject *self)
     }
     tc_http_frame_end(frame);
     if (TC_UNLIKELY(tc_http_conn_is_receiving(self))) {
-        frame->closes = true; /* the rest of the request is not worth reading */
+        frame->closes = true; /* the rest of the request is not read */
     }
     return tc_http_conn_flush(self, true);
 }
@@ -337,7 +338,7 @@ tc_http_conn_finish(HttpConnObject *self, PyObject **written)
         st = *written != NULL ? 0 : -1;
     }
     if (st == 0 && !before && !self->dispatching && !tc_http_conn_is_over(self)) {
-        st = tc_http_conn_answered(self);
+        st = tc_http_conn_response_done(self);
     }
     Py_DECREF(self);
     return st;

@@ -1,5 +1,5 @@
-/* See stream_linger.h. It is a consumer that takes the place of the stream's own, so that other streams have no
- * part in it. Runs Python: whatever closing a stream runs. */
+/* See stream_linger.h. It is a consumer that takes the place of the stream's own, so that other streams have
+ * no part in it. Runs Python: whatever closing a stream runs. */
 #include "stream/stream_linger.h"
 
 #include "stream/stream_parts.h"
