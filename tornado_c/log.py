@@ -3,7 +3,7 @@
 ==========================  =====================================================================
 ``tornado.access``          a line for each request that was served (``access_log``)
 ``tornado.application``     errors in the application's own code (``app_log``)
-``tornado.general``         anything else the core has to tell (``gen_log``)
+``tornado.general``         everything else of the core (``gen_log``)
 ==========================  =====================================================================
 
 They are ordinary :mod:`logging` loggers and can be configured as such. Parsing the command line or a

@@ -376,7 +376,7 @@ def test_an_early_response_reaches_a_client_that_goes_on_sending():
 
 
 @pytest.mark.parametrize("kind", ["native", "python"])
-def test_behind_an_early_answer_only_the_client_ends_the_connection(kind):
+def test_after_an_early_response_only_the_client_ends_the_connection(kind):
     """Not the end of its body."""
     with served(kind, {"headers": answer_now}, linger_timeout=1000.0) as (world, server):
         with server.connect() as client:

@@ -258,9 +258,9 @@ class GuestCore(_core.LoopCore):
 
     def _watched_by_host(self, callback: Callable[[], None]) -> None:
         """The host watches our poller, and holds ``callback`` as long as it does."""
-        self._tether = weakref.ref(callback, self._let_go)
+        self._tether = weakref.ref(callback, self._released)
 
-    def _let_go(self, _: weakref.ref[Any]) -> None:
+    def _released(self, _: weakref.ref[Any]) -> None:
         if self._host is not None and self._host.is_closed():
             self.close()
             if self._forget is not None:
