@@ -16,7 +16,7 @@ feed_head_once(tc_http_parser *parser, const char *data, size_t size, size_t lim
 {
     char *copy = exact_copy(data, size);
     int st = feed_responses ? tc_http_parse_response_head(parser, copy, size, limit, head)
-                          : tc_http_parse_head(parser, copy, size, limit, head);
+                            : tc_http_parse_head(parser, copy, size, limit, head);
     free(copy);
     return st;
 }
