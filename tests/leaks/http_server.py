@@ -8,8 +8,8 @@ from functools import partial
 
 from harness import check, main
 
-from tornado_c.httpserver import HTTPServer
-from tornado_c.httputil import HTTPHeaders, ResponseStartLine
+from tornado_c.httpserver import HTTPServer, _CallableAdapter
+from tornado_c.httputil import HTTPHeaders, HTTPServerConnectionDelegate, ResponseStartLine
 from tornado_c.ioloop import IOLoop
 from tornado_c.netutil import bind_sockets
 
@@ -65,12 +65,35 @@ class Delegating(HTTPServer):
         return super().start_request(server_conn, request_conn)
 
 
-SERVERS = {}
-for cls in (HTTPServer, Delegating):
+class Holding(_CallableAdapter):
+    """Holds the client back at the head and at each piece."""
+
+    def headers_received(self, start_line, headers):
+        super().headers_received(start_line, headers)
+        return asyncio.sleep(0)
+
+    def data_received(self, chunk):
+        super().data_received(chunk)
+        return asyncio.sleep(0)
+
+
+class Delegate(HTTPServerConnectionDelegate):
+    """Served natively."""
+
+    def start_request(self, server_conn, request_conn):
+        return Holding(handle, request_conn)
+
+
+SERVERS, WAYS = {}, {}
+for way, cls, application in (
+    ("native", HTTPServer, handle),
+    ("native delegate", HTTPServer, Delegate()),
+    ("delegates", Delegating, handle),
+):
     sockets = bind_sockets(0, "127.0.0.1")
-    server = cls(handle, xheaders=True, max_body_size=1000, decompress_request=True)
+    server = cls(application, xheaders=True, max_body_size=1000, decompress_request=True)
     server.add_sockets(sockets)
-    SERVERS[server] = sockets[0].getsockname()
+    SERVERS[server], WAYS[server] = sockets[0].getsockname(), way
 
 
 def talk(server, *pieces, read=True):
@@ -152,7 +175,7 @@ def come_and_go():
 
 if __name__ == "__main__":
     for server in SERVERS:
-        way = "delegates" if isinstance(server, Delegating) else "native"
+        way = WAYS[server]
         for name, pieces in SCENARIOS.items():
             check(f"http, {way}: {name}", partial(talk, server, *pieces), repeats=10)
         for name, pieces in VANISHING.items():
