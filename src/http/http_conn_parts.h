@@ -197,7 +197,7 @@ int tc_http_conn_refuse(HttpConnObject *self, int error, const char *data, size_
 int tc_http_conn_refuse_text(HttpConnObject *self, const char *text);
 
 /* Refuses with the text of the HTTPInputError that is set. Any other exception: "Uncaught exception", and a
- * close. */
+ * close. One that is not to be logged (KeyboardInterrupt) closes as well, and stays set: -1. */
 int tc_http_conn_refuse_exception(HttpConnObject *self);
 
 /* The connection's name in log lines; borrowed. */

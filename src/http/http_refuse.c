@@ -64,6 +64,13 @@ tc_http_conn_refuse(HttpConnObject *self, int error, const char *data, size_t si
     return tc_http_conn_refuse_text(self, text);
 }
 
+static int
+refuse_close(HttpConnObject *self)
+{
+    Py_CLEAR(self->close_callback); /* it is not the client who leaves */
+    return tc_http_conn_close(self);
+}
+
 int
 tc_http_conn_refuse_exception(HttpConnObject *self)
 {
@@ -80,9 +87,13 @@ tc_http_conn_refuse_exception(HttpConnObject *self)
     }
     if (!PyErr_ExceptionMatches(PyExc_Exception) &&
         !PyErr_ExceptionMatches(self->state->asyncio_cancelled_error)) {
+        PyObject *exc = PyErr_GetRaisedException();
+        if (refuse_close(self) < 0) {
+            PyErr_WriteUnraisable((PyObject *)self);
+        }
+        PyErr_SetRaisedException(exc);
         return -1;
     }
     tc_log_exception(self->state, "application", "Uncaught exception");
-    Py_CLEAR(self->close_callback); /* it is not the client who leaves */
-    return tc_http_conn_close(self);
+    return refuse_close(self);
 }

@@ -290,6 +290,25 @@ def test_after_an_exception_the_close_callback_is_not_called(stage, caplog):
     assert heard[-2:] == [(stage, b"x") if stage == "data" else (stage,), ("gone",)]
 
 
+class Unusual(BaseException):
+    """One that is not logged."""
+
+
+async def fail_unusually(world, connection):
+    await asyncio.sleep(0)
+    raise Unusual
+
+
+@pytest.mark.parametrize("action", [raiser(Unusual()), fail_unusually], ids=["at once", "late"])
+@pytest.mark.parametrize("stage", ["headers", "data"])
+def test_any_exception_ends_the_connection(stage, action):
+    for kind in WAYS:
+        with served(kind, {stage: action}) as (world, server), server.connect() as client:
+            client.send(post(b"hello"))
+            assert client.rest() == b""
+            wait_for(lambda world=world: world.events[-1] == ("gone",))
+
+
 @pytest.mark.parametrize("stage", ["headers", "data"])
 def test_so_is_one_of_a_coroutine(stage, caplog):
     heard, sent, lines = same(post(b"hello") + LAST, caplog, **{stage: fail_late})
