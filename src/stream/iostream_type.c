@@ -1,10 +1,9 @@
 /* IOStreamBase: the Python methods of a stream, in both generations of the interface: with a callback they
- * return None and call it in a later turn (2.x-4.x), else they return a Future. Reads are in
- * iostream_reads.c, writes in iostream_writes.c, connecting in stream_socket.c. All may run Python. */
+ * return None and call it in a later turn (2.x-4.x), else they return a Future. Here are
+ * the type, its life cycle and the table of all; iostream.h says where each is. All may run Python. */
 #include "base/args.h"
 #include "stream/iostream.h"
 
-#include <sys/socket.h>
 #include <unistd.h>
 
 /* ---- life cycle ---- */
@@ -116,346 +115,6 @@ stream_dealloc(StreamObject *self)
     Py_DECREF(type);
 }
 
-/* ---- set-up ---- */
-
-/* A number of bytes. Applications compute theirs, as a fraction of the memory, and give a float; one that is
- * too large for the machine is no limit. -1 with an exception. */
-static Py_ssize_t
-stream_size(PyObject *value)
-{
-    if (!PyFloat_Check(value)) {
-        return PyNumber_AsSsize_t(value, NULL);
-    }
-    double size = PyFloat_AS_DOUBLE(value);
-    if (size != size) {
-        PyErr_SetString(PyExc_ValueError, "a buffer's size must not be NaN");
-        return -1;
-    }
-    return size >= (double)PY_SSIZE_T_MAX ? PY_SSIZE_T_MAX : size <= 0 ? 0 : (Py_ssize_t)size;
-}
-
-static int
-stream_size_option(PyObject *value, Py_ssize_t absent, Py_ssize_t *out)
-{
-    *out = absent;
-    if (value != Py_None) {
-        Py_ssize_t size = stream_size(value);
-        if (size == -1 && PyErr_Occurred()) {
-            return -1;
-        }
-        if (size != 0 || absent < 0) {
-            *out = size;
-        }
-    }
-    return 0;
-}
-
-/* A socket object, a descriptor's number, or None: fileno() is called. 0, or -1 with an exception. */
-static int
-stream_open_source(StreamObject *self, PyObject *source)
-{
-    if (source == Py_None) {
-        return 0;
-    }
-    int fd = PyObject_AsFileDescriptor(source);
-    if (fd < 0) {
-        return -1;
-    }
-    if (!PyLong_Check(source)) {
-        /* An object that only resembles a socket may lack it. */
-        PyObject *family = PyObject_GetAttr(source, self->state->str_family);
-        long number = family != NULL && PyLong_Check(family) ? PyLong_AsLong(family) : AF_UNSPEC;
-        self->family = number >= 0 && number <= UINT8_MAX ? (uint8_t)number : AF_UNSPEC;
-        Py_XDECREF(family);
-        if (PyErr_Occurred()) {
-            if (!PyErr_ExceptionMatches(PyExc_AttributeError)) {
-                return -1;
-            }
-            PyErr_Clear();
-        }
-        Py_XSETREF(self->socket, Py_NewRef(source));
-    }
-    self->watcher.fd = fd;
-    tc_stream_note_socket(self);
-    tc_stream_begin_nodelay(self);
-    return 0;
-}
-
-PyDoc_STRVAR(stream_open_doc,
-             "_open($self, source, core, max_buffer_size, read_chunk_size, max_write_buffer_size, /)\n--\n\n"
-             "Bind the stream to a socket, a descriptor's number or (None) what fileno() returns,\n"
-             "and to a LoopCore; called by __init__.");
-
-static PyObject *
-stream_open(StreamObject *self, PyObject *const *args, Py_ssize_t nargs)
-{
-    if (tc_args_check("_open", nargs, 5, 5) < 0) {
-        return NULL;
-    }
-    if (self->core != NULL) {
-        PyErr_SetString(PyExc_RuntimeError, "the stream was initialized already");
-        return NULL;
-    }
-    if (!PyObject_TypeCheck(args[1], self->state->core_type)) {
-        return PyErr_Format(PyExc_TypeError, "expected a LoopCore, got %.200s", Py_TYPE(args[1])->tp_name);
-    }
-    Py_ssize_t max_buffer, chunk, max_write;
-    if (stream_size_option(args[2], TC_STREAM_MAX_BUFFER, &max_buffer) < 0 ||
-        stream_size_option(args[3], TC_STREAM_CHUNK, &chunk) < 0 ||
-        stream_size_option(args[4], -1, &max_write) < 0) {
-        return NULL;
-    }
-    if (stream_open_source(self, args[0]) < 0) {
-        return NULL;
-    }
-    /* A chunk near the limit would fail reads that fit. */
-    self->max_buffer_size = max_buffer;
-    chunk = chunk < max_buffer / 2 ? chunk : max_buffer / 2;
-    self->read_chunk_size = (int)(chunk < 1 ? 1 : chunk > INT_MAX ? INT_MAX : chunk);
-    self->max_write_buffer_size = max_write;
-    Py_XSETREF(self->core, (LoopCore *)Py_NewRef(args[1]));
-    self->fork_count = tc_fork_count();
-    self->closed = false;
-    Py_RETURN_NONE;
-}
-
-/* ---- closing and state ---- */
-
-PyDoc_STRVAR(stream_close_doc,
-             "close($self, exc_info=False)\n--\n\n"
-             "Close the stream; what is pending fails with StreamClosedError.\n\n"
-             ":param exc_info: an exception, a sys.exc_info() tuple or True (the one being handled), which\n"
-             "    becomes ``error``; default False.");
-
-/* The exception that close()'s argument stands for: new reference, or NULL for none. */
-static PyObject *
-stream_exc_info(StreamObject *self, PyObject *exc_info)
-{
-    if (PyExceptionInstance_Check(exc_info)) {
-        return Py_NewRef(exc_info);
-    }
-    if (PyTuple_Check(exc_info)) {
-        PyObject *exc = PyTuple_GET_SIZE(exc_info) == 3 ? PyTuple_GET_ITEM(exc_info, 1) : Py_None;
-        return PyExceptionInstance_Check(exc) ? Py_NewRef(exc) : NULL;
-    }
-    if (PyObject_IsTrue(exc_info) == 1) {
-        PyObject *type, *value, *traceback;
-        PyErr_GetExcInfo(&type, &value, &traceback);
-        Py_XDECREF(type);
-        Py_XDECREF(traceback);
-        if (value == Py_None) {
-            Py_CLEAR(value);
-        }
-        return value;
-    }
-    return NULL;
-}
-
-static PyObject *
-stream_close(StreamObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
-{
-    PyObject *const names[] = {self->state->str_exc_info};
-    PyObject *v[1];
-    if (tc_args_parse("close", args, nargs, kwnames, names, 1, 0, v) < 0) {
-        return NULL;
-    }
-    if (self->core == NULL) {
-        Py_RETURN_NONE;
-    }
-    if (tc_core_check_thread(self->core) < 0) {
-        return NULL;
-    }
-    PyObject *exc = v[0] != NULL ? stream_exc_info(self, v[0]) : NULL;
-    if (exc == NULL && PyErr_Occurred()) {
-        return NULL;
-    }
-    int st = tc_stream_close(self, exc);
-    Py_XDECREF(exc);
-    if (st == TC_RAISED) {
-        return NULL;
-    }
-    Py_RETURN_NONE;
-}
-
-PyDoc_STRVAR(stream_set_close_callback_doc,
-             "set_close_callback($self, callback)\n--\n\n"
-             "Call callback() when the stream is closed, after callbacks that wait already.\n\n"
-             ":param callback: None takes it back.");
-
-static PyObject *
-stream_set_close_callback(StreamObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
-{
-    PyObject *const names[] = {self->state->str_callback};
-    PyObject *callback;
-    if (tc_args_parse("set_close_callback", args, nargs, kwnames, names, 1, 1, &callback) < 0) {
-        return NULL;
-    }
-    if (tc_stream_check_ready(self) < 0) {
-        return NULL;
-    }
-    callback = tc_arg_or_null(callback);
-    if (callback != NULL || self->notices != NULL) {
-        PyObject *context;
-        if (tc_stream_notices(self) == NULL || tc_context_capture(callback, &context) < 0) {
-            return NULL;
-        }
-        Py_XSETREF(self->notices->closed.callback, Py_XNewRef(callback));
-        Py_XSETREF(self->notices->closed.context, context);
-    }
-    if (tc_stream_update(self) < 0) {
-        return NULL;
-    }
-    Py_RETURN_NONE;
-}
-
-static bool
-handshake_wants(const StreamObject *self, unsigned event)
-{
-    return tc_stream_handshaking(self) && self->tls->want == event;
-}
-
-static PyObject *
-stream_reading(StreamObject *self, PyObject *unused)
-{
-    tc_stream_forget_cancelled(self);
-    return PyBool_FromLong(tc_stream_has_read(self) || handshake_wants(self, TC_READ));
-}
-
-static PyObject *
-stream_writing(StreamObject *self, PyObject *unused)
-{
-    /* Corked bytes do not wait for the descriptor. */
-    if (tc_stream_flush(self) == TC_RAISED) {
-        return NULL;
-    }
-    return PyBool_FromLong(!self->closed && tc_stream_unsent(self) > 0);
-}
-
-static PyObject *
-stream_closed(StreamObject *self, PyObject *unused)
-{
-    return PyBool_FromLong(self->closed);
-}
-
-PyDoc_STRVAR(stream_set_nodelay_doc, "set_nodelay($self, value)\n--\n\n"
-                                     "Turn TCP_NODELAY on or off; nothing happens on other sockets.");
-
-static PyObject *
-stream_set_nodelay(StreamObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
-{
-    PyObject *const names[] = {self->state->str_value};
-    PyObject *value;
-    if (tc_args_parse("set_nodelay", args, nargs, kwnames, names, 1, 1, &value) < 0) {
-        return NULL;
-    }
-    int on = PyObject_IsTrue(value);
-    if (on < 0 || tc_stream_check_ready(self) < 0 || tc_stream_set_nodelay(self, on) < 0) {
-        return NULL;
-    }
-    Py_RETURN_NONE;
-}
-
-/* ---- attributes ---- */
-
-static PyObject *
-stream_get_socket(StreamObject *self, void *unused)
-{
-    /* The caller may use the socket directly: corked bytes must be sent by then. */
-    if (self->cork != NULL && tc_stream_flush(self) == TC_RAISED) {
-        return NULL;
-    }
-    return tc_stream_socket(self);
-}
-
-static PyObject *
-stream_get_io_loop(StreamObject *self, void *unused)
-{
-    PyObject *io_loop = self->core != NULL ? tc_core_ioloop(self->core) : NULL;
-    return Py_NewRef(io_loop != NULL ? io_loop : Py_None);
-}
-
-static PyObject *
-stream_get_max_write(StreamObject *self, void *unused)
-{
-    if (self->max_write_buffer_size < 0) {
-        Py_RETURN_NONE;
-    }
-    return PyLong_FromSsize_t(self->max_write_buffer_size);
-}
-
-static int
-stream_set_max_write(StreamObject *self, PyObject *value, void *unused)
-{
-    if (value == NULL) {
-        PyErr_SetString(PyExc_AttributeError, "can't delete max_write_buffer_size");
-        return -1;
-    }
-    return stream_size_option(value, -1, &self->max_write_buffer_size);
-}
-
-static PyObject *
-stream_get_buffer_size(StreamObject *self, void *unused)
-{
-    return PyLong_FromSize_t(self->buf_len);
-}
-
-static PyObject *
-stream_get_max_buffer(StreamObject *self, void *unused)
-{
-    return PyLong_FromSsize_t(self->max_buffer_size);
-}
-
-static int
-stream_set_max_buffer(StreamObject *self, PyObject *value, void *unused)
-{
-    if (value == NULL) {
-        PyErr_SetString(PyExc_AttributeError, "can't delete max_buffer_size");
-        return -1;
-    }
-    Py_ssize_t size = stream_size(value);
-    if (size == -1 && PyErr_Occurred()) {
-        return -1;
-    }
-    self->max_buffer_size = size;
-    return 0;
-}
-
-static PyObject *
-stream_get_connecting(StreamObject *self, void *unused)
-{
-    return PyBool_FromLong(self->connecting);
-}
-
-static PyObject *
-stream_get_close_callback(StreamObject *self, void *unused)
-{
-    return Py_NewRef(tc_stream_tells_of_close(self) ? self->notices->closed.callback : Py_None);
-}
-
-static PyGetSetDef stream_getset[] = {
-    {"max_buffer_size", (getter)stream_get_max_buffer, (setter)stream_set_max_buffer,
-     "The maximum of unread bytes.", NULL},
-    {"socket", (getter)stream_get_socket, NULL, "The socket object; None once closed.", NULL},
-    {"io_loop", (getter)stream_get_io_loop, NULL, "The IOLoop of the stream.", NULL},
-    {"max_write_buffer_size", (getter)stream_get_max_write, (setter)stream_set_max_write,
-     "The maximum of bytes that may wait to be sent; None: no limit.", NULL},
-    {"_connecting", (getter)stream_get_connecting, NULL, NULL, NULL},
-    {"_close_callback", (getter)stream_get_close_callback, NULL, NULL, NULL},
-    {"_read_buffer_size", (getter)stream_get_buffer_size, NULL, NULL, NULL},
-    {"_write_buffer", (getter)tc_iostream_get_write_buffer, NULL, NULL, NULL},
-    {"_total_write_index", (getter)tc_iostream_get_write_index, (setter)tc_iostream_set_write_index, NULL,
-     NULL},
-    {"_total_write_done_index", (getter)tc_iostream_get_write_index, (setter)tc_iostream_set_write_index,
-     NULL, (void *)1},
-    {"_state", (getter)tc_iostream_get_state, NULL, NULL, NULL},
-    {"_read_future", (getter)tc_iostream_get_read_future, NULL, NULL, NULL},
-    {"_ssl_accepting", (getter)tc_iostream_get_ssl_accepting, NULL, NULL, NULL},
-    {"_ssl_connect_future", (getter)tc_iostream_get_handshake_future,
-     (setter)tc_iostream_set_handshake_future, NULL, NULL},
-    {"__dict__", PyObject_GenericGetDict, PyObject_GenericSetDict, NULL, NULL},
-    {NULL},
-};
-
 static PyMemberDef stream_members[] = {
     {"error", T_OBJECT, offsetof(StreamObject, error), 0, "What closed the stream, or None."},
     {"read_chunk_size", T_INT, offsetof(StreamObject, read_chunk_size), 0, "Bytes asked of one recv."},
@@ -528,6 +187,25 @@ PyDoc_STRVAR(stream_connect_doc,
              ":returns: a Future of this stream, which fails with StreamClosedError; with a callback None,\n"
              "    and the failure calls the close callback.");
 
+PyDoc_STRVAR(stream_close_doc,
+             "close($self, exc_info=False)\n--\n\n"
+             "Close the stream; what is pending fails with StreamClosedError.\n\n"
+             ":param exc_info: an exception, a sys.exc_info() tuple or True (the one being handled), which\n"
+             "    becomes ``error``; default False.");
+
+PyDoc_STRVAR(stream_set_close_callback_doc,
+             "set_close_callback($self, callback)\n--\n\n"
+             "Call callback() when the stream is closed, after callbacks that wait already.\n\n"
+             ":param callback: None takes it back.");
+
+PyDoc_STRVAR(stream_set_nodelay_doc, "set_nodelay($self, value)\n--\n\n"
+                                     "Turn TCP_NODELAY on or off; nothing happens on other sockets.");
+
+PyDoc_STRVAR(stream_open_doc,
+             "_open($self, source, core, max_buffer_size, read_chunk_size, max_write_buffer_size, /)\n--\n\n"
+             "Bind the stream to a socket, a descriptor's number or (None) what fileno() returns,\n"
+             "and to a LoopCore; called by __init__.");
+
 static PyMethodDef stream_methods[] = {
     {"read_until", TC_METHOD(tc_iostream_read_until), stream_read_until_doc},
     {"read_until_regex", TC_METHOD(tc_iostream_read_until_regex), stream_read_until_regex_doc},
@@ -537,16 +215,16 @@ static PyMethodDef stream_methods[] = {
     {"write", TC_METHOD(tc_iostream_write), stream_write_doc},
     {"sendfile", TC_METHOD(tc_iostream_sendfile), stream_sendfile_doc},
     {"connect", TC_METHOD(tc_iostream_connect), stream_connect_doc},
-    {"close", TC_METHOD(stream_close), stream_close_doc},
-    {"set_close_callback", TC_METHOD(stream_set_close_callback), stream_set_close_callback_doc},
-    {"reading", (PyCFunction)stream_reading, METH_NOARGS,
+    {"close", TC_METHOD(tc_iostream_close), stream_close_doc},
+    {"set_close_callback", TC_METHOD(tc_iostream_set_close_callback), stream_set_close_callback_doc},
+    {"reading", (PyCFunction)tc_iostream_reading, METH_NOARGS,
      "reading($self, /)\n--\n\nWhether a read is pending."},
-    {"writing", (PyCFunction)stream_writing, METH_NOARGS,
+    {"writing", (PyCFunction)tc_iostream_writing, METH_NOARGS,
      "writing($self, /)\n--\n\nWhether bytes wait to be sent."},
-    {"closed", (PyCFunction)stream_closed, METH_NOARGS,
+    {"closed", (PyCFunction)tc_iostream_closed, METH_NOARGS,
      "closed($self, /)\n--\n\nWhether the stream is closed."},
-    {"set_nodelay", TC_METHOD(stream_set_nodelay), stream_set_nodelay_doc},
-    {"_open", TC_FASTCALL(stream_open), stream_open_doc},
+    {"set_nodelay", TC_METHOD(tc_iostream_set_nodelay), stream_set_nodelay_doc},
+    {"_open", TC_FASTCALL(tc_iostream_open), stream_open_doc},
     {"_handle_events", TC_FASTCALL(tc_iostream_handle_events),
      "_handle_events($self, fd, events, /)\n--\n\nDo what the descriptor is ready for."},
     {"_handle_read", (PyCFunction)tc_iostream_handle_read, METH_NOARGS,
@@ -592,7 +270,7 @@ static PyType_Slot stream_slots[] = {
     {Py_tp_traverse, stream_traverse},
     {Py_tp_clear, stream_clear},
     {Py_tp_methods, stream_methods},
-    {Py_tp_getset, stream_getset},
+    {Py_tp_getset, tc_iostream_getset},
     {Py_tp_members, stream_members},
     {0, NULL},
 };
