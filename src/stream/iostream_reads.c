@@ -1,6 +1,6 @@
 /* IOStream's read methods, in both generations of the interface: a callable as the second positional
  * argument, or callback=, selects that of 2.x-4.x, where the method returns None and the callback is called
- * in a later turn. Otherwise a Future is returned. The reading itself is in stream_read.c. Runs Python. */
+ * in a later turn. Otherwise a Future is returned. The read itself is in stream_read.c. Runs Python. */
 #include "base/args.h"
 #include "stream/iostream.h"
 

@@ -3,14 +3,14 @@
  * connection).
  *
  * Files: stream.c (life and close), stream_event.c, stream_io.c (bytes to and from the descriptor: socket,
- * pipe, TLS or an application's hooks), stream_tls.c, tls_memory.c, stream_read.c (receiving), stream_match.c
- * (pending reads), stream_write.c, stream_cork.c, stream_train.c (messages that came together),
- * stream_linger.c (the end), stream_fork.c, stream_socket.c (its socket, connecting); Python methods:
- * iostream_type.c and those that iostream.h names. Whatever calls up may run Python, which may close the
- * stream or drop the last other reference: callers hold one of their own and look at `closed` again. From the
- * first interest on (a pending read, write, connect or handshake, a close callback, a consumer) until the
- * close the watcher owns a reference, as Tornado's registration does; before that an unreferenced stream is
- * collected and its peer sees the end. */
+ * pipe, TLS or an application's hooks), stream_tls.c, tls_memory.c, stream_receive.c (receiving),
+ * stream_read.c (reads of Python's), stream_match.c (what satisfies them), stream_write.c, stream_cork.c,
+ * stream_train.c (messages that came together), stream_linger.c (the end), stream_fork.c, stream_socket.c
+ * (its socket, connecting); Python methods: iostream_type.c and those that iostream.h names. Whatever calls
+ * up may run Python, which may close the stream or drop the last other reference: callers hold one of their
+ * own and look at `closed` again. From the first interest on (a pending read, write, connect or handshake, a
+ * close callback, a consumer) until the close the watcher owns a reference, as Tornado's registration does;
+ * before that an unreferenced stream is collected and its peer sees the end. */
 #ifndef TC_STREAM_H
 #define TC_STREAM_H
 
@@ -82,7 +82,7 @@ struct StreamObject {
     unsigned pending_callbacks; /* user callbacks queued: the close callback waits for them */
     unsigned fork_count;        /* tc_fork_count() when it was made */
     bool closed;
-    bool reading_event;  /* stream_read is on the stack */
+    bool reading_event;  /* bytes are being delivered */
     bool mask;           /* the last event found no reader */
     bool drained_socket; /* the last read emptied the descriptor: no use trying before an event */
     uint8_t family;      /* of the socket: AF_INET... */

@@ -241,17 +241,14 @@ Py_ssize_t tc_read_find(StreamObject *self, const char *data, size_t size);
 #define TC_FIND_UNSATISFIABLE (-2)
 #define TC_FIND_RAISED (-3)
 
-/* ---- stream_read.c ---- */
+/* ---- stream_receive.c ---- */
 
-/* Starts a read of Python's and returns its Future, or None for a callback. `request` has kind, pattern,
- * target, max_bytes, partial, view set; the view is taken over, also where this fails. callback, streaming:
- * borrowed or NULL. */
-PyObject *tc_stream_start_read(StreamObject *self, const tc_read *request, PyObject *callback,
-                               PyObject *streaming);
-
-/* Completes the pending read from the buffer or the descriptor, if that can be done without waiting. TC_OK or
- * TC_RAISED. */
-int tc_stream_inline_read(StreamObject *self);
+/* The bytes that are unread. */
+static inline const char *
+tc_stream_buffered(const StreamObject *self)
+{
+    return self->buf + self->buf_off;
+}
 
 /* Frees the buffer of unread bytes. */
 void tc_stream_drop_buffer(StreamObject *self);
@@ -268,6 +265,34 @@ tc_stream_wants_more(const StreamObject *self)
 {
     return !self->closed && !tc_train_waits(self) && (tc_stream_feeds(self) || tc_stream_has_read(self));
 }
+
+/* Until tc_stream_end_delivery no event reads, and nothing else appends to or takes from the read buffer. */
+static inline void
+tc_stream_begin_delivery(StreamObject *self)
+{
+    self->reading_event = true;
+}
+
+static inline void
+tc_stream_end_delivery(StreamObject *self)
+{
+    self->reading_event = false;
+    if (TC_UNLIKELY(self->nested)) {
+        self->nested = self->hung_up = false; /* the update that follows registers again */
+    }
+}
+
+/* ---- stream_read.c ---- */
+
+/* Starts a read of Python's and returns its Future, or None for a callback. `request` has kind, pattern,
+ * target, max_bytes, partial, view set; the view is taken over, also where this fails. callback, streaming:
+ * borrowed or NULL. */
+PyObject *tc_stream_start_read(StreamObject *self, const tc_read *request, PyObject *callback,
+                               PyObject *streaming);
+
+/* Completes the pending read from the buffer or the descriptor, if that can be done without waiting. TC_OK or
+ * TC_RAISED. */
+int tc_stream_inline_read(StreamObject *self);
 
 /* The stream is closed: the pending read gets what there is, or the exception. */
 void tc_stream_read_closed(StreamObject *self, PyObject *exc);
