@@ -486,15 +486,12 @@ static PyMemberDef conn_members[] = {
     {NULL},
 };
 
-#define FASTCALL(f) (PyCFunction)(void (*)(void))(f)
-#define KEYWORDS (METH_FASTCALL | METH_KEYWORDS)
-
 static PyMethodDef conn_methods[] = {
-    {"write_headers", FASTCALL(conn_write_headers), KEYWORDS, conn_write_headers_doc},
-    {"write", FASTCALL(conn_write), KEYWORDS, conn_write_doc},
+    {"write_headers", TC_METHOD(conn_write_headers), conn_write_headers_doc},
+    {"write", TC_METHOD(conn_write), conn_write_doc},
     {"finish", (PyCFunction)conn_finish, METH_NOARGS, conn_finish_doc},
     {"close", (PyCFunction)conn_close, METH_NOARGS, conn_close_doc},
-    {"set_close_callback", FASTCALL(conn_set_close_callback), KEYWORDS, conn_set_close_callback_doc},
+    {"set_close_callback", TC_METHOD(conn_set_close_callback), conn_set_close_callback_doc},
     {"set_max_body_size", (PyCFunction)conn_set_max_body_size, METH_O, conn_set_max_body_size_doc},
     {"set_body_timeout", (PyCFunction)conn_set_body_timeout, METH_O, conn_set_body_timeout_doc},
     {"detach", (PyCFunction)conn_detach, METH_NOARGS, conn_detach_doc},
@@ -502,7 +499,7 @@ static PyMethodDef conn_methods[] = {
     {"_cut_short", (PyCFunction)conn_cut_short, METH_NOARGS, conn_cut_short_doc},
     {"_drain", (PyCFunction)conn_drain, METH_NOARGS, conn_drain_doc},
     {"_feed", (PyCFunction)conn_feed, METH_O, conn_feed_doc},
-    {"_attach", FASTCALL(conn_attach), METH_FASTCALL, conn_attach_doc},
+    {"_attach", TC_FASTCALL(conn_attach), conn_attach_doc},
     {NULL, NULL, 0, NULL},
 };
 

@@ -210,9 +210,9 @@ frame_dealloc(HttpFrameObject *self)
 }
 
 static PyMethodDef frame_methods[] = {
-    {"begin", (PyCFunction)(void (*)(void))frame_begin, METH_FASTCALL, frame_begin_doc},
-    {"response", (PyCFunction)(void (*)(void))frame_response, METH_FASTCALL, frame_response_doc},
-    {"request", (PyCFunction)(void (*)(void))frame_request, METH_FASTCALL, frame_request_doc},
+    {"begin", TC_FASTCALL(frame_begin), frame_begin_doc},
+    {"response", TC_FASTCALL(frame_response), frame_response_doc},
+    {"request", TC_FASTCALL(frame_request), frame_request_doc},
     {"piece", (PyCFunction)frame_piece, METH_O, frame_piece_doc},
     {"finish", (PyCFunction)frame_finish, METH_O, frame_finish_doc},
     {"cut", (PyCFunction)frame_cut, METH_NOARGS, frame_cut_doc},

@@ -514,9 +514,8 @@ reader_dealloc(HttpReaderObject *self)
 }
 
 static PyMethodDef reader_methods[] = {
-    {"read_head", (PyCFunction)(void (*)(void))reader_read_head, METH_FASTCALL, reader_read_head_doc},
-    {"measure_body", (PyCFunction)(void (*)(void))reader_measure_body, METH_FASTCALL,
-     reader_measure_body_doc},
+    {"read_head", TC_FASTCALL(reader_read_head), reader_read_head_doc},
+    {"measure_body", TC_FASTCALL(reader_measure_body), reader_measure_body_doc},
     {"start_body", (PyCFunction)reader_start_body, METH_O, reader_start_body_doc},
     {"read_body", (PyCFunction)reader_read_body, METH_O, reader_read_body_doc},
     {"release", (PyCFunction)reader_release, METH_NOARGS, reader_release_doc},

@@ -275,10 +275,8 @@ static PyMemberDef request_members[] = {
     {NULL},
 };
 
-#define FASTCALL(f) (PyCFunction)(void (*)(void))(f)
-
 static PyMethodDef request_methods[] = {
-    {"write", FASTCALL(request_write), METH_FASTCALL | METH_KEYWORDS, request_write_doc},
+    {"write", TC_METHOD(request_write), request_write_doc},
     {"finish", (PyCFunction)request_finish, METH_NOARGS, request_finish_doc},
     {"full_url", (PyCFunction)request_full_url, METH_NOARGS,
      "full_url($self, /)\n--\n\nThe URL of the request, put together again."},
