@@ -30,12 +30,23 @@ tc_handle_is_ours(const tc_state *state, PyObject *handle)
     return Py_TYPE(handle) == state->handle_type || Py_TYPE(handle) == state->timer_handle_type;
 }
 
+/* Of a timer handle of ours. */
+static inline tc_timer *
+tc_handle_timer(PyObject *handle)
+{
+    return &EXTRA(handle)->timer;
+}
+
 /* handle_type.c */
 PyObject *tc_handle_new(LoopCore *core, bool timer, PyObject *callback, PyObject *const *args,
                         Py_ssize_t nargs, PyObject *context);
-tc_timer *tc_handle_timer(PyObject *handle);           /* of a timer handle of ours */
 int tc_handle_set_when(PyObject *handle, double when); /* what it says where that is not its timer's key */
 PyObject *tc_handle_of_timer(tc_timer *timer);         /* borrowed; NULL for a native timer */
+void tc_handle_clear_args(PyObject *handle);           /* may run Python */
+
+/* handle_methods.c */
+extern PyMethodDef tc_handle_methods[], tc_timer_handle_methods[];
+extern PyGetSetDef tc_handle_getset[], tc_timer_handle_getset[];
 
 /* handle_run.c */
 int tc_handle_run(LoopCore *core, PyObject *handle); /* -1 only for KeyboardInterrupt and SystemExit */
