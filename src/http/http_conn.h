@@ -3,7 +3,7 @@
  *
  * Files: http_conn.c (life, heads, keep-alive), http_exchange.c (a request and its application), http_body.c,
  * http_response.c (writes), http_refuse.c, http_close.c, http_peer.c (who the client is), http_conn_type.c
- * (Python methods). What applications in C may call is here, see http_app.h. */
+ * and http_conn_methods.c (for Python). What applications in C may call is here, see http_app.h. */
 #ifndef TC_HTTP_CONN_H
 #define TC_HTTP_CONN_H
 

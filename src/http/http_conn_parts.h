@@ -219,4 +219,7 @@ PyObject *tc_http_conn_address(HttpConnObject *self);
 int tc_http_conn_set_address(HttpConnObject *self, PyObject *address);
 PyObject *tc_http_peer_address(const struct sockaddr *peer, size_t size);
 
+/* http_conn_methods.c */
+extern PyMethodDef tc_http_conn_methods[];
+
 #endif
