@@ -82,4 +82,15 @@ tc_long_is_small(PyObject *obj, int *value)
     return true;
 }
 
+/* A number that changes with the contents of a dict and is no other dict's; 0 where this Python has none. */
+static inline uint64_t
+tc_dict_version(PyObject *dict)
+{
+#if PY_VERSION_HEX < 0x030c0000
+    return ((PyDictObject *)dict)->ma_version_tag;
+#else
+    return 0;
+#endif
+}
+
 #endif

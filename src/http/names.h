@@ -101,6 +101,10 @@
     X(split_host_and_port, httputil, NULL)                                                                   \
     X(watch_request_task, httpserver, NULL)
 
-#define TC_HTTP_FIELDS time_t date_second;
+#define TC_HTTP_FIELDS                                                                                        \
+    time_t date_second;                                                                                       \
+    /* The version of httputil's dictionary for which this was found in it, borrowed; see headers/names.c. */ \
+    uint64_t names_version;                                                                                   \
+    PyObject *names_function;
 
 #endif

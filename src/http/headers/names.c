@@ -141,11 +141,21 @@ names_replacement(tc_state *state)
     if (TC_UNLIKELY(globals == NULL)) {
         return NULL;
     }
+    PyObject *own = state->upcall_normalize_header;
+    uint64_t version = tc_dict_version(globals);
+    if (TC_LIKELY(version != 0 && version == state->names_version && own == state->names_function)) {
+        return NULL;
+    }
     PyObject *now = PyDict_GetItemWithError(globals, state->str__normalize_header);
     if (TC_UNLIKELY(now == NULL)) {
         PyErr_Clear(); /* deleted: the registered one stays in force */
     }
-    return TC_LIKELY(now == state->upcall_normalize_header) ? NULL : now;
+    if (TC_UNLIKELY(now != own)) {
+        return now;
+    }
+    state->names_version = version;
+    state->names_function = own;
+    return NULL;
 }
 
 bool
