@@ -40,8 +40,8 @@ args_find_name(PyObject *key, PyObject *const *names, Py_ssize_t count)
 }
 
 int
-tc_args_parse(const char *name, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames,
-              PyObject *const *names, Py_ssize_t count, Py_ssize_t required, PyObject **out)
+tc_args_sort(const char *name, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames,
+             PyObject *const *names, Py_ssize_t count, Py_ssize_t required, PyObject **out)
 {
     if (nargs > count) {
         PyErr_Format(PyExc_TypeError, "%s() takes at most %zd argument%s (%zd given)", name, count,
@@ -50,9 +50,6 @@ tc_args_parse(const char *name, PyObject *const *args, Py_ssize_t nargs, PyObjec
     }
     for (Py_ssize_t i = 0; i < count; i++) {
         out[i] = i < nargs ? args[i] : NULL;
-    }
-    if (kwnames == NULL && nargs >= required) {
-        return 0;
     }
     Py_ssize_t nkw = kwnames != NULL ? PyTuple_GET_SIZE(kwnames) : 0;
     for (Py_ssize_t k = 0; k < nkw; k++) {

@@ -14,8 +14,22 @@ int tc_args_check(const char *name, Py_ssize_t nargs, Py_ssize_t min, Py_ssize_t
 
 /* Sorts positional and keyword arguments into out[0..count), borrowed, NULL where absent. `names` has
  * `count` interned parameter names; the first `required` must be present. */
-int tc_args_parse(const char *name, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames,
-                  PyObject *const *names, Py_ssize_t count, Py_ssize_t required, PyObject **out);
+int tc_args_sort(const char *name, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames,
+                 PyObject *const *names, Py_ssize_t count, Py_ssize_t required, PyObject **out);
+
+/* The same, which mostly has nothing to sort: calls pass their arguments by position. */
+static inline int
+tc_args_parse(const char *name, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames,
+              PyObject *const *names, Py_ssize_t count, Py_ssize_t required, PyObject **out)
+{
+    if (TC_UNLIKELY(kwnames != NULL || nargs < required || nargs > count)) {
+        return tc_args_sort(name, args, nargs, kwnames, names, count, required, out);
+    }
+    for (Py_ssize_t i = 0; i < count; i++) {
+        out[i] = i < nargs ? args[i] : NULL;
+    }
+    return 0;
+}
 
 /* NULL and None count as "not given". */
 static inline PyObject *

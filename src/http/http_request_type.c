@@ -53,15 +53,10 @@ PyDoc_STRVAR(
 static PyObject *
 request_write(RequestObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
-    PyObject *v[2] = {NULL, NULL};
-    if (TC_LIKELY(nargs == 1 && kwnames == NULL)) {
-        v[0] = args[0];
-    }
-    else {
-        PyObject *const names[] = {self->state->str_chunk, self->state->str_callback};
-        if (tc_args_parse("write", args, nargs, kwnames, names, 2, 1, v) < 0) {
-            return NULL;
-        }
+    PyObject *const names[] = {self->state->str_chunk, self->state->str_callback};
+    PyObject *v[2];
+    if (tc_args_parse("write", args, nargs, kwnames, names, 2, 1, v) < 0) {
+        return NULL;
     }
     HttpConnObject *conn = request_current_conn(self);
     if (TC_UNLIKELY(conn == NULL) && request_check_connection(self, &conn) < 0) {
