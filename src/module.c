@@ -67,6 +67,11 @@ module_parent_ends(PyObject *module, PyObject *arg)
 #endif
 }
 
+PyDoc_STRVAR(module_peer_ip_doc,
+             "peer_ip($module, address, /)\n--\n\n"
+             "The text of a client's IP address, of an address of a socket's accept(); of a\n"
+             "Unix socket's \"0.0.0.0\".");
+
 PyDoc_STRVAR(module_instance_dict_doc, "instance_dict($module, obj, /)\n--\n\n"
                                        "The dict of an object, whatever its class makes of __dict__.");
 
@@ -79,6 +84,7 @@ module_instance_dict(PyObject *module, PyObject *obj)
 static PyMethodDef module_methods[] = {
     {"execute_handler", TC_FASTCALL(module_execute_handler), module_execute_handler_doc},
     {"instance_dict", module_instance_dict, METH_O, module_instance_dict_doc},
+    {"peer_ip", tc_http_peer_ip, METH_O, module_peer_ip_doc},
     {"register", (PyCFunction)(void (*)(void))module_register, METH_VARARGS | METH_KEYWORDS,
      module_register_doc},
     {"signal_when_parent_ends", module_parent_ends, METH_O, module_parent_ends_doc},

@@ -23,6 +23,9 @@ bool tc_http_conn_check(tc_state *state, PyObject *obj);
 /* The connection if obj is one of ours, whatever it overrides; else NULL. Borrowed. */
 HttpConnObject *tc_http_conn_of(tc_state *state, PyObject *obj);
 
+/* An address as socket.accept() gives it, as request.remote_ip; also the module's function peer_ip(address). */
+PyObject *tc_http_peer_ip(PyObject *unused, PyObject *address);
+
 /* The client's address and the scheme, as request.remote_ip and request.protocol; borrowed, NULL with an
  * exception. */
 PyObject *tc_http_conn_remote_ip(HttpConnObject *self);

@@ -26,6 +26,17 @@ tc_http_peer_address(const struct sockaddr *peer, size_t size)
     return PyUnicode_FromString("");
 }
 
+PyObject *
+tc_http_peer_ip(PyObject *unused, PyObject *address)
+{
+    /* Not by the socket's family: behind a Unix socket a proxy may have named a client by its IP address. */
+    if (PyTuple_Check(address) && PyTuple_GET_SIZE(address) > 0 &&
+        PyUnicode_Check(PyTuple_GET_ITEM(address, 0))) {
+        return Py_NewRef(PyTuple_GET_ITEM(address, 0));
+    }
+    return PyUnicode_FromString("0.0.0.0"); /* a Unix socket has no address to show */
+}
+
 static tc_http_conn_faces *
 peer_faces(HttpConnObject *self)
 {
@@ -56,15 +67,8 @@ tc_http_conn_remote_ip(HttpConnObject *self)
         return NULL;
     }
     if (faces->remote_ip == NULL) {
-        /* Not the socket's family: behind a Unix socket a proxy may have named a client by its IP address. */
         PyObject *address = tc_http_conn_address(self);
-        if (address != NULL && PyTuple_Check(address) && PyTuple_GET_SIZE(address) > 0 &&
-            PyUnicode_Check(PyTuple_GET_ITEM(address, 0))) {
-            faces->remote_ip = Py_NewRef(PyTuple_GET_ITEM(address, 0));
-        }
-        else if (!PyErr_Occurred()) {
-            faces->remote_ip = PyUnicode_FromString("0.0.0.0"); /* a Unix socket has no address to show */
-        }
+        faces->remote_ip = address != NULL ? tc_http_peer_ip(NULL, address) : NULL;
     }
     return faces->remote_ip;
 }

@@ -7,7 +7,7 @@ import socket
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
-from tornado_c import httputil, iostream
+from tornado_c import _core, httputil, iostream
 from tornado_c.httputil import HTTPServerRequest
 from tornado_c.iostream import IOStream
 from tornado_c.log import app_log
@@ -27,9 +27,7 @@ class _HTTPRequestContext:
         self.address = address
         sock = stream.socket
         self.address_family = sock.family if sock is not None else None
-        # Not the socket's family: behind a Unix socket a proxy may have named a client by its IP address.
-        is_ip = isinstance(address, tuple) and bool(address) and isinstance(address[0], str)
-        self.remote_ip = address[0] if is_ip else "0.0.0.0"
+        self.remote_ip = _core.peer_ip(address)
         self.protocol = protocol or ("https" if _is_tls(stream) else "http")
         self._orig_remote_ip = self.remote_ip
         self._orig_protocol = self.protocol
