@@ -134,7 +134,8 @@ class Writer:
         plain: list[bytes] = rng.sample(HEADERS, rng.choice([0, 0, 1, 2, 4]))
         if self.often(2):
             plain.append(rng.choice(BAD_HEADERS))
-            self.refused = True
+            # A CR at the end of a line that ends in LF alone makes it one that ends in both.
+            self.refused |= not (self.eol == b"\n" and plain[-1].endswith(b"\r"))
         if self.often(1):
             plain.append(b"X-Long: " + b"y" * rng.choice([1000, MAX_HEAD, 3 * MAX_HEAD]))
         if not self.often(4):
