@@ -22,6 +22,13 @@ if INSTALLED:
     sys.path[:] = ELSEWHERE
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config):
+    """For ``-n auto``: one more than there are processors, since tests wait for processes."""
+    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return processors + 1
+
+
 def pytest_collection_finish(session):
     """Programs that tests start with -c or -m have the current folder on their path."""
     if INSTALLED:
