@@ -23,13 +23,7 @@ callback_end(PyObject *app, HttpConnObject *conn, RequestObject *request)
     if (TC_UNLIKELY(tc_request_has_form(request)) && callback_parse_form(request) < 0) {
         return -1;
     }
-    PyObject *result = PyObject_CallOneArg(app, (PyObject *)request);
-    if (result == NULL) {
-        return -1;
-    }
-    int status = TC_UNLIKELY(PyCoro_CheckExact(result)) ? tc_http_conn_run(conn, result) : 0;
-    Py_DECREF(result);
-    return status;
+    return tc_http_conn_take_result(conn, PyObject_CallOneArg(app, (PyObject *)request));
 }
 
 const tc_http_app_class tc_app_callback = {

@@ -74,6 +74,16 @@ delegate_gone(PyObject *app, HttpConnObject *conn, RequestObject *request)
     Py_XDECREF(handle);
 }
 
+/* A method has failed: the delegate is notified that its connection is closed, as in Tornado. -1. */
+static int
+delegate_failed(HttpConnObject *conn, RequestObject *request)
+{
+    PyObject *exc = PyErr_GetRaisedException();
+    delegate_gone(NULL, conn, request);
+    PyErr_SetRaisedException(exc);
+    return -1;
+}
+
 /* ---- what it returns ---- */
 
 /* Takes the result of a Future that is done. 0 or -1. */
@@ -112,9 +122,7 @@ delegate_done(PyObject *self, PyObject *future)
         status = tc_http_conn_resume(conn);
     }
     else {
-        PyObject *exc = PyErr_GetRaisedException();
-        delegate_gone(NULL, conn, request);
-        PyErr_SetRaisedException(exc);
+        delegate_failed(conn, request);
         status = tc_http_conn_fail(conn);
     }
     return PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
@@ -187,16 +195,6 @@ delegate_await(HttpConnObject *conn, RequestObject *request, PyObject *returned)
     return st;
 }
 
-/* A method has failed: the delegate is notified that its connection is closed, as in Tornado. */
-static int
-delegate_failed(HttpConnObject *conn, RequestObject *request)
-{
-    PyObject *exc = PyErr_GetRaisedException();
-    delegate_gone(NULL, conn, request);
-    PyErr_SetRaisedException(exc);
-    return -1;
-}
-
 /* ---- one request ---- */
 
 /* The application's message delegate, wrapped in one that decodes bodies where the server does. */
@@ -210,12 +208,8 @@ delegate_start(PyObject *app, HttpConnObject *conn, RequestObject *request)
     if (delegate == NULL || TC_LIKELY(!config->decompress)) {
         return delegate;
     }
-    PyObject *decoding = tc_upcall(state, decompressing_delegate), *made = NULL;
-    if (decoding != NULL) {
-        uint64_t limit = tc_http_conn_body_limit(conn);
-        made = PyObject_CallFunction(decoding, "Onn", delegate, (Py_ssize_t)tc_http_conn_piece_size(conn),
-                                     (Py_ssize_t)tc_min_size(limit, PY_SSIZE_T_MAX));
-    }
+    PyObject *made = tc_http_conn_decompress(conn, tc_upcall(state, decompressing_delegate), delegate,
+                                             tc_http_conn_piece_size(conn));
     Py_DECREF(delegate);
     return made;
 }
@@ -256,14 +250,14 @@ static int
 delegate_piece(PyObject *app, HttpConnObject *conn, RequestObject *request, const char *data, size_t size)
 {
     PyObject *delegate = Py_XNewRef(request->held);
-    PyObject *piece = delegate != NULL ? PyBytes_FromStringAndSize(data, (Py_ssize_t)size) : NULL;
-    if (piece == NULL) {
-        Py_XDECREF(delegate);
-        return delegate == NULL ? TC_OK : delegate_failed(conn, request) < 0 ? TC_RAISED : TC_OK;
+    if (delegate == NULL) {
+        return TC_OK;
     }
-    int st = delegate_await(conn, request,
-                            PyObject_CallMethodOneArg(delegate, request->state->str_data_received, piece));
-    Py_DECREF(piece);
+    PyObject *piece = PyBytes_FromStringAndSize(data, (Py_ssize_t)size);
+    PyObject *returned =
+        piece != NULL ? PyObject_CallMethodOneArg(delegate, request->state->str_data_received, piece) : NULL;
+    int st = delegate_await(conn, request, returned);
+    Py_XDECREF(piece);
     Py_DECREF(delegate);
     if (st == TC_RAISED) {
         delegate_failed(conn, request);

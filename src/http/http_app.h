@@ -67,4 +67,16 @@ extern const tc_http_app_class tc_app_delegate;
  * 0 or -1. */
 int tc_http_conn_run(HttpConnObject *self, PyObject *coroutine);
 
+/* Takes what a callback has returned (stolen; NULL with its exception): a coroutine is run. 0 or -1. */
+static inline int
+tc_http_conn_take_result(HttpConnObject *self, PyObject *result)
+{
+    if (result == NULL) {
+        return -1;
+    }
+    int status = TC_UNLIKELY(PyCoro_CheckExact(result)) ? tc_http_conn_run(self, result) : 0;
+    Py_DECREF(result);
+    return status;
+}
+
 #endif

@@ -140,7 +140,7 @@ body_reserve(HttpConnObject *self)
     return in->body != NULL ? 0 : -1;
 }
 
-/* Sends 100 (RFC 9110, section 10.1.1), unless the application has already responded without the body. */
+/* Sends 100 (RFC 9110, section 10.1.1) to a client that waits with its body. 0 or -1. */
 static int
 body_say_continue(HttpConnObject *self)
 {

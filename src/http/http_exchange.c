@@ -2,6 +2,7 @@
  * context, what a proxy's headers say of the client, and what happens to the connection afterwards.
  *
  * A request that has come whole, as nearly all have, is begun and ended in one step. Runs Python. */
+#include "base/context.h"
 #include "http/http_conn_parts.h"
 #include "http/http_request_parts.h"
 
@@ -71,16 +72,21 @@ tc_http_conn_join_lengths(HttpConnObject *self, RequestObject *request)
     return status;
 }
 
-/* A whole body in gzip, where the server decodes those: gzip.py does the work. */
+PyObject *
+tc_http_conn_decompress(HttpConnObject *self, PyObject *decompress, PyObject *what, size_t piece_size)
+{
+    uint64_t limit = tc_http_conn_body_limit(self);
+    return decompress != NULL ? PyObject_CallFunction(decompress, "Onn", what, (Py_ssize_t)piece_size,
+                                                      (Py_ssize_t)tc_min_size(limit, PY_SSIZE_T_MAX))
+                              : NULL;
+}
+
+/* A whole body in gzip, where the server decodes those. */
 static int
 exchange_decompress(HttpConnObject *self, RequestObject *request)
 {
-    PyObject *decompress = tc_upcall(self->state, decompress_request);
-    PyObject *result =
-        decompress != NULL
-            ? PyObject_CallFunction(decompress, "Onn", request, (Py_ssize_t)TC_STREAM_CHUNK,
-                                    (Py_ssize_t)tc_min_size(tc_http_conn_body_limit(self), PY_SSIZE_T_MAX))
-            : NULL;
+    PyObject *result = tc_http_conn_decompress(self, tc_upcall(self->state, decompress_request),
+                                               (PyObject *)request, TC_STREAM_CHUNK);
     Py_XDECREF(result);
     return result != NULL ? 0 : -1;
 }
@@ -101,13 +107,7 @@ static void
 exchange_leave(HttpConnObject *self, PyObject *context, bool failed)
 {
     self->dispatching = false;
-    PyObject *exc = TC_UNLIKELY(failed) ? PyErr_GetRaisedException() : NULL;
-    if (PyContext_Exit(context) < 0) {
-        PyErr_WriteUnraisable((PyObject *)self);
-    }
-    if (exc != NULL) {
-        PyErr_SetRaisedException(exc);
-    }
+    tc_context_exit(context, failed, (PyObject *)self);
 }
 
 /* ---- calls ---- */

@@ -16,12 +16,7 @@ next_own_coding(tc_http_value encoding, size_t *pos, tc_http_value *coding)
         const char *start = p, *comma = memchr(p, ',', (size_t)(end - p));
         const char *stop = comma != NULL ? comma : end;
         p = comma != NULL ? comma + 1 : end;
-        while (start < stop && tc_http_is_blank(*start)) {
-            start++;
-        }
-        while (start < stop && tc_http_is_blank(stop[-1])) {
-            stop--;
-        }
+        tc_http_trim(&start, &stop);
         if (start < stop && !tc_http_has_option(start, stop, "chunked") &&
             !tc_http_has_option(start, stop, "identity")) {
             *coding = (tc_http_value){start, (size_t)(stop - start)};

@@ -11,13 +11,6 @@ typedef struct {
     tc_http_frame frame;
 } HttpFrameObject;
 
-static PyObject *
-frame_output_error(HttpFrameObject *self, const char *format, long long number)
-{
-    PyObject *cls = tc_face(self->state, HTTPOutputError);
-    return cls != NULL ? PyErr_Format(cls, format, number) : NULL;
-}
-
 PyDoc_STRVAR(frame_begin_doc, "begin($self, reader, no_keep_alive, /)\n--\n\n"
                               "Frame the response to the request whose head an HTTPReader has just read.");
 
@@ -128,7 +121,8 @@ frame_piece(HttpFrameObject *self, PyObject *data)
         return PyBytes_FromStringAndSize(NULL, 0);
     }
     if (!tc_http_frame_take(&self->frame, (size_t)size)) {
-        return frame_output_error(self, "Tried to write more data than Content-Length", 0);
+        tc_http_raise_too_much(self->state);
+        return NULL;
     }
     /* An empty chunk would be the last. */
     return size > 0 && tc_http_frame_is_chunked(&self->frame) ? frame_as_chunk(data) : Py_NewRef(data);
@@ -149,8 +143,8 @@ frame_finish(HttpFrameObject *self, PyObject *gone)
     }
     int64_t missing = tc_http_frame_missing(&self->frame);
     if (missing > 0 && !is_gone) {
-        return frame_output_error(self, "Tried to write %lld bytes less than Content-Length",
-                                  (long long)missing);
+        tc_http_raise_missing(self->state, missing);
+        return NULL;
     }
     bool chunked = tc_http_frame_is_chunked(&self->frame) && !is_gone;
     tc_http_frame_end(&self->frame);

@@ -149,6 +149,28 @@ settle_headers(tc_state *state, tc_http_frame *frame, int status, bool draining,
     return st;
 }
 
+/* ---- a body that does not keep its Content-Length ---- */
+
+int
+tc_http_raise_too_much(tc_state *state)
+{
+    PyObject *cls = tc_face(state, HTTPOutputError);
+    if (cls != NULL) {
+        PyErr_SetString(cls, "Tried to write more data than Content-Length");
+    }
+    return -1;
+}
+
+int
+tc_http_raise_missing(tc_state *state, int64_t missing)
+{
+    PyObject *cls = tc_face(state, HTTPOutputError);
+    if (cls != NULL) {
+        PyErr_Format(cls, "Tried to write %lld bytes less than Content-Length", (long long)missing);
+    }
+    return -1;
+}
+
 /* ---- bytes ---- */
 
 const char *

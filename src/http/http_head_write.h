@@ -11,6 +11,11 @@
  * 431 to requests that it refuses. */
 const char *tc_http_own_response(int status);
 
+/* Raise HTTPOutputError for a body that does not keep its Content-Length: for more of it, and for `missing`
+ * bytes at its end. -1. */
+int tc_http_raise_too_much(tc_state *state);
+int tc_http_raise_missing(tc_state *state, int64_t missing);
+
 /* How a message is framed once its head is written: what tc_http_frame_open takes. */
 typedef struct {
     unsigned plan;

@@ -29,17 +29,6 @@ conn_check_response(const HttpConnObject *self)
 
 /* ---- bodies ---- */
 
-/* Raises HTTPOutputError. */
-static int
-conn_output_error(HttpConnObject *self, const char *format, long long number)
-{
-    PyObject *cls = tc_face(self->state, HTTPOutputError);
-    if (cls != NULL) {
-        PyErr_Format(cls, format, number);
-    }
-    return -1;
-}
-
 PyObject *
 tc_http_chunk(PyObject *obj, bool text)
 {
@@ -67,7 +56,7 @@ conn_count_body(HttpConnObject *self, size_t size)
     if (tc_http_conn_close(self) < 0) {
         return -1;
     }
-    return conn_output_error(self, "Tried to write more data than Content-Length", 0);
+    return tc_http_raise_too_much(self->state);
 }
 
 static int
@@ -306,8 +295,7 @@ conn_finish(HttpConnObject *self)
         if (tc_http_conn_close(self) < 0) {
             return -1;
         }
-        return conn_output_error(self, "Tried to write %lld bytes less than Content-Length",
-                                 (long long)missing);
+        return tc_http_raise_missing(self->state, missing);
     }
     if (tc_http_frame_is_done(frame)) {
         return 0;

@@ -192,12 +192,7 @@ application_end(PyObject *app, HttpConnObject *conn, RequestObject *request)
         result = application_run_slow(self->base.state, PyTuple_GET_ITEM(held, 0), (PyObject *)request);
     }
     Py_XDECREF(held);
-    if (result == NULL) {
-        return -1;
-    }
-    int status = TC_UNLIKELY(PyCoro_CheckExact(result)) ? tc_http_conn_run(conn, result) : 0;
-    Py_DECREF(result);
-    return status;
+    return tc_http_conn_take_result(conn, result);
 }
 
 static const tc_http_app_class application_class = {
