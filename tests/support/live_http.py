@@ -256,3 +256,18 @@ def both_ways(answer):
             return Message(request_conn)
 
     return [lambda request: answer(request.connection), Delegate()]
+
+
+class Overridden(OURS.httpserver.HTTPServer):
+    """Served through HTTP1ServerConnection and HTTP1Connection, since start_request() is overridden."""
+
+    def start_request(self, server_conn, request_conn):
+        assert type(request_conn) is OURS.http1connection.HTTP1Connection
+        return super().start_request(server_conn, request_conn)
+
+
+class Notified(OURS.httpserver.HTTPServer):
+    """Served by the same classes, since on_close() is overridden."""
+
+    def on_close(self, server_conn):
+        super().on_close(server_conn)

@@ -12,7 +12,7 @@ import pytest
 import tornado.test
 import tornado.web
 
-from support.live_http import Client, LiveServer, headers_ok, serving, talk, wait_for
+from support.live_http import Client, LiveServer, Overridden, headers_ok, serving, talk, wait_for
 from tornado_c import http1connection, httpserver, httputil, netutil, web
 
 LAST = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
@@ -22,14 +22,6 @@ CERTIFICATE = {
     "certfile": os.path.join(TESTS, "test.crt"),
     "keyfile": os.path.join(TESTS, "test.key"),
 }
-
-
-class Overridden(httpserver.HTTPServer):
-    """Not native: start_request() is overridden."""
-
-    def start_request(self, server_conn, request_conn):
-        assert type(request_conn) is http1connection.HTTP1Connection
-        return super().start_request(server_conn, request_conn)
 
 
 @pytest.fixture(params=["native", "delegate"])

@@ -5,7 +5,7 @@ Both ways through a server, and handlers, on raw sockets.
 
 import pytest
 
-from support.live_http import both_ways, serving
+from support.live_http import Notified, both_ways, serving
 from support.web_servers import collecting, request
 from tornado_c import web
 from tornado_c.httpserver import HTTPServer
@@ -250,13 +250,6 @@ def test_several_cookie_lines_are_one_list(way, number):
     assert seen == [cookies, cookies, [line.partition(":")[2].strip() for line in lines]]
 
 
-class Overridden(HTTPServer):
-    """Is served by HTTP1Connection, since a method of its own might see the connection."""
-
-    def on_close(self, server_conn):
-        super().on_close(server_conn)
-
-
 def echo(request):
     request.connection.write_headers(
         ResponseStartLine("", 200, "OK"),
@@ -269,7 +262,7 @@ def echo(request):
 CHUNKED_1_0 = b"POST / HTTP/1.0\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n"
 
 
-@pytest.mark.parametrize("make", [HTTPServer, Overridden])
+@pytest.mark.parametrize("make", [HTTPServer, Notified])
 def test_chunked_request_in_http10_ends_its_connection(make):
     """It is served, without a promise, and what comes behind it is not (RFC 9112, section 6.1)."""
     data = CHUNKED_1_0 + b"\r\n5\r\nhello\r\n0\r\n\r\n"
@@ -283,7 +276,7 @@ def test_chunked_request_in_http10_ends_its_connection(make):
     "headers",
     [b"Content-Length: 5\r\n", b"Transfer-Encoding: chunked\r\n", b"Transfer-Encoding: identity\r\n"],
 )
-@pytest.mark.parametrize("make", [HTTPServer, Overridden])
+@pytest.mark.parametrize("make", [HTTPServer, Notified])
 def test_chunked_request_in_http10_must_be_plain(make, headers):
     """What two servers could read differently is refused, as in HTTP/1.1."""
     data = CHUNKED_1_0 + headers + b"\r\n5\r\nhello\r\n0\r\n\r\n"

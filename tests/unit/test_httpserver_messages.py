@@ -11,8 +11,8 @@ import tempfile
 import pytest
 
 from support.implementations import OURS, STOCK
-from support.live_http import LiveServer, serving, talk, wait_for
-from tornado_c import httpserver, httputil
+from support.live_http import LiveServer, Notified, serving, talk, wait_for
+from tornado_c import httputil
 
 GET = b"GET /get HTTP/1.1\r\nHost: a\r\n\r\n"
 LAST = GET[:-2] + b"Connection: close\r\n\r\n"
@@ -26,13 +26,6 @@ def post(body, head=b"", length=None):
 CHUNKED = (
     b"POST /chunked HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"
 )
-
-
-class Overridden(httpserver.HTTPServer):
-    """Served by the Python classes."""
-
-    def on_close(self, server_conn):
-        super().on_close(server_conn)
 
 
 class World:
@@ -97,7 +90,7 @@ def served(kind, actions, **settings):
     implementation = STOCK if kind == "stock" else OURS
     world = World(implementation, **actions)
     if kind == "python":
-        server = LiveServer(None, make=lambda: Overridden(world.application, **settings))
+        server = LiveServer(None, make=lambda: Notified(world.application, **settings))
     else:
         server = LiveServer(world.application, implementation, **settings)
     try:

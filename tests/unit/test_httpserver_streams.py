@@ -9,20 +9,12 @@ import ssl
 import pytest
 
 from support.implementations import OURS, STOCK
-from support.live_http import raw_ok, serving, wait_for
+from support.live_http import Overridden, raw_ok, serving, wait_for
 from support.live_tcp import TLS
-from tornado_c.httpserver import HTTPServer
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 LAST = b"GET /last HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
 OPENED = b"HTTP/1.1 200 Connection Established\r\n\r\n"
-
-
-class Watched(HTTPServer):
-    """Served with delegates, as something between the connection and the request is overridden."""
-
-    def start_request(self, server_conn, request_conn):
-        return super().start_request(server_conn, request_conn)
 
 
 def talk(callback, talking, way, tls=False):
@@ -36,7 +28,7 @@ def talk(callback, talking, way, tls=False):
             tasks.append(asyncio.ensure_future(callback(request)))
 
     settings = {"ssl_options": TLS} if tls else {}
-    make = (lambda: Watched(answer, **settings)) if way == "delegates" else None
+    make = (lambda: Overridden(answer, **settings)) if way == "delegates" else None
     with serving(answer, STOCK if way == "stock" else OURS, make=make, **settings) as server:
         client = server.connect()
         if tls:

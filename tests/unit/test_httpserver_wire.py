@@ -10,8 +10,7 @@ import pytest
 from support.damage import REQUESTS, damage
 from support.http_cases import CASES
 from support.implementations import OURS, STOCK
-from support.live_http import Client, LiveServer, raw_ok
-from tornado_c import http1connection, httpserver
+from support.live_http import Client, LiveServer, Overridden, raw_ok
 
 REFUSED = b"HTTP/1.1 400 Bad Request\r\n\r\n"
 TOO_LONG = {
@@ -21,14 +20,6 @@ TOO_LONG = {
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 CONTINUE = b"HTTP/1.1 100 (Continue)\r\n\r\n"
 PROBE = b"GET /probe HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
-
-
-class DelegatingServer(httpserver.HTTPServer):
-    """Requests pass through HTTP1ServerConnection and delegates, since start_request() is overridden."""
-
-    def start_request(self, server_conn, request_conn):
-        assert type(request_conn) is http1connection.HTTP1Connection
-        return super().start_request(server_conn, request_conn)
 
 
 class Servers:
@@ -48,7 +39,7 @@ class Servers:
             names = {"limit": "max_header_size", "body_limit": "max_body_size"}
             settings = {names[k]: v for k, v in limits.items()}
             if path == "delegate":
-                server = LiveServer(None, make=lambda: DelegatingServer(self.callback, **settings))
+                server = LiveServer(None, make=lambda: Overridden(self.callback, **settings))
             else:
                 server = LiveServer(self.callback, implementation, **settings)
             self.servers[key] = server

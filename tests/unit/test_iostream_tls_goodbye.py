@@ -14,7 +14,7 @@ import pytest
 from support.children import FOREIGN_ENVIRONMENT
 from support.iostream_tls_tools import server_context
 from support.iostream_world import turns
-from support.live_http import raw_ok, serving, wait_for
+from support.live_http import Overridden, raw_ok, serving, wait_for
 from support.live_tcp import TLS
 from tornado_c.httpserver import HTTPServer
 
@@ -36,15 +36,10 @@ def connect(address):
     return context.wrap_socket(sock, suppress_ragged_eofs=False)
 
 
-class Watched(HTTPServer):
-    def start_request(self, server_conn, request_conn):
-        return super().start_request(server_conn, request_conn)
-
-
 @pytest.fixture(params=["native", "delegates"])
 def server(request, caplog):
     """An HTTP server over TLS that logs nothing but refusals."""
-    kind = HTTPServer if request.param == "native" else Watched
+    kind = HTTPServer if request.param == "native" else Overridden
 
     def answer(request):
         raw_ok(request, b"hello")
