@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import select
 import time
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Any
@@ -350,6 +349,9 @@ class HTTP1Connection(MessageWriter):
         await self._lingered()
         self.close()
 
+    def _has_unread(self) -> bool:
+        return self.stream is not None and self.stream._has_unread()
+
     def _linger(self) -> bool:
         """End our side and have the stream drop what still comes, for a while. False: it is to be closed."""
         params = self.params
@@ -435,18 +437,12 @@ class HTTP1Connection(MessageWriter):
     def _finish_request(self, future: asyncio.Future[None] | None) -> None:
         self._clear_callbacks()
         if not self.is_client and self._frame.closes:
-            # There is the rest of the request, or what the client sent before it could know.
-            if (self._read_finished and not self._draining) or not self._linger():
+            # There is the rest of the request, or what the client sent on or before it could know.
+            unread = not self._read_finished or self._draining or self._has_unread()
+            if not unread or not self._linger():
                 self.close()
                 return
         self._end_exchange()
-
-
-def _has_arrived(stream: iostream.IOStream) -> bool:
-    """Whether bytes have come that the loop has not read yet."""
-    poll = select.poll()
-    poll.register(stream.socket, select.POLLIN)
-    return bool(poll.poll(0))
 
 
 class HTTP1ServerConnection:
@@ -483,7 +479,7 @@ class HTTP1ServerConnection:
         current._draining = True
         idle = current._request_start_line is None and not self.stream._read_buffer_size
         if idle and not self.stream.closed():
-            if self._seen_idle is current and not _has_arrived(self.stream):
+            if self._seen_idle is current and not self.stream._has_arrived():
                 self.stream.close()
             self._seen_idle = current
 

@@ -3,24 +3,11 @@
 #include "http/http_conn_parts.h"
 #include "stream/stream_linger.h"
 
-#include <sys/ioctl.h>
-
-bool
-tc_http_conn_has_arrived(const HttpConnObject *self)
-{
-    int count = 0;
-    return ioctl(self->stream->watcher.fd, FIONREAD, &count) == 0 && count > 0;
-}
-
-/* Whether the stream should linger: there is input that will not be read, or was when that became known.
- * Bytes of TLS may be an alert. */
+/* Whether the stream should linger: there is input that will not be read, or was when that became known. */
 static bool
 conn_can_linger(const HttpConnObject *self)
 {
-    const StreamObject *stream = self->stream;
-    return self->config->linger_timeout > 0 &&
-           (self->linger || (!stream->reading_event && stream->buf_len > 0) ||
-            (stream->tls == NULL && tc_http_conn_has_arrived(self)));
+    return self->config->linger_timeout > 0 && (self->linger || tc_stream_has_unread(self->stream));
 }
 
 int

@@ -3,6 +3,7 @@
 #include "base/args.h"
 #include "base/future.h"
 #include "http/http_conn_parts.h"
+#include "stream/stream_linger.h"
 
 /* ---- writing ---- */
 
@@ -146,7 +147,7 @@ static PyObject *
 conn_drain(HttpConnObject *self, PyObject *unused)
 {
     if (self->reading == CONN_HEAD && self->stream != NULL && self->stream->buf_len == 0) {
-        if (self->seen_idle && !tc_http_conn_has_arrived(self) && tc_http_conn_close(self) < 0) {
+        if (self->seen_idle && !tc_stream_has_arrived(self->stream) && tc_http_conn_close(self) < 0) {
             return NULL;
         }
         self->seen_idle = true;

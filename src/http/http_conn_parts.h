@@ -206,9 +206,6 @@ PyObject *tc_http_conn_label(HttpConnObject *self);
 /* http_close.c: closes once what was written is sent. */
 int tc_http_conn_close_when_sent(HttpConnObject *self);
 
-/* Whether bytes have come that the loop has not read yet. */
-bool tc_http_conn_has_arrived(const HttpConnObject *self);
-
 /* Closes, or has the stream linger where the client may still send. */
 int tc_http_conn_end(HttpConnObject *self);
 

@@ -51,6 +51,8 @@ PyObject *tc_iostream_set_nodelay(StreamObject *self, PyObject *const *args, Py_
 PyObject *tc_iostream_check_closed(StreamObject *self, PyObject *unused);
 PyObject *tc_iostream_is_idle(StreamObject *self, PyObject *unused);
 PyObject *tc_iostream_linger(StreamObject *self, PyObject *const *args, Py_ssize_t nargs);
+PyObject *tc_iostream_has_arrived(StreamObject *self, PyObject *unused);
+PyObject *tc_iostream_has_unread(StreamObject *self, PyObject *unused);
 PyObject *tc_iostream_call_later(StreamObject *self, PyObject *callback);
 
 /* iostream_attributes.c */

@@ -164,6 +164,18 @@ tc_iostream_linger(StreamObject *self, PyObject *const *args, Py_ssize_t nargs)
 }
 
 PyObject *
+tc_iostream_has_arrived(StreamObject *self, PyObject *unused)
+{
+    return PyBool_FromLong(tc_stream_has_arrived(self));
+}
+
+PyObject *
+tc_iostream_has_unread(StreamObject *self, PyObject *unused)
+{
+    return PyBool_FromLong(tc_stream_has_unread(self));
+}
+
+PyObject *
 tc_iostream_call_later(StreamObject *self, PyObject *callback)
 {
     if (self->core == NULL) {

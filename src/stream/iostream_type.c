@@ -250,6 +250,10 @@ static PyMethodDef stream_methods[] = {
     {"_linger", TC_FASTCALL(tc_iostream_linger),
      "_linger($self, timeout, size, /)\n--\n\nEnd our side, drop what still comes for a while, close. "
      "False: close it now."},
+    {"_has_arrived", (PyCFunction)tc_iostream_has_arrived, METH_NOARGS,
+     "_has_arrived($self, /)\n--\n\nWhether bytes have come that the loop has not read yet."},
+    {"_has_unread", (PyCFunction)tc_iostream_has_unread, METH_NOARGS,
+     "_has_unread($self, /)\n--\n\nWhether there is input under which a close would reset the connection."},
     {"_set_socket", (PyCFunction)tc_iostream_set_socket, METH_O,
      "_set_socket($self, socket, /)\n--\n\nWork on another object over the same descriptor."},
     {"_call_later", (PyCFunction)tc_iostream_call_later, METH_O,

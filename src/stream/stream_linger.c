@@ -4,6 +4,7 @@
 
 #include "stream/stream_parts.h"
 
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 typedef struct {
@@ -146,6 +147,21 @@ tc_stream_linger(StreamObject *self, double seconds, Py_ssize_t size)
     int st = tc_stream_set_consumer(self, &linger_consumer, (PyObject *)linger);
     Py_DECREF(linger);
     return st == TC_RAISED ? -1 : 1;
+}
+
+/* ---- whether there is reason to ---- */
+
+bool
+tc_stream_has_arrived(const StreamObject *self)
+{
+    int count = 0;
+    return ioctl(self->watcher.fd, FIONREAD, &count) == 0 && count > 0;
+}
+
+bool
+tc_stream_has_unread(const StreamObject *self)
+{
+    return (!self->reading_event && self->buf_len > 0) || (self->tls == NULL && tc_stream_has_arrived(self));
 }
 
 /* ---- the type ---- */

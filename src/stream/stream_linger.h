@@ -12,4 +12,11 @@
  * be closed; -1 with an exception. */
 int tc_stream_linger(StreamObject *self, double seconds, Py_ssize_t size);
 
+/* Whether bytes have come that the loop has not read yet. */
+bool tc_stream_has_arrived(const StreamObject *self);
+
+/* Whether there is input that has not been taken, so that a close would reset the connection; bytes of TLS that
+ * the loop has not read yet do not count, as they may be an alert. */
+bool tc_stream_has_unread(const StreamObject *self);
+
 #endif

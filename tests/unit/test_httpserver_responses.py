@@ -7,7 +7,7 @@ import http
 import pytest
 
 from support.implementations import BOTH, OURS, STOCK
-from support.live_http import Client, both, both_ways, headers_ok, raw_ok, serving, talk, wait_for
+from support.live_http import Client, Overridden, both, both_ways, headers_ok, raw_ok, serving, talk, wait_for
 from tornado_c.httpserver import HTTPConnection
 from tornado_c.httputil import (
     HTTPHeaders,
@@ -516,9 +516,10 @@ def test_detached_stream(late, extra):
         assert client.rest() == (extra + b"line\n").upper()
 
 
+@pytest.mark.parametrize("kind", [OURS.httpserver.HTTPServer, Overridden])
 @pytest.mark.parametrize("late", [False, True])
 @pytest.mark.parametrize("who", ["client", "server"])
-def test_last_response_arrives_though_the_client_sends_on(who, late):
+def test_last_response_arrives_though_the_client_sends_on(who, late, kind):
     """What lies unread behind a connection's last request must not have it reset under the response."""
     body, fields = b"x" * 400_000, {"Connection": "close"} if who == "server" else {}
 
@@ -528,7 +529,7 @@ def test_last_response_arrives_though_the_client_sends_on(who, late):
         headers_ok(request, body, **fields)
 
     asked = b"Connection: close\r\n" if who == "client" else b""
-    with serving(callback) as server, server.connect() as client:
+    with serving(None, make=lambda: kind(callback)) as server, server.connect() as client:
         client.send(b"GET / HTTP/1.1\r\nHost: a\r\n" + asked + b"\r\n" + GET * 2000)
         client.send(GET * 2000)
         assert client.answer()[1] == body
