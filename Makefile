@@ -88,7 +88,7 @@ nomemory: dev ## allocations that fail, in tests/hostile/nomemory.py, on an in-p
 
 conformance: $(VENV)/.ready ## the suites of Tornado and asyncio, as far as they apply
 	$(PY) -m pip install --quiet '.[conformance]'
-	$(PYTEST) --dist load -m conformance
+	$(PYTEST) -n 2 --dist load -m conformance
 
 lint: $(VENV)/.ready stubs ## ruff, mypy, stubtest, clang-format and the documents
 	$(PY) -m ruff check setup.py tornado_c tests examples
