@@ -105,3 +105,16 @@ def same(outcome):
 
 def body(answer):
     return answer.partition(b"\r\n\r\n")[2]
+
+
+def hello(web):
+    """A handler that greets GET and HEAD."""
+
+    class Hello(web.RequestHandler):
+        def get(self):
+            self.write("Hello, world")
+
+        def head(self):
+            self.write("Hello, world")
+
+    return Hello

@@ -6,7 +6,7 @@ import pytest
 
 from support.implementations import BOTH
 from support.live_http import serving
-from support.web_servers import body, collecting, gets, same
+from support.web_servers import body, collecting, gets, hello, same
 from tornado_c import web
 from tornado_c.routing import HostMatches, PathMatches, Rule, RuleRouter
 
@@ -17,12 +17,7 @@ class Hello(web.RequestHandler):
 
 
 def make_app(web):
-    class Hello(web.RequestHandler):
-        def get(self):
-            self.write("Hello, world")
-
-        def head(self):
-            self.write("Hello, world")
+    Hello = hello(web)
 
     class Path(web.RequestHandler):
         def get(self, *args, **kwargs):

@@ -2,16 +2,11 @@
 
 import pytest
 
-from support.web_servers import gets, request, same
+from support.web_servers import gets, hello, request, same
 
 
 def make_app(web):
-    class Hello(web.RequestHandler):
-        def get(self):
-            self.write("Hello, world")
-
-        def head(self):
-            self.write("Hello, world")
+    Hello = hello(web)
 
     class Write(web.RequestHandler):
         def get(self, size):

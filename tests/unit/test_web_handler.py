@@ -2,16 +2,11 @@
 
 import pytest
 
-from support.web_servers import gets, heads, request, same, without_body
+from support.web_servers import gets, heads, hello, request, same, without_body
 
 
 def make_app(web):
-    class Hello(web.RequestHandler):
-        def get(self):
-            self.write("Hello, world")
-
-        def head(self):
-            self.write("Hello, world")
+    Hello = hello(web)
 
     class Properties(web.RequestHandler):
         def get(self):

@@ -2,16 +2,11 @@
 
 import pytest
 
-from support.web_servers import gets, heads, request, same
+from support.web_servers import gets, heads, hello, request, same
 
 
 def make_app(web):
-    class Hello(web.RequestHandler):
-        def get(self):
-            self.write("Hello, world")
-
-        def head(self):
-            self.write("Hello, world")
+    Hello = hello(web)
 
     class Write(web.RequestHandler):
         def get(self, what):
