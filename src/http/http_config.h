@@ -50,4 +50,11 @@ tc_http_config_app(HttpConfigObject *self)
                : tc_http_config_choose(self);
 }
 
+/* What a connection or a request is handled in: a copy of the server's context, or of the caller's. */
+static inline PyObject *
+tc_http_config_copy_context(const HttpConfigObject *self)
+{
+    return self->context != NULL ? PyContext_Copy(self->context) : PyContext_CopyCurrent();
+}
+
 #endif

@@ -181,11 +181,10 @@ exchange_begin(HttpConnObject *self, const tc_exchange *call, const char *body, 
 static int
 exchange_run(HttpConnObject *self, const tc_exchange *call, const char *body, size_t size, bool whole)
 {
-    HttpConfigObject *config = self->config;
     if (call->app_class == NULL) {
         return -1;
     }
-    PyObject *context = config->context != NULL ? PyContext_Copy(config->context) : PyContext_CopyCurrent();
+    PyObject *context = tc_http_config_copy_context(self->config);
     int mode = -1;
     if (exchange_enter(self, context)) {
         Py_XSETREF(self->context, Py_NewRef(context));

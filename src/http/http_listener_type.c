@@ -37,8 +37,7 @@ static int
 listener_hand_over(HttpListenerObject *self, StreamObject *stream, const struct sockaddr *peer, size_t size)
 {
     PyObject *address = tc_http_peer_address(peer, size);
-    PyObject *base = self->config->context;
-    PyObject *context = base != NULL ? PyContext_Copy(base) : PyContext_CopyCurrent();
+    PyObject *context = tc_http_config_copy_context(self->config);
     PyObject *result = NULL;
     if (address != NULL && context != NULL && PyContext_Enter(context) == 0) {
         PyObject *args[3] = {self->server, (PyObject *)stream, address};
