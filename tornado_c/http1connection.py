@@ -20,7 +20,7 @@ from tornado_c._http.errors import logging_errors
 from tornado_c._http.gzip import _GzipMessageDelegate
 from tornado_c._http.limits import DEFAULT_LINGER_SIZE, DEFAULT_LINGER_TIMEOUT, within
 from tornado_c._http.writer import MessageWriter
-from tornado_c._support.concurrent import future_set_result_unless_cancelled
+from tornado_c.concurrent import future_set_result_unless_cancelled
 from tornado_c.httputil import is_transfer_encoding_chunked as is_transfer_encoding_chunked
 from tornado_c.httputil import parse_hex_int as parse_hex_int
 from tornado_c.httputil import parse_int as parse_int

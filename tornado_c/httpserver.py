@@ -19,13 +19,13 @@ from tornado_c._http.adapters import watch_request_task
 from tornado_c._http.gzip import _GzipMessageDelegate, decompress_request
 from tornado_c._http.limits import DEFAULT_LINGER_SIZE, DEFAULT_LINGER_TIMEOUT
 from tornado_c._support.generations import bind_arguments
-from tornado_c._support.util import Configurable
 from tornado_c.http1connection import HTTP1ConnectionParameters, HTTP1ServerConnection
 from tornado_c.httputil import HTTPServerRequest
 from tornado_c.ioloop import IOLoop
 from tornado_c.iostream import IOStream
 from tornado_c.log import app_log
 from tornado_c.tcpserver import TCPServer
+from tornado_c.util import Configurable
 
 HTTPRequest = HTTPServerRequest
 

@@ -45,7 +45,7 @@ from tornado_c._http.urls import qs_to_qsl as qs_to_qsl
 from tornado_c._http.urls import split_host_and_port as split_host_and_port
 from tornado_c._http.urls import url_concat as url_concat
 from tornado_c._support.attributes import restore, shown, state
-from tornado_c._support.escape import parse_qs_bytes, utf8
+from tornado_c.escape import parse_qs_bytes, utf8
 
 if TYPE_CHECKING:
     import unittest

@@ -21,8 +21,8 @@ from weakref import WeakKeyDictionary
 
 from tornado_c import _core
 from tornado_c._asyncio.eventloop import GuestCore
-from tornado_c._support.concurrent import future_add_done_callback, is_future
-from tornado_c._support.util import Configurable, import_object
+from tornado_c.concurrent import future_add_done_callback, is_future
+from tornado_c.util import Configurable, import_object
 
 app_log = logging.getLogger("tornado.application")
 gen_log = logging.getLogger("tornado.general")

@@ -19,7 +19,7 @@ import sys
 from types import ModuleType
 from typing import Any
 
-from tornado_c._support.escape import to_unicode
+from tornado_c.escape import to_unicode
 
 colorama: ModuleType | None
 curses: ModuleType | None

@@ -24,10 +24,10 @@ from tornado_c._stream.resolvers import (
     _resolve_addr,
     check_port,
 )
-from tornado_c._support.util import errno_from_exception
 from tornado_c._workers import handover
 from tornado_c._workers.activation import activated_sockets
 from tornado_c.ioloop import IOLoop
+from tornado_c.util import errno_from_exception
 
 #: Length of the queue of connections that wait to be accepted, where none is given.
 _DEFAULT_BACKLOG = 128

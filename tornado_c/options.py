@@ -26,8 +26,8 @@ import textwrap
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, ClassVar, NoReturn, TextIO
 
-from tornado_c._support.util import basestring_type
 from tornado_c.log import LogFormatter, define_logging_options, enable_pretty_logging
+from tornado_c.util import basestring_type
 
 __all__ = [
     "Error",

@@ -12,11 +12,11 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from tornado_c._support.concurrent import (
+from tornado_c._workers import prefork, reload
+from tornado_c.concurrent import (
     future_set_exception_unless_cancelled,
     future_set_result_unless_cancelled,
 )
-from tornado_c._workers import prefork, reload
 from tornado_c.ioloop import IOLoop
 from tornado_c.iostream import PipeIOStream
 from tornado_c.log import gen_log

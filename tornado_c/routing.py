@@ -13,10 +13,10 @@ from typing import Any, Union
 from urllib.parse import quote, unquote_to_bytes
 
 from tornado_c import httputil
-from tornado_c._support.escape import utf8
-from tornado_c._support.util import basestring_type, import_object
+from tornado_c.escape import utf8
 from tornado_c.httpserver import _CallableAdapter
 from tornado_c.log import app_log
+from tornado_c.util import basestring_type, import_object
 
 
 class Router(httputil.HTTPServerConnectionDelegate):

@@ -12,7 +12,7 @@ import ssl
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
-from tornado_c._support.concurrent import chain_future, future_add_done_callback
+from tornado_c.concurrent import chain_future, future_add_done_callback
 from tornado_c.ioloop import IOLoop
 from tornado_c.iostream import IOStream
 from tornado_c.log import app_log

@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING, Any, overload
 from tornado_c import process
 from tornado_c._stream import tls
 from tornado_c._stream.proxy_protocol import HeadReader, TrustedProxies, log_refusal
-from tornado_c._support.concurrent import is_future
 from tornado_c._support.generations import bind_arguments
-from tornado_c._support.util import errno_from_exception
 from tornado_c._workers import serving
+from tornado_c.concurrent import is_future
 from tornado_c.ioloop import IOLoop
 from tornado_c.iostream import IOStream, SSLIOStream
 from tornado_c.log import app_log
 from tornado_c.netutil import _DEFAULT_BACKLOG, add_accept_handler, bind_sockets, ssl_wrap_socket
+from tornado_c.util import errno_from_exception
 
 _SSLOptions = dict[str, Any] | ssl.SSLContext
 

@@ -11,6 +11,8 @@ import tornado_c
 
 #: Modules that replace one of Tornado's.
 MODULES = (
+    "concurrent",
+    "escape",
     "http1connection",
     "httpserver",
     "httputil",
@@ -22,7 +24,7 @@ MODULES = (
     "process",
     "routing",
 )
-MODULES += ("tcpclient", "tcpserver", "web")
+MODULES += ("tcpclient", "tcpserver", "util", "web")
 
 
 class Implementation:

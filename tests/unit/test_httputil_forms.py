@@ -11,8 +11,8 @@ import tornado.escape
 import tornado.httputil
 
 from support.children import CHILD_ENVIRONMENT
+from tornado_c import escape as own_escape
 from tornado_c import httputil
-from tornado_c._support import escape as own_escape
 
 # ---- what is compared ----
 
@@ -274,7 +274,7 @@ LONG = """
 import resource
 resource.setrlimit(resource.RLIMIT_CPU, (60, 60))
 from tornado_c import httputil
-from tornado_c._support import escape as own_escape
+from tornado_c import escape as own_escape
 from tornado_c.httputil import HTTPHeaders, ParseMultipartConfig
 N = 150_000
 def attempt(name, function, *args, **kwargs):

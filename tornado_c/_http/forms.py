@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from tornado_c._support.util import ObjectDict
+from tornado_c.util import ObjectDict
 
 
 class HTTPFile(ObjectDict):

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Iterator
 from typing import TYPE_CHECKING
 
 from tornado_c import httputil
+from tornado_c.util import GzipDecompressor
 
 if TYPE_CHECKING:
     from tornado_c.httputil import (
@@ -16,9 +17,6 @@ if TYPE_CHECKING:
         RequestStartLine,
         ResponseStartLine,
     )
-
-_MAGIC = b"\x1f\x8b"
-_WITH_HEADER = 16 + zlib.MAX_WBITS
 
 
 def _take_encoding(headers: HTTPHeaders) -> bool:
@@ -31,9 +29,7 @@ def _take_encoding(headers: HTTPHeaders) -> bool:
 
 
 class _Gunzip:
-    """Decodes a body: a sequence of gzip members (RFC 1952, section 2.2).
-
-    What follows the last member must be another one.
+    """Decodes a body.
 
     :param piece_size: the largest piece of decoded body, in bytes.
     :param max_size: of the decoded body, in bytes.
@@ -43,41 +39,31 @@ class _Gunzip:
     def __init__(self, piece_size: int, max_size: int) -> None:
         self._piece_size = piece_size
         self._left = max_size
-        # None where a member may begin: there the input may end as well.
-        self._member: zlib._Decompress | None = None
+        self._decompressor = GzipDecompressor()
 
     def feed(self, data: bytes) -> Iterator[bytes]:
         """Decode ``data``, giving pieces none of which is empty."""
         while data:
-            piece, data = self._next(data)
+            try:
+                piece = self._decompressor.decompress(data, self._piece_size)
+            except zlib.error as e:
+                raise _invalid(e) from e
+            rest = self._decompressor.unconsumed_tail
+            if not piece and len(rest) >= len(data):
+                raise _invalid("no progress")
+            data = rest
             self._left -= len(piece)
             if self._left < 0:
                 raise httputil.HTTPInputError("decompressed body too large")
             if piece:
                 yield piece
 
-    def _next(self, data: bytes) -> tuple[bytes, bytes]:
-        """A piece, maybe empty, and what is left of the data."""
-        if self._member is None:
-            if not _MAGIC.startswith(data[:2]):
-                raise _invalid(f"expected a gzip member, got {data[:2]!r}")
-            self._member = zlib.decompressobj(_WITH_HEADER)
-        try:
-            piece = self._member.decompress(data, self._piece_size)
-        except zlib.error as e:
-            raise _invalid(e) from e
-        if self._member.eof:
-            rest, self._member = self._member.unused_data, None
-            return piece, rest
-        rest = self._member.unconsumed_tail
-        if not piece and len(rest) >= len(data):
-            raise _invalid("no progress")
-        return piece, rest
-
     def finish(self) -> None:
         """Check that the input did not end within a member."""
-        if self._member is not None:
-            raise _invalid("incomplete or truncated gzip stream")
+        try:
+            self._decompressor.flush()
+        except zlib.error as e:
+            raise _invalid(e) from e
 
 
 def _invalid(what: object) -> httputil.HTTPInputError:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tornado_c._support.escape import native_str
+from tornado_c.escape import native_str
 
 _PARAM_MARKS = re.compile(r'\\"|"|;')
 

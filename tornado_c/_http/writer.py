@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from tornado_c import _core, httputil, iostream
-from tornado_c._support.concurrent import future_add_done_callback, future_set_result_unless_cancelled
+from tornado_c.concurrent import future_add_done_callback, future_set_result_unless_cancelled
 
 if TYPE_CHECKING:
     from tornado_c.httputil import HTTPHeaders, RequestStartLine, ResponseStartLine

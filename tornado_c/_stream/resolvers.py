@@ -9,8 +9,8 @@ import socket
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from tornado_c._support.util import Configurable
 from tornado_c.ioloop import IOLoop
+from tornado_c.util import Configurable
 
 # Resolving text in a thread imports these codecs, which would block for good while the main thread is itself
 # inside an import. Load them now.

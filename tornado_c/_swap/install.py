@@ -15,6 +15,9 @@ from types import ModuleType
 
 #: Modules of Tornado that are replaced, whole. A module of ours that is partial yet is not in the list.
 SWAPPED: tuple[str, ...] = (
+    "util",
+    "escape",
+    "concurrent",
     "ioloop",
     "platform.asyncio",
     "iostream",

@@ -9,8 +9,8 @@ import warnings
 from typing import Any, overload
 
 from tornado_c import httputil
-from tornado_c._support.escape import native_str
 from tornado_c._web.errors import not_yet
+from tornado_c.escape import native_str
 
 _COOKIE_VALUE_CONTROLS = re.compile(r"[\x00-\x20]")
 _COOKIE_ATTRIBUTE_CONTROLS = re.compile(r"[\x00-\x20\x3b\x7f]")

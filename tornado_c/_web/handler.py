@@ -19,14 +19,14 @@ from typing import TYPE_CHECKING, Any
 
 from tornado_c import _core, httputil
 from tornado_c._support.attributes import restore, shown, state
-from tornado_c._support.concurrent import current_ioloop, future_set_result_unless_cancelled
-from tornado_c._support.escape import to_unicode, utf8
 from tornado_c._web.cookies import CookieMixin
 from tornado_c._web.errors import Finish, HTTPError, not_yet
 from tornado_c._web.locale import LocaleMixin
 from tornado_c._web.templates import TemplateMixin
 from tornado_c._web.upcalls import _execute_failed
 from tornado_c._web.xsrf import XsrfMixin
+from tornado_c.concurrent import current_ioloop, future_set_result_unless_cancelled
+from tornado_c.escape import to_unicode, utf8
 from tornado_c.log import app_log, gen_log
 
 if TYPE_CHECKING:

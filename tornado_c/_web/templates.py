@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from tornado_c._support.escape import to_unicode
 from tornado_c._web.errors import not_yet
+from tornado_c.escape import to_unicode
 
 if TYPE_CHECKING:
     from tornado_c._web.application import Application

@@ -12,12 +12,12 @@ from collections.abc import Awaitable, Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from tornado_c import httputil
-from tornado_c._support.escape import utf8
-from tornado_c._support.util import ObjectDict
 from tornado_c._web.targets import log_bad_target
 from tornado_c._web.templates import UIModules
+from tornado_c.escape import utf8
 from tornado_c.log import access_log, app_log
 from tornado_c.routing import _DefaultMessageDelegate, _unquote_or_none
+from tornado_c.util import ObjectDict
 
 try:
     from _sha1 import sha1 as _small_sha1  # type: ignore[import-not-found]
