@@ -14,6 +14,7 @@ class Row:
     pipeline: int = 1
     post: bool = False
     close: bool = False
+    body: str = "Hello, world!"  # what is answered, unless a body is posted
     to_limit: float | None = None  # CPU a request: at most this many times the limit's
     to_stock: float | None = None  # CPU a request: at least this many times under stock Tornado's
     instructions: int | None = None  # user instructions a request: at most
@@ -30,6 +31,29 @@ ROWS = (
     Row("pipeline", "pipelined x16, callback", "callback", pipeline=16, to_stock=65),
     Row("pipeline_raw", "pipelined x16, callback with request.write", "raw", pipeline=16),
     Row("pipeline_handler", "pipelined x16, RequestHandler", "handler", pipeline=16, to_stock=45),
+    # Handlers as people write them.
+    Row("initialize", "initialize sets an attribute", "handlers", path="/initialize", instructions=15000),
+    Row("hooks", "five hooks overridden", "handlers", path="/hooks", instructions=25000),
+    Row(
+        *("item", "the same, async, an argument, JSON", "handlers"),
+        path="/items/17?name=world",
+        to_stock=18,
+        instructions=40000,
+        body='{"id": "17", "name": "world", "user": "alice"}',
+    ),
+    Row("argument", "get_argument", "handlers", path="/argument?name=world!", instructions=18000),
+    Row(
+        *("dict", "a dict as JSON", "handlers"),
+        path="/dict",
+        instructions=26000,
+        body='{"text": "Hello, world!"}',
+    ),
+    Row("cookie", "set_cookie", "handlers", path="/cookie", instructions=52000),
+    Row("replaced", "a method replaced on the instance", "handlers", path="/replaced", instructions=25000),
+    Row("coroutine", "@gen.coroutine that does not suspend", "handlers", path="/coroutine", to_stock=12),
+    Row("suspend", "async def that suspends once", "handlers", path="/suspend", to_stock=18),
+    Row("wrapped", "prepare, on_finish wrapped by a tool", "handlers", path="/wrapped", instructions=25000),
+    Row("awaited", "_execute wrapped by a tool", "handlers", path="/awaited"),
     Row("close", "Connection: close, callback", "callback", close=True, to_limit=1.2),
     Row("post", "POST 10 KB echo, callback", "callback", "post", post=True, to_limit=1.2),
     Row("post_handler", "POST 10 KB echo, RequestHandler", "handler", "post", post=True, to_stock=12),
