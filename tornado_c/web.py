@@ -13,8 +13,8 @@
         tornado_c.web.Application([(r"/", MainHandler)]).listen(8888)
         await asyncio.Event().wait()
 
-Not here yet: templates, signed cookies, XSRF tokens, static files, streamed request bodies and compression;
-what is asked for them raises NotImplementedError.
+Not here yet: templates, static files, streamed request bodies and compression; what is asked for them raises
+NotImplementedError.
 """
 
 from __future__ import annotations
@@ -30,6 +30,23 @@ from tornado_c._web.decorators import (
 from tornado_c._web.errors import Finish, HTTPError, MissingArgumentError
 from tornado_c._web.handler import _ARG_DEFAULT, RequestHandler, _ArgDefaultMarker
 from tornado_c._web.handlers import ErrorHandler, FallbackHandler, RedirectHandler
+from tornado_c._web.signed import (
+    DEFAULT_SIGNED_VALUE_MIN_VERSION,
+    DEFAULT_SIGNED_VALUE_VERSION,
+    MAX_SUPPORTED_SIGNED_VALUE_VERSION,
+    MIN_SUPPORTED_SIGNED_VALUE_VERSION,
+    _CookieSecretTypes,
+    _create_signature_v1,
+    _create_signature_v2,
+    _decode_fields_v2,
+    _decode_signed_value_v1,
+    _decode_signed_value_v2,
+    _get_version,
+    _signed_value_version_re,
+    create_signed_value,
+    decode_signed_value,
+    get_signature_key_version,
+)
 from tornado_c._web.targets import guard_stock
 from tornado_c.routing import URLSpec
 
@@ -52,6 +69,10 @@ guard_stock()
 del guard_stock
 
 __all__ = [
+    "DEFAULT_SIGNED_VALUE_MIN_VERSION",
+    "DEFAULT_SIGNED_VALUE_VERSION",
+    "MAX_SUPPORTED_SIGNED_VALUE_VERSION",
+    "MIN_SUPPORTED_SIGNED_VALUE_VERSION",
     "_ARG_DEFAULT",
     "Application",
     "ErrorHandler",
@@ -64,10 +85,21 @@ __all__ = [
     "URLSpec",
     "_ApplicationRouter",
     "_ArgDefaultMarker",
+    "_CookieSecretTypes",
     "_HandlerDelegate",
+    "_create_signature_v1",
+    "_create_signature_v2",
+    "_decode_fields_v2",
+    "_decode_signed_value_v1",
+    "_decode_signed_value_v2",
+    "_get_version",
+    "_signed_value_version_re",
     "addslash",
     "asynchronous",
     "authenticated",
+    "create_signed_value",
+    "decode_signed_value",
+    "get_signature_key_version",
     "removeslash",
     "stream_request_body",
     "url",

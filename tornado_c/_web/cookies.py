@@ -6,11 +6,14 @@ import datetime
 import http.cookies
 import re
 import warnings
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 from tornado_c import httputil
-from tornado_c._web.errors import not_yet
+from tornado_c._web import signed
 from tornado_c.escape import native_str
+
+if TYPE_CHECKING:
+    from tornado_c._web.application import Application
 
 _COOKIE_VALUE_CONTROLS = re.compile(r"[\x00-\x20]")
 _COOKIE_ATTRIBUTE_CONTROLS = re.compile(r"[\x00-\x20\x3b\x7f]")
@@ -30,8 +33,13 @@ def _check_cookie(name: str, attributes: dict[str, str | None], others: dict[str
 class CookieMixin:
     """Cookies of the request, and of the response."""
 
+    application: Application
     request: httputil.HTTPServerRequest
     _new_cookie: http.cookies.SimpleCookie
+
+    if TYPE_CHECKING:
+
+        def require_setting(self, name: str, feature: str = "this feature") -> None: ...
 
     # ---- cookies ----
 
@@ -120,15 +128,23 @@ class CookieMixin:
         for name in self.request.cookies:
             self.clear_cookie(name, **kwargs)
 
-    def get_signed_cookie(
-        self,
-        name: str,
-        value: str | None = None,
-        max_age_days: float = 31,
-        min_version: int | None = None,
-    ) -> bytes | None:
-        """Not supported yet: return a signed cookie's value if the signature holds."""
-        not_yet("get_signed_cookie()", "use get_cookie()")
+    # ---- signed cookies ----
+
+    def create_signed_value(self, name: str, value: str | bytes, version: int | None = None) -> bytes:
+        """Return ``value`` signed with the setting ``cookie_secret``, for this name and as of now.
+
+        Where that setting is a dict, the one of its keys is taken that the setting ``key_version`` names.
+
+        :param version: of the format; see :func:`create_signed_value`.
+        """
+        self.require_setting("cookie_secret", "secure cookies")
+        settings = self.application.settings
+        secret, key_version = settings["cookie_secret"], None
+        if isinstance(secret, dict):
+            key_version = settings.get("key_version")
+            if key_version is None:
+                raise Exception("key_version setting must be used for secret_key dicts")
+        return signed.create_signed_value(secret, name, value, version=version, key_version=key_version)
 
     def set_signed_cookie(
         self,
@@ -138,8 +154,47 @@ class CookieMixin:
         version: int | None = None,
         **kwargs: Any,
     ) -> None:
-        """Not supported yet: set a cookie that cannot be forged."""
-        not_yet("set_signed_cookie()", "use set_cookie()")
+        """Set a cookie that its reader can trust: the value, any bytes, is signed. It is not hidden.
 
-    get_secure_cookie = get_signed_cookie
+        :param expires_days: how long the client keeps it; None: until it ends.
+        :param version: of the format; see :func:`create_signed_value`.
+        :param kwargs: see :meth:`set_cookie`.
+        """
+        value = self.create_signed_value(name, value, version=version)
+        self.set_cookie(name, value, expires_days=expires_days, **kwargs)
+
+    def get_signed_cookie(
+        self,
+        name: str,
+        value: str | None = None,
+        max_age_days: float = 31,
+        min_version: int | None = None,
+    ) -> bytes | None:
+        """Return what a signed cookie holds, or None unless its signature is good and not too old.
+
+        :param value: a signed value from elsewhere; default: the request's cookie.
+        :param max_age_days: since it was signed, whatever the client was told.
+        :param min_version: of the format; see :func:`decode_signed_value`.
+        """
+        self.require_setting("cookie_secret", "secure cookies")
+        if value is None:
+            value = self.get_cookie(name)
+        secret = self.application.settings["cookie_secret"]
+        return signed.decode_signed_value(
+            secret, name, value, max_age_days=max_age_days, min_version=min_version
+        )
+
+    def get_signed_cookie_key_version(self, name: str, value: str | None = None) -> int | None:
+        """Return the version of the key that a signed cookie claims to be signed with; nothing is verified.
+
+        :param value: a signed value from elsewhere; default: the request's cookie.
+        """
+        self.require_setting("cookie_secret", "secure cookies")
+        if value is None:
+            value = self.get_cookie(name)
+        return None if value is None else signed.get_signature_key_version(value)
+
+    # The names before Tornado 6.3.
     set_secure_cookie = set_signed_cookie
+    get_secure_cookie = get_signed_cookie
+    get_secure_cookie_key_version = get_signed_cookie_key_version

@@ -1,16 +1,42 @@
-"""Protection of a handler against requests that another site makes a browser send."""
+"""Protection of a handler against requests that another site makes a browser send.
+
+The token is random, in a cookie that other sites cannot read. A form sends it back, under a mask that is
+another each time, so that the length of a compressed page does not give it away.
+"""
 
 from __future__ import annotations
 
+import binascii
+import hmac
+import html
+import os
+import time
 import urllib.parse
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tornado_c import httputil
-from tornado_c._web.errors import HTTPError, not_yet
+from tornado_c._web.errors import HTTPError
+from tornado_c._web.signed import _signed_value_version_re
+from tornado_c.escape import to_unicode, utf8
+from tornado_c.log import gen_log
 
 if TYPE_CHECKING:
     from tornado_c._web.application import Application
+
+_TOKEN_SIZE = 16
+_MASK_SIZE = 4
+
+
+def _masked(mask: bytes, data: bytes) -> bytes:
+    """Apply a mask of four bytes, or take it off again.
+
+    :raises ValueError: the mask has another length.
+    """
+    if len(mask) != _MASK_SIZE:
+        raise ValueError("the mask of a token has four bytes")
+    repeated = (mask * (len(data) // _MASK_SIZE + 1))[: len(data)]
+    return (int.from_bytes(data, "big") ^ int.from_bytes(repeated, "big")).to_bytes(len(data), "big")
 
 
 class XsrfMixin:
@@ -19,20 +45,100 @@ class XsrfMixin:
     application: Application
     request: httputil.HTTPServerRequest
 
-    # ---- cross-site requests ----
+    if TYPE_CHECKING:
+        get_argument: Callable[..., str | None]
+        get_cookie: Callable[..., str | None]
+        set_cookie: Callable[..., None]
+
+        @property
+        def settings(self) -> dict[str, Any]: ...
+
+        @property
+        def current_user(self) -> Any: ...
+
+    # ---- tokens ----
 
     @property
     def xsrf_token(self) -> bytes:
-        """Not supported yet: the token that forms must send back."""
-        not_yet("xsrf_token", "use the setting cross_origin_protection, which needs no token")
+        """The token that requests which change something must send back; ASCII, another text each time.
 
-    def xsrf_form_html(self) -> str:
-        """Not supported yet: the field of a form that holds the token."""
-        not_yet("xsrf_form_html()", "use the setting cross_origin_protection, which needs no token")
+        The client is given the cookie that belongs to it unless it sent one. The settings are
+        ``xsrf_cookie_name``, ``xsrf_cookie_version`` (2, or 1 without a mask), and ``xsrf_cookie_kwargs``
+        for :meth:`set_cookie`.
+        """
+        if not hasattr(self, "_xsrf_token"):
+            self._xsrf_token = self._make_xsrf_token()
+        return self._xsrf_token
+
+    def _make_xsrf_token(self) -> bytes:
+        settings = self.settings
+        known, token, timestamp = self._get_raw_xsrf_token()
+        version = settings.get("xsrf_cookie_version", 2)
+        if version == 1:
+            text = token.hex()
+        elif version == 2:
+            mask = os.urandom(_MASK_SIZE)
+            text = f"2|{mask.hex()}|{_masked(mask, token).hex()}|{int(timestamp)}"
+        else:
+            raise ValueError(f"unknown xsrf cookie version {version:d}")
+        shown = utf8(text)
+        if known is None:
+            options = dict(settings.get("xsrf_cookie_kwargs", {}))
+            if self.current_user and "expires_days" not in options:
+                options["expires_days"] = 30
+            self.set_cookie(settings.get("xsrf_cookie_name", "_xsrf"), shown, **options)
+        return shown
+
+    def _get_raw_xsrf_token(self) -> tuple[int | None, bytes, float]:
+        """Return version, token and time of the request's cookie; a new token has None for its version."""
+        if not hasattr(self, "_raw_xsrf_token"):
+            cookie = self.get_cookie(self.settings.get("xsrf_cookie_name", "_xsrf"))
+            version, token, timestamp = self._decode_xsrf_token(cookie) if cookie else (None, None, None)
+            if token is None or timestamp is None:
+                version, token, timestamp = None, os.urandom(_TOKEN_SIZE), time.time()
+            self._raw_xsrf_token = version, token, timestamp
+        return self._raw_xsrf_token
+
+    def _decode_xsrf_token(self, cookie: str) -> tuple[int | None, bytes | None, float | None]:
+        """Return version, token and time that a text holds; None for each where it is malformed."""
+        try:
+            numbered = _signed_value_version_re.match(utf8(cookie))
+            if numbered is None:
+                return 1, _unhex_or_plain(utf8(cookie)), int(time.time())
+            if numbered[1] != b"2":
+                raise ValueError("Unknown xsrf cookie version")
+            _, mask, token, timestamp = cookie.split("|")
+            return 2, _masked(binascii.a2b_hex(mask), binascii.a2b_hex(token)), int(timestamp)
+        except Exception:
+            gen_log.debug("Uncaught exception in _decode_xsrf_token", exc_info=True)
+            return None, None, None
 
     def check_xsrf_cookie(self) -> None:
-        """Called for requests that change something, with the setting ``xsrf_cookies``. May be overridden."""
-        not_yet("the setting xsrf_cookies", "use cross_origin_protection, or override check_xsrf_cookie()")
+        """Called for requests that change something, with the setting ``xsrf_cookies``. May be overridden.
+
+        The request must have the token in an argument ``_xsrf``, or in the header X-XSRFToken or X-CSRFToken.
+
+        :raises HTTPError: it has none, or another than the cookie: status 403.
+        """
+        given = (
+            self.get_argument("_xsrf", None)
+            or self.request.headers.get("X-Xsrftoken")
+            or self.request.headers.get("X-Csrftoken")
+        )
+        if not given:
+            raise HTTPError(403, "'_xsrf' argument missing from POST")
+        token = self._decode_xsrf_token(given)[1]
+        expected = self._get_raw_xsrf_token()[1]
+        if not token:
+            raise HTTPError(403, "'_xsrf' argument has invalid format")
+        if not hmac.compare_digest(utf8(token), utf8(expected)):
+            raise HTTPError(403, "XSRF cookie does not match POST argument")
+
+    def xsrf_form_html(self) -> str:
+        """Return the hidden field that a form sends the token back with."""
+        return f'<input type="hidden" name="_xsrf" value="{html.escape(to_unicode(self.xsrf_token))}"/>'
+
+    # ---- cross-site requests ----
 
     def _cross_origin_protection(self) -> None:
         if self.request.method in ("HEAD", "OPTIONS", "GET"):
@@ -70,3 +176,11 @@ class XsrfMixin:
         Called before prepare(), if the setting ``cross_origin_protection`` is on. May be overridden.
         """
         return origin in self.application.settings.get("trusted_origins", [])
+
+
+def _unhex_or_plain(text: bytes) -> bytes:
+    """The token of a cookie of version 1, which may be any text."""
+    try:
+        return binascii.a2b_hex(text)
+    except binascii.Error:
+        return text
