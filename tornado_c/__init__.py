@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from tornado_c._swap.install import install
+from tornado_c._swap.install import install, uninstall
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -76,6 +76,7 @@ __all__ = [
     "install",
     "new_event_loop",
     "run",
+    "uninstall",
     "version",
     "version_info",
 ]

@@ -104,3 +104,8 @@ __all__ = [
     "stream_request_body",
     "url",
 ]
+
+for _value in [globals()[name] for name in __all__]:
+    if hasattr(_value, "__qualname__") and _value.__module__.startswith("tornado_c._web."):
+        _value.__module__ = __name__
+del _value

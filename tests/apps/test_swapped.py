@@ -19,7 +19,7 @@ import tornado.iostream
 from distributed import Client, LocalCluster
 from distributed.security import Security
 
-assert tornado.iostream.IOStream.__module__ == "tornado_c.iostream"
+assert tornado.iostream.__name__ == "tornado_c.iostream"
 
 async def main():
     settings = dict(n_workers=2, processes=False, asynchronous=True, dashboard_address=None)
@@ -43,7 +43,7 @@ import zmq
 from tornado.ioloop import IOLoop
 from zmq.eventloop.zmqstream import ZMQStream
 
-assert IOLoop.__module__ == "tornado_c.ioloop"
+assert IOLoop.start.__globals__["__name__"] == "tornado_c.ioloop"
 
 async def main():
     context = zmq.Context()
@@ -75,7 +75,7 @@ import threading
 import tornado.httpserver
 import urllib.request
 
-assert tornado.httpserver.HTTPServer.__module__ == "tornado_c.httpserver"
+assert tornado.httpserver.__name__ == "tornado_c.httpserver"
 
 application = Application(FunctionHandler(lambda doc: doc.add_root(Div(text="from the server"))))
 server = Server({"/": application}, port=0)

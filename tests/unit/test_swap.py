@@ -3,13 +3,14 @@
 Each case is a program of its own.
 """
 
+import json
 import subprocess
 import sys
 import textwrap
 
 import pytest
 
-from support.children import CHILD_ENVIRONMENT
+from support.children import CHILD_ENVIRONMENT, PROGRAMS
 
 pytest.importorskip("tornado")
 
@@ -33,7 +34,7 @@ def test_modules_are_ours_under_both_names():
         tornado_c.install()
         import tornado.ioloop, tornado.platform.asyncio, tornado_c.ioloop
         print(tornado.ioloop is tornado_c.ioloop, tornado.ioloop.__spec__.name)
-        print(tornado.platform.asyncio.AsyncIOLoop.__module__)
+        print(tornado.platform.asyncio.__name__)
     """) == ["True", "tornado_c.ioloop", "tornado_c.platform.asyncio"]
 
 
@@ -46,8 +47,8 @@ def test_every_module_of_the_list():
             assert module is importlib.import_module(f"tornado_c.{name}"), name
         from tornado.netutil import Resolver, ThreadedResolver
         Resolver.configure("tornado.netutil.ThreadedResolver")
-        print(type(Resolver()) is ThreadedResolver, ThreadedResolver.__module__)
-    """) == ["True", "tornado_c.netutil"]
+        print(type(Resolver()) is ThreadedResolver, ThreadedResolver is tornado_c.netutil.ThreadedResolver)
+    """) == ["True", "True"]
 
 
 def test_stock_upper_layers_run_on_our_loop():
@@ -65,7 +66,7 @@ def test_stock_upper_layers_run_on_our_loop():
         class Hello(RequestHandler):
             async def get(self):
                 await asyncio.sleep(0)
-                self.write(type(IOLoop.current()).__module__)
+                self.write(type(IOLoop.current()).initialize.__globals__["__name__"])
 
         async def main():
             sockets = bind_sockets(0, "127.0.0.1")
@@ -99,7 +100,7 @@ def test_children_are_swapped_too():
         import subprocess, sys
         import tornado_c
         tornado_c.install()
-        child = "import tornado.ioloop; print(tornado.ioloop.IOLoop.__module__)"
+        child = "import tornado.ioloop; print(tornado.ioloop.__name__)"
         print(subprocess.run([sys.executable, "-c", child], capture_output=True, text=True).stdout)
     """) == ["tornado_c.ioloop"]
 
@@ -109,7 +110,7 @@ def test_children_can_be_left_alone():
         import subprocess, sys
         import tornado_c
         tornado_c.install(children=False)
-        child = "import tornado.ioloop; print(tornado.ioloop.IOLoop.__module__)"
+        child = "import tornado.ioloop; print(tornado.ioloop.__name__)"
         print(subprocess.run([sys.executable, "-c", child], capture_output=True, text=True).stdout)
     """) == ["tornado.ioloop"]
 
@@ -121,7 +122,7 @@ def test_another_sitecustomize_still_runs(tmp_path, monkeypatch):
         import subprocess, sys
         import tornado_c
         tornado_c.install()
-        child = "import sys, tornado.ioloop as i; print(sys.customized, i.IOLoop.__module__)"
+        child = "import sys, tornado.ioloop as i; print(sys.customized, i.__name__)"
         print(subprocess.run([sys.executable, "-c", child], capture_output=True, text=True).stdout)
     """) == ["True", "tornado_c.ioloop"]
 
@@ -130,11 +131,152 @@ def test_script(tmp_path):
     script = tmp_path / "app.py"
     (tmp_path / "beside.py").write_text("name = 'beside'\n")
     script.write_text(
-        "import sys, beside\nfrom tornado.ioloop import IOLoop\n"
-        "print(__name__, sys.argv[1:], beside.name, IOLoop.__module__)\n"
+        "import sys, beside\nfrom tornado import ioloop\n"
+        "print(__name__, sys.argv[1:], beside.name, ioloop.__name__)\n"
     )
     command = [sys.executable, "-m", "tornado_c", str(script), "--port=1", "x"]
     environment = CHILD_ENVIRONMENT
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment, cwd=tmp_path)
     assert done.stderr == ""
     assert done.stdout == "__main__ ['--port=1', 'x'] beside tornado_c.ioloop\n"
+
+
+PICKLED = str(PROGRAMS / "pickled.py")
+#: Classes and functions that programs name from outside: pickles, error trackers, configurations.
+NAMED = """
+    tornado.concurrent.DummyExecutor tornado.escape.utf8 tornado.http1connection.HTTP1Connection
+    tornado.httpserver.HTTPServer tornado.httputil.HTTPHeaders tornado.httputil.HTTPInputError
+    tornado.httputil.HTTPServerRequest tornado.httputil.url_concat tornado.ioloop.IOLoop
+    tornado.ioloop.PeriodicCallback tornado.iostream.IOStream tornado.iostream.StreamClosedError
+    tornado.log.LogFormatter tornado.netutil.Resolver tornado.netutil.bind_sockets tornado.options.Error
+    tornado.options.OptionParser tornado.platform.asyncio.AsyncIOMainLoop tornado.process.Subprocess
+    tornado.tcpclient.TCPClient tornado.tcpserver.TCPServer tornado.util.Configurable tornado.util.ObjectDict
+"""
+
+
+def pickled(package, action, data=None):
+    command = [sys.executable, PICKLED, package, action]
+    done = subprocess.run(
+        command, input=data, capture_output=True, env=CHILD_ENVIRONMENT, timeout=60, check=False
+    )
+    assert (done.stderr, done.returncode) == (b"", 0)
+    return done.stdout
+
+
+@pytest.mark.parametrize(
+    "writes, reads", [("swapped", "tornado"), ("tornado", "swapped"), ("tornado_c",) * 2]
+)
+def test_pickles(writes, reads):
+    """What is read is what stock Tornado would have read of what it wrote."""
+    seen = pickled(reads, "load", pickled(writes, "dump")).decode()
+    expected = pickled("tornado", "load", pickled("tornado", "dump")).decode()
+    assert [*map(json.loads, seen.splitlines())] == [*map(json.loads, expected.splitlines())]
+
+
+def test_names_are_tornados():
+    """Whichever name a module is imported by first, and however late."""
+    assert run(f"""
+        import tornado_c.iostream, tornado_c.log
+        tornado_c.install()
+        import tornado_c.httpserver, tornado_c.tcpclient, tornado_c.platform.asyncio
+        for name in {NAMED!r}.split():
+            module, _, attribute = name.rpartition(".")
+            thing = getattr(__import__(module, fromlist=["x"]), attribute)
+            assert f"{{thing.__module__}}.{{thing.__qualname__}}" == name, name
+        import inspect, sys, typing
+        assert inspect.getfile(tornado_c.iostream.IOStream) == tornado_c.iostream.__file__
+        assert sys.modules["tornado.tcpclient"] is tornado_c.tcpclient
+        typing.get_type_hints(tornado_c.tcpclient.TCPClient.connect)
+        try:
+            raise tornado_c.iostream.StreamClosedError
+        except __import__("tornado.iostream").iostream.StreamClosedError as e:
+            print(repr(type(e)))
+    """) == ["<class", "'tornado.iostream.StreamClosedError'>"]
+
+
+def test_names_without_the_swap():
+    assert run(f"""
+        for name in {NAMED!r}.split():
+            module, _, attribute = name.replace("tornado.", "tornado_c.").rpartition(".")
+            thing = getattr(__import__(module, fromlist=["x"]), attribute)
+            assert f"{{thing.__module__}}.{{thing.__qualname__}}" == f"{{module}}.{{attribute}}", name
+        import tornado.iostream
+        print(tornado.iostream.IOStream.__module__, len(tornado.__path__))
+    """) == ["tornado.iostream", "1"]
+
+
+def test_one_of_each():
+    """Classes that stock Tornado's modules share are one class for all of them, ours and stock."""
+    assert run("""
+        import tornado_c
+        tornado_c.install()
+        import tornado.httpclient, tornado.ioloop, tornado.netutil, tornado.options, tornado.util
+        import tornado_c.escape, tornado_c.options, tornado_c.util
+        import tornado.escape, tornado.locale, tornado.log, tornado.simple_httpclient, tornado.template
+        for cls in (tornado.ioloop.IOLoop, tornado.netutil.Resolver, tornado.httpclient.AsyncHTTPClient):
+            assert issubclass(cls, tornado.util.Configurable), cls
+        assert tornado.util.Configurable is tornado_c.util.Configurable
+        assert tornado.template.ObjectDict is tornado_c.util.ObjectDict
+        assert tornado.httpclient.utf8 is tornado.locale.escape.utf8 is tornado_c.escape.utf8
+        assert tornado.options.options is tornado_c.options.options
+        tornado_c.options.define("mine", 1)
+        tornado.options.parse_command_line(["x", "--mine=2", "--logging=error"])
+        import logging
+        print(tornado.options.options.mine, logging.getLevelName(logging.getLogger().level))
+    """) == ["2", "ERROR"]
+
+
+def test_uninstall():
+    assert run("""
+        import os, sys
+        import tornado_c
+        before = dict(os.environ)
+        tornado_c.uninstall()
+        tornado_c.install()
+        tornado_c.install()
+        import tornado.gen, tornado.iostream, tornado.platform.asyncio
+        swapped_gen, ours = tornado.gen, tornado.iostream
+        assert swapped_gen.IOLoop is tornado_c.ioloop.IOLoop
+        tornado_c.uninstall()
+        assert os.environ == before, set(os.environ.items()) ^ set(before.items())
+        assert not [name for name in sys.modules if name.startswith("tornado.")]
+        assert ours.StreamClosedError.__module__ == "tornado_c.iostream"
+        import tornado.gen, tornado.iostream, tornado.platform.asyncio, tornado_c.iostream
+        assert tornado.iostream.__name__ == "tornado.iostream" and tornado.gen is not swapped_gen
+        assert tornado.gen.IOLoop.__init__ is not ours and tornado.iostream is not ours
+        assert tornado_c.iostream is ours and tornado.iostream.StreamClosedError is not ours.StreamClosedError
+        try:
+            tornado_c.install()
+        except RuntimeError as exc:
+            print("imported before" in str(exc))
+        tornado_c.uninstall()
+    """) == ["True"]
+
+
+def test_install_again():
+    """As tests do it: with the swap and without, by turns."""
+    assert run("""
+        import tornado_c
+        for _ in range(3):
+            tornado_c.install()
+            import tornado.httpclient, tornado.iostream, tornado.web
+            assert tornado.iostream is tornado_c.iostream
+            assert tornado.iostream.IOStream.__module__ == "tornado.iostream"
+            assert tornado.httpclient.httputil is tornado_c.httputil
+            tornado_c.uninstall()
+        import tornado.httpclient
+        print(tornado.httpclient.httputil is tornado_c.httputil)
+    """) == ["False"]
+
+
+def test_uninstall_keeps_what_was_there():
+    assert run("""
+        import os, sys
+        os.environ["PYTHONPATH"] = "/nowhere"
+        import tornado.speedups, tornado_c
+        before = sys.modules["tornado.speedups"]
+        tornado_c.install()
+        import tornado.websocket
+        tornado_c.uninstall()
+        print(sys.modules["tornado.speedups"] is before, os.environ["PYTHONPATH"])
+    """) == ["True", "/nowhere"]

@@ -1,10 +1,9 @@
-"""Something to be done with a module of others, now or when it is imported."""
+"""Something to be done with a module, now or when it is imported."""
 
 from __future__ import annotations
 
 import importlib.abc
 import importlib.machinery
-import importlib.util
 import sys
 from collections.abc import Callable, Sequence
 from types import ModuleType
@@ -14,35 +13,52 @@ Action = Callable[[Any], None]
 
 
 class _Watcher(importlib.abc.MetaPathFinder):
-    """Waits for the import of one module, and steps back."""
+    """Stands before the other finders, and lets them find."""
 
-    def __init__(self, name: str, action: Action) -> None:
-        self.name = name
-        self.action = action
+    def __init__(self) -> None:
+        self.actions: dict[str, list[Action]] = {}
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
-        if fullname != self.name:
+        if fullname not in self.actions:
             return None
-        sys.meta_path.remove(self)
-        spec = importlib.util.find_spec(fullname)
-        if spec is None or type(spec.loader) is not importlib.machinery.SourceFileLoader:
-            return spec
-        exec_module = spec.loader.exec_module
+        for finder in sys.meta_path:
+            spec = None if finder is self else finder.find_spec(fullname, path, target)
+            if spec is not None:
+                self._act_after(spec.loader)
+                return spec
+        return None
+
+    def _act_after(self, loader: Any) -> None:
+        """Have the module's own loader tell us when it is done."""
+        execute = loader.exec_module
 
         def exec_and_act(module: ModuleType) -> None:
-            exec_module(module)
-            self.action(module)
+            execute(module)
+            self._act(module)
 
-        spec.loader.exec_module = exec_and_act  # type: ignore[method-assign]
-        return spec
+        loader.exec_module = exec_and_act
+
+    def _act(self, module: ModuleType) -> None:
+        # Another module may go by the name that was imported.
+        for action in self.actions.get(module.__name__, ())[:]:
+            action(module)
+
+
+_watcher = _Watcher()
 
 
 def when_imported(name: str, action: Action) -> None:
-    """Call ``action`` with the module of this name: now, or once it is imported."""
+    """Call ``action`` with the module of this name: now, or whenever it is imported."""
+    _watcher.actions.setdefault(name, []).append(action)
+    if _watcher not in sys.meta_path:
+        sys.meta_path.insert(0, _watcher)
     module = sys.modules.get(name)
-    if module is None:
-        sys.meta_path.insert(0, _Watcher(name, action))
-    elif module.__name__ == name:
+    if module is not None and module.__name__ == name:
         action(module)
+
+
+def forget(name: str, action: Action) -> None:
+    """Take back ``when_imported``."""
+    _watcher.actions[name].remove(action)

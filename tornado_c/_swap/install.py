@@ -4,6 +4,7 @@ import ``tornado``.
 
 from __future__ import annotations
 
+import functools
 import importlib
 import importlib.abc
 import importlib.machinery
@@ -13,11 +14,16 @@ import sys
 from collections.abc import Sequence
 from types import ModuleType
 
+from tornado_c._support.imports import Action, forget, when_imported
+from tornado_c._swap import names
+
 #: Modules of Tornado that are replaced, whole. A module of ours that is partial yet is not in the list.
 SWAPPED: tuple[str, ...] = (
     "util",
     "escape",
     "concurrent",
+    "log",
+    "options",
     "ioloop",
     "platform.asyncio",
     "iostream",
@@ -63,24 +69,25 @@ class _Finder(importlib.abc.MetaPathFinder):
         return None if ours is None else importlib.machinery.ModuleSpec(fullname, _Loader(ours))
 
 
+_finder = _Finder()
+_takes: dict[str, Action] = {}  # what is done with each of our modules, while the swap is in force
+_kept: dict[str, ModuleType] = {}  # what there was of Tornado's before
+
+
 def install(children: bool = True) -> None:
     """Put tornado_c's core in the place of Tornado's for all later imports of ``tornado``.
 
-    Calling it again does nothing.
+    Calling it again does nothing. Classes and functions of the modules that are replaced say from then on
+    that they are Tornado's, in ``__module__``: what is pickled can be loaded without tornado_c.
 
     :param children: programs that this process starts are swapped too, through PYTHONPATH: those that the
         Python of this environment runs, or that of another environment which has tornado_c. Default True.
     :raises RuntimeError: a core module of stock Tornado has been imported already.
     :raises ImportError: Tornado is not installed.
     """
-    finder = next((f for f in sys.meta_path if isinstance(f, _Finder)), None)
-    if finder is None:
-        finder = _Finder()
-        stock = [
-            name
-            for name, ours in finder.names.items()
-            if name in sys.modules and sys.modules[name].__name__ != ours
-        ]
+    if _finder not in sys.meta_path:
+        present = {name: module for name, module in sys.modules.items() if name.startswith("tornado.")}
+        stock = [name for name in _finder.names if name in present]
         if stock:
             raise RuntimeError(
                 f"{', '.join(stock)} was imported before tornado_c.install(); call it first thing in the "
@@ -88,14 +95,44 @@ def install(children: bool = True) -> None:
             )
         if importlib.util.find_spec("tornado") is None:
             raise ImportError("tornado is not installed; install it with: pip install 'tornado_c[tornado]'")
-        sys.meta_path.insert(0, finder)
+        _kept.update(present)
+        sys.meta_path.insert(0, _finder)
+        for theirs, ours in _finder.names.items():
+            _takes[ours] = functools.partial(names.take, theirs=theirs)
+            when_imported(ours, _takes[ours])
     if children:
         _reach_children()
 
 
+def uninstall() -> None:
+    """Undo ``install()``, as far as that is possible, for tests: later imports find stock Tornado.
+
+    What was imported meanwhile stays as it is: a class of an application is still a subclass of ours, and
+    a module that says ``from tornado.web import RequestHandler`` has to be imported again. Tornado's own are,
+    at their next import. Children that run already stay swapped. Does nothing without the swap.
+    """
+    if _finder not in sys.meta_path:
+        return
+    sys.meta_path.remove(_finder)
+    for theirs, ours in _finder.names.items():
+        forget(ours, _takes.pop(ours))
+        if ours in sys.modules:
+            names.give_back(sys.modules[ours], theirs)
+    names.drop(_kept)
+    _kept.clear()
+    os.environ.pop("TORNADO_C_ENVIRONMENT", None)
+    others = [path for path in _python_path() if path != _CHILDREN]
+    os.environ["PYTHONPATH"] = os.pathsep.join(others)
+    if not others:
+        del os.environ["PYTHONPATH"]
+
+
 def _reach_children() -> None:
     """Have Python programs that this process starts run our sitecustomize, which looks at both variables."""
-    paths = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
-    if _CHILDREN not in paths:
-        os.environ["PYTHONPATH"] = os.pathsep.join([_CHILDREN, *paths])
+    if _CHILDREN not in _python_path():
+        os.environ["PYTHONPATH"] = os.pathsep.join([_CHILDREN, *_python_path()])
     os.environ["TORNADO_C_ENVIRONMENT"] = sys.prefix
+
+
+def _python_path() -> list[str]:
+    return [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]

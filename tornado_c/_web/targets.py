@@ -22,7 +22,7 @@ def is_handler_class(target: Any) -> bool:
 
 def is_stock_handler_class(target: Any) -> bool:
     """Whether ``target`` is a handler class of stock Tornado's."""
-    bases = target.__mro__ if isclass(target) else ()
+    bases = target.__mro__ if isclass(target) and not is_handler_class(target) else ()
     return any(cls.__name__ == "RequestHandler" and cls.__module__ == _STOCK for cls in bases)
 
 

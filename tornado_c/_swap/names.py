@@ -1,0 +1,54 @@
+"""What our modules' classes and functions call their module: Tornado's, while it is swapped.
+
+Error trackers and logs know exceptions by that name, and pickles find classes by it, in this process and in
+others that may not be swapped.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import types
+from typing import Any
+
+_NAMED = (type, types.FunctionType, types.BuiltinFunctionType)
+
+
+def take(module: types.ModuleType, theirs: str) -> None:
+    """Let a module of ours go by a name of Tornado's."""
+    sys.modules[theirs] = module
+    package, _, name = theirs.rpartition(".")
+    setattr(importlib.import_module(package), name, module)
+    _rename(module, module.__name__, theirs)
+
+
+def give_back(module: types.ModuleType, theirs: str) -> None:
+    """Undo the renaming."""
+    _rename(module, theirs, module.__name__)
+
+
+def _rename(module: types.ModuleType, old: str, new: str) -> None:
+    for value in vars(module).values():
+        if isinstance(value, _NAMED) and value.__module__ == old:
+            value.__module__ = new
+
+
+def drop(kept: dict[str, Any]) -> None:
+    """Have Tornado's modules imported anew, but for those in ``kept``, which stay as they are there.
+
+    Modules of ours that hand one of them out are imported anew as well.
+    """
+    dropped = [
+        (name, module)
+        for name, module in sys.modules.items()
+        if name.startswith("tornado.") and kept.get(name) is not module
+    ]
+    gone = {id(module) for _, module in dropped}
+    for name, module in [*sys.modules.items()]:
+        package, _, leaf = name.rpartition(".")
+        if id(module) in gone and package.partition(".")[0] in ("tornado", "tornado_c"):
+            if not name.startswith("tornado_c.") or module.__name__ != name:
+                del sys.modules[name]
+                parent = sys.modules.get(package)
+                if parent is not None and vars(parent).get(leaf) is module:
+                    delattr(parent, leaf)
