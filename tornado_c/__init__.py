@@ -40,9 +40,20 @@ def run(main: Coroutine[Any, Any, _T], *, debug: bool | None = None) -> _T:
         return runner.run(main)
 
 
+_MODULES = frozenset(
+    "auth autoreload concurrent curl_httpclient escape gen http1connection httpclient httpserver httputil "
+    "ioloop iostream locale locks log netutil options platform process queues routing simple_httpclient "
+    "tcpclient tcpserver template testing util web websocket wsgi".split()
+)
+
+
 def __getattr__(name: str) -> Any:
     if name == "_core":
         return _load_core()
+    if name in _MODULES:
+        import importlib
+
+        return importlib.import_module(f"{__name__}.{name}")
     # Loaded on demand: a child of a swapped program imports this package at its start, and may never need
     # asyncio.
     if name == "EventLoop":

@@ -85,7 +85,7 @@ def install(children: bool = True) -> None:
     :raises RuntimeError: a core module of stock Tornado has been imported already.
     :raises ImportError: Tornado is not installed.
     """
-    if _finder not in sys.meta_path:
+    if not installed():
         present = {name: module for name, module in sys.modules.items() if name.startswith("tornado.")}
         stock = [name for name in _finder.names if name in present]
         if stock:
@@ -104,6 +104,11 @@ def install(children: bool = True) -> None:
         _reach_children()
 
 
+def installed() -> bool:
+    """Whether the swap is in force."""
+    return _finder in sys.meta_path
+
+
 def uninstall() -> None:
     """Undo ``install()``, as far as that is possible, for tests: later imports find stock Tornado.
 
@@ -111,7 +116,7 @@ def uninstall() -> None:
     a module that says ``from tornado.web import RequestHandler`` has to be imported again. Tornado's own are,
     at their next import. Children that run already stay swapped. Does nothing without the swap.
     """
-    if _finder not in sys.meta_path:
+    if not installed():
         return
     sys.meta_path.remove(_finder)
     for theirs, ours in _finder.names.items():
