@@ -3,6 +3,7 @@
 #include "base/future.h"
 #include "event/core.h"
 #include "base/state.h"
+#include "web/application.h"
 #include "web/handler.h"
 
 #ifdef __linux__
@@ -81,6 +82,11 @@ module_instance_dict(PyObject *module, PyObject *obj)
     return PyObject_GenericGetDict(obj, NULL);
 }
 
+PyDoc_STRVAR(module_type_version_doc,
+             "type_version($module, cls, /)\n--\n\n"
+             "A number that is another one once a class or a base of its has changed.\n\n"
+             "0 where the interpreter has no more of them.");
+
 static PyMethodDef module_methods[] = {
     {"execute_handler", TC_FASTCALL(module_execute_handler), module_execute_handler_doc},
     {"instance_dict", module_instance_dict, METH_O, module_instance_dict_doc},
@@ -88,6 +94,7 @@ static PyMethodDef module_methods[] = {
     {"register", (PyCFunction)(void (*)(void))module_register, METH_VARARGS | METH_KEYWORDS,
      module_register_doc},
     {"signal_when_parent_ends", module_parent_ends, METH_O, module_parent_ends_doc},
+    {"type_version", tc_route_type_version, METH_O, module_type_version_doc},
     {NULL, NULL, 0, NULL},
 };
 

@@ -476,11 +476,31 @@ class HTTPConnectionBase:
 @disjoint_base
 class HTTPAppBase: ...
 
-ROUTE_PATTERN: Final[int]
+ROUTE_PATH: Final[int]
 ROUTE_HOST: Final[int]
-ROUTE_ANY: Final[int]
 ROUTE_DEFAULT_HOST: Final[int]
-ROUTE_FOREIGN: Final[int]
+ROUTE_ANY: Final[int]
+ROUTE_UNKNOWN: Final[int]
+ROUTE_NO_GROUPS: Final[int]
+ROUTE_UNNAMED: Final[int]
+ROUTE_NAMED: Final[int]
+
+def type_version(cls: type[Any], /) -> int: ...
+
+class RoutePart:
+    def __setattr__(self, name: str, value: Any, /) -> None: ...
+    def __delattr__(self, name: str, /) -> None: ...
+
+@final
+class RouteTable:
+    def __new__(
+        cls,
+        types: dict[type[Any], int],
+        rules: list[Any] | None,
+        snapshot: tuple[Any, ...],
+        entries: tuple[tuple[int, int, str | None, Any, Any, Any, Any], ...],
+        nodes: tuple[tuple[bytes, int, tuple[int, ...]], ...],
+    ) -> Self: ...
 
 @disjoint_base
 class ApplicationBase(HTTPAppBase):
@@ -489,7 +509,6 @@ class ApplicationBase(HTTPAppBase):
     default_host: str | None
     default_router: _ApplicationRouter
     wildcard_router: _ApplicationRouter
-    _routes: Any
     def __new__(cls, *args: Any, **kwargs: Any) -> Self: ...
     def __call__(self, request: HTTPServerRequest) -> Any: ...
 

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any, Union
 from urllib.parse import quote, unquote_to_bytes
 
-from tornado_c import httputil
+from tornado_c import _core, httputil
 from tornado_c.escape import utf8
 from tornado_c.httpserver import _CallableAdapter
 from tornado_c.log import app_log
@@ -108,7 +108,7 @@ _RuleList = Sequence[
 ]
 
 
-class RuleRouter(Router):
+class RuleRouter(Router, _core.RoutePart):
     """Walks a list of rules.
 
     :param rules: :class:`Rule` objects, or tuples ``(matcher, target[, target_kwargs[, name]])`` of their
@@ -193,7 +193,7 @@ class ReversibleRuleRouter(ReversibleRouter, RuleRouter):
         return None
 
 
-class Rule:
+class Rule(_core.RoutePart):
     """A matcher and what it leads to.
 
     :param matcher: accepts or refuses a request.
@@ -223,7 +223,7 @@ class Rule:
         return f"{kind}({self.matcher!r}, {self.target}, kwargs={self.target_kwargs!r}, name={self.name!r})"
 
 
-class Matcher:
+class Matcher(_core.RoutePart):
     """Decides whether a rule is for a request."""
 
     def match(self, request: httputil.HTTPServerRequest) -> dict[str, Any] | None:

@@ -1,11 +1,14 @@
 /* ApplicationObject, the C base of tornado_c.web.Application: what a server calls with each request.
  *
- * Files: application_type.c (the object and its call), routes.c (from a path to a handler class). */
+ * Files: application_type.c (the object and its call), routes.c (from a path to a handler class) over
+ * route_table.h. */
 #ifndef TC_APPLICATION_H
 #define TC_APPLICATION_H
 
 #include "http/http_app.h"
 #include "web/hooks.h"
+
+struct RouteTableObject;
 
 typedef struct ApplicationObject {
     HttpAppObject base;
@@ -14,7 +17,7 @@ typedef struct ApplicationObject {
     PyObject *default_host;
     PyObject *default_router;
     PyObject *wildcard_router;
-    PyObject *routes; /* the compiled table of default_router, see routes.c; NULL until needed */
+    struct RouteTableObject *routes; /* the table of default_router; NULL until needed */
 } ApplicationObject;
 
 /* What a request was routed to: new references, each of which may be NULL except cls. */
@@ -23,6 +26,7 @@ typedef struct {
     PyObject *kwargs;
     PyObject *path_args;   /* a tuple of str or None */
     PyObject *path_kwargs; /* a dict of str: str or None */
+    PyObject *application; /* the one below this whose rule it was; mostly NULL */
 } tc_route;
 
 void tc_route_clear(tc_route *route);
@@ -31,7 +35,11 @@ void tc_route_clear(tc_route *route);
 #define TC_ROUTE_FOREIGN 2
 int tc_application_route(ApplicationObject *self, PyObject *request, tc_route *route);
 
-/* Adds the kinds of rules, ROUTE_*, to the module. */
-int tc_routes_init(PyObject *module);
+/* The same with the application's default handler where no rule matches: 1, or 0 where Python has to find what
+ * serves the request, or -1. */
+int tc_application_find(ApplicationObject *self, PyObject *request, tc_route *route);
+
+/* The version of a class, for Python. */
+PyObject *tc_route_type_version(PyObject *module, PyObject *cls);
 
 #endif

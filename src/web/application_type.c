@@ -2,7 +2,7 @@
  * run it, without a Python frame of our own. A request with a body is routed once its head is complete, any
  * other when it is served. A subclass with its own find_handler() or get_handler_delegate() is asked in
  * Python instead; one with its own __call__() or start_request() is a callback or a delegate to HTTP. */
-#include "web/application.h"
+#include "web/route_table.h"
 
 #include "web/handler.h"
 
@@ -82,9 +82,8 @@ application_default(ApplicationObject *self, tc_route *route)
     return route->kwargs != NULL ? 0 : -1;
 }
 
-/* What serves a request: 1 with a route, 0 where Python has to find it, -1. */
-static int
-application_find(ApplicationObject *self, PyObject *request, tc_route *route)
+int
+tc_application_find(ApplicationObject *self, PyObject *request, tc_route *route)
 {
     tc_state *state = self->base.state;
     PyObject *obj = (PyObject *)self;
@@ -103,7 +102,8 @@ application_find(ApplicationObject *self, PyObject *request, tc_route *route)
 static PyObject *
 application_execute(ApplicationObject *self, PyObject *request, const tc_route *route)
 {
-    return tc_handler_execute(self->base.state, route->cls, (PyObject *)self, request, route->kwargs,
+    PyObject *application = route->application != NULL ? route->application : (PyObject *)self;
+    return tc_handler_execute(self->base.state, route->cls, application, request, route->kwargs,
                               route->path_args, route->path_kwargs);
 }
 
@@ -111,7 +111,7 @@ static PyObject *
 application_dispatch(ApplicationObject *self, PyObject *request)
 {
     tc_route route = {0};
-    int found = application_find(self, request, &route);
+    int found = tc_application_find(self, request, &route);
     PyObject *result = found > 0    ? application_execute(self, request, &route)
                        : found == 0 ? application_call_slow(self, request)
                                     : NULL;
@@ -129,19 +129,20 @@ application_serves(PyObject *app)
            tc_hooks_has(state, app, TC_HOOK_start_request, state->str_start_request);
 }
 
-/* The route as request->held keeps it: a tuple of its four parts, or of the delegate that Python found. */
+/* The route as request->held keeps it: a tuple of its five parts, or of the delegate that Python found. */
 static PyObject *
 application_hold(ApplicationObject *self, PyObject *request)
 {
     tc_route route = {0};
-    PyObject *parts[4] = {NULL}, *held = NULL;
-    int found = application_find(self, request, &route);
+    PyObject *parts[5] = {NULL}, *held = NULL;
+    int found = tc_application_find(self, request, &route);
     if (found > 0) {
-        PyObject *found_parts[4] = {route.cls, route.kwargs, route.path_args, route.path_kwargs};
-        for (int i = 0; i < 4; i++) {
+        PyObject *found_parts[5] = {route.cls, route.kwargs, route.path_args, route.path_kwargs,
+                                    route.application};
+        for (int i = 0; i < 5; i++) {
             parts[i] = found_parts[i] != NULL ? found_parts[i] : Py_None;
         }
-        held = PyTuple_Pack(4, parts[0], parts[1], parts[2], parts[3]);
+        held = PyTuple_Pack(5, parts[0], parts[1], parts[2], parts[3], parts[4]);
     }
     else if (found == 0) {
         PyObject *delegate = application_find_slow(self, request);
@@ -184,8 +185,9 @@ application_end(PyObject *app, HttpConnObject *conn, RequestObject *request)
     if (TC_LIKELY(held == NULL)) {
         result = application_dispatch(self, (PyObject *)request);
     }
-    else if (PyTuple_GET_SIZE(held) == 4) {
-        tc_route route = {held_part(held, 0), held_part(held, 1), held_part(held, 2), held_part(held, 3)};
+    else if (PyTuple_GET_SIZE(held) == 5) {
+        tc_route route = {held_part(held, 0), held_part(held, 1), held_part(held, 2), held_part(held, 3),
+                          held_part(held, 4)};
         result = application_execute(self, (PyObject *)request, &route);
     }
     else {
@@ -303,7 +305,6 @@ static PyMemberDef application_members[] = {
      PyDoc_STR("The host whose rules serve requests for unknown hosts.")},
     {"wildcard_router", T_OBJECT_EX, offsetof(ApplicationObject, wildcard_router), 0,
      PyDoc_STR("The router of the rules for any host.")},
-    {"_routes", T_OBJECT, offsetof(ApplicationObject, routes), 0, NULL},
     {NULL},
 };
 
@@ -333,8 +334,5 @@ tc_application_init_type(PyObject *module, tc_state *state)
 {
     PyObject *type = PyType_FromModuleAndSpec(module, &application_spec, (PyObject *)state->http_app_type);
     state->application_type = (PyTypeObject *)type;
-    if (type == NULL || PyModule_AddObjectRef(module, "ApplicationBase", type) < 0) {
-        return -1;
-    }
-    return tc_routes_init(module);
+    return type != NULL ? PyModule_AddObjectRef(module, "ApplicationBase", type) : -1;
 }

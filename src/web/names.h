@@ -6,7 +6,9 @@
 
 #define TC_WEB_TYPES(X)                                                                                      \
     X(application, tc_application_init_type)                                                                 \
+    X(route_part, tc_route_part_init_type)                                                                   \
     X(request_handler, tc_request_handler_init_type)                                                         \
+    X(route_table, tc_route_table_init_type)                                                                 \
     X(execution, tc_execution_init_type)
 
 #define TC_WEB_NAMES(X)                                                                                      \
@@ -15,10 +17,10 @@
     X(SUPPORTED_METHODS)                                                                                     \
     X(Server)                                                                                                \
     X(_cache)                                                                                                \
+    X(__class__)                                                                                             \
     X(__init__)                                                                                              \
     X(_break_cycles)                                                                                         \
     X(_clear_representation_headers)                                                                         \
-    X(_compile_routes)                                                                                       \
     X(_convert_header_value)                                                                                 \
     X(_cross_origin_protection)                                                                              \
     X(_execute)                                                                                              \
@@ -26,6 +28,7 @@
     X(_get_arguments)                                                                                        \
     X(_log)                                                                                                  \
     X(_should_not_send_content)                                                                              \
+    X(application)                                                                                           \
     X(arguments)                                                                                             \
     X(body_arguments)                                                                                        \
     X(check_etag_header)                                                                                     \
@@ -33,6 +36,7 @@
     X(compute_etag)                                                                                          \
     X(connection)                                                                                            \
     X(decode_argument)                                                                                       \
+    X(default_host)                                                                                          \
     X(default_handler_args)                                                                                  \
     X(default_handler_class)                                                                                 \
     X(execute)                                                                                               \
@@ -40,21 +44,26 @@
     X(flush)                                                                                                 \
     X(get)                                                                                                   \
     X(get_handler_delegate)                                                                                  \
+    X(get_target_delegate)                                                                                   \
     X(groupdict)                                                                                             \
     X(groups)                                                                                                \
     X(hexdigest)                                                                                             \
     X(host_name)                                                                                             \
+    X(host_pattern)                                                                                          \
     X(initialize)                                                                                            \
     X(isEnabledFor)                                                                                          \
     X(join)                                                                                                  \
     X(log_function)                                                                                          \
     X(log_request)                                                                                           \
+    X(match)                                                                                                 \
+    X(matcher)                                                                                               \
     X(method)                                                                                                \
     X(on_finish)                                                                                             \
     X(path)                                                                                                  \
     X(post)                                                                                                  \
     X(prepare)                                                                                               \
     X(reason)                                                                                                \
+    X(rules)                                                                                                 \
     X(set_close_callback)                                                                                    \
     X(set_default_headers)                                                                                   \
     X(set_etag_header)                                                                                       \
@@ -64,6 +73,8 @@
     X(source)                                                                                                \
     X(status_code)                                                                                           \
     X(strip)                                                                                                 \
+    X(target)                                                                                                \
+    X(target_kwargs)                                                                                         \
     X(throw)                                                                                                 \
     X(transform_chunk)                                                                                       \
     X(transform_first_chunk)                                                                                 \
@@ -75,7 +86,8 @@
     X(content_type, "Content-Type")                                                                          \
     X(html, "text/html; charset=UTF-8")                                                                      \
     X(json, "application/json; charset=UTF-8")                                                               \
-    X(server, "TornadoServer/6.6.1")
+    X(server, "TornadoServer/6.6.1")                                                                         \
+    X(x_real_ip, "X-Real-Ip")
 
 #define TC_WEB_KEYWORDS(X)                                                                                   \
     X(include_footers, "(s)", "include_footers")                                                             \
@@ -97,6 +109,7 @@
     X(add_cookie_headers, web, NULL)                                                                         \
     X(arg_default, web, NULL)                                                                                \
     X(check_etag, web, NULL)                                                                                 \
+    X(compile_routes, web, NULL)                                                                             \
     X(convert_header_value, web, NULL)                                                                       \
     X(done_future, web, NULL)                                                                                \
     X(execute_failed, web, NULL)                                                                             \
@@ -117,6 +130,8 @@ typedef struct {
     uint32_t own;
 } tc_hook_entry;
 
-#define TC_WEB_FIELDS tc_hook_entry hooks[64];
+#define TC_WEB_FIELDS                                                                                        \
+    tc_hook_entry hooks[64];                                                                                 \
+    uint64_t routes_version; /* raised where what tables of routes were made from changes */
 
 #endif

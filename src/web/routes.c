@@ -1,66 +1,30 @@
-/* From a request's path to a handler class. The Python side (Application._compile_routes) turns each router
- * of exactly our classes into a table, a tuple
+/* From a request's path to a handler class, by the tables that tornado_c._web.routes makes of routers.
  *
- *     (rules, count, literals, walk)
+ * A table's rules lie in order below each prefix that one of the patterns requires: the longest of them that the
+ * path begins with is found by halving, and of its rules, which are all that can match, the first that does is
+ * taken. Each table is checked against its router's list before it is used, so that the result is always that of
+ * trying rule after rule.
  *
- * rules     the router's list itself; the table is stale once its length or a rule in use has changed
- * literals  dict: path -> (index, rule, class, kwargs) of the first rule for exactly this path, where no
- *           earlier pattern takes it
- * walk      the other rules, in order, as (index, rule, kind, match, more): kind is one of _core.ROUTE_*
- *
- * An exact path is found in the dict; of the walk only the rules before it are tried. Matching may run Python
- * where an application has replaced patterns or the path with objects of its own. Python can also reach the
- * table: whatever has not the form above is left to the Python router. */
-#include "web/application.h"
+ * Hosts, and a path that the application has set, may run Python here; the caller holds the table. */
+#include "web/route_table.h"
 
 #include "http/http_request.h"
+#include "web/handler.h"
 
-enum {
-    ROUTE_PATTERN = 0,  /* match: the pattern's match method; more: (class, kwargs, groups, named) */
-    ROUTE_HOST,         /* match: the host pattern's match method; more: table */
-    ROUTE_ANY,          /* more: table */
-    ROUTE_DEFAULT_HOST, /* match: the host pattern's match method; more: table */
-    ROUTE_FOREIGN,      /* left to the Python router */
-};
-
-/* The functions below may also return this: the table is older than the rules. */
+/* The functions below may also return this: a table is older than the rules. */
 #define ROUTE_STALE 3
 
-int
-tc_routes_init(PyObject *module)
-{
-    if (PyModule_AddIntMacro(module, ROUTE_PATTERN) < 0 || PyModule_AddIntMacro(module, ROUTE_HOST) < 0 ||
-        PyModule_AddIntMacro(module, ROUTE_ANY) < 0 || PyModule_AddIntMacro(module, ROUTE_DEFAULT_HOST) < 0 ||
-        PyModule_AddIntMacro(module, ROUTE_FOREIGN) < 0) {
-        return -1;
-    }
-    return 0;
-}
+/* What is looked for, and where what was found goes. */
+typedef struct {
+    tc_state *state;
+    PyObject *request;
+    PyObject *path; /* a str of Latin-1 */
+    const char *text;
+    Py_ssize_t size;
+    tc_route *route;
+} route_search;
 
-/* A tuple of so many items? */
-static inline bool
-route_is_tuple(PyObject *obj, Py_ssize_t size)
-{
-    return PyTuple_CheckExact(obj) && PyTuple_GET_SIZE(obj) == size;
-}
-
-/* A small number of the table, or -1. */
-static inline Py_ssize_t
-route_number(PyObject *obj)
-{
-    int number;
-    return TC_LIKELY(tc_long_is_small(obj, &number) && number >= 0) ? number : -1;
-}
-
-/* Is the router's list as long as it was, with this rule at this place? */
-static inline bool
-route_is_fresh(PyObject *rules, Py_ssize_t count, Py_ssize_t place, PyObject *rule)
-{
-    return PyList_GET_SIZE(rules) == count && place < count && PyList_GET_ITEM(rules, place) == rule;
-}
-
-static int route_find(ApplicationObject *self, PyObject *table, PyObject *request, PyObject *path,
-                      tc_route *route);
+static int route_find(route_search *search, RouteTableObject *table);
 
 void
 tc_route_clear(tc_route *route)
@@ -69,7 +33,10 @@ tc_route_clear(tc_route *route)
     Py_CLEAR(route->kwargs);
     Py_CLEAR(route->path_args);
     Py_CLEAR(route->path_kwargs);
+    Py_CLEAR(route->application);
 }
+
+/* ---- one rule ---- */
 
 /* Calls a bound match method: 1 with *found (new), 0 for None, -1. */
 static int
@@ -86,102 +53,172 @@ route_match(PyObject *match, PyObject *text, PyObject **found)
     return 1;
 }
 
-static int
-route_try_pattern(ApplicationObject *self, PyObject *item, PyObject *path, tc_route *route)
+/* Is a text the literal? A "$" at the end also matches before a line feed. */
+static bool
+route_is_literal(PyObject *literal, PyObject *text)
 {
-    PyObject *match, *more = PyTuple_GET_ITEM(item, 4);
-    if (!route_is_tuple(more, 4)) {
-        return TC_ROUTE_FOREIGN;
-    }
-    int st = route_match(PyTuple_GET_ITEM(item, 3), path, &match);
-    if (st <= 0) {
-        return st;
-    }
-    route->cls = Py_NewRef(PyTuple_GET_ITEM(more, 0));
-    route->kwargs = Py_NewRef(PyTuple_GET_ITEM(more, 1));
-    if (PyTuple_GET_ITEM(more, 3) == Py_True) {
-        route->path_kwargs = PyObject_CallMethodNoArgs(match, self->base.state->str_groupdict);
-        st = route->path_kwargs != NULL ? 1 : -1;
-    }
-    else if (PyTuple_GET_ITEM(more, 2) == Py_True) {
-        route->path_args = PyObject_CallMethodNoArgs(match, self->base.state->str_groups);
-        st = route->path_args != NULL ? 1 : -1;
-    }
-    Py_DECREF(match);
-    return st;
+    Py_ssize_t size = PyUnicode_GET_LENGTH(literal), more = PyUnicode_GET_LENGTH(text) - size;
+    return (more == 0 || (more == 1 && PyUnicode_READ_CHAR(text, size) == '\n')) &&
+           PyUnicode_Tailmatch(text, literal, 0, PY_SSIZE_T_MAX, -1) == 1;
 }
 
-/* Does the request's host name, or the application's default host, match? 1, 0 or -1. */
 static int
-route_try_host(ApplicationObject *self, PyObject *item, int kind, PyObject *request)
+route_try_path(route_search *search, const tc_route_entry *entry)
 {
-    PyObject *host, *match;
-    if (kind == ROUTE_DEFAULT_HOST) {
-        PyObject *headers = PyObject_GetAttr(request, self->base.state->str_headers);
-        PyObject *name = headers != NULL ? PyUnicode_FromString("X-Real-Ip") : NULL;
-        int behind_proxy = name != NULL ? PySequence_Contains(headers, name) : -1;
-        Py_XDECREF(headers);
-        Py_XDECREF(name);
-        if (behind_proxy != 0) {
-            return behind_proxy < 0 ? -1 : 0;
-        }
-        host = Py_NewRef(self->default_host != NULL ? self->default_host : Py_None);
+    if (entry->literal != NULL) {
+        return route_is_literal(entry->literal, search->path);
     }
-    else if ((host = PyObject_GetAttr(request, self->base.state->str_host_name)) == NULL) {
-        return -1;
+    PyObject *match;
+    int st = route_match(entry->match, search->path, &match);
+    if (st > 0 && entry->to == TC_ROUTE_TO_CLASS && entry->groups != TC_ROUTE_NO_GROUPS) {
+        bool named = entry->groups == TC_ROUTE_NAMED;
+        PyObject *name = named ? search->state->str_groupdict : search->state->str_groups;
+        PyObject *groups = PyObject_CallMethodNoArgs(match, name);
+        *(named ? &search->route->path_kwargs : &search->route->path_args) = groups;
+        st = groups != NULL ? 1 : -1;
     }
-    int st = route_match(PyTuple_GET_ITEM(item, 3), host, &match);
     Py_XDECREF(match);
-    Py_DECREF(host);
     return st;
 }
 
 static int
-route_try(ApplicationObject *self, PyObject *item, PyObject *request, PyObject *path, tc_route *route)
+route_try_host(PyObject *host, const tc_route_entry *entry)
 {
-    Py_ssize_t kind = route_number(PyTuple_GET_ITEM(item, 2));
-    int st = 1;
-    switch (kind) {
-    case ROUTE_PATTERN:
-        return route_try_pattern(self, item, path, route);
-    case ROUTE_HOST:
-    case ROUTE_DEFAULT_HOST:
-        st = route_try_host(self, item, (int)kind, request);
-        if (st <= 0) {
-            return st;
-        }
-        /* fall through */
-    case ROUTE_ANY:
-        if (Py_EnterRecursiveCall(" while routing") < 0) {
-            return -1;
-        }
-        st = route_find(self, PyTuple_GET_ITEM(item, 4), request, path, route);
-        Py_LeaveRecursiveCall();
+    if (entry->literal != NULL && PyUnicode_CheckExact(host)) {
+        return route_is_literal(entry->literal, host);
+    }
+    PyObject *match;
+    int st = route_match(entry->match, host, &match);
+    Py_XDECREF(match);
+    return st;
+}
+
+/* Does the application's default host match, for a request that no proxy has passed on? */
+static int
+route_try_default_host(route_search *search, const tc_route_entry *entry)
+{
+    PyObject *headers = PyObject_GetAttr(search->request, search->state->str_headers);
+    int proxied = headers != NULL ? PySequence_Contains(headers, search->state->text_x_real_ip) : -1;
+    Py_XDECREF(headers);
+    if (proxied != 0) {
+        return proxied < 0 ? -1 : 0;
+    }
+    PyObject *host = PyObject_GetAttr(entry->application, search->state->str_default_host);
+    int st = host != NULL ? route_try_host(host, entry) : -1;
+    Py_XDECREF(host);
+    return st;
+}
+
+/* Does the rule's matcher accept the request? */
+static int
+route_accepts(route_search *search, const tc_route_entry *entry)
+{
+    PyObject *host;
+    int st;
+    switch (entry->matcher) {
+    case TC_ROUTE_PATH:
+        return route_try_path(search, entry);
+    case TC_ROUTE_HOST:
+        host = PyObject_GetAttr(search->request, search->state->str_host_name);
+        st = host != NULL ? route_try_host(host, entry) : -1;
+        Py_XDECREF(host);
         return st;
+    case TC_ROUTE_DEFAULT_HOST:
+        return route_try_default_host(search, entry);
+    case TC_ROUTE_ANY:
+        return 1;
     default:
         return TC_ROUTE_FOREIGN;
     }
 }
 
-/* Tries the patterns before index `literal`, the rule for exactly this path. Returns as route_find(). */
 static int
-route_walk(ApplicationObject *self, PyObject *table, Py_ssize_t count, Py_ssize_t literal, PyObject *request,
-           PyObject *path, tc_route *route)
+route_find_in_application(route_search *search, ApplicationObject *application)
 {
-    PyObject *rules = PyTuple_GET_ITEM(table, 0), *walk = PyTuple_GET_ITEM(table, 3);
-    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(walk); i++) {
-        PyObject *item = PyTuple_GET_ITEM(walk, i);
-        Py_ssize_t place = route_is_tuple(item, 5) ? route_number(PyTuple_GET_ITEM(item, 0)) : -1;
-        if (TC_UNLIKELY(place < 0)) {
-            return TC_ROUTE_FOREIGN;
+    int st = tc_application_find(application, search->request, search->route);
+    if (st == 1 && search->route->application == NULL) {
+        search->route->application = Py_NewRef(application);
+    }
+    return st == 0 ? TC_ROUTE_FOREIGN : st;
+}
+
+static int
+route_try(route_search *search, const tc_route_entry *entry)
+{
+    int st = route_accepts(search, entry);
+    if (st != 1) {
+        return st;
+    }
+    if (TC_LIKELY(entry->to == TC_ROUTE_TO_CLASS)) {
+        search->route->cls = Py_NewRef(entry->target);
+        search->route->kwargs = Py_XNewRef(entry->kwargs);
+        return 1;
+    }
+    if (entry->to == TC_ROUTE_TO_PYTHON) {
+        return TC_ROUTE_FOREIGN;
+    }
+    if (Py_EnterRecursiveCall(" while routing") < 0) {
+        return -1;
+    }
+    st = entry->to == TC_ROUTE_TO_TABLE
+             ? route_find(search, (RouteTableObject *)entry->target)
+             : route_find_in_application(search, (ApplicationObject *)entry->target);
+    Py_LeaveRecursiveCall();
+    return st;
+}
+
+/* ---- a table ---- */
+
+static inline bool
+route_begins_with(const route_search *search, PyObject *prefix)
+{
+    Py_ssize_t size = PyBytes_GET_SIZE(prefix);
+    return size <= search->size && memcmp(search->text, PyBytes_AS_STRING(prefix), (size_t)size) == 0;
+}
+
+/* Is a prefix behind the path in their order? */
+static inline bool
+route_is_behind(const route_search *search, PyObject *prefix)
+{
+    Py_ssize_t size = PyBytes_GET_SIZE(prefix);
+    int order = memcmp(PyBytes_AS_STRING(prefix), search->text, (size_t)Py_MIN(size, search->size));
+    return order > 0 || (order == 0 && size > search->size);
+}
+
+/* The node of the longest prefix of the path. Any prefix of it is the last that is not behind it, or one of that
+ * one's own prefixes. */
+static const tc_route_node *
+route_node(const route_search *search, const RouteTableObject *table)
+{
+    size_t low = 0, high = (size_t)table->node_count;
+    while (high - low > 1) {
+        size_t middle = low + (high - low) / 2;
+        if (route_is_behind(search, table->nodes[middle].prefix)) {
+            high = middle;
         }
-        if (place > literal) {
-            break;
+        else {
+            low = middle;
         }
-        if (!route_is_fresh(rules, count, place, PyTuple_GET_ITEM(item, 1))) {
-            return ROUTE_STALE;
-        }
-        int st = route_try(self, item, request, path, route);
+    }
+    while (low > 0 && !route_begins_with(search, table->nodes[low].prefix)) {
+        low = table->nodes[low].parent;
+    }
+    return &table->nodes[low];
+}
+
+/* As tc_application_route(), or ROUTE_STALE. */
+static int
+route_find(route_search *search, RouteTableObject *table)
+{
+    if (TC_UNLIKELY(table->rules == NULL)) {
+        return TC_ROUTE_FOREIGN;
+    }
+    if (TC_UNLIKELY(!tc_route_table_has_its_rules(table))) {
+        return ROUTE_STALE;
+    }
+    const tc_route_node *node = route_node(search, table);
+    for (uint32_t i = 0; i < node->count; i++) {
+        int st = route_try(search, &table->entries[table->order[node->first + i]]);
         if (st != 0) {
             return st;
         }
@@ -189,70 +226,94 @@ route_walk(ApplicationObject *self, PyObject *table, Py_ssize_t count, Py_ssize_
     return 0;
 }
 
-/* As tc_application_route(), or ROUTE_STALE. The caller holds the table, and with it all tuples in it. */
-static int
-route_find(ApplicationObject *self, PyObject *table, PyObject *request, PyObject *path, tc_route *route)
+/* ---- an application ---- */
+
+static bool
+route_table_is_fresh(tc_state *state, const RouteTableObject *table)
 {
-    if (TC_UNLIKELY(!route_is_tuple(table, 4) || !PyList_Check(PyTuple_GET_ITEM(table, 0)) ||
-                    !PyDict_Check(PyTuple_GET_ITEM(table, 2)) ||
-                    !PyTuple_CheckExact(PyTuple_GET_ITEM(table, 3)))) {
-        return TC_ROUTE_FOREIGN;
-    }
-    PyObject *rules = PyTuple_GET_ITEM(table, 0), *entry;
-    Py_ssize_t count = route_number(PyTuple_GET_ITEM(table, 1)), literal = count;
-    if (PyList_GET_SIZE(rules) != count) {
-        return ROUTE_STALE;
-    }
-    int found = PyDict_GetItemRef(PyTuple_GET_ITEM(table, 2), path, &entry);
-    if (found < 0) {
-        return -1;
-    }
-    if (found > 0) {
-        literal = route_is_tuple(entry, 4) ? route_number(PyTuple_GET_ITEM(entry, 0)) : -1;
-        if (TC_UNLIKELY(literal < 0)) {
-            Py_DECREF(entry);
-            return TC_ROUTE_FOREIGN;
+    for (Py_ssize_t i = 0; i < table->type_count; i++) {
+        if (table->types[i].type->tp_version_tag != table->types[i].tag) {
+            return false;
         }
     }
-    int st = route_walk(self, table, count, literal, request, path, route);
-    if (st == 0 && found > 0) {
-        st = ROUTE_STALE;
-        if (route_is_fresh(rules, count, literal, PyTuple_GET_ITEM(entry, 1))) {
-            route->cls = Py_NewRef(PyTuple_GET_ITEM(entry, 2));
-            route->kwargs = Py_NewRef(PyTuple_GET_ITEM(entry, 3));
-            st = 1;
+    return table->version == state->routes_version;
+}
+
+/* A new table of the application's router, which it keeps. Borrowed, or NULL with an exception. */
+static RouteTableObject *
+route_compile(ApplicationObject *self)
+{
+    tc_state *state = self->base.state;
+    uint64_t version = state->routes_version;
+    PyObject *compile = tc_upcall(state, compile_routes);
+    PyObject *table = compile != NULL ? PyObject_CallOneArg(compile, (PyObject *)self) : NULL;
+    if (table != NULL && !Py_IS_TYPE(table, state->route_table_type)) {
+        PyErr_Format(PyExc_TypeError, "expected a RouteTable, got %.200s", Py_TYPE(table)->tp_name);
+        Py_CLEAR(table);
+    }
+    if (table == NULL) {
+        return NULL;
+    }
+    ((RouteTableObject *)table)->version = version;
+    Py_XSETREF(self->routes, (RouteTableObject *)table); /* releasing the old one may run Python */
+    return self->routes;
+}
+
+static int
+route_search_application(ApplicationObject *self, route_search *search)
+{
+    RouteTableObject *table = self->routes;
+    int st = ROUTE_STALE;
+    for (int attempt = 0; attempt < 2 && st == ROUTE_STALE; attempt++) {
+        if (attempt > 0 || table == NULL || !route_table_is_fresh(self->base.state, table)) {
+            table = route_compile(self);
+            if (table == NULL) {
+                return -1;
+            }
+        }
+        Py_INCREF(table); /* it may be replaced */
+        st = route_find(search, table);
+        Py_DECREF(table);
+        if (st != 1) {
+            tc_route_clear(search->route);
         }
     }
-    Py_XDECREF(entry);
-    return st;
+    return st == ROUTE_STALE ? TC_ROUTE_FOREIGN : st;
 }
 
 int
 tc_application_route(ApplicationObject *self, PyObject *request, tc_route *route)
 {
     tc_state *state = self->base.state;
-    PyObject *path;
-    path = tc_request_check(state, request) ? Py_XNewRef(tc_request_path((RequestObject *)request)) : NULL;
+    PyObject *path =
+        tc_request_check(state, request) ? Py_XNewRef(tc_request_path((RequestObject *)request)) : NULL;
     if (path == NULL && (PyErr_Occurred() || (path = PyObject_GetAttr(request, state->str_path)) == NULL)) {
         return -1;
     }
-    int st = ROUTE_STALE;
-    for (int attempt = 0; attempt < 2 && st == ROUTE_STALE; attempt++) {
-        if (self->routes == NULL || self->routes == Py_None || attempt > 0) {
-            PyObject *routes = PyObject_CallMethodNoArgs((PyObject *)self, state->str__compile_routes);
-            if (routes == NULL) {
-                st = -1;
-                break;
-            }
-            Py_XSETREF(self->routes, routes); /* releasing the old one may run Python */
-        }
-        PyObject *table = Py_NewRef(self->routes != NULL ? self->routes : Py_None); /* it may be replaced */
-        st = route_find(self, table, request, path, route);
-        Py_DECREF(table);
-        if (st != 1) {
-            tc_route_clear(route);
-        }
+    int st = TC_ROUTE_FOREIGN;
+    if (PyUnicode_CheckExact(path) && PyUnicode_READY(path) == 0 &&
+        PyUnicode_KIND(path) == PyUnicode_1BYTE_KIND) {
+        route_search search = {.state = state,
+                               .request = request,
+                               .path = path,
+                               .text = (const char *)PyUnicode_1BYTE_DATA(path),
+                               .size = PyUnicode_GET_LENGTH(path),
+                               .route = route};
+        st = route_search_application(self, &search);
     }
     Py_DECREF(path);
-    return st == ROUTE_STALE ? TC_ROUTE_FOREIGN : st;
+    return st;
+}
+
+/* ---- for Python ---- */
+
+PyObject *
+tc_route_type_version(PyObject *module, PyObject *cls)
+{
+    if (!PyType_Check(cls)) {
+        return PyErr_Format(PyExc_TypeError, "expected a class, got %.200s", Py_TYPE(cls)->tp_name);
+    }
+    tc_state *state = PyModule_GetState(module);
+    (void)_PyType_Lookup((PyTypeObject *)cls, state->str_match); /* a lookup gives it one */
+    return PyLong_FromUnsignedLong(((PyTypeObject *)cls)->tp_version_tag);
 }

@@ -25,6 +25,8 @@ ROWS = (
     Row("callback", "hello, callback", "callback", to_limit=1.25, to_stock=11, instructions=9000),
     Row("raw", "hello, callback with request.write", "raw", to_limit=1.25, instructions=5000),
     Row("handler", "hello, RequestHandler", "handler", to_limit=1.6, to_stock=12, instructions=16000),
+    Row("patterns", "hello, the last of 200 patterns", "patterns", path="/section199/7", instructions=16000),
+    Row("nested", "hello, 50 nested patterns", "patterns", path="/nested/section49/7", instructions=20000),
     # About 5,000 of them are the delegates' own frames and objects.
     Row("delegate", "hello, delegate", "delegate", instructions=14500),
     Row("async", "hello, async RequestHandler", "handler", path="/async", to_stock=14),

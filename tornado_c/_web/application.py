@@ -10,78 +10,18 @@ from collections.abc import Awaitable
 from inspect import isclass
 from typing import Any, cast
 
-from tornado_c import _core, httputil, routing
+from tornado_c import _core, httputil
 from tornado_c._support.attributes import restore, shown, state
 from tornado_c._web.errors import HTTPError, MissingArgumentError
 from tornado_c._web.handler import _ARG_DEFAULT, RequestHandler
 from tornado_c._web.handlers import ErrorHandler
-from tornado_c._web.targets import check_default, check_target, is_handler_class, is_target
+from tornado_c._web.routes import _ApplicationRouter, compile_routes
+from tornado_c._web.targets import check_default
 from tornado_c._web.upcalls import UPCALLS
 from tornado_c.httpserver import HTTPServer
 from tornado_c.log import access_log
 from tornado_c.netutil import _DEFAULT_BACKLOG
-from tornado_c.routing import (
-    AnyMatches,
-    DefaultHostMatches,
-    HostMatches,
-    PathMatches,
-    ReversibleRouter,
-    ReversibleRuleRouter,
-    Rule,
-    RuleRouter,
-    _RuleList,
-)
-
-_META = frozenset(".^$*+?{}[]\\|()")
-_ORIGINALS = {
-    (RuleRouter, "find_handler"): RuleRouter.find_handler,
-    (RuleRouter, "get_target_delegate"): RuleRouter.get_target_delegate,
-    (PathMatches, "match"): PathMatches.match,
-    (HostMatches, "match"): HostMatches.match,
-    (DefaultHostMatches, "match"): DefaultHostMatches.match,
-    (AnyMatches, "match"): AnyMatches.match,
-}
-
-
-class _ApplicationRouter(ReversibleRuleRouter):
-    """A router whose targets may also be handler classes and lists of rules."""
-
-    def __init__(self, application: Application, rules: _RuleList | None = None) -> None:
-        assert isinstance(application, Application)
-        self.application = application
-        super().__init__(rules)
-
-    @property
-    def rules(self) -> list[Rule]:  # type: ignore[override]
-        try:
-            found: list[Rule] = vars(self)["rules"]
-        except KeyError:
-            raise AttributeError("rules") from None
-        return found
-
-    @rules.setter
-    def rules(self, rules: list[Rule]) -> None:
-        vars(self)["rules"] = rules
-        self.application._routes = None  # C's table was made of another list
-
-    def process_rule(self, rule: Rule) -> Rule:
-        rule = super().process_rule(rule)
-        if isinstance(rule.target, (list, tuple)):
-            rule.target = _ApplicationRouter(self.application, rule.target)
-        else:
-            check_target(rule.target)
-        return rule
-
-    def get_target_delegate(
-        self, target: Any, request: httputil.HTTPServerRequest, **target_params: Any
-    ) -> httputil.HTTPMessageDelegate | None:
-        if is_handler_class(target) or not is_target(target):
-            # What bypassed process_rule and is no target becomes a 500.
-            return self.application.get_handler_delegate(request, target, **target_params)
-        return super().get_target_delegate(target, request, **target_params)
-
-
-_ORIGINALS[_ApplicationRouter, "get_target_delegate"] = _ApplicationRouter.get_target_delegate
+from tornado_c.routing import AnyMatches, DefaultHostMatches, HostMatches, ReversibleRouter, Rule, _RuleList
 
 
 class Application(_core.ApplicationBase, ReversibleRouter):
@@ -167,7 +107,6 @@ class Application(_core.ApplicationBase, ReversibleRouter):
         if self.default_host is not None:
             by_default = DefaultHostMatches(self, matcher.host_pattern)
             self.wildcard_router.add_rules([(by_default, host_handlers)])  # type: ignore[list-item]
-        self._routes = None
 
     def add_transform(self, transform_class: type[Any]) -> None:
         """Add a class that alters responses."""
@@ -249,61 +188,6 @@ class Application(_core.ApplicationBase, ReversibleRouter):
         milliseconds = 1000.0 * handler.request.request_time()
         log("%d %s %.2fms", status, handler._request_summary(), milliseconds)
 
-    def _compile_routes(self) -> Any:
-        """Return the table of the default router for C, or False if Python must route."""
-        if any(getattr(cls, name) is not original for (cls, name), original in _ORIGINALS.items()):
-            return False
-        table = _compile_router(self.default_router)
-        return table if table is not None else False
-
-
-def _literal_path(pattern: re.Pattern[str]) -> str | None:
-    """The only path that a pattern matches, or None where there may be several."""
-    text = pattern.pattern
-    if pattern.groups or pattern.flags != re.UNICODE or not text.endswith("$") or text.endswith("\\$"):
-        return None
-    try:
-        path = routing._re_unescape(text[:-1])
-    except ValueError:
-        return None
-    plain = re.sub(r"\\.", "", text[:-1], flags=re.DOTALL)
-    return None if _META & set(plain) else path
-
-
-def _compile_router(router: Any) -> tuple[Any, ...] | None:
-    """The table described in routes.c; None for a router that is not exactly one of ours."""
-    if type(router) is not _ApplicationRouter or vars(router).keys() & {
-        "find_handler",
-        "get_target_delegate",
-    }:
-        return None
-    literals: dict[str, tuple[Any, ...]] = {}
-    walk: list[tuple[Any, ...]] = []
-    for index, rule in enumerate(router.rules):
-        matcher: Any = rule.matcher
-        target, kind = rule.target, type(matcher)
-        to_class = is_handler_class(target)
-        sub = None if to_class else _compile_router(target)
-        known = to_class and kind is PathMatches
-        if known:
-            pattern = matcher.regex
-            path = _literal_path(pattern)
-            if path is not None:
-                taken = any(w[2] == _core.ROUTE_PATTERN and w[3](path) for w in walk)
-                if path not in literals and not taken:
-                    literals[path] = (index, rule, target, rule.target_kwargs)
-                continue
-            more = (target, rule.target_kwargs, pattern.groups > 0, bool(pattern.groupindex))
-            walk.append((index, rule, _core.ROUTE_PATTERN, pattern.match, more))
-        elif sub is not None and kind is AnyMatches:
-            walk.append((index, rule, _core.ROUTE_ANY, None, sub))
-        elif sub is not None and kind in (HostMatches, DefaultHostMatches):
-            number = _core.ROUTE_HOST if kind is HostMatches else _core.ROUTE_DEFAULT_HOST
-            walk.append((index, rule, number, matcher.host_pattern.match, sub))
-        else:
-            walk.append((index, rule, _core.ROUTE_FOREIGN, None, None))
-    return router.rules, len(router.rules), literals, tuple(walk)
-
 
 class _HandlerDelegate(httputil.HTTPMessageDelegate):
     """Serves a request with a handler where a delegate is wanted, as from an overridden find_handler()."""
@@ -362,6 +246,7 @@ _core.register(
     upcalls={
         **UPCALLS,
         "arg_default": _ARG_DEFAULT,
+        "compile_routes": compile_routes,
         "hook_originals": {
             **{name: value for cls in reversed(RequestHandler.__mro__) for name, value in vars(cls).items()},
             "find_handler": Application.__dict__["find_handler"],

@@ -1,0 +1,81 @@
+/* RouteTableObject: a router's rules in the form that C walks. Made by tornado_c._web.routes, immutable from then
+ * on, unreachable for the application.
+ *
+ * Files: route_table_type.c (making it from what Python found out), routes.c (finding a rule in it),
+ * route_part_type.c (what tells that a table has become stale). */
+#ifndef TC_ROUTE_TABLE_H
+#define TC_ROUTE_TABLE_H
+
+#include "web/application.h"
+
+/* What a rule asks of a request. */
+enum tc_route_matcher {
+    TC_ROUTE_PATH = 0,
+    TC_ROUTE_HOST,
+    TC_ROUTE_DEFAULT_HOST,
+    TC_ROUTE_ANY,
+    TC_ROUTE_UNKNOWN, /* only Python knows */
+    TC_ROUTE_MATCHERS
+};
+
+/* What a rule leads to. */
+enum tc_route_target {
+    TC_ROUTE_TO_CLASS = 0,
+    TC_ROUTE_TO_TABLE,
+    TC_ROUTE_TO_APPLICATION,
+    TC_ROUTE_TO_PYTHON, /* anything else */
+};
+
+/* What becomes of a pattern's groups. */
+enum tc_route_groups { TC_ROUTE_NO_GROUPS = 0, TC_ROUTE_UNNAMED, TC_ROUTE_NAMED, TC_ROUTE_GROUPS };
+
+typedef struct {
+    enum tc_route_matcher matcher;
+    enum tc_route_target to;
+    enum tc_route_groups groups;
+    PyObject *literal;     /* str: the only text that the pattern matches; or NULL */
+    PyObject *match;       /* the pattern's match method, or NULL */
+    PyObject *application; /* whose default host counts, or NULL */
+    PyObject *target;
+    PyObject *kwargs;
+} tc_route_entry;
+
+/* The rules to be tried for a path that begins with a prefix, but with none of the longer ones. */
+typedef struct {
+    PyObject *prefix; /* bytes, Latin-1 */
+    uint32_t parent; /* the node of the longest prefix of this prefix; itself for the first, which has none */
+    uint32_t first;  /* of its indices in the table's `order` */
+    uint32_t count;
+} tc_route_node;
+
+/* A class whose methods the table takes for ours as long as its version is this one. */
+typedef struct {
+    PyTypeObject *type;
+    unsigned tag;
+} tc_route_type;
+
+typedef struct RouteTableObject {
+    PyObject_HEAD uint64_t
+        version;        /* of the parts when the table's making began; of a router's own table only */
+    PyObject *rules;    /* the router's list; NULL where Python has to route */
+    PyObject *snapshot; /* tuple: its items then */
+    tc_route_type *types;
+    Py_ssize_t type_count;
+    tc_route_entry *entries; /* one for each rule */
+    Py_ssize_t entry_count;
+    tc_route_node *nodes; /* by prefix; the first is empty */
+    Py_ssize_t node_count;
+    uint32_t *order; /* indices of entries, each node's in the order of the rules */
+} RouteTableObject;
+
+/* Does the router's list hold what it held? */
+static inline bool
+tc_route_table_has_its_rules(const RouteTableObject *table)
+{
+    Py_ssize_t size = PyTuple_GET_SIZE(table->snapshot);
+    return PyList_GET_SIZE(table->rules) == size &&
+           memcmp(((PyListObject *)table->rules)->ob_item, ((PyTupleObject *)table->snapshot)->ob_item,
+                  (size_t)size * sizeof(PyObject *)) == 0;
+}
+
+#endif
