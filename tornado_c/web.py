@@ -13,12 +13,19 @@
         tornado_c.web.Application([(r"/", MainHandler)]).listen(8888)
         await asyncio.Event().wait()
 
-Not here yet: templates, static files, streamed request bodies and compression; what is asked for them raises
+Templates and locales are the installed Tornado's: ``pip install 'tornado_c[tornado]'``.
+
+Not here yet: static files, streamed request bodies and compression; what is asked for them raises
 NotImplementedError.
 """
 
 from __future__ import annotations
 
+import datetime
+import numbers
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from tornado_c import escape, httputil, iostream
 from tornado_c._web.application import Application, _ApplicationRouter, _HandlerDelegate
 from tornado_c._web.decorators import (
     addslash,
@@ -48,25 +55,47 @@ from tornado_c._web.signed import (
     get_signature_key_version,
 )
 from tornado_c._web.targets import guard_stock
-from tornado_c.routing import URLSpec
+from tornado_c._web.ui_modules import (
+    TemplateModule,
+    UIModule,
+    _linkify,
+    _UIModuleNamespace,
+    _xsrf_form_html,
+)
+from tornado_c._web.urls import (
+    _is_protocol_relative,
+    _normalize_url_like_browser,
+    _scheme_and_netloc,
+    is_absolute,
+)
+from tornado_c.concurrent import Future, future_set_result_unless_cancelled
+from tornado_c.escape import _unicode, utf8
+from tornado_c.httpserver import HTTPServer
+from tornado_c.log import access_log, app_log, gen_log
+from tornado_c.routing import (
+    AnyMatches,
+    DefaultHostMatches,
+    HostMatches,
+    ReversibleRouter,
+    ReversibleRuleRouter,
+    Rule,
+    URLSpec,
+    _RuleList,
+)
+from tornado_c.util import ObjectDict, _websocket_mask, unicode_type
 
 url = URLSpec
 
-for _cls in (
-    Application,
-    ErrorHandler,
-    FallbackHandler,
-    Finish,
-    HTTPError,
-    MissingArgumentError,
-    RedirectHandler,
-    RequestHandler,
-):
-    _cls.__module__ = __name__
-del _cls
+#: What a header may be set to.
+_HeaderTypes: TypeAlias = bytes | str | int | numbers.Integral | datetime.datetime
 
 guard_stock()
 del guard_stock
+
+for _public in [*globals().values()]:
+    if callable(_public) and getattr(_public, "__module__", "").startswith("tornado_c._web."):
+        _public.__module__ = __name__
+del _public
 
 __all__ = [
     "DEFAULT_SIGNED_VALUE_MIN_VERSION",
@@ -103,9 +132,55 @@ __all__ = [
     "removeslash",
     "stream_request_body",
     "url",
+    "TemplateModule",
+    "UIModule",
+    "_linkify",
+    "_UIModuleNamespace",
+    "_xsrf_form_html",
+    "_is_protocol_relative",
+    "_normalize_url_like_browser",
+    "_scheme_and_netloc",
+    "is_absolute",
+    "Future",
+    "future_set_result_unless_cancelled",
+    "_unicode",
+    "utf8",
+    "HTTPServer",
+    "access_log",
+    "app_log",
+    "gen_log",
+    "AnyMatches",
+    "DefaultHostMatches",
+    "HostMatches",
+    "ReversibleRouter",
+    "ReversibleRuleRouter",
+    "Rule",
+    "_RuleList",
+    "ObjectDict",
+    "_websocket_mask",
+    "unicode_type",
+    "_HeaderTypes",
+    "escape",
+    "httputil",
+    "iostream",
 ]
 
 for _value in [globals()[name] for name in __all__]:
     if hasattr(_value, "__qualname__") and _value.__module__.startswith("tornado_c._web."):
         _value.__module__ = __name__
 del _value
+
+if not TYPE_CHECKING:
+    # "from tornado_c.web import *" imports what it imports of Tornado's: no private names, but modules.
+    _EXPORTED = [name for name in __all__ if not name.startswith("_")]
+    del __all__
+
+    def __getattr__(name: str) -> Any:
+        from tornado_c._web import names
+
+        return [*_EXPORTED, *names.available()] if name == "__all__" else names.find(name)
+
+    def __dir__() -> list[str]:
+        from tornado_c._web import names
+
+        return sorted({*globals(), *names.available()})

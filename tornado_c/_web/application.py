@@ -17,6 +17,7 @@ from tornado_c._web.handler import _ARG_DEFAULT, RequestHandler
 from tornado_c._web.handlers import ErrorHandler
 from tornado_c._web.routes import _ApplicationRouter, compile_routes
 from tornado_c._web.targets import check_default
+from tornado_c._web.ui_modules import TemplateModule, UIModule, _linkify, _xsrf_form_html
 from tornado_c._web.upcalls import UPCALLS
 from tornado_c.httpserver import HTTPServer
 from tornado_c.log import access_log
@@ -60,7 +61,11 @@ class Application(_core.ApplicationBase, ReversibleRouter):
         self.transforms: list[Any] = transforms if transforms is not None else []
         self.default_host = default_host
         self.settings = settings
-        self.ui_modules: dict[str, Any] = {}
+        self.ui_modules: dict[str, type[UIModule]] = {
+            "linkify": _linkify,
+            "xsrf_form_html": _xsrf_form_html,
+            "Template": TemplateModule,
+        }
         self.ui_methods: dict[str, Any] = {}
         self._load_ui_modules(settings.get("ui_modules", {}))
         self._load_ui_methods(settings.get("ui_methods", {}))
@@ -131,7 +136,9 @@ class Application(_core.ApplicationBase, ReversibleRouter):
                 self._load_ui_modules(each)
             return
         assert isinstance(modules, dict)
-        self.ui_modules.update((name, cls) for name, cls in modules.items() if isclass(cls))
+        for name, cls in modules.items():
+            if isclass(cls) and issubclass(cls, UIModule):
+                self.ui_modules[name] = cls
 
     # ---- routing ----
 

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tornado_c._web.errors import HTTPError
-from tornado_c._web.urls import is_protocol_relative
+from tornado_c._web.urls import _is_protocol_relative
 
 if TYPE_CHECKING:
     from tornado_c._web.handler import RequestHandler
@@ -40,7 +40,7 @@ async def _await_and_finish(handler: Any, result: Any) -> None:
 
 def _redirect_path(handler: Any, path: str) -> None:
     """Redirect for good to ``path``, with the request's query."""
-    if is_protocol_relative(path):
+    if _is_protocol_relative(path):
         raise HTTPError(403, "cannot redirect path with two initial slashes")
     query = handler.request.query
     handler.redirect(f"{path}?{query}" if query else path, permanent=True)

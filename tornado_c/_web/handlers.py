@@ -9,7 +9,7 @@ from typing import Any
 from tornado_c import httputil
 from tornado_c._web.errors import HTTPError
 from tornado_c._web.handler import RequestHandler
-from tornado_c._web.urls import scheme_and_netloc
+from tornado_c._web.urls import _scheme_and_netloc
 
 
 class ErrorHandler(RequestHandler):
@@ -51,8 +51,8 @@ class RedirectHandler(RequestHandler):
             if query:
                 pairs: Any = httputil.qs_to_qsl(query)  # bytes, which urlencode takes as well
                 url = httputil.url_concat(url, list(pairs))
-            scheme, netloc = scheme_and_netloc(fixed)
-            good = scheme_and_netloc(url) == (scheme, netloc)
+            scheme, netloc = _scheme_and_netloc(fixed)
+            good = _scheme_and_netloc(url) == (scheme, netloc)
             if substituted and scheme in ("http", "https") and not netloc:
                 good = False  # the host would be the client's choice
         except ValueError:

@@ -20,7 +20,8 @@ class LocaleMixin:
     def locale(self) -> Locale:
         """The locale: what was assigned here, or get_user_locale(), or get_browser_locale()."""
         if not hasattr(self, "_locale"):
-            self._locale = self.get_user_locale() or self.get_browser_locale()
+            chosen = self.get_user_locale()
+            self._locale = self.get_browser_locale() if chosen is None else chosen
         return self._locale
 
     @locale.setter
@@ -32,19 +33,28 @@ class LocaleMixin:
         return None
 
     def get_browser_locale(self, default: str = "en_US") -> Locale:
-        """Return the known locale that Accept-Language prefers."""
+        """Return the known locale that comes closest to what Accept-Language prefers.
+
+        :param default: the code of the locale where the header has none; default ``"en_US"``.
+        :raises ImportError: Tornado, whose locales these are, is not installed.
+        """
         known = require_tornado("a locale", "tornado.locale")
+        header = self.request.headers.get("Accept-Language")
         wanted = []
-        for language in self.request.headers.get("Accept-Language", "").split(","):
-            code, _, parameters = language.strip().partition(";")
-            quality = parameters.split(";")[0].strip()
-            score = 1.0
-            if quality.startswith("q="):
-                try:
-                    score = float(quality[2:])
-                except ValueError:
-                    score = 0.0
-            if code and score > 0:
-                wanted.append((code, score))
+        for language in [] if header is None else header.split(","):
+            code, *parameters = language.strip().split(";")
+            quality = _quality(parameters[0].strip()) if parameters else 1.0
+            if quality > 0:
+                wanted.append((code, quality))
         wanted.sort(key=lambda pair: pair[1], reverse=True)
-        return known.get(*([code for code, _ in wanted] or [default]))
+        return known.get(*[code for code, _ in wanted] or [default])
+
+
+def _quality(parameter: str) -> float:
+    """The weight of a language: 1 where the parameter is another, 0 where it is malformed."""
+    if not parameter.startswith("q="):
+        return 1.0
+    try:
+        return float(parameter[2:])
+    except ValueError:
+        return 0.0

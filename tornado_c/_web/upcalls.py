@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from tornado_c import httputil
 from tornado_c._web.targets import log_bad_target
-from tornado_c._web.templates import UIModules
+from tornado_c._web.ui_modules import _UIModuleNamespace
 from tornado_c.escape import utf8
 from tornado_c.log import access_log, app_log
 from tornado_c.routing import _DefaultMessageDelegate, _unquote_or_none
@@ -112,7 +112,7 @@ def _json_encode(value: Any) -> str:
 def _make_ui(handler: RequestHandler) -> ObjectDict:
     application = handler.application
     ui = ObjectDict((name, handler._ui_method(method)) for name, method in application.ui_methods.items())
-    ui["_tt_modules"] = ui["modules"] = UIModules(handler, application.ui_modules)
+    ui["_tt_modules"] = ui["modules"] = _UIModuleNamespace(handler, application.ui_modules)
     return ui
 
 

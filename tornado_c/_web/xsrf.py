@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import binascii
 import hmac
-import html
 import os
 import time
 import urllib.parse
@@ -18,25 +17,15 @@ from typing import TYPE_CHECKING, Any
 from tornado_c import httputil
 from tornado_c._web.errors import HTTPError
 from tornado_c._web.signed import _signed_value_version_re
-from tornado_c.escape import to_unicode, utf8
+from tornado_c.escape import utf8, xhtml_escape
 from tornado_c.log import gen_log
+from tornado_c.util import _websocket_mask
 
 if TYPE_CHECKING:
     from tornado_c._web.application import Application
 
 _TOKEN_SIZE = 16
 _MASK_SIZE = 4
-
-
-def _masked(mask: bytes, data: bytes) -> bytes:
-    """Apply a mask of four bytes, or take it off again.
-
-    :raises ValueError: the mask has another length.
-    """
-    if len(mask) != _MASK_SIZE:
-        raise ValueError("the mask of a token has four bytes")
-    repeated = (mask * (len(data) // _MASK_SIZE + 1))[: len(data)]
-    return (int.from_bytes(data, "big") ^ int.from_bytes(repeated, "big")).to_bytes(len(data), "big")
 
 
 class XsrfMixin:
@@ -78,7 +67,7 @@ class XsrfMixin:
             text = token.hex()
         elif version == 2:
             mask = os.urandom(_MASK_SIZE)
-            text = f"2|{mask.hex()}|{_masked(mask, token).hex()}|{int(timestamp)}"
+            text = f"2|{mask.hex()}|{_websocket_mask(mask, token).hex()}|{int(timestamp)}"
         else:
             raise ValueError(f"unknown xsrf cookie version {version:d}")
         shown = utf8(text)
@@ -108,7 +97,7 @@ class XsrfMixin:
             if numbered[1] != b"2":
                 raise ValueError("Unknown xsrf cookie version")
             _, mask, token, timestamp = cookie.split("|")
-            return 2, _masked(binascii.a2b_hex(mask), binascii.a2b_hex(token)), int(timestamp)
+            return 2, _websocket_mask(binascii.a2b_hex(mask), binascii.a2b_hex(token)), int(timestamp)
         except Exception:
             gen_log.debug("Uncaught exception in _decode_xsrf_token", exc_info=True)
             return None, None, None
@@ -136,7 +125,7 @@ class XsrfMixin:
 
     def xsrf_form_html(self) -> str:
         """Return the hidden field that a form sends the token back with."""
-        return f'<input type="hidden" name="_xsrf" value="{html.escape(to_unicode(self.xsrf_token))}"/>'
+        return f'<input type="hidden" name="_xsrf" value="{xhtml_escape(self.xsrf_token)}"/>'
 
     # ---- cross-site requests ----
 
