@@ -87,12 +87,17 @@ PyDoc_STRVAR(module_type_version_doc,
              "A number that is another one once a class or a base of its has changed.\n\n"
              "0 where the interpreter has no more of them.");
 
+PyDoc_STRVAR(module_resolve_path_doc,
+             "resolve_path($module, path, /)\n--\n\n"
+             "Where a path leads through symbolic links, as os.path.realpath(); None if that fails.");
+
 static PyMethodDef module_methods[] = {
     {"execute_handler", TC_FASTCALL(module_execute_handler), module_execute_handler_doc},
     {"instance_dict", module_instance_dict, METH_O, module_instance_dict_doc},
     {"peer_ip", tc_http_peer_ip, METH_O, module_peer_ip_doc},
     {"register", (PyCFunction)(void (*)(void))module_register, METH_VARARGS | METH_KEYWORDS,
      module_register_doc},
+    {"resolve_path", tc_resolve_path, METH_O, module_resolve_path_doc},
     {"signal_when_parent_ends", module_parent_ends, METH_O, module_parent_ends_doc},
     {"type_version", tc_route_type_version, METH_O, module_type_version_doc},
     {NULL, NULL, 0, NULL},

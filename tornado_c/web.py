@@ -15,8 +15,7 @@
 
 Templates and locales are the installed Tornado's: ``pip install 'tornado_c[tornado]'``.
 
-Not here yet: static files, streamed request bodies and compression; what is asked for them raises
-NotImplementedError.
+Not here yet: streamed request bodies.
 """
 
 from __future__ import annotations
@@ -54,7 +53,9 @@ from tornado_c._web.signed import (
     decode_signed_value,
     get_signature_key_version,
 )
+from tornado_c._web.static import StaticFileHandler
 from tornado_c._web.targets import guard_stock
+from tornado_c._web.transforms import GZipContentEncoding, OutputTransform
 from tornado_c._web.ui_modules import (
     TemplateModule,
     UIModule,
@@ -107,10 +108,13 @@ __all__ = [
     "ErrorHandler",
     "FallbackHandler",
     "Finish",
+    "GZipContentEncoding",
     "HTTPError",
     "MissingArgumentError",
+    "OutputTransform",
     "RedirectHandler",
     "RequestHandler",
+    "StaticFileHandler",
     "URLSpec",
     "_ApplicationRouter",
     "_ArgDefaultMarker",

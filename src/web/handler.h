@@ -131,6 +131,9 @@ PyObject *tc_handler_finish(HandlerObject *self, PyObject *chunk, bool want);
 
 extern PyMethodDef tc_handler_finish_methods[];
 
+/* static_file.c: the module's function resolve_path(path). */
+PyObject *tc_resolve_path(PyObject *unused, PyObject *path);
+
 /* execute.c */
 
 /* Handles the request: cls(application, request, **kwargs), then prepare(), the method and finish().

@@ -9,7 +9,8 @@
     X(route_part, tc_route_part_init_type)                                                                   \
     X(request_handler, tc_request_handler_init_type)                                                         \
     X(route_table, tc_route_table_init_type)                                                                 \
-    X(execution, tc_execution_init_type)
+    X(execution, tc_execution_init_type)                                                                     \
+    X(file_descriptor, tc_file_descriptor_init_type)
 
 #define TC_WEB_NAMES(X)                                                                                      \
     X(Date)                                                                                                  \

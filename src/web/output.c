@@ -332,6 +332,62 @@ handler_flush_output(HandlerObject *self, PyObject *footers)
     return truth < 0 ? NULL : output_flush(self, truth, true);
 }
 
+/* ---- files ---- */
+
+/* Sends the head, if it is not sent yet, then a range of a file. */
+static PyObject *
+output_file(HandlerObject *self, PyObject *file, size_t offset, size_t size)
+{
+    PyObject *flushed = output_flush(self, false, false);
+    Py_XDECREF(flushed);
+    int head = flushed != NULL ? tc_handler_method_in(self, 1u << TC_HTTP_HEAD) : -1;
+    int fd = head == 0 ? PyObject_AsFileDescriptor(file) : -1;
+    if (head > 0) {
+        return output_done_future(self);
+    }
+    if (head < 0 || fd < 0) {
+        return NULL;
+    }
+    /* What has run since may have replaced the request. */
+    HttpConnObject *native = (HttpConnObject *)Py_XNewRef((PyObject *)tc_handler_conn(self));
+    PyObject *result = NULL;
+    if (native == NULL) {
+        PyErr_SetString(PyExc_RuntimeError, "the connection was replaced while a file was sent");
+    }
+    else if (tc_http_conn_write_file(native, file, fd, offset, size) == 0) {
+        result = tc_http_conn_written(native);
+    }
+    Py_XDECREF(native);
+    return result;
+}
+
+PyDoc_STRVAR(
+    handler_flush_file_doc,
+    "_flush_file($self, file, offset, count, /)\n--\n\n"
+    "Write a range of a file and send it, after what was written before. Not through the transforms.\n\n"
+    "Returns a Future as flush() does; None where files must be written by write() and flush().");
+
+static PyObject *
+handler_flush_file(HandlerObject *self, PyObject *args)
+{
+    tc_state *state = self->state;
+    PyObject *file;
+    Py_ssize_t offset, size;
+    if (!PyArg_ParseTuple(args, "Onn:_flush_file", &file, &offset, &size)) {
+        return NULL;
+    }
+    if (offset < 0 || size < 0) {
+        PyErr_SetString(PyExc_ValueError, "offset and count must not be negative");
+        return NULL;
+    }
+    if (tc_handler_conn(self) == NULL ||
+        !tc_hooks_has(state, (PyObject *)self, TC_HOOK_write, state->str_write) ||
+        !tc_hooks_has(state, (PyObject *)self, TC_HOOK_flush, state->str_flush)) {
+        Py_RETURN_NONE;
+    }
+    return output_file(self, file, (size_t)offset, (size_t)size);
+}
+
 PyObject *
 tc_handler_flush(HandlerObject *self, bool footers, bool want)
 {
@@ -344,6 +400,7 @@ tc_handler_flush(HandlerObject *self, bool footers, bool want)
 }
 
 PyMethodDef tc_handler_output_methods[] = {
+    {"_flush_file", (PyCFunction)handler_flush_file, METH_VARARGS, handler_flush_file_doc},
     {"_flush_output", (PyCFunction)handler_flush_output, METH_O, handler_flush_output_doc},
     {"write", TC_METHOD(handler_write), handler_write_doc},
     {NULL},

@@ -218,12 +218,6 @@ def test_log_request_overridden(serve):
     assert seen == ["GET / (127.0.0.1)"]
 
 
-def test_settings_that_are_not_supported_say_so():
-    for settings in ({"static_path": "/tmp"}, {"gzip": True}, {"compress_response": True}):
-        with pytest.raises(NotImplementedError, match="not supported yet"):
-            web.Application([], **settings)
-
-
 def test_transforms(serve):
     class Upper:
         def __init__(self, request):

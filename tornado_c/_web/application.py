@@ -16,7 +16,9 @@ from tornado_c._web.errors import HTTPError, MissingArgumentError
 from tornado_c._web.handler import _ARG_DEFAULT, RequestHandler
 from tornado_c._web.handlers import ErrorHandler
 from tornado_c._web.routes import _ApplicationRouter, compile_routes
+from tornado_c._web.static import static_rules
 from tornado_c._web.targets import check_default
+from tornado_c._web.transforms import GZipContentEncoding
 from tornado_c._web.ui_modules import TemplateModule, UIModule, _linkify, _xsrf_form_html
 from tornado_c._web.upcalls import UPCALLS
 from tornado_c.httpserver import HTTPServer
@@ -32,10 +34,13 @@ class Application(_core.ApplicationBase, ReversibleRouter):
         :class:`tornado_c.routing.URLSpec`; the first whose pattern matches the whole path serves the request.
         See :mod:`tornado_c.routing` for other matchers and targets.
     :param default_host: the host whose rules (see :meth:`add_handlers`) serve requests for unknown hosts too.
-    :param transforms: classes that alter responses on their way out.
+    :param transforms: classes that alter responses on their way out, see :class:`OutputTransform`.
     :param wsgi: of Tornado before 4.0; ignored.
     :param settings: ``debug``, ``serve_traceback``, ``log_function``, ``default_handler_class`` and its
-        ``default_handler_args``, ``login_url``, ``cookie_secret`` and whatever the handlers want to know.
+        ``default_handler_args``, ``login_url``, ``cookie_secret``, ``compress_response`` or ``gzip``
+        (compress, unless there are ``transforms``), ``static_path`` (a folder, which is served below
+        ``static_url_prefix``, ``/static/``, by ``static_handler_class`` with ``static_handler_args``) and
+        whatever the handlers want to know.
     """
 
     __dict__ = shown("transforms", "default_host", "settings", "wildcard_router", "default_router")
@@ -49,16 +54,13 @@ class Application(_core.ApplicationBase, ReversibleRouter):
         wsgi: bool = False,
         **settings: Any,
     ) -> None:
-        if transforms is None and (settings.get("compress_response") or settings.get("gzip")):
-            raise NotImplementedError(
-                "the setting compress_response is not supported yet; compress in a proxy such as nginx"
-            )
+        if transforms is None:
+            compress = settings.get("compress_response") or settings.get("gzip")
+            transforms = [GZipContentEncoding] if compress else []
         if settings.get("static_path"):
-            raise NotImplementedError(
-                "the setting static_path is not supported yet; serve static files with another server"
-            )
+            handlers = [*static_rules(settings), *(handlers or [])]
         check_default(settings.get("default_handler_class"))
-        self.transforms: list[Any] = transforms if transforms is not None else []
+        self.transforms: list[Any] = transforms
         self.default_host = default_host
         self.settings = settings
         self.ui_modules: dict[str, type[UIModule]] = {

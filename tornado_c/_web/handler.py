@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from tornado_c import _core, httputil
 from tornado_c._support.attributes import restore, shown, state
 from tornado_c._web.cookies import CookieMixin
-from tornado_c._web.errors import Finish, HTTPError, not_yet
+from tornado_c._web.errors import Finish, HTTPError
 from tornado_c._web.locale import LocaleMixin
 from tornado_c._web.templates import TemplateMixin
 from tornado_c._web.upcalls import _execute_failed
@@ -323,8 +323,25 @@ class RequestHandler(_core.HandlerBase, CookieMixin, LocaleMixin, TemplateMixin,
         return url
 
     def static_url(self, path: str, include_host: bool | None = None, **kwargs: Any) -> str:
-        """Not supported yet: return the URL of a static file, with its version."""
-        not_yet("static_url()", "serve static files with another server")
+        """Return the URL of a static file, with its version.
+
+        The path should be one of the program's own, not one that a client has sent: the file is read.
+
+        :param include_host: whether the URL has scheme and host; default None: what the handler's attribute
+            ``include_host`` says, if there is one.
+        :param kwargs: passed to the ``make_static_url`` of the setting ``static_handler_class``;
+            ``include_version=False`` leaves the version away.
+        :raises HTTPError: 403, the path is not below the setting ``static_path``.
+        :raises Exception: the setting is missing.
+        """
+        from tornado_c._web.static import StaticFileHandler
+
+        self.require_setting("static_path", "static_url")
+        kind = self.settings.get("static_handler_class", StaticFileHandler)
+        if include_host is None:
+            include_host = getattr(self, "include_host", False)
+        host = f"{self.request.protocol}://{self.request.host}" if include_host else ""
+        return host + kind.make_static_url(self.settings, path, **kwargs)
 
 
 def _adopt(mixin: type) -> None:

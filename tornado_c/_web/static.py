@@ -1,0 +1,420 @@
+"""StaticFileHandler: the files of a folder. What it asks of the file system is in static_files.py."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import email.utils
+import hashlib
+import mimetypes
+import os
+import re
+import threading
+from collections.abc import Awaitable, Generator, Iterable
+from typing import Any
+
+from tornado_c import _core, httputil
+from tornado_c._web import static_files
+from tornado_c._web.errors import HTTPError
+from tornado_c._web.handler import RequestHandler
+from tornado_c._web.transforms import wants_body
+from tornado_c._web.urls import is_protocol_relative
+from tornado_c.iostream import StreamClosedError
+from tornado_c.log import gen_log
+
+_HASHED_AT_ONCE = 1024 * 1024  # bytes; of more the loop's default executor takes the hash
+_hashing: dict[tuple[Any, type, str], asyncio.Future[Any]] = {}  # by the loop that waits
+
+
+class StaticFileHandler(RequestHandler):
+    """Serves the files of a folder, with versions, conditional requests and ranges of bytes.
+
+    The route's pattern has a group for the path below the folder. Symbolic links may lead to places within
+    ``path``, or within ``allowed_symlink_directory`` in place of it.
+
+    :param path: the folder.
+    :param default_filename: what is served for a folder, such as ``index.html``; default None: nothing.
+    :param allowed_symlink_directory: a folder, or a list of them; default None: ``path``.
+
+    Subclasses may override what is documented here. One that takes content from elsewhere overrides
+    ``get_content``, ``get_content_size``, ``get_modified_time``, ``get_absolute_path`` and
+    ``validate_absolute_path``; one whose URLs look otherwise ``make_static_url`` and ``parse_url_path``. The
+    kernel sends the files as long as ``get_content`` and ``get_content_size`` are not overridden.
+    """
+
+    CACHE_MAX_AGE = 86400 * 365 * 10
+
+    #: The largest content that is hashed for a version, in bytes. What is larger has none.
+    MAX_VERSION_CONTENT_SIZE = 64 * 1024 * 1024
+
+    #: How many versions are kept; the least recently used goes first.
+    MAX_CACHED_VERSIONS = 10000
+
+    _static_hashes: dict[str, str | None] = {}  # the least recently used first
+    _lock = threading.Lock()  # for _static_hashes; nothing is hashed under it
+
+    # Here for subclasses whose initialize() does not call ours.
+    default_filename: str | None = None
+    allowed_symlink_directory: str | list[str] | None = None
+
+    def initialize(
+        self,
+        path: str,
+        default_filename: str | None = None,
+        allowed_symlink_directory: str | list[str] | None = None,
+    ) -> None:
+        self.root = path
+        self.default_filename = default_filename
+        self.allowed_symlink_directory = allowed_symlink_directory
+
+    # ---- a request ----
+
+    def head(self, path: str) -> Awaitable[None]:
+        return self.get(path, include_body=False)
+
+    async def get(self, path: str, include_body: bool = True) -> None:
+        """Respond with the file; with ``include_body=False`` only with its headers."""
+        self.path = self.parse_url_path(path)
+        absolute_path = self.get_absolute_path(self.root, self.path)
+        self.absolute_path = self.validate_absolute_path(self.root, absolute_path)
+        if self.absolute_path is None:
+            return
+        file = self._open() if include_body else None
+        try:
+            await self._hash_large()
+            self.modified = self.get_modified_time()
+            self.set_headers()
+            if self.should_return_304():
+                self.set_status(304)
+                return
+            part = self._choose_part(self.get_content_size())
+            if part is None:
+                return
+            start, end, length = part
+            self.set_header("Content-Length", length)
+            if not include_body:
+                assert self.request.method == "HEAD"
+                return
+            written = None
+            if file is not None and not any(wants_body(each, self._headers) for each in self._transforms):
+                written = self._flush_file(file, start or 0, length)
+            if written is not None:
+                file = None  # the stream's: it must not be closed while it is in the queue
+        finally:
+            if file is not None:
+                file.close()
+        if written is None:
+            await self._write_content(start, end)
+            return
+        try:
+            await written
+        except StreamClosedError:
+            pass
+
+    def _choose_part(self, size: int) -> tuple[int | None, int | None, int] | None:
+        """What of the content is sent: from where, to where, how much. Sets the status and Content-Range.
+
+        None where the client wants a part that is not there.
+        """
+        start = end = None
+        asked = self.request.headers.get("Range")
+        part = httputil._parse_request_range(asked) if asked else None
+        if part is not None and self._is_part_wanted():
+            start, end = part
+            if start is not None and start < 0:
+                start = max(start + size, 0)
+            backwards = start is not None and (start >= size or (end is not None and start >= end))
+            if backwards or end == 0:
+                self.set_status(416)
+                self.set_header("Content-Type", "text/plain")
+                self.set_header("Content-Range", f"bytes */{size}")
+                return None
+            if end is not None and end > size:
+                end = size
+            if size != (end or size) - (start or 0):  # Chrome plays no audio from a 206 of the whole
+                self.set_status(206)
+                self.set_header("Content-Range", httputil._get_content_range(start, end, size))
+        return start, end, (size if end is None else end) - (start or 0)
+
+    def _is_part_wanted(self) -> bool:
+        """Whether If-Range, if it is there, says what the client has a part of (RFC 9110, section 13.1.5)."""
+        known = self.request.headers.get("If-Range")
+        if known is None:
+            return True
+        known = known.strip()
+        if '"' in known:  # a weak Etag never matches
+            return known == self._headers.get("Etag") and known.startswith('"')
+        since = _parse_date(known)
+        return since is not None and self.modified is not None and since == _whole_second(self.modified)
+
+    async def _write_content(self, start: int | None, end: int | None) -> None:
+        assert self.absolute_path is not None
+        content: Any = self.get_content(self.absolute_path, start, end)
+        pieces: Iterable[Any] = [content] if isinstance(content, bytes) else content
+        first = True
+        for piece in pieces:
+            if not first:
+                await asyncio.sleep(0)  # however fast this client is, others get their turn
+            first = False
+            try:
+                self.write(piece)
+                await self.flush()
+            except StreamClosedError:
+                return
+
+    def compute_etag(self) -> str | None:
+        """Return the Etag: the file's version, which is that of its parts too. May be overridden."""
+        assert self.absolute_path is not None
+        version = self._get_cached_version(self.absolute_path)
+        return f'"{version}"' if version else None
+
+    def set_headers(self) -> None:
+        """Set the headers that describe the file and how long it keeps. May be overridden."""
+        self.set_header("Accept-Ranges", "bytes")
+        self.set_etag_header()
+        if self.modified is not None:
+            self.set_header("Last-Modified", self.modified)
+        content_type = self.get_content_type()
+        if content_type:
+            self.set_header("Content-Type", content_type)
+        seconds = self.get_cache_time(self.path, self.modified, content_type)
+        if seconds > 0:
+            expires = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=seconds)
+            self.set_header("Expires", expires)
+            self.set_header("Cache-Control", f"max-age={seconds}")
+        self.set_extra_headers(self.path)
+
+    def should_return_304(self) -> bool:
+        """Whether the client has the file already: by If-None-Match, or else by If-Modified-Since."""
+        headers = self.request.headers
+        if headers.get("If-None-Match"):
+            return self.check_etag_header()
+        asked = headers.get("If-Modified-Since")
+        if asked is None or self.modified is None:
+            return False
+        since = _parse_date(asked)
+        return since is not None and since >= _aware(self.modified)
+
+    def get_content_type(self) -> str:
+        """Return the file's type, which its name tells. May be overridden."""
+        assert self.absolute_path is not None
+        kind, encoding = mimetypes.guess_type(self.absolute_path)
+        if encoding == "gzip":
+            return "application/gzip"
+        return kind if kind is not None and encoding is None else "application/octet-stream"
+
+    def set_extra_headers(self, path: str) -> None:
+        """Set further headers. For subclasses."""
+
+    def get_cache_time(self, path: str, modified: datetime.datetime | None, mime_type: str) -> int:
+        """Return for how many seconds the response keeps; 0 leaves that to the client. May be overridden.
+
+        Ten years (``CACHE_MAX_AGE``) for a URL with a version, ``?v=``.
+        """
+        return self.CACHE_MAX_AGE if "v" in self.request.arguments else 0
+
+    # ---- the file ----
+
+    @classmethod
+    def get_absolute_path(cls, root: str, path: str) -> str:
+        """Return where a path below the root is. May be overridden.
+
+        :raises HTTPError: 403, it is not below the root.
+        """
+        absolute_path = os.path.abspath(os.path.join(root, path))
+        static_files.check_below(root, absolute_path, path)
+        return absolute_path
+
+    def validate_absolute_path(self, root: str, absolute_path: str) -> str | None:
+        """Return the file to be served, or None after a response of another kind. May be overridden.
+
+        :raises HTTPError: 403, 404.
+        """
+        root = static_files.check_below(root, absolute_path, self.path)
+        allowed = self.allowed_symlink_directory
+        absolute_path = static_files.resolve(absolute_path, root, allowed, self.path)
+        if self.default_filename is not None and os.path.isdir(absolute_path):
+            url = self.request.path  # self.path may be empty where the pattern has taken the prefix
+            if not url.endswith("/"):
+                if is_protocol_relative(url):
+                    raise HTTPError(403, "cannot redirect path with two initial slashes")
+                self.redirect(url + "/", permanent=True)
+                return None
+            absolute_path = os.path.join(absolute_path, self.default_filename)
+            absolute_path = static_files.resolve(absolute_path, root, allowed, self.path)
+        self._stat_result = static_files.stat_file(absolute_path, self.path)
+        return absolute_path
+
+    def parse_url_path(self, url_path: str) -> str:
+        """Return the path of a file, of that in the URL behind its prefix. May be overridden."""
+        return url_path
+
+    def _stat(self) -> os.stat_result:
+        assert self.absolute_path is not None
+        if not hasattr(self, "_stat_result"):  # validate_absolute_path() is another's
+            self._stat_result = os.stat(self.absolute_path)
+        return self._stat_result
+
+    def get_content_size(self) -> int:
+        """Return the size of the whole content in bytes. May be overridden."""
+        return self._stat().st_size
+
+    def get_modified_time(self) -> datetime.datetime | None:
+        """Return when the content was changed; None if that is not known. May be overridden.
+
+        A time without a time zone is in UTC.
+        """
+        return datetime.datetime.fromtimestamp(int(self._stat().st_mtime), datetime.UTC)
+
+    @classmethod
+    def get_content(
+        cls, abspath: str, start: int | None = None, end: int | None = None
+    ) -> Generator[bytes, None, None]:
+        """Return the content, or the part from ``start`` to ``end``: bytes, or an iterator of them.
+
+        May be overridden. What each step of an iterator gives is sent before the next is asked for.
+
+        :raises HTTPError: it is no regular file.
+        """
+        return static_files.read_file(abspath, start, end)
+
+    # ---- sending it ----
+
+    def _open(self) -> _core.FileDescriptor | None:
+        """Open the file, if the connection can take it from there; the headers then speak of what was opened.
+
+        None where the content passes through Python: it is a subclass's, or a transform wants it.
+        """
+        if not isinstance(self.request.connection, _core.HTTPConnectionBase):
+            return None
+        if not all(_is_ours(self, name) for name in _READING):
+            return None
+        opened = static_files.open_file(self.absolute_path)
+        if opened is None:
+            return None
+        file, self._stat_result = opened
+        return file
+
+    # ---- versions ----
+
+    @classmethod
+    def reset(cls) -> None:
+        """Forget the versions."""
+        with cls._lock:
+            cls._static_hashes = {}
+
+    @classmethod
+    def make_static_url(cls, settings: dict[str, Any], path: str, include_version: bool = True) -> str:
+        """Return the URL of a static file. May be overridden.
+
+        :param settings: the application's.
+        :param include_version: whether it ends in the file's version, ``?v=``; default True.
+        """
+        url: str = settings.get("static_url_prefix", "/static/") + path
+        version = cls.get_version(settings, path) if include_version else None
+        return f"{url}?v={version}" if version else url
+
+    @classmethod
+    def get_version(cls, settings: dict[str, Any], path: str) -> str | None:
+        """Return the version of a static file, or None. It is kept until ``reset()``.
+
+        :raises HTTPError: 403, the path is not below the setting ``static_path``.
+        """
+        return cls._get_cached_version(cls.get_absolute_path(settings["static_path"], path))
+
+    @classmethod
+    def get_content_version(cls, abspath: str) -> str:
+        """Return the version of a content: its SHA-512. May be overridden.
+
+        :raises ValueError: it is larger than ``MAX_VERSION_CONTENT_SIZE``.
+        """
+        content: Any = cls.get_content(abspath)
+        pieces: Any = [content] if isinstance(content, bytes) else content
+        digest, size = hashlib.sha512(), 0
+        try:
+            for piece in pieces:
+                size += len(piece)
+                if size > cls.MAX_VERSION_CONTENT_SIZE:
+                    limit = cls.MAX_VERSION_CONTENT_SIZE
+                    raise ValueError(f"content is larger than MAX_VERSION_CONTENT_SIZE ({limit:d} bytes)")
+                digest.update(piece)
+        finally:
+            close = getattr(pieces, "close", None)
+            if close is not None:
+                close()
+        return digest.hexdigest()
+
+    @classmethod
+    def _get_cached_version(cls, abs_path: str) -> str | None:
+        with cls._lock:
+            versions = cls._static_hashes  # reset() replaces it: what was read before is not kept then
+            if abs_path in versions:
+                version = versions[abs_path] = versions.pop(abs_path)
+                return version or None
+        try:
+            version = cls.get_content_version(abs_path)
+        except Exception as e:
+            gen_log.error("Could not open static file %r: %s", abs_path, e)
+            version = None
+        with cls._lock:
+            versions.pop(abs_path, None)
+            while versions and len(versions) >= cls.MAX_CACHED_VERSIONS:
+                del versions[next(iter(versions))]
+            versions[abs_path] = version
+        return version or None
+
+    async def _hash_large(self) -> None:
+        """Have a thread find the version of a large file, as long as all that does it is ours."""
+        cls, path = type(self), self.absolute_path
+        if not isinstance(path, str) or path in cls._static_hashes:
+            return
+        if not all(_is_ours(self, name) for name in _HASHING) or self._stat().st_size <= _HASHED_AT_ONCE:
+            return
+        loop = asyncio.get_running_loop()
+        key = loop, cls, path
+        if key not in _hashing:
+            try:
+                _hashing[key] = loop.run_in_executor(None, cls._get_cached_version, path)
+            except RuntimeError:  # the executor takes nothing any more
+                return
+            _hashing[key].add_done_callback(lambda _: _hashing.pop(key, None))
+        await asyncio.shield(_hashing[key])
+
+
+_READING = ("get_content", "get_content_size", "_stat")
+_HASHING = ("compute_etag", "_get_cached_version", "get_content_version", "get_content", "_stat")
+_OURS = {name: vars(StaticFileHandler)[name] for name in {*_READING, *_HASHING}}
+
+
+def _is_ours(handler: StaticFileHandler, name: str) -> bool:
+    """Whether a handler has this method as we wrote it."""
+    found = getattr(handler, name)
+    return getattr(found, "__func__", found) is getattr(_OURS[name], "__func__", _OURS[name])
+
+
+def _parse_date(text: str) -> datetime.datetime | None:
+    """A date of a header; without a zone it is in UTC. None if it is none."""
+    try:
+        return _aware(email.utils.parsedate_to_datetime(text))
+    except Exception:
+        return None
+
+
+def _aware(time: datetime.datetime) -> datetime.datetime:
+    return time if time.tzinfo is not None else time.replace(tzinfo=datetime.UTC)
+
+
+def _whole_second(time: datetime.datetime) -> datetime.datetime:
+    return _aware(time).replace(microsecond=0)
+
+
+def static_rules(settings: dict[str, Any]) -> list[tuple[Any, ...]]:
+    """The rules that an application with the setting ``static_path`` begins with."""
+    kind = settings.get("static_handler_class", StaticFileHandler)
+    arguments = settings.get("static_handler_args", {})
+    arguments["path"] = settings["static_path"]
+    below = re.escape(settings.get("static_url_prefix", "/static/")) + "(.*)"
+    return [(pattern, kind, arguments) for pattern in (r"/(robots\.txt)", r"/(favicon\.ico)", below)]
+
+
+os.register_at_fork(after_in_child=StaticFileHandler._lock._at_fork_reinit)  # type: ignore[attr-defined]
