@@ -48,6 +48,7 @@ from tornado_c._support.attributes import restore, shown, state
 from tornado_c.escape import parse_qs_bytes, utf8
 
 if TYPE_CHECKING:
+    import asyncio
     import unittest
 
 # What may stand around a header's value; for str.strip and its kin.
@@ -99,6 +100,9 @@ class HTTPServerRequest(_core.RequestBase):
         *("arguments", "query_arguments", "body_arguments"),
     )
     __getstate__, __setstate__ = state, restore
+
+    #: Where a handler has its body streamed: done when that has come.
+    _body_future: asyncio.Future[None]
 
     def __init__(
         self,

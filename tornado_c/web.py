@@ -14,8 +14,6 @@
         await asyncio.Event().wait()
 
 Templates and locales are the installed Tornado's: ``pip install 'tornado_c[tornado]'``.
-
-Not here yet: streamed request bodies.
 """
 
 from __future__ import annotations
@@ -27,6 +25,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from tornado_c import escape, httputil, iostream
 from tornado_c._web.application import Application, _ApplicationRouter, _HandlerDelegate
 from tornado_c._web.decorators import (
+    _has_stream_request_body,
     addslash,
     asynchronous,
     authenticated,
@@ -126,6 +125,7 @@ __all__ = [
     "_decode_signed_value_v1",
     "_decode_signed_value_v2",
     "_get_version",
+    "_has_stream_request_body",
     "_signed_value_version_re",
     "addslash",
     "asynchronous",

@@ -10,6 +10,23 @@
 /* In request->app_state. */
 #define DELEGATE_WAITS 1 /* for an awaitable that it has returned */
 #define DELEGATE_GONE 2  /* the client has left in that time: it is notified afterwards */
+#define DELEGATE_OPEN 4  /* request->held is a delegate that has the head */
+
+bool
+tc_delegate_is_open(const RequestObject *request)
+{
+    return request->app_state & DELEGATE_OPEN;
+}
+
+/* Ends its part in the request: a new reference, or NULL. */
+static PyObject *
+delegate_take_held(RequestObject *request)
+{
+    PyObject *delegate = request->held;
+    request->held = NULL;
+    request->app_state = 0;
+    return delegate;
+}
 
 /* ---- the client is gone ---- */
 
@@ -25,11 +42,10 @@ delegate_log_error(tc_state *state)
 static int
 delegate_notify_closed(RequestObject *request)
 {
-    PyObject *delegate = request->held;
+    PyObject *delegate = delegate_take_held(request);
     if (delegate == NULL) {
         return 0;
     }
-    request->held = NULL;
     PyObject *result = PyObject_CallMethodNoArgs(delegate, request->state->str_on_connection_close);
     Py_DECREF(delegate);
     Py_XDECREF(result);
@@ -103,7 +119,7 @@ delegate_done(PyObject *self, PyObject *future)
     HttpConnObject *conn = tc_http_conn_of(request->state, request->connection);
     int status = delegate_take(request->state, future);
     bool gone = request->app_state & DELEGATE_GONE;
-    request->app_state = 0;
+    request->app_state &= DELEGATE_OPEN;
     if (gone) {
         if (status < 0) {
             delegate_log_error(request->state);
@@ -197,17 +213,14 @@ delegate_await(HttpConnObject *conn, RequestObject *request, PyObject *returned)
 
 /* ---- one request ---- */
 
-/* The application's message delegate, wrapped in one that decodes bodies where the server does. */
+/* The delegate (stolen), wrapped in one that decodes bodies where the server does. */
 static PyObject *
-delegate_start(PyObject *app, HttpConnObject *conn, RequestObject *request)
+delegate_wrap(HttpConnObject *conn, PyObject *delegate)
 {
-    tc_state *state = request->state;
-    PyObject *args[3] = {app, (PyObject *)conn, (PyObject *)conn};
-    PyObject *delegate = PyObject_VectorcallMethod(state->str_start_request, args, 3, NULL);
-    HttpConfigObject *config = tc_http_conn_config(conn);
-    if (delegate == NULL || TC_LIKELY(!config->decompress)) {
+    if (TC_LIKELY(!tc_http_conn_config(conn)->decompress)) {
         return delegate;
     }
+    tc_state *state = tc_http_conn_config(conn)->state;
     PyObject *made = tc_http_conn_decompress(conn, tc_upcall(state, decompressing_delegate), delegate,
                                              tc_http_conn_piece_size(conn));
     Py_DECREF(delegate);
@@ -222,14 +235,15 @@ delegate_start_line(RequestObject *request)
                              Py_XNewRef(tc_request_version(request)));
 }
 
-static int
-delegate_begin(PyObject *app, HttpConnObject *conn, RequestObject *request)
+int
+tc_delegate_begin(HttpConnObject *conn, RequestObject *request, PyObject *delegate)
 {
-    PyObject *delegate = delegate_start(app, conn, request);
+    delegate = delegate != NULL ? delegate_wrap(conn, delegate) : NULL;
     if (delegate == NULL) {
         return -1;
     }
     Py_XSETREF(request->held, Py_NewRef(delegate));
+    request->app_state = DELEGATE_OPEN;
     PyObject *line = delegate_start_line(request), *returned = NULL;
     PyObject *headers = line != NULL ? Py_XNewRef(tc_request_headers(request)) : NULL;
     if (headers != NULL) {
@@ -244,6 +258,14 @@ delegate_begin(PyObject *app, HttpConnObject *conn, RequestObject *request)
         return delegate_failed(conn, request);
     }
     return TC_APP_PIECES | (st == TC_AGAIN ? TC_APP_HOLD : 0);
+}
+
+static int
+delegate_begin(PyObject *app, HttpConnObject *conn, RequestObject *request)
+{
+    PyObject *args[3] = {app, (PyObject *)conn, (PyObject *)conn};
+    return tc_delegate_begin(conn, request,
+                             PyObject_VectorcallMethod(request->state->str_start_request, args, 3, NULL));
 }
 
 static int
@@ -278,7 +300,8 @@ delegate_end(PyObject *app, HttpConnObject *conn, RequestObject *request)
         return delegate_failed(conn, request);
     }
     Py_DECREF(result);
-    Py_CLEAR(request->held);
+    delegate = delegate_take_held(request);
+    Py_XDECREF(delegate);
     return 0;
 }
 

@@ -42,7 +42,8 @@ struct tc_http_app_class {
      * before tc_http_conn_resume(); TC_RAISED. */
     int (*piece)(PyObject *app, HttpConnObject *conn, RequestObject *request, const char *data, size_t size);
     /* The request is complete, and its response is not. From now on the close callback is called if the
-     * client leaves. 0, or -1 with an exception. */
+     * client leaves. 0, or -1 with an exception; for a request without a body also TC_AGAIN: this is called
+     * again after tc_http_conn_resume(), gone() may be in its place. */
     int (*end)(PyObject *app, HttpConnObject *conn, RequestObject *request);
     /* After begin() and in place of end(): the connection is gone, or the request was refused or got its
      * response before it was complete. Must not call Python at once: a call of the application may be on the
@@ -62,6 +63,12 @@ const tc_http_app_class *tc_http_app_class_of(tc_state *state, PyObject *app);
 
 extern const tc_http_app_class tc_app_callback;
 extern const tc_http_app_class tc_app_delegate;
+
+/* For applications that find a message delegate when the head is there: as their begin(), with the delegate
+ * (stolen; NULL with its exception). As long as it is open, the rest of the request is the business of
+ * tc_app_delegate's functions. */
+int tc_delegate_begin(HttpConnObject *conn, RequestObject *request, PyObject *delegate);
+bool tc_delegate_is_open(const RequestObject *request);
 
 /* Runs a coroutine that serves the current request in a Task: an exception is logged and ends the connection.
  * 0 or -1. */

@@ -172,7 +172,8 @@ tc_http_body_start(HttpConnObject *self)
     if (!tc_http_conn_take_back(self)) {
         return tc_http_conn_close(self);
     }
-    if ((self->frame.flags & TC_HTTP_EXPECT_CONTINUE) && body_say_continue(self) < 0) {
+    bool asks = (self->frame.flags & TC_HTTP_EXPECT_CONTINUE) && self->frame.state == TC_FRAME_NONE;
+    if (asks && body_say_continue(self) < 0) {
         return -1;
     }
     if (self->reading != CONN_BODY) {

@@ -113,10 +113,13 @@ conn_report_detached(HttpConnObject *self)
     Py_XDECREF(on_detach);
 }
 
-/* The stream is no longer HTTP's. Callers hold a reference. */
+/* The stream is no longer HTTP's, and the request gets no further call. Callers hold a reference. */
 static void
 conn_release_stream(HttpConnObject *self)
 {
+    if (self->request != NULL) {
+        Py_CLEAR(((RequestObject *)self->request)->held);
+    }
     tc_http_conn_leave(self, CONN_DETACHED);
     tc_stream_drop_consumer(self->stream);
     self->stream->paused = false;

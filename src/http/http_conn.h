@@ -35,6 +35,9 @@ PyObject *tc_http_conn_protocol(HttpConnObject *self);
  * closed). */
 bool tc_http_conn_is_current(const HttpConnObject *self, PyObject *request);
 
+/* The same, and the response is still to be completed. */
+bool tc_http_conn_wants_response(const HttpConnObject *self, const RequestObject *request);
+
 /* What is called, without arguments, when the client goes away before its response is complete; NULL for
  * nothing. */
 void tc_http_conn_set_close_callback(HttpConnObject *self, PyObject *callback);

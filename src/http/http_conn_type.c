@@ -43,6 +43,13 @@ tc_http_conn_is_current(const HttpConnObject *self, PyObject *request)
     return self->request == request || tc_http_conn_is_over(self);
 }
 
+bool
+tc_http_conn_wants_response(const HttpConnObject *self, const RequestObject *request)
+{
+    return self->request == (PyObject *)request && !tc_http_conn_is_over(self) &&
+           !tc_http_frame_is_done(&self->frame);
+}
+
 void
 tc_http_conn_set_close_callback(HttpConnObject *self, PyObject *callback)
 {

@@ -137,7 +137,7 @@ exchange_end_prepared(HttpConnObject *self, const tc_exchange *call, int mode)
     return self->config->xheaders && status == 0 ? exchange_unapply_xheaders(self) : status;
 }
 
-/* Calls end(). 0 or -1. */
+/* Calls end(). 0, TC_AGAIN or -1. */
 static inline int
 exchange_end(HttpConnObject *self, const tc_exchange *call, int mode)
 {
@@ -174,7 +174,14 @@ exchange_begin(HttpConnObject *self, const tc_exchange *call, const char *body, 
         }
         Py_XSETREF(call->request->body, bytes);
     }
-    return exchange_end(self, call, mode) < 0 ? -1 : EXCHANGE_ENDED;
+    int status = exchange_end(self, call, mode);
+    if (TC_UNLIKELY(status == TC_AGAIN)) {
+        if (self->reading == CONN_HANDLING) {
+            self->reading = CONN_BODY;
+        }
+        return TC_APP_PIECES | TC_APP_HOLD;
+    }
+    return status < 0 ? -1 : EXCHANGE_ENDED;
 }
 
 /* The same, with the context and what else surrounds a call. */
@@ -243,12 +250,13 @@ exchange_failed(HttpConnObject *self, StreamObject *stream)
     return status;
 }
 
-/* Nothing more of the request is read: the connection ends with its response. */
+/* Nothing more of the request is read. If there is more of it, or with `close`, its response ends the
+ * connection. */
 static int
-exchange_stop(HttpConnObject *self, bool unread)
+exchange_stop(HttpConnObject *self, bool unread, bool close)
 {
     self->reading = CONN_HANDLING;
-    self->frame.closes = true;
+    self->frame.closes |= unread || close;
     self->linger |= unread;
     return tc_http_frame_is_done(&self->frame) ? tc_http_conn_response_done(self) : 0;
 }
@@ -269,7 +277,7 @@ exchange_go_on(HttpConnObject *self, const tc_exchange *call, int mode)
         if (mode != TC_APP_REFUSED) {
             exchange_gone(self, call);
         }
-        return exchange_stop(self, tc_request_has_body(request));
+        return exchange_stop(self, tc_request_has_body(request), mode == TC_APP_REFUSED);
     }
     tc_http_incoming *in = tc_http_conn_incoming(self);
     if (in == NULL) {

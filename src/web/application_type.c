@@ -1,7 +1,10 @@
 /* The C base of tornado_c.web.Application, one of the implementers of http_app.h: route, make the handler,
  * run it, without a Python frame of our own. A request with a body is routed once its head is complete, any
  * other when it is served. A subclass with its own find_handler() or get_handler_delegate() is asked in
- * Python instead; one with its own __call__() or start_request() is a callback or a delegate to HTTP. */
+ * Python instead; one with its own __call__() or start_request() is a callback or a delegate to HTTP.
+ *
+ * A handler gets its request whole. Whatever else was found, one that has its body streamed among it, is a
+ * message delegate, and gets it from app_delegate.c. */
 #include "web/route_table.h"
 
 #include "web/handler.h"
@@ -15,30 +18,38 @@ application_find_slow(ApplicationObject *self, PyObject *request)
     return PyObject_CallMethodOneArg((PyObject *)self, self->base.state->str_find_handler, request);
 }
 
-/* delegate.execute(); one that has no such method gets the request in pieces. */
+/* Whose rule it was: this application's, or that of one below it. Borrowed. */
 static PyObject *
-application_run_slow(tc_state *state, PyObject *delegate, PyObject *request)
+route_owner(ApplicationObject *self, const tc_route *route)
 {
-    PyObject *execute, *result = NULL;
-    int found = PyObject_GetOptionalAttr(delegate, state->str_execute, &execute);
-    if (found > 0) {
-        result = PyObject_CallNoArgs(execute);
-        Py_DECREF(execute);
-    }
-    else if (found == 0) {
-        PyObject *run = tc_upcall(state, run_delegate), *args[2] = {delegate, request};
-        result = run != NULL ? PyObject_Vectorcall(run, args, 2, NULL) : NULL;
-    }
-    return result;
+    return route->application != NULL ? route->application : (PyObject *)self;
 }
 
+/* A _HandlerDelegate for a route to a handler that has its body streamed. */
 static PyObject *
-application_call_slow(ApplicationObject *self, PyObject *request)
+application_make_delegate(ApplicationObject *self, PyObject *request, const tc_route *route)
 {
-    PyObject *delegate = application_find_slow(self, request);
-    PyObject *result = delegate != NULL ? application_run_slow(self->base.state, delegate, request) : NULL;
-    Py_XDECREF(delegate);
-    return result;
+    PyObject *cls = tc_upcall(self->base.state, HandlerDelegate);
+    PyObject *args[6] = {route_owner(self, route),
+                         request,
+                         route->cls,
+                         route->kwargs != NULL ? route->kwargs : Py_None,
+                         route->path_args != NULL ? route->path_args : Py_None,
+                         route->path_kwargs != NULL ? route->path_kwargs : Py_None};
+    return cls != NULL ? PyObject_Vectorcall(cls, args, 6, NULL) : NULL;
+}
+
+/* Whether a delegate only collects the body for a handler, which C does as well: 1, 0 or -1. */
+static int
+application_may_collect(tc_state *state, PyObject *delegate)
+{
+    if ((PyObject *)Py_TYPE(delegate) != state->upcall_HandlerDelegate) {
+        return 0;
+    }
+    PyObject *streams = PyObject_GetAttr(delegate, state->str_stream_request_body);
+    int truth = streams != NULL ? PyObject_IsTrue(streams) : -1;
+    Py_XDECREF(streams);
+    return truth < 0 ? -1 : !truth;
 }
 
 /* ---- in C ---- */
@@ -102,21 +113,26 @@ tc_application_find(ApplicationObject *self, PyObject *request, tc_route *route)
 static PyObject *
 application_execute(ApplicationObject *self, PyObject *request, const tc_route *route)
 {
-    PyObject *application = route->application != NULL ? route->application : (PyObject *)self;
-    return tc_handler_execute(self->base.state, route->cls, application, request, route->kwargs,
-                              route->path_args, route->path_kwargs);
+    PyObject *handler = tc_handler_execute(self->base.state, route->cls, route_owner(self, route), request,
+                                           route->kwargs, route->path_args, route->path_kwargs);
+    Py_XDECREF(handler);
+    return handler != NULL ? Py_NewRef(Py_None) : NULL;
 }
 
-static PyObject *
-application_dispatch(ApplicationObject *self, PyObject *request)
+/* What serves a request: 1 with a route, to a handler that gets its request whole; 0 with a delegate; -1. */
+static int
+application_seek(ApplicationObject *self, PyObject *request, tc_route *route, PyObject **delegate)
 {
-    tc_route route = {0};
-    int found = tc_application_find(self, request, &route);
-    PyObject *result = found > 0    ? application_execute(self, request, &route)
-                       : found == 0 ? application_call_slow(self, request)
-                                    : NULL;
-    tc_route_clear(&route);
-    return result;
+    int found = tc_application_find(self, request, route);
+    int streams = found > 0 ? tc_handler_streams(self->base.state, route->cls) : 0;
+    if (TC_LIKELY(found > 0 && streams == 0)) {
+        return 1;
+    }
+    if (found >= 0 && streams >= 0) {
+        *delegate = found > 0 ? application_make_delegate(self, request, route)
+                              : application_find_slow(self, request);
+    }
+    return *delegate != NULL ? 0 : -1;
 }
 
 /* ---- for HTTP ---- */
@@ -129,28 +145,16 @@ application_serves(PyObject *app)
            tc_hooks_has(state, app, TC_HOOK_start_request, state->str_start_request);
 }
 
-/* The route as request->held keeps it: a tuple of its five parts, or of the delegate that Python found. */
+/* The route as request->held keeps it: a tuple of its five parts. */
 static PyObject *
-application_hold(ApplicationObject *self, PyObject *request)
+application_pack(const tc_route *route)
 {
-    tc_route route = {0};
-    PyObject *parts[5] = {NULL}, *held = NULL;
-    int found = tc_application_find(self, request, &route);
-    if (found > 0) {
-        PyObject *found_parts[5] = {route.cls, route.kwargs, route.path_args, route.path_kwargs,
-                                    route.application};
-        for (int i = 0; i < 5; i++) {
-            parts[i] = found_parts[i] != NULL ? found_parts[i] : Py_None;
-        }
-        held = PyTuple_Pack(5, parts[0], parts[1], parts[2], parts[3], parts[4]);
+    PyObject *parts[5] = {route->cls, route->kwargs, route->path_args, route->path_kwargs,
+                          route->application};
+    for (int i = 0; i < 5; i++) {
+        parts[i] = parts[i] != NULL ? parts[i] : Py_None;
     }
-    else if (found == 0) {
-        PyObject *delegate = application_find_slow(self, request);
-        held = delegate != NULL ? PyTuple_Pack(1, delegate) : NULL;
-        Py_XDECREF(delegate);
-    }
-    tc_route_clear(&route);
-    return held;
+    return PyTuple_Pack(5, parts[0], parts[1], parts[2], parts[3], parts[4]);
 }
 
 static PyObject *
@@ -160,20 +164,90 @@ held_part(PyObject *held, Py_ssize_t i)
     return part != Py_None ? part : NULL;
 }
 
+/* Gives a request to the delegate (stolen) that Python found: a mode or -1. */
+static int
+application_begin_delegate(ApplicationObject *self, HttpConnObject *conn, RequestObject *request,
+                           PyObject *delegate)
+{
+    if (delegate == Py_None) {
+        Py_SETREF(delegate, tc_web_call(self->base.state, no_delegate, (PyObject *)request));
+    }
+    return tc_delegate_begin(conn, request, delegate);
+}
+
 static int
 application_begin(PyObject *app, HttpConnObject *conn, RequestObject *request)
 {
+    ApplicationObject *self = (ApplicationObject *)app;
     if (tc_request_check_query(request) < 0) {
         return -1;
     }
-    if (tc_request_has_body(request)) {
-        PyObject *held = application_hold((ApplicationObject *)app, (PyObject *)request);
-        if (held == NULL) {
-            return -1;
-        }
-        Py_XSETREF(request->held, held);
+    if (!tc_request_has_body(request)) {
+        return TC_APP_WHOLE;
     }
+    tc_route route = {0};
+    PyObject *delegate = NULL, *held = NULL;
+    int found = application_seek(self, (PyObject *)request, &route, &delegate);
+    int collect = found == 0 ? application_may_collect(self->base.state, delegate) : 0;
+    if (found == 0 && collect == 0) {
+        tc_route_clear(&route);
+        return application_begin_delegate(self, conn, request, delegate);
+    }
+    if (found > 0) {
+        held = application_pack(&route);
+    }
+    else if (collect > 0) {
+        held = PyTuple_Pack(1, delegate);
+    }
+    tc_route_clear(&route);
+    Py_XDECREF(delegate);
+    if (held == NULL) {
+        return -1;
+    }
+    Py_XSETREF(request->held, held);
     return TC_APP_WHOLE;
+}
+
+/* Serves a request without a body through the delegate (stolen) that Python found. As end(). */
+static int
+application_serve_delegate(ApplicationObject *self, HttpConnObject *conn, RequestObject *request,
+                           PyObject *delegate)
+{
+    int mode = application_begin_delegate(self, conn, request, delegate);
+    if (mode < 0) {
+        return -1;
+    }
+    if (mode & TC_APP_HOLD) {
+        return TC_AGAIN;
+    }
+    if (!tc_http_conn_wants_response(conn, request)) {
+        tc_app_delegate.gone((PyObject *)self, conn, request);
+        return 0;
+    }
+    return tc_app_delegate.end((PyObject *)self, conn, request);
+}
+
+/* A request without a body, which is routed now. */
+static int
+application_serve(ApplicationObject *self, HttpConnObject *conn, RequestObject *request)
+{
+    tc_route route = {0};
+    PyObject *delegate = NULL, *result = NULL;
+    int found = application_seek(self, (PyObject *)request, &route, &delegate);
+    if (TC_LIKELY(found > 0)) {
+        result = application_execute(self, (PyObject *)request, &route);
+    }
+    else if (found == 0) {
+        int collect = application_may_collect(self->base.state, delegate);
+        if (collect == 0) {
+            tc_route_clear(&route);
+            return application_serve_delegate(self, conn, request, delegate);
+        }
+        result = collect > 0 ? PyObject_CallMethodNoArgs(delegate, self->base.state->str_execute) : NULL;
+    }
+    tc_route_clear(&route);
+    Py_XDECREF(delegate);
+    return tc_http_conn_take_result(conn, result);
 }
 
 static int
@@ -181,29 +255,67 @@ application_end(PyObject *app, HttpConnObject *conn, RequestObject *request)
 {
     ApplicationObject *self = (ApplicationObject *)app;
     PyObject *held = request->held, *result;
-    request->held = NULL;
-    if (TC_LIKELY(held == NULL)) {
-        result = application_dispatch(self, (PyObject *)request);
+    if (TC_LIKELY(held == NULL && !tc_delegate_is_open(request))) {
+        return application_serve(self, conn, request);
     }
-    else if (PyTuple_GET_SIZE(held) == 5) {
+    if (tc_delegate_is_open(request)) {
+        return tc_app_delegate.end(app, conn, request);
+    }
+    request->held = NULL;
+    if (PyTuple_GET_SIZE(held) == 5) {
         tc_route route = {held_part(held, 0), held_part(held, 1), held_part(held, 2), held_part(held, 3),
                           held_part(held, 4)};
         result = application_execute(self, (PyObject *)request, &route);
     }
     else {
-        result = application_run_slow(self->base.state, PyTuple_GET_ITEM(held, 0), (PyObject *)request);
+        result = PyObject_CallMethodNoArgs(PyTuple_GET_ITEM(held, 0), self->base.state->str_execute);
     }
-    Py_XDECREF(held);
+    Py_DECREF(held);
     return tc_http_conn_take_result(conn, result);
+}
+
+static int
+application_piece(PyObject *app, HttpConnObject *conn, RequestObject *request, const char *data, size_t size)
+{
+    return tc_app_delegate.piece(app, conn, request, data, size);
+}
+
+static void
+application_gone(PyObject *app, HttpConnObject *conn, RequestObject *request)
+{
+    if (tc_delegate_is_open(request)) {
+        tc_app_delegate.gone(app, conn, request);
+    }
 }
 
 static const tc_http_app_class application_class = {
     .serves = application_serves,
     .begin = application_begin,
+    .piece = application_piece,
     .end = application_end,
+    .gone = application_gone,
 };
 
 /* ---- for Python ---- */
+
+/* A request that is complete: application(request). */
+static PyObject *
+application_dispatch(ApplicationObject *self, PyObject *request)
+{
+    tc_route route = {0};
+    PyObject *delegate = NULL, *result = NULL;
+    int found = application_seek(self, request, &route, &delegate);
+    if (TC_LIKELY(found > 0)) {
+        result = application_execute(self, request, &route);
+    }
+    else if (found == 0) {
+        PyObject *run = tc_upcall(self->base.state, run_delegate), *args[2] = {delegate, request};
+        result = run != NULL ? PyObject_Vectorcall(run, args, 2, NULL) : NULL;
+    }
+    tc_route_clear(&route);
+    Py_XDECREF(delegate);
+    return result;
+}
 
 static PyObject *
 application_call(ApplicationObject *self, PyObject *args, PyObject *kwargs)

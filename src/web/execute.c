@@ -5,7 +5,6 @@
  * execution, a coroutine in C that runs the rest inside one asyncio.Task, so that everything after an `await`
  * shares a context and a cancellation, as in Tornado's _execute. Where a subclass or a tool has replaced
  * _execute, that is called instead. */
-#include "base/future.h"
 #include "web/execution.h"
 
 #include "event/core.h"
@@ -155,7 +154,7 @@ execute_protect(HandlerObject *self)
 static PyObject *
 execute_start(HandlerObject *self, PyObject *path_args, PyObject *path_kwargs)
 {
-    if (execute_check_method(self) < 0 || execute_parse_body(self) < 0 ||
+    if (execute_check_method(self) < 0 || (!self->streams && execute_parse_body(self) < 0) ||
         execute_decode_path(self, path_args, path_kwargs) < 0 || execute_protect(self) < 0) {
         return NULL;
     }
@@ -260,7 +259,6 @@ int
 tc_execute_advance(HandlerObject *self, int *phase, PyObject *path_args, PyObject *path_kwargs,
                    PyObject **awaitable)
 {
-    tc_state *state = self->state;
     for (;;) {
         PyObject *result;
         if (*phase == TC_PHASE_RETURNED) {
@@ -268,22 +266,26 @@ tc_execute_advance(HandlerObject *self, int *phase, PyObject *path_args, PyObjec
         }
         if (*phase == TC_PHASE_START) {
             result = execute_start(self, path_args, path_kwargs);
+            *phase = TC_PHASE_PREPARED;
         }
         else {
-            if (self->prepared_future != NULL && self->prepared_future != Py_None) {
-                PyObject *prepared = Py_NewRef(self->prepared_future);
-                tc_future_resolve(state, prepared, Py_None);
-                Py_DECREF(prepared);
-            }
-            if (self->finished) {
-                return 0;
+            if (*phase == TC_PHASE_PREPARED) {
+                tc_streamed_prepared(self);
+                if (self->finished) {
+                    return 0;
+                }
+                *phase = TC_PHASE_RECEIVED;
+                int goes_on = TC_UNLIKELY(self->streams) ? tc_streamed_wait(self, awaitable) : 1;
+                if (goes_on <= 0 || *awaitable != NULL) {
+                    return goes_on;
+                }
             }
             result = execute_call_method(self);
+            *phase = TC_PHASE_RETURNED;
         }
         if (result == NULL) {
             return -1;
         }
-        (*phase)++;
         if (result != Py_None) {
             int done = execute_take_done(self, result);
             if (done == 0) {
@@ -304,6 +306,7 @@ tc_execute_fail(HandlerObject *self)
 {
     tc_state *state = self->state;
     if (!PyErr_ExceptionMatches(PyExc_Exception) && !PyErr_ExceptionMatches(state->asyncio_cancelled_error)) {
+        tc_streamed_prepared(self);
         return -1;
     }
     PyObject *fail = state->upcall_execute_failed;
@@ -315,6 +318,7 @@ tc_execute_fail(HandlerObject *self)
     Py_XDECREF(outer);
     int truth = again != NULL ? PyObject_IsTrue(again) : -1;
     Py_XDECREF(again);
+    tc_streamed_prepared(self);
     if (truth > 0) {
         PyErr_SetRaisedException(exc);
         return -1;
@@ -341,10 +345,15 @@ execute_spawn(HandlerObject *self, PyObject *coroutine)
     return task != NULL ? 0 : -1;
 }
 
-/* Leaves the rest to a Task, which first awaits `awaitable` (stolen). */
+/* Leaves the rest to a Task, which first awaits `awaitable` (stolen), or to the end of the body. */
 static int
 execute_suspend(HandlerObject *self, int phase, PyObject *awaitable)
 {
+    if (phase == TC_PHASE_RECEIVED) {
+        self->parked = true;
+        Py_DECREF(awaitable);
+        return 0;
+    }
     PyObject *inner = tc_execution_iterator(awaitable);
     Py_DECREF(awaitable);
     if (inner == NULL) {
@@ -354,6 +363,14 @@ execute_suspend(HandlerObject *self, int phase, PyObject *awaitable)
     int st = execution != NULL ? execute_spawn(self, execution) : -1;
     Py_XDECREF(execution);
     return st;
+}
+
+int
+tc_execute_run(HandlerObject *self, int phase, PyObject *path_args, PyObject *path_kwargs)
+{
+    PyObject *awaitable = NULL;
+    int st = tc_execute_advance(self, &phase, path_args, path_kwargs, &awaitable);
+    return st > 0 ? execute_suspend(self, phase, awaitable) : st < 0 ? tc_execute_fail(self) : 0;
 }
 
 /* Calls an _execute that is not ours and runs what it returns. */
@@ -516,13 +533,13 @@ tc_handler_execute(tc_state *state, PyObject *cls, PyObject *application, PyObje
     HandlerObject *self = (HandlerObject *)made;
     int st = -1;
     PyObject *transforms = execute_make_transforms(state, application, request);
+    int streams = transforms != NULL ? tc_handler_streams(state, cls) : -1;
     if (transforms != NULL) {
         Py_XSETREF(self->transforms, transforms);
+    }
+    if (streams >= 0 && (!streams || tc_streamed_begin(self) == 0)) {
         if (TC_LIKELY(tc_handler_owns(self, TC_HOOK__execute))) {
-            PyObject *awaitable = NULL;
-            int phase = TC_PHASE_START;
-            st = tc_execute_advance(self, &phase, path_args, path_kwargs, &awaitable);
-            st = st > 0 ? execute_suspend(self, phase, awaitable) : st < 0 ? tc_execute_fail(self) : 0;
+            st = tc_execute_run(self, TC_PHASE_START, path_args, path_kwargs);
         }
         else {
             st = execute_replaced(self, path_args, path_kwargs);
@@ -531,6 +548,8 @@ tc_handler_execute(tc_state *state, PyObject *cls, PyObject *application, PyObje
     if (st == 0) {
         st = execute_watch_close(self);
     }
-    Py_DECREF(self);
-    return st == 0 ? Py_NewRef(Py_None) : NULL;
+    if (st < 0) {
+        Py_CLEAR(made);
+    }
+    return made;
 }

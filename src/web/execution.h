@@ -8,10 +8,14 @@
 enum tc_execute_phase {
     TC_PHASE_START,    /* nothing done */
     TC_PHASE_PREPARED, /* prepare() is done */
+    TC_PHASE_RECEIVED, /* so is the wait for a streamed body, or has begun */
     TC_PHASE_RETURNED, /* the method is done */
 };
 
 /* execute.c */
+
+/* Runs the rest from `phase`, in a Task where something must be awaited. 0 or -1. */
+int tc_execute_run(HandlerObject *self, int phase, PyObject *path_args, PyObject *path_kwargs);
 
 /* Continues from *phase: 0 when the handler is done, 1 when *awaitable (new) must be awaited first, -1. */
 int tc_execute_advance(HandlerObject *self, int *phase, PyObject *path_args, PyObject *path_kwargs,
@@ -19,6 +23,30 @@ int tc_execute_advance(HandlerObject *self, int *phase, PyObject *path_args, PyO
 
 /* Handles the exception that is set, as _execute's except clause does: 0, or -1 if it propagates. */
 int tc_execute_fail(HandlerObject *self);
+
+/* streamed.c */
+
+/* For a new handler that has its body streamed: 0 or -1. */
+int tc_streamed_begin(HandlerObject *self);
+
+/* The slow part of the next. */
+void tc_streamed_resolve_prepared(HandlerObject *self);
+
+/* prepare() is done, or has failed: a streamed body may come. */
+static inline void
+tc_streamed_prepared(HandlerObject *self)
+{
+    if (TC_UNLIKELY(self->prepared_future != NULL)) {
+        tc_streamed_resolve_prepared(self);
+    }
+}
+
+/* What a prepared handler waits for: 1, with *body NULL where the body is there, else what is to be awaited;
+ * 0 where the body will not come; -1. */
+int tc_streamed_wait(HandlerObject *self, PyObject **body);
+
+/* Whether the exception that is set says that the body will not come; it is cleared then. */
+bool tc_streamed_is_lost(HandlerObject *self);
 
 /* execution_type.c */
 

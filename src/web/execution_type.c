@@ -98,7 +98,12 @@ execution_continue(ExecutionObject *self, PySendResult how, PyObject *value, PyO
     while (how != PYGEN_NEXT) {
         Py_CLEAR(self->inner);
         int st = -1;
-        if (how == PYGEN_RETURN) {
+        bool lost =
+            how == PYGEN_ERROR && self->phase == TC_PHASE_RECEIVED && tc_streamed_is_lost(self->handler);
+        if (TC_UNLIKELY(lost)) {
+            st = 0;
+        }
+        else if (how == PYGEN_RETURN) {
             PyObject *awaitable = NULL;
             Py_CLEAR(value);
             st = tc_execute_advance(self->handler, &self->phase, NULL, NULL, &awaitable);

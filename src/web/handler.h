@@ -2,7 +2,7 @@
  *
  * Files: handler_type.c (life, attributes, the table of methods), handler_headers.c (status, headers, clear),
  * handler_args.c (arguments), output.c (write, flush), finish.c (finish), etag.c, execute.c (from prepare()
- * to finish()), execution_type.c (the same after an await).
+ * to finish()), execution_type.c (the same after an await), streamed.c (a streamed body between the two).
  *
  * A field that is NULL was never set: __init__ was skipped, or the attribute deleted. */
 #ifndef TC_HANDLER_H
@@ -28,6 +28,8 @@ typedef struct HandlerObject {
     PyObject *ui;         /* made when asked for; None after finish() */
     PyObject *ext;        /* free for C code built on top */
     bool finished, headers_written, auto_finish;
+    bool streams; /* has its body streamed, see streamed.c */
+    bool parked;  /* waits for that body outside any Task */
 } HandlerObject;
 
 static inline bool
@@ -134,11 +136,18 @@ extern PyMethodDef tc_handler_finish_methods[];
 /* static_file.c: the module's function resolve_path(path). */
 PyObject *tc_resolve_path(PyObject *unused, PyObject *path);
 
+/* streamed.c */
+
+/* Whether handlers of a class have their bodies streamed; anything may be asked about. 1, 0 or -1. */
+int tc_handler_streams(tc_state *state, PyObject *cls);
+
+extern PyMethodDef tc_streamed_methods[];
+
 /* execute.c */
 
 /* Handles the request: cls(application, request, **kwargs), then prepare(), the method and finish().
  * path_args: a tuple of what the groups of the route matched (str or None), or NULL; path_kwargs: a dict, or
- * NULL. Returns None, or NULL with an exception. */
+ * NULL. Returns the handler, which may be at work still, or NULL with an exception. */
 PyObject *tc_handler_execute(tc_state *state, PyObject *cls, PyObject *application, PyObject *request,
                              PyObject *kwargs, PyObject *path_args, PyObject *path_kwargs);
 

@@ -136,7 +136,7 @@ tc_handler_setup(HandlerObject *self, PyObject *application, PyObject *request, 
     tc_state *state = self->state;
     Py_XSETREF(self->application, Py_NewRef(application));
     Py_XSETREF(self->request, Py_NewRef(request));
-    self->headers_written = self->finished = false;
+    self->headers_written = self->finished = self->streams = self->parked = false;
     self->auto_finish = true;
     Py_CLEAR(self->prepared_future);
     Py_CLEAR(self->ui);
@@ -395,8 +395,8 @@ handler_add_methods(PyTypeObject *type, PyMethodDef *methods)
 int
 tc_request_handler_init_type(PyObject *module, tc_state *state)
 {
-    PyMethodDef *parts[] = {tc_handler_header_methods, tc_handler_arg_methods, tc_handler_output_methods,
-                            tc_handler_etag_methods, tc_handler_finish_methods};
+    PyMethodDef *parts[] = {tc_handler_header_methods, tc_handler_arg_methods,    tc_handler_output_methods,
+                            tc_handler_etag_methods,   tc_handler_finish_methods, tc_streamed_methods};
     PyTypeObject *type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &handler_spec, NULL);
     state->request_handler_type = type;
     if (type == NULL) {

@@ -19,6 +19,7 @@
     X(_get_arguments)                                                                                        \
     X(_log)                                                                                                  \
     X(_should_not_send_content)                                                                              \
+    X(_stream_request_body)                                                                                  \
     X(check_etag_header)                                                                                     \
     X(clear)                                                                                                 \
     X(compute_etag)                                                                                          \

@@ -20,6 +20,7 @@
     X(_cache)                                                                                                \
     X(__class__)                                                                                             \
     X(__init__)                                                                                              \
+    X(_body_future)                                                                                          \
     X(_break_cycles)                                                                                         \
     X(_clear_representation_headers)                                                                         \
     X(_convert_header_value)                                                                                 \
@@ -29,6 +30,7 @@
     X(_get_arguments)                                                                                        \
     X(_log)                                                                                                  \
     X(_should_not_send_content)                                                                              \
+    X(_stream_request_body)                                                                                  \
     X(application)                                                                                           \
     X(arguments)                                                                                             \
     X(body_arguments)                                                                                        \
@@ -73,6 +75,7 @@
     X(settings)                                                                                              \
     X(source)                                                                                                \
     X(status_code)                                                                                           \
+    X(stream_request_body)                                                                                   \
     X(strip)                                                                                                 \
     X(target)                                                                                                \
     X(target_kwargs)                                                                                         \
@@ -106,6 +109,7 @@
     X(MissingArgumentError, web, (PyTypeObject *)PyExc_Exception)
 
 #define TC_WEB_UPCALLS(X)                                                                                    \
+    X(HandlerDelegate, web, &PyType_Type)                                                                    \
     X(access_log, web, NULL)                                                                                 \
     X(add_cookie_headers, web, NULL)                                                                         \
     X(arg_default, web, NULL)                                                                                \
@@ -119,6 +123,7 @@
     X(json_encode, web, NULL)                                                                                \
     X(log_bad_target, web, NULL)                                                                             \
     X(make_ui, web, NULL)                                                                                    \
+    X(no_delegate, web, NULL)                                                                                \
     X(run_delegate, web, NULL)                                                                               \
     X(run_execute, web, NULL)                                                                                \
     X(small_sha1, web, NULL)                                                                                 \

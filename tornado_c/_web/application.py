@@ -199,7 +199,9 @@ class Application(_core.ApplicationBase, ReversibleRouter):
 
 
 class _HandlerDelegate(httputil.HTTPMessageDelegate):
-    """Serves a request with a handler where a delegate is wanted, as from an overridden find_handler()."""
+    """Serves a request with a handler where a delegate is wanted: one that has its body streamed, or what an
+    overridden find_handler() returns.
+    """
 
     def __init__(
         self,
@@ -217,25 +219,47 @@ class _HandlerDelegate(httputil.HTTPMessageDelegate):
         self.handler_kwargs = handler_kwargs or {}
         self.path_args = path_args or []
         self.path_kwargs = path_kwargs or {}
-        self.chunks: list[bytes] = []
+        self.chunks: bytearray | None = bytearray()
+        self.stream_request_body: bool = (
+            is_handler_class(handler_class) and handler_class._stream_request_body
+        )
 
     def headers_received(self, start_line: Any, headers: httputil.HTTPHeaders) -> Awaitable[None] | None:
-        return None
+        if not self.stream_request_body:
+            return None
+        self.request._body_future = asyncio.Future()
+        return self.execute()
 
-    def data_received(self, chunk: bytes) -> Awaitable[None] | None:
-        self.chunks.append(chunk)
+    def data_received(self, data: bytes) -> Awaitable[None] | None:
+        if self.stream_request_body:
+            return self.handler.data_received(data)
+        assert self.chunks is not None
+        self.chunks += data
         return None
 
     def finish(self) -> None:
-        self.request.body = b"".join(self.chunks)
-        self.execute()
+        if self.stream_request_body:
+            self.handler._body_received()
+        else:
+            assert self.chunks is not None
+            self.request.body = bytes(self.chunks)
+            self.execute()
 
     def on_connection_close(self) -> None:
-        self.chunks.clear()
+        self.chunks = None
+        handler = self.__dict__.get("handler")
+        if self.stream_request_body and handler is not None:
+            try:
+                handler.on_connection_close()
+            finally:
+                handler._body_lost()
 
-    def execute(self) -> asyncio.Future[None] | None:
-        """Make the handler and run it."""
-        return _core.execute_handler(
+    def execute(self) -> Awaitable[None] | None:
+        """Make the handler and run it.
+
+        :returns: where the body is streamed, a Future that is done when it may come; else None.
+        """
+        self.handler: RequestHandler = _core.execute_handler(
             self.application,
             self.request,
             self.handler_class,
@@ -243,6 +267,7 @@ class _HandlerDelegate(httputil.HTTPMessageDelegate):
             tuple(self.path_args),
             self.path_kwargs,
         )
+        return self.handler._prepared_future
 
 
 _core.register(
@@ -253,6 +278,7 @@ _core.register(
         "MissingArgumentError": MissingArgumentError,
     },
     upcalls={
+        "HandlerDelegate": _HandlerDelegate,
         **UPCALLS,
         "arg_default": _ARG_DEFAULT,
         "compile_routes": compile_routes,

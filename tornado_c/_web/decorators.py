@@ -7,6 +7,7 @@ import urllib.parse
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from tornado_c import _core
 from tornado_c._web.errors import HTTPError
 from tornado_c._web.urls import _is_protocol_relative
 
@@ -102,7 +103,25 @@ def authenticated(method: _Method) -> _Method:
 
 
 def stream_request_body(cls: type[_Handler]) -> type[_Handler]:
-    """Not supported yet: handlers get their request with its whole body."""
-    raise NotImplementedError(
-        "stream_request_body is not supported yet; raise max_body_size of the server and use request.body"
-    )
+    """Have the handlers of a class get the body of their request in pieces, as it comes.
+
+    ``prepare`` is called when the head of the request is there, then ``data_received`` with each piece of the
+    body, if there is one, and then the method. What either of the first two returns is awaited before more
+    of the body is read. ``request.body`` stays empty, and the arguments are those of the query.
+
+    ``prepare`` may set limits for its own request: ``self.request.connection.set_max_body_size(bytes)`` and
+    ``set_body_timeout(seconds)``. If the client leaves, or the body is beyond its limit,
+    ``on_connection_close`` is called, and not the method. The same goes for a handler that has responded
+    before the body's end; the rest of that is dropped. What ``data_received`` raises ends the connection.
+
+    :raises TypeError: ``cls`` is no handler class.
+    """
+    _has_stream_request_body(cls)
+    cls._stream_request_body = True
+    return cls
+
+
+def _has_stream_request_body(cls: type[RequestHandler]) -> bool:
+    if not (isinstance(cls, type) and issubclass(cls, _core.HandlerBase)):
+        raise TypeError(f"expected subclass of RequestHandler, got {cls!r}")
+    return cls._stream_request_body

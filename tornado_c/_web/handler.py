@@ -27,6 +27,7 @@ from tornado_c._web.upcalls import _execute_failed
 from tornado_c._web.xsrf import XsrfMixin
 from tornado_c.concurrent import current_ioloop, future_set_result_unless_cancelled
 from tornado_c.escape import to_unicode, utf8
+from tornado_c.iostream import StreamClosedError
 from tornado_c.log import app_log, gen_log
 
 if TYPE_CHECKING:
@@ -94,7 +95,9 @@ class RequestHandler(_core.HandlerBase, CookieMixin, LocaleMixin, TemplateMixin,
         """Called when the response was handed to the connection. May not write."""
 
     def on_connection_close(self) -> None:
-        """Called if the client goes away while an asynchronous handler is at work."""
+        """Called if the client goes away while an asynchronous handler is at work, or sends its body."""
+        if self._stream_request_body:
+            self._body_lost()
 
     def set_default_headers(self) -> None:
         """Called whenever the headers start over: before ``initialize``, and before an error page."""
@@ -253,7 +256,8 @@ class RequestHandler(_core.HandlerBase, CookieMixin, LocaleMixin, TemplateMixin,
         try:
             if self.request.method not in self.SUPPORTED_METHODS:
                 raise HTTPError(405)
-            if isinstance(self.request, _core.RequestBase):
+            streams = type(self)._stream_request_body
+            if isinstance(self.request, _core.RequestBase) and not streams:
                 try:
                     self.request._parse_body()
                 except httputil.HTTPInputError as e:
@@ -269,6 +273,11 @@ class RequestHandler(_core.HandlerBase, CookieMixin, LocaleMixin, TemplateMixin,
                 future_set_result_unless_cancelled(self._prepared_future, None)
             if self._finished:
                 return
+            if streams:
+                try:
+                    await self.request._body_future
+                except StreamClosedError:
+                    return
             result = getattr(self, self.request.method.lower())(*self.path_args, **self.path_kwargs)
             if result is not None:
                 await result

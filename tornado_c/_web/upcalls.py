@@ -116,14 +116,21 @@ def _make_ui(handler: RequestHandler) -> ObjectDict:
     return ui
 
 
+def _no_delegate(request: httputil.HTTPServerRequest) -> httputil.HTTPMessageDelegate:
+    """The delegate of a request for which a router has found none."""
+    app_log.debug("Delegate for %s %s request not found", request.method, request.path)
+    return _DefaultMessageDelegate(request.connection)
+
+
 def _run_delegate(delegate: Any, request: httputil.HTTPServerRequest) -> Any:
-    """Give a whole request to the delegate of a rule that leads to no handler: a function, a router.
+    """Give a delegate a request that an application was called with, whole.
 
     :returns: what is to be awaited, or None.
     """
     if delegate is None:
-        app_log.debug("Delegate for %s %s request not found", request.method, request.path)
-        delegate = _DefaultMessageDelegate(request.connection)
+        delegate = _no_delegate(request)
+    if hasattr(delegate, "execute") and not getattr(delegate, "stream_request_body", False):
+        return delegate.execute()
     line = httputil.RequestStartLine(request.method, request.uri, request.version)
     steps: list[Callable[[], Awaitable[None] | None]] = [
         lambda: delegate.headers_received(line, request.headers),
@@ -158,6 +165,7 @@ UPCALLS = {
     "json_encode": _json_encode,
     "log_bad_target": log_bad_target,
     "make_ui": _make_ui,
+    "no_delegate": _no_delegate,
     "run_delegate": _run_delegate,
     "run_execute": _run_execute,
     "small_sha1": _small_sha1,
