@@ -92,11 +92,6 @@ _HeaderTypes: TypeAlias = bytes | str | int | numbers.Integral | datetime.dateti
 guard_stock()
 del guard_stock
 
-for _public in [*globals().values()]:
-    if callable(_public) and getattr(_public, "__module__", "").startswith("tornado_c._web."):
-        _public.__module__ = __name__
-del _public
-
 __all__ = [
     "DEFAULT_SIGNED_VALUE_MIN_VERSION",
     "DEFAULT_SIGNED_VALUE_VERSION",

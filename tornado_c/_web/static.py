@@ -18,7 +18,7 @@ from tornado_c._web import static_files
 from tornado_c._web.errors import HTTPError
 from tornado_c._web.handler import RequestHandler
 from tornado_c._web.transforms import wants_body
-from tornado_c._web.urls import is_protocol_relative
+from tornado_c._web.urls import _is_protocol_relative
 from tornado_c.iostream import StreamClosedError
 from tornado_c.log import gen_log
 
@@ -236,7 +236,7 @@ class StaticFileHandler(RequestHandler):
         if self.default_filename is not None and os.path.isdir(absolute_path):
             url = self.request.path  # self.path may be empty where the pattern has taken the prefix
             if not url.endswith("/"):
-                if is_protocol_relative(url):
+                if _is_protocol_relative(url):
                     raise HTTPError(403, "cannot redirect path with two initial slashes")
                 self.redirect(url + "/", permanent=True)
                 return None
