@@ -97,9 +97,7 @@ int
 tc_application_find(ApplicationObject *self, PyObject *request, tc_route *route)
 {
     tc_state *state = self->base.state;
-    PyObject *obj = (PyObject *)self;
-    if (!tc_hooks_has(state, obj, TC_HOOK_find_handler, state->str_find_handler) ||
-        !tc_hooks_has(state, obj, TC_HOOK_get_handler_delegate, state->str_get_handler_delegate)) {
+    if (!tc_hooks_own(state, (PyObject *)self, TC_HOOK_find_handler | TC_HOOK_get_handler_delegate)) {
         return 0;
     }
     int found = tc_application_route(self, request, route);
@@ -142,7 +140,7 @@ application_serves(PyObject *app)
 {
     tc_state *state = ((ApplicationObject *)app)->base.state;
     return Py_TYPE(app)->tp_call == state->application_type->tp_call &&
-           tc_hooks_has(state, app, TC_HOOK_start_request, state->str_start_request);
+           tc_hooks_own(state, app, TC_HOOK_start_request);
 }
 
 /* The route as request->held keeps it: a tuple of its five parts. */

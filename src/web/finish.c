@@ -258,7 +258,8 @@ finish_is_logged(HandlerObject *self, PyObject *application)
 {
     tc_state *state = self->state;
     if (!PyObject_TypeCheck(application, state->application_type) ||
-        !tc_hooks_has(state, application, TC_HOOK_log_request, state->str_log_request)) {
+        !tc_hooks_own(state, application, TC_HOOK_log_request) ||
+        !tc_handler_owns(self, TC_HOOK_get_status | TC_HOOK__request_summary)) {
         return 1;
     }
     PyObject *settings = Py_XNewRef(((ApplicationObject *)application)->settings);

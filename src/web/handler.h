@@ -33,9 +33,9 @@ typedef struct HandlerObject {
 } HandlerObject;
 
 static inline bool
-tc_handler_owns(HandlerObject *self, uint32_t hooks)
+tc_handler_owns(HandlerObject *self, uint64_t hooks)
 {
-    return (tc_hooks_of(self->state, (PyObject *)self) & hooks) == hooks;
+    return tc_hooks_own(self->state, (PyObject *)self, hooks);
 }
 
 /* handler_type.c */

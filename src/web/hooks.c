@@ -1,50 +1,118 @@
 /* See hooks.h. What is ours is in the dict of originals, which the Python module registers at import. */
 #include "web/hooks.h"
 
-uint32_t
-tc_hooks_compute(tc_state *state, PyTypeObject *type)
+static PyObject *
+hook_name(tc_state *state, size_t i)
 {
-    PyObject *originals = state->upcall_hook_originals;
-    if (originals == NULL || type->tp_getattro != PyObject_GenericGetAttr) {
-        return 0; /* __getattr__ and __getattribute__ may provide any name */
-    }
-    PyObject *names[] = {
+    PyObject *const names[TC_HOOK_COUNT] = {
 #define TC_X(name) state->str_##name,
         TC_HOOKS(TC_X)
 #undef TC_X
     };
-    uint32_t own = 0;
-    for (size_t i = 0; i < TC_ARRAY_LEN(names); i++) {
-        PyObject *found = _PyType_Lookup(type, names[i]); /* borrowed */
-        if (found != NULL) {
-            PyObject *candidates = PyDict_GetItemWithError(originals, names[i]);
-            if (candidates != NULL && found == candidates) {
-                own |= 1u << i;
-            }
+    return names[i];
+}
+
+/* May any attribute of the class's instances be one that is found in no dict? __getattr__ is only asked for
+ * what is missing. */
+static bool
+hooks_in_dicts(tc_state *state, PyTypeObject *type)
+{
+    return type->tp_getattro == PyObject_GenericGetAttr ||
+           _PyType_Lookup(type, state->str___getattribute__) ==
+               _PyType_Lookup(&PyBaseObject_Type, state->str___getattribute__);
+}
+
+/* The entry of a class; NULL where it has no version any more. */
+static tc_hook_entry *
+hooks_entry(tc_state *state, PyTypeObject *type, uint64_t own)
+{
+    unsigned tag = type->tp_version_tag;
+    tc_hook_entry *entry = &state->hooks[tag % TC_ARRAY_LEN(state->hooks)];
+    if (tag == 0) {
+        return NULL;
+    }
+    if (entry->tag != tag) {
+        *entry = (tc_hook_entry){.tag = tag, .own = own};
+    }
+    return entry;
+}
+
+uint64_t
+tc_hooks_compute(tc_state *state, PyTypeObject *type)
+{
+    PyObject *originals = state->upcall_hook_originals;
+    uint64_t own = 0;
+    if (originals == NULL) {
+        return 0;
+    }
+    for (size_t i = 0; i < TC_HOOK_COUNT; i++) {
+        PyObject *name = hook_name(state, i), *found = _PyType_Lookup(type, name); /* borrowed */
+        if (found != NULL && found == PyDict_GetItemWithError(originals, name)) {
+            own |= UINT64_C(1) << i;
         }
     }
-    PyErr_Clear();
-    unsigned tag = type->tp_version_tag; /* the lookups have given it one, if there are any left */
-    if (tag != 0) {
-        tc_hook_entry *entry = &state->hooks[tag % TC_ARRAY_LEN(state->hooks)];
-        entry->tag = tag;
-        entry->own = own;
+    if (!hooks_in_dicts(state, type)) {
+        own = 0;
     }
+    PyErr_Clear();
+    hooks_entry(state, type, own); /* the lookups have given the class a version, if there are any left */
     return own;
 }
 
-bool
-tc_hooks_has(tc_state *state, PyObject *obj, enum tc_hook hook, PyObject *name)
+/* Looks for hooks among the shared names that are new. What does not fit is taken for overridden. */
+static void
+hooks_see_names(tc_state *state, tc_hook_entry *entry, const tc_instance_names *names)
 {
-    if (!(tc_hooks_of_type(state, Py_TYPE(obj)) & hook)) {
+    for (; entry->seen < names->count; entry->seen++) {
+        PyObject *name = tc_instance_name_at(names, entry->seen);
+        for (size_t i = 0; i < TC_HOOK_COUNT; i++) {
+            PyObject *hook = hook_name(state, i);
+            if (name != hook && (PyUnicode_CHECK_INTERNED(name) || PyUnicode_Compare(name, hook) != 0)) {
+                continue;
+            }
+            if (entry->shadows == TC_ARRAY_LEN(entry->value)) {
+                entry->own &= ~(UINT64_C(1) << i);
+                break;
+            }
+            entry->value[entry->shadows] = (uint8_t)entry->seen;
+            entry->hook[entry->shadows++] = (uint8_t)i;
+            break;
+        }
+    }
+}
+
+static bool
+values_own(tc_state *state, PyTypeObject *type, PyObject *const *values, uint64_t hooks)
+{
+    tc_hook_entry *entry = hooks_entry(state, type, tc_hooks_of_type(state, type));
+    if (entry == NULL) {
         return false;
     }
-    if (tc_instance_is_bare(obj)) {
-        return true;
+    hooks_see_names(state, entry, tc_instance_names_of(type));
+    uint64_t own = entry->own;
+    for (size_t i = 0; i < entry->shadows; i++) {
+        if (values[entry->value[i]] != NULL) {
+            own &= ~(UINT64_C(1) << entry->hook[i]);
+        }
     }
-    PyObject *dict = PyObject_GenericGetDict(obj, NULL);
-    int found = dict != NULL ? PyDict_Contains(dict, name) : -1;
-    Py_XDECREF(dict);
-    PyErr_Clear();
-    return found == 0;
+    return (own & hooks) == hooks;
+}
+
+bool
+tc_hooks_own_slow(tc_state *state, PyObject *obj, uint64_t hooks)
+{
+    PyTypeObject *type = Py_TYPE(obj);
+    tc_instance at = tc_instance_read(obj);
+    if ((tc_hooks_of_type(state, type) & hooks) != hooks || !at.known) {
+        return false;
+    }
+    if (at.values != NULL) {
+        return values_own(state, type, at.values, hooks);
+    }
+    for (size_t i = 0; at.dict != NULL && hooks >> i != 0; i++) {
+        if ((hooks >> i & 1) && tc_instance_dict_may_have(at.dict, hook_name(state, i))) {
+            return false;
+        }
+    }
+    return true;
 }

@@ -1,5 +1,6 @@
-/* Which methods a handler's or an application's class has not overridden. C skips the call by name only while
- * it knows that the method is its own: the class is looked at once per version, the instance each time. */
+/* Which methods a handler or an application has not overridden. C skips the call by name only while it knows
+ * that the method is its own: a class is looked at once per version, and so is each name that its instances
+ * share for their attributes; an instance each time. */
 #ifndef TC_HOOKS_H
 #define TC_HOOKS_H
 
@@ -18,6 +19,7 @@
     X(_get_argument)                                                                                         \
     X(_get_arguments)                                                                                        \
     X(_log)                                                                                                  \
+    X(_request_summary)                                                                                      \
     X(_should_not_send_content)                                                                              \
     X(_stream_request_body)                                                                                  \
     X(check_etag_header)                                                                                     \
@@ -28,6 +30,7 @@
     X(finish)                                                                                                \
     X(flush)                                                                                                 \
     X(get_handler_delegate)                                                                                  \
+    X(get_status)                                                                                            \
     X(initialize)                                                                                            \
     X(log_request)                                                                                           \
     X(on_finish)                                                                                             \
@@ -43,31 +46,49 @@ enum {
 #define TC_X(name) TC_HOOK_INDEX_##name,
     TC_HOOKS(TC_X)
 #undef TC_X
+        TC_HOOK_COUNT
 };
 
 enum tc_hook {
-#define TC_X(name) TC_HOOK_##name = 1u << TC_HOOK_INDEX_##name,
+#define TC_X(name) TC_HOOK_##name = UINT64_C(1) << TC_HOOK_INDEX_##name,
     TC_HOOKS(TC_X)
 #undef TC_X
 };
 
-/* The slow part of tc_hooks_of_type. */
-uint32_t tc_hooks_compute(tc_state *state, PyTypeObject *type);
+/* The slow parts of the two functions below. */
+uint64_t tc_hooks_compute(tc_state *state, PyTypeObject *type);
+bool tc_hooks_own_slow(tc_state *state, PyObject *obj, uint64_t hooks);
 
-/* The hooks that the class has as we wrote them. Runs no Python. */
-static inline uint32_t
-tc_hooks_of_type(tc_state *state, PyTypeObject *type)
+static inline const tc_hook_entry *
+tc_hooks_entry(tc_state *state, PyTypeObject *type)
 {
     unsigned tag = type->tp_version_tag;
     const tc_hook_entry *entry = &state->hooks[tag % TC_ARRAY_LEN(state->hooks)];
-    return TC_LIKELY(tag != 0 && entry->tag == tag) ? entry->own : tc_hooks_compute(state, type);
+    return TC_LIKELY(tag != 0 && entry->tag == tag) ? entry : NULL;
 }
 
-/* The same for an object, whose own attributes count too. */
-static inline uint32_t
-tc_hooks_of(tc_state *state, PyObject *obj)
+/* The hooks that the class has as we wrote them. Runs no Python. */
+static inline uint64_t
+tc_hooks_of_type(tc_state *state, PyTypeObject *type)
 {
-    return TC_LIKELY(tc_instance_is_bare(obj)) ? tc_hooks_of_type(state, Py_TYPE(obj)) : 0;
+    const tc_hook_entry *entry = tc_hooks_entry(state, type);
+    return TC_LIKELY(entry != NULL) ? entry->own : tc_hooks_compute(state, type);
+}
+
+/* Whether an object has all of these hooks as we wrote them. Its own attributes are data, except those that
+ * are named like a hook. Runs no Python. */
+static inline bool
+tc_hooks_own(tc_state *state, PyObject *obj, uint64_t hooks)
+{
+    PyTypeObject *type = Py_TYPE(obj);
+    const tc_hook_entry *entry = tc_hooks_entry(state, type);
+    tc_instance at = tc_instance_read(obj);
+    if (TC_LIKELY(entry != NULL && at.known && at.dict == NULL &&
+                  (at.values == NULL ||
+                   (entry->shadows == 0 && entry->seen == tc_instance_names_of(type)->count)))) {
+        return (entry->own & hooks) == hooks;
+    }
+    return tc_hooks_own_slow(state, obj, hooks);
 }
 
 /* What the upcall of this name makes of one argument; NULL with an exception. */
@@ -78,9 +99,5 @@ tc_web_call_registered(PyObject *function, PyObject *arg)
 {
     return function != NULL ? PyObject_CallOneArg(function, arg) : NULL;
 }
-
-/* Whether this one hook is ours, for a long-lived object with attributes of its own: looks in its dict, which
- * it may create. */
-bool tc_hooks_has(tc_state *state, PyObject *obj, enum tc_hook hook, PyObject *name);
 
 #endif

@@ -19,6 +19,7 @@
     X(Server)                                                                                                \
     X(_cache)                                                                                                \
     X(__class__)                                                                                             \
+    X(__getattribute__)                                                                                      \
     X(__init__)                                                                                              \
     X(_body_future)                                                                                          \
     X(_break_cycles)                                                                                         \
@@ -29,6 +30,7 @@
     X(_get_argument)                                                                                         \
     X(_get_arguments)                                                                                        \
     X(_log)                                                                                                  \
+    X(_request_summary)                                                                                      \
     X(_should_not_send_content)                                                                              \
     X(_stream_request_body)                                                                                  \
     X(application)                                                                                           \
@@ -47,6 +49,7 @@
     X(flush)                                                                                                 \
     X(get)                                                                                                   \
     X(get_handler_delegate)                                                                                  \
+    X(get_status)                                                                                            \
     X(get_target_delegate)                                                                                   \
     X(groupdict)                                                                                             \
     X(groups)                                                                                                \
@@ -130,14 +133,18 @@
     X(spawn_task, web, NULL)                                                                                 \
     X(unquote_to_bytes, web, NULL)
 
-/* The hooks that the class of one version tag has not overridden, see web/hooks.h. */
+/* The class of one version tag, see web/hooks.h. */
 typedef struct {
-    unsigned tag; /* 0: free */
-    uint32_t own;
+    unsigned tag;     /* 0: free */
+    uint8_t shadows;  /* how many of the names that its instances share are hooks', at most those below */
+    uint8_t value[5]; /* where an instance has the attribute of such a name */
+    uint8_t hook[5];
+    Py_ssize_t seen; /* of the shared names, this many were looked at */
+    uint64_t own;    /* the hooks that are not overridden */
 } tc_hook_entry;
 
 #define TC_WEB_FIELDS                                                                                        \
-    tc_hook_entry hooks[64];                                                                                 \
+    tc_hook_entry hooks[256];                                                                                \
     uint64_t routes_version; /* raised where what tables of routes were made from changes */
 
 #endif

@@ -148,6 +148,15 @@ def test_getattr_in_a_handler(serve):
     assert body(serve([("/", Handler)])("/")) == b"hello"
 
 
+def test_getattribute_in_a_handler(serve):
+    class Handler(Hello):
+        def __getattribute__(self, name):
+            found = super().__getattribute__(name)
+            return (lambda: '"mine"') if name == "compute_etag" else found
+
+    assert b'\r\nEtag: "mine"\r\n' in serve([("/", Handler)])("/")
+
+
 def test_skipped_init(serve):
     class Handler(web.RequestHandler):
         def __init__(self, application, request):

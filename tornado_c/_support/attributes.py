@@ -26,10 +26,13 @@ def shown(*names: str) -> Any:
         return found
 
     def set_attributes(self: Any, values: dict[str, Any]) -> None:
-        for name in [*_core.instance_dict(self)]:
-            if name not in names:
-                delattr(self, name)
-        restore(self, values)
+        own = _core.instance_dict(self)
+        own.clear()
+        for name, value in values.items():
+            if name in names:
+                setattr(self, name, value)
+            else:
+                own[name] = value
 
     return property(attributes, set_attributes)
 
