@@ -157,7 +157,7 @@ route_try(route_search *search, const tc_route_entry *entry)
     if (entry->to == TC_ROUTE_TO_PYTHON) {
         return TC_ROUTE_FOREIGN;
     }
-    if (Py_EnterRecursiveCall(" while routing") < 0) {
+    if (Py_EnterRecursiveCall(" while routing") != 0) { /* 1 in CPython 3.11 */
         return -1;
     }
     st = entry->to == TC_ROUTE_TO_TABLE

@@ -106,9 +106,11 @@ _ASSIGNING = {
     "__delattr__": _core.RoutePart.__delattr__,
     "__getattribute__": object.__getattribute__,
 }
-_FINDERS = {
-    (RuleRouter.find_handler, RuleRouter.get_target_delegate): False,
-    (RuleRouter.find_handler, _ApplicationRouter.get_target_delegate): True,
+_FIND_HANDLER = RuleRouter.find_handler
+#: For each chain of these methods whether their targets may be handler classes.
+_GET_TARGET_DELEGATE = {
+    (RuleRouter.get_target_delegate,): False,
+    (_ApplicationRouter.get_target_delegate, RuleRouter.get_target_delegate): True,
 }
 #: For each match method the kind of matcher, its pattern's name and all names that it reads.
 _MATCHERS: dict[Any, tuple[int, str, tuple[str, ...]]] = {
@@ -183,9 +185,14 @@ class _Compiler:
         if not isinstance(router, RuleRouter) or not self.is_plain(router, ("rules", "application")):
             return None
         cls, values = type(router), _core.instance_dict(router)
-        to_classes = _FINDERS.get((cls.find_handler, cls.get_target_delegate))
+        chain = tuple(
+            vars(each)["get_target_delegate"] for each in cls.__mro__ if "get_target_delegate" in vars(each)
+        )
+        to_classes = _GET_TARGET_DELEGATE.get(chain)
         rules = values.get("rules")
-        if to_classes is None or values.keys() & {"find_handler", "get_target_delegate"}:
+        if cls.find_handler is not _FIND_HANDLER or to_classes is None:
+            return None
+        if values.keys() & {"find_handler", "get_target_delegate"}:
             return None
         if to_classes and values.get("application") is not self.application or type(rules) is not list:
             return None

@@ -1,0 +1,347 @@
+"""Rules that are changed while the application serves: each request gets what trying every rule gives."""
+
+import re
+from unittest import mock
+
+import pytest
+
+from support.implementations import OURS, STOCK
+from support.routed import NOTHING, Routed
+
+
+class Marked:
+    """An application that has served requests already, and what its tests change. Its rules have marks."""
+
+    def __init__(self, implementation):
+        self.routed = Routed(implementation)
+        self.routing = implementation.routing
+        self.web = implementation.web
+        self.app = self.routed.start(
+            [
+                self.rule("/", "root"),
+                self.rule("/one", "one"),
+                self.rule("/two/(.*)", "two"),
+                ("/nested/.*", [self.rule("/nested/a", "a"), self.rule("/nested/(?P<name>.*)", "named")]),
+                self.rule("/last", "last"),
+            ]
+        )
+        self.app.add_handlers(r"host\.test", [self.rule("/host", "host")])
+        self.rules = self.app.wildcard_router.rules
+        self.nested = self.rules[3].target.rules
+        self.ask()
+
+    def rule(self, pattern, mark):
+        return self.routing.Rule(self.routing.PathMatches(pattern), self.routed.handler, {"mark": mark})
+
+    def ask(self):
+        """What serves each of some requests."""
+        paths = "/ /one /two/x /nested/a /nested/b /last /new /new/x /host"
+        found = {path: self.routed.found(path) for path in paths.split()}
+        return found | {"host": self.routed.found("/host", Host="host.test:80")}
+
+
+def replace_item(m):
+    m.rules[0] = m.rule("/", "new")
+
+
+def replace_slice(m):
+    m.rules[1:3] = [m.rule("/new", "new"), m.rule("/one", "again")]
+
+
+def swap_items(m):
+    m.rules[0].matcher, m.rules[1].matcher = m.rules[1].matcher, m.rules[0].matcher
+    m.rules[0], m.rules[4] = m.rules[4], m.rules[0]
+
+
+def insert(m):
+    m.rules.insert(0, m.rule("/.*", "all"))
+
+
+def insert_nested(m):
+    m.nested.insert(0, m.rule("/nested/.*", "all"))
+
+
+def replace_nested_item(m):
+    m.nested[0] = m.rule("/nested/(b)", "new")
+
+
+def pop(m):
+    m.rules.pop(1)
+
+
+def clear(m):
+    m.rules.clear()
+
+
+def reverse(m):
+    m.rules.insert(1, m.rule("/.*", "all"))
+    m.rules.reverse()
+
+
+def sort(m):
+    m.rules.append(m.rule("/.*", "all"))
+    m.ask()
+    m.rules.sort(key=lambda rule: rule.matcher.regex.pattern)
+
+
+def replace_list(m):
+    m.app.wildcard_router.rules = [m.rule("/new", "new")]
+
+
+def replace_list_by_a_tuple(m):
+    m.app.wildcard_router.rules = (m.rule("/new", "new"),)
+
+
+def replace_list_nested(m):
+    m.rules[3].target.rules = [m.rule("/nested/.*", "new")]
+
+
+def delete_list_items(m):
+    del m.rules[:2]
+
+
+def replace_target(m):
+    m.rules[0].target = type("Other", (m.routed.handler,), {})
+    m.rules[1].target = type(m.app.wildcard_router)(m.app, [m.rule("/one", "deep")])
+    m.rules[3].target = m.routed.handler
+
+
+def replace_matcher(m):
+    m.rules[0].matcher = m.routing.PathMatches("/new")
+    m.rules[1].matcher = m.routing.AnyMatches()
+
+
+def replace_matcher_nested(m):
+    m.nested[0].matcher = m.routing.PathMatches("/nested/b")
+
+
+def replace_matcher_of_list(m):
+    m.rules[3].matcher = m.routing.PathMatches("/elsewhere")
+
+
+def replace_regex(m):
+    m.rules[0].matcher.regex = re.compile("/new(/x)?$")
+
+
+def replace_regex_by_another_object(m):
+    m.rules[0].matcher.regex = mock.Mock(groups=0, match=lambda path: path == "/new" or None)
+
+
+def replace_regex_by_bytes(m):
+    m.rules[1].matcher.regex = re.compile(b"/one")
+
+
+def replace_host_pattern(m):
+    m.app.default_router.rules[0].matcher.host_pattern = re.compile("h.test$")
+
+
+def replace_kwargs(m):
+    m.rules[0].target_kwargs = {"mark": "other"}
+    m.rules[1].target_kwargs = None
+
+
+def change_kwargs_in_place(m):
+    m.rules[0].target_kwargs["more"] = 1
+    m.rules[1].target_kwargs.clear()
+
+
+def set_name(m):
+    m.rules[0].name = "other"
+
+
+def delete_attribute(m):
+    del m.rules[1].target
+
+
+def add_rules(m):
+    m.app.wildcard_router.add_rules([m.rule("/new", "new")])
+    m.rules[3].target.add_rules([("/nested/.*", m.routed.handler)])
+
+
+def add_handlers(m):
+    m.app.add_handlers(".*", [("/new", m.routed.handler, {"mark": "new"})])
+
+
+def set_default_host(m):
+    m.app.default_host = "other.test"
+    m.app.add_handlers(r"host\.test", [("/new", m.routed.handler, {"mark": "default"})])
+    m.ask()
+    m.app.default_host = "host.test"
+
+
+def replace_router(m):
+    m.app.default_router = type(m.app.default_router)(m.app, [m.rule("/new", "new")])
+
+
+def match_of_a_matcher(m):
+    m.rules[0].matcher.match = lambda request: {} if request.path == "/new" else None
+
+
+def match_of_a_matcher_and_back(m):
+    match_of_a_matcher(m)
+    m.ask()
+    del m.rules[0].matcher.match
+
+
+def find_handler_of_a_router(m):
+    m.rules[3].target.find_handler = lambda request, **kwargs: None
+
+
+def get_target_delegate_of_a_router(m):
+    router = m.rules[3].target
+    known = router.get_target_delegate
+    router.get_target_delegate = lambda target, request, **params: known(
+        target, request, target_kwargs={"x": 1}
+    )
+
+
+def find_handler_of_the_application(m):
+    known = m.app.find_handler
+    m.app.find_handler = lambda request, **kwargs: (
+        known(request) if request.path != "/one" else known(mock.Mock())
+    )
+
+
+def class_of_a_rule(m):
+    class Other(m.routing.Rule):
+        target = property(lambda self: m.routed.handler, lambda self, value: None)
+
+    m.rules[3].__class__ = Other
+
+
+def class_of_a_matcher(m):
+    class Never(m.routing.PathMatches):
+        def match(self, request):
+            return None
+
+    m.rules[0].matcher.__class__ = Never
+
+
+def dynamic_name(m):
+    m.rules[0].__setattr__("".join(["tar", "get_kwargs"]), {"mark": "other"})
+
+
+CHANGES = [value for value in list(globals().values()) if getattr(value, "__module__", "") == __name__]
+CHANGES = [value for value in CHANGES if callable(value) and value is not Marked]
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__)
+def test_change_is_seen(change):
+    answers = []
+    for implementation in (OURS, STOCK):
+        marked = Marked(implementation)
+        before = marked.ask()
+        change(marked)
+        answers.append((before, marked.ask()))
+    assert answers[0] == answers[1]
+    assert change in (set_name, match_of_a_matcher_and_back) or answers[0][0] != answers[0][1]
+
+
+PATCHES = {
+    "PathMatches.match": ("PathMatches", "match", lambda self, request: {}),
+    "HostMatches.match": ("HostMatches", "match", lambda self, request: {}),
+    "AnyMatches.match": ("AnyMatches", "match", lambda self, request: None),
+    "RuleRouter.find_handler": ("RuleRouter", "find_handler", lambda self, request, **kwargs: None),
+    "RuleRouter.get_target_delegate": ("RuleRouter", "get_target_delegate", lambda self, *a, **kw: None),
+    "Rule.target_kwargs": ("Rule", "target_kwargs", property(lambda self: {"mark": "patched"})),
+}
+
+
+@pytest.mark.parametrize("name", PATCHES)
+def test_patched_class(name):
+    """What a tool replaces on a class counts while it is there."""
+    cls, attribute, value = PATCHES[name]
+    answers = []
+    for implementation in (OURS, STOCK):
+        marked = Marked(implementation)
+        before = marked.ask()
+        with mock.patch.object(getattr(implementation.routing, cls), attribute, value, create=True):
+            during = marked.ask()
+        assert marked.ask() == before
+        answers.append(during)
+    assert answers[0] == answers[1] != before
+
+
+@pytest.mark.parametrize("implementation", (OURS, STOCK), ids=repr)
+def test_wrapped_as_monitoring_tools_do(implementation):
+    seen = []
+
+    def wrapped(self, request, **kwargs):
+        seen.append(request.path)
+        return known(self, request, **kwargs)
+
+    marked = Marked(implementation)
+    before = marked.ask()
+    known = implementation.routing.RuleRouter.find_handler
+    with mock.patch.object(implementation.routing.RuleRouter, "find_handler", wrapped):
+        assert marked.ask() == before
+        assert "/one" in seen
+        count = len(seen)
+    assert marked.ask() == before and len(seen) == count
+
+
+@pytest.mark.parametrize("implementation", (OURS, STOCK), ids=repr)
+def test_process_rule_patched(implementation):
+    marked = Marked(implementation)
+
+    def process(self, rule):
+        rule.target_kwargs = {"mark": "processed"}
+        return rule
+
+    with mock.patch.object(implementation.routing.ReversibleRuleRouter, "process_rule", process):
+        marked.app.wildcard_router.add_rules([marked.rule("/new", "new")])
+    assert marked.routed.found("/new")[1] == {"mark": "processed"}
+
+
+def test_rules_of_other_applications_are_no_concern_of_this_one():
+    first, second = Marked(OURS), Marked(OURS)
+    first.rules[1].target_kwargs = {"mark": "changed"}
+    assert second.routed.found("/one")[1] == {"mark": "one"}
+    assert first.routed.found("/one")[1] == {"mark": "changed"}
+
+
+@pytest.mark.parametrize("implementation", (OURS, STOCK), ids=repr)
+def test_nested_applications(implementation):
+    """An application below a rule serves with its own handlers, also where none of its rules matches."""
+    routed = Routed(implementation)
+    inner = routed.application([("/api/(.*)", routed.handler, {"mark": "inner"})])
+    inner.mark = "inner application"
+    routed.start([("/api.*", inner, {"ignored": 1}), ("/(.*)", routed.handler, {"mark": "outer"})])
+    for _ in range(2):
+        assert routed.found("/api/x") == ["inner application", {"mark": "inner"}, [b"x"], {}]
+        assert routed.found("/apis") == ["inner application", {"mark": NOTHING}, [], {}]
+        assert routed.found("/x") == [None, {"mark": "outer"}, [b"x"], {}]
+    inner.find_handler = lambda request, **kwargs: inner.get_handler_delegate(
+        request, routed.handler, {"mark": "found"}, list(kwargs.get("path_args", []))
+    )
+    assert routed.found("/api/x")[:2] == ["inner application", {"mark": "found"}]
+
+
+@pytest.mark.parametrize("implementation", (OURS, STOCK), ids=repr)
+def test_routers_below_rules(implementation):
+    """A router's own groups and arguments count, those of the rule above it do not."""
+    routed = Routed(implementation)
+    routing = routed.routing
+    app = routed.application([])
+    deep = type(app.wildcard_router)(
+        app, [("/a/(?P<b>.)", routed.handler), ("/a/.*", routed.handler, {"mark": 1})]
+    )
+    plain = routing.RuleRouter([routing.Rule(routing.PathMatches("/(a)/(.*)"), deep, {"ignored": 2})])
+    app.wildcard_router.add_rules([("/(?P<any>.*)", plain, {"ignored": 3}), ("/(b)", routed.handler)])
+    routed.app = app
+    assert routed.found("/a/%41")[1:] == [{"mark": 1}, [], {}]
+    assert routed.found("/a/A")[1:] == [{}, [], {"b": b"A"}]
+    assert routed.found("/b")[1:] == [{}, [b"b"], {}]
+    assert routed.found("/c")[1] == {"mark": NOTHING}
+
+
+def test_router_within_itself():
+    routed = Routed(OURS)
+    app = routed.start([("/one", routed.handler, {"mark": 1})])
+    router = app.wildcard_router
+    router.rules.append(routed.routing.Rule(routed.routing.PathMatches("/loop"), router))
+    assert routed.found("/one")[1] == {"mark": 1}
+    assert routed.found("/loop") == "RecursionError"
+    app.wildcard_router.rules[1].target = app
+    assert routed.found("/one")[1] == {"mark": 1}
+    assert routed.found("/loop") == "RecursionError"
