@@ -370,7 +370,6 @@ PyDoc_STRVAR(
 static PyObject *
 handler_flush_file(HandlerObject *self, PyObject *args)
 {
-    tc_state *state = self->state;
     PyObject *file;
     Py_ssize_t offset, size;
     if (!PyArg_ParseTuple(args, "Onn:_flush_file", &file, &offset, &size)) {
@@ -380,9 +379,7 @@ handler_flush_file(HandlerObject *self, PyObject *args)
         PyErr_SetString(PyExc_ValueError, "offset and count must not be negative");
         return NULL;
     }
-    if (tc_handler_conn(self) == NULL ||
-        !tc_hooks_has(state, (PyObject *)self, TC_HOOK_write, state->str_write) ||
-        !tc_hooks_has(state, (PyObject *)self, TC_HOOK_flush, state->str_flush)) {
+    if (tc_handler_conn(self) == NULL || !tc_handler_owns(self, TC_HOOK_write | TC_HOOK_flush)) {
         Py_RETURN_NONE;
     }
     return output_file(self, file, (size_t)offset, (size_t)size);

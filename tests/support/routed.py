@@ -1,5 +1,5 @@
-"""Which rule of an application serves a request, and with which arguments: asked without a connection, of ours
-and of stock Tornado's.
+"""Which rule of an application serves a request, and with which arguments: asked without a connection, of
+ours and of stock Tornado's.
 """
 
 from __future__ import annotations

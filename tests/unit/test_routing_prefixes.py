@@ -1,4 +1,4 @@
-"""Rules are skipped by the text that their patterns require at the beginning of a path, and none that matches."""
+"""Rules are skipped by the text that their patterns require at the beginning of a path: none that matches."""
 
 import re
 
