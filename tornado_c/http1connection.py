@@ -140,7 +140,7 @@ class HTTP1Connection(MessageWriter):
             max_header_size (``real_error`` is an ``UnsatisfiableReadError`` then).
         """
         if self.params.decompress:
-            delegate = _GzipMessageDelegate(delegate, self.params.chunk_size, self._max_body_size)
+            delegate = _GzipMessageDelegate(delegate, self.params.chunk_size, self._max_body_size, self)
         return self._read_message(delegate)
 
     async def _read_message(self, delegate: HTTPMessageDelegate) -> bool:
@@ -257,7 +257,7 @@ class HTTP1Connection(MessageWriter):
         body = self._read_body(start_line.code if self.is_client else 0, headers, delegate)
         if body is None:
             return True
-        if not self.is_client and not self._frame.done and reader.expects_continue:
+        if not self.is_client and self._pending_write is None and reader.expects_continue:
             self.stream.write(_core.HTTPFrame.own_response(100))
         if self._body_timeout is None:
             await body

@@ -125,6 +125,10 @@ class HTTPConnection(_core.HTTPConnectionBase, httputil.HTTPConnection):
         self._attach(config, stream, address)
 
     @property
+    def _max_body_size(self) -> int:
+        return self._body_limit()
+
+    @property
     def params(self) -> HTTP1ConnectionParameters:
         """The settings of the connection, in the form of Tornado's ``HTTP1ConnectionParameters``."""
         return _parameters_of(self._config)

@@ -220,9 +220,12 @@ delegate_wrap(HttpConnObject *conn, PyObject *delegate)
     if (TC_LIKELY(!tc_http_conn_config(conn)->decompress)) {
         return delegate;
     }
-    tc_state *state = tc_http_conn_config(conn)->state;
-    PyObject *made = tc_http_conn_decompress(conn, tc_upcall(state, decompressing_delegate), delegate,
-                                             tc_http_conn_piece_size(conn));
+    PyObject *cls = tc_upcall(tc_http_conn_config(conn)->state, decompressing_delegate);
+    PyObject *made = cls == NULL
+                         ? NULL
+                         : PyObject_CallFunction(
+                               cls, "OnnO", delegate, (Py_ssize_t)tc_http_conn_piece_size(conn),
+                               (Py_ssize_t)tc_min_size(tc_http_conn_body_limit(conn), PY_SSIZE_T_MAX), conn);
     Py_DECREF(delegate);
     return made;
 }

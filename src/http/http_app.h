@@ -42,8 +42,8 @@ struct tc_http_app_class {
      * before tc_http_conn_resume(); TC_RAISED. */
     int (*piece)(PyObject *app, HttpConnObject *conn, RequestObject *request, const char *data, size_t size);
     /* The request is complete, and its response is not. From now on the close callback is called if the
-     * client leaves. 0, or -1 with an exception; for a request without a body also TC_AGAIN: this is called
-     * again after tc_http_conn_resume(), gone() may be in its place. */
+     * client leaves. 0, or -1 with an exception; for a request without a body also TC_AGAIN: as if
+     * begin() had held the client back, or had responded. */
     int (*end)(PyObject *app, HttpConnObject *conn, RequestObject *request);
     /* After begin() and in place of end(): the connection is gone, or the request was refused or got its
      * response before it was complete. Must not call Python at once: a call of the application may be on the

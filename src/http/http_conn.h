@@ -99,11 +99,6 @@ PyObject *tc_http_conn_context(HttpConnObject *self);
 uint64_t tc_http_conn_body_limit(const HttpConnObject *self);
 size_t tc_http_conn_piece_size(const HttpConnObject *self);
 
-/* What one of gzip.py's upcalls (borrowed; NULL with its exception) makes of a message: decompress(what,
- * piece_size, the maximum of the body). A new reference, or NULL with an exception. */
-PyObject *tc_http_conn_decompress(HttpConnObject *self, PyObject *decompress, PyObject *what,
-                                  size_t piece_size);
-
 /* Sets the limits of the current message, while its body is still to come: its bytes; its seconds, below 0:
  * no limit. 0, or -1 with MemoryError. */
 int tc_http_conn_set_max_body_size(HttpConnObject *self, uint64_t size);

@@ -208,6 +208,16 @@ conn_set_body_timeout(HttpConnObject *self, PyObject *value)
     return tc_http_conn_set_body_timeout(self, seconds) < 0 ? NULL : Py_NewRef(Py_None);
 }
 
+PyDoc_STRVAR(conn_body_limit_doc, "_body_limit($self, /)\n--\n\n"
+                                  "The maximum size of the current message's body, in bytes.");
+
+static PyObject *
+conn_body_limit(HttpConnObject *self, PyObject *unused)
+{
+    bool attached = self->config != NULL && self->stream != NULL;
+    return PyLong_FromUnsignedLongLong(attached ? tc_http_conn_body_limit(self) : 0);
+}
+
 PyDoc_STRVAR(conn_detach_doc, "detach($self, /)\n--\n\n"
                               "Hand over the stream and end HTTP on it. Returns the IOStream.");
 
@@ -294,6 +304,7 @@ PyMethodDef tc_http_conn_methods[] = {
     {"set_max_body_size", (PyCFunction)conn_set_max_body_size, METH_O, conn_set_max_body_size_doc},
     {"set_body_timeout", (PyCFunction)conn_set_body_timeout, METH_O, conn_set_body_timeout_doc},
     {"detach", (PyCFunction)conn_detach, METH_NOARGS, conn_detach_doc},
+    {"_body_limit", (PyCFunction)conn_body_limit, METH_NOARGS, conn_body_limit_doc},
     {"_write_file", (PyCFunction)conn_write_file, METH_VARARGS, conn_write_file_doc},
     {"_cut_short", (PyCFunction)conn_cut_short, METH_NOARGS, conn_cut_short_doc},
     {"_drain", (PyCFunction)conn_drain, METH_NOARGS, conn_drain_doc},

@@ -72,21 +72,16 @@ tc_http_conn_join_lengths(HttpConnObject *self, RequestObject *request)
     return status;
 }
 
-PyObject *
-tc_http_conn_decompress(HttpConnObject *self, PyObject *decompress, PyObject *what, size_t piece_size)
-{
-    uint64_t limit = tc_http_conn_body_limit(self);
-    return decompress != NULL ? PyObject_CallFunction(decompress, "Onn", what, (Py_ssize_t)piece_size,
-                                                      (Py_ssize_t)tc_min_size(limit, PY_SSIZE_T_MAX))
-                              : NULL;
-}
-
 /* A whole body in gzip, where the server decodes those. */
 static int
 exchange_decompress(HttpConnObject *self, RequestObject *request)
 {
-    PyObject *result = tc_http_conn_decompress(self, tc_upcall(self->state, decompress_request),
-                                               (PyObject *)request, TC_STREAM_CHUNK);
+    PyObject *decompress = tc_upcall(self->state, decompress_request), *result = NULL;
+    if (decompress != NULL) {
+        size_t limit = tc_min_size(tc_http_conn_body_limit(self), PY_SSIZE_T_MAX);
+        result =
+            PyObject_CallFunction(decompress, "Onn", request, (Py_ssize_t)TC_STREAM_CHUNK, (Py_ssize_t)limit);
+    }
     Py_XDECREF(result);
     return result != NULL ? 0 : -1;
 }
@@ -250,13 +245,12 @@ exchange_failed(HttpConnObject *self, StreamObject *stream)
     return status;
 }
 
-/* Nothing more of the request is read. If there is more of it, or with `close`, its response ends the
- * connection. */
+/* Nothing more of the request is read: the connection ends with its response. */
 static int
-exchange_stop(HttpConnObject *self, bool unread, bool close)
+exchange_stop(HttpConnObject *self, bool unread)
 {
     self->reading = CONN_HANDLING;
-    self->frame.closes |= unread || close;
+    self->frame.closes = true;
     self->linger |= unread;
     return tc_http_frame_is_done(&self->frame) ? tc_http_conn_response_done(self) : 0;
 }
@@ -277,7 +271,7 @@ exchange_go_on(HttpConnObject *self, const tc_exchange *call, int mode)
         if (mode != TC_APP_REFUSED) {
             exchange_gone(self, call);
         }
-        return exchange_stop(self, tc_request_has_body(request), mode == TC_APP_REFUSED);
+        return exchange_stop(self, tc_request_has_body(request));
     }
     tc_http_incoming *in = tc_http_conn_incoming(self);
     if (in == NULL) {

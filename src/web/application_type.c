@@ -215,14 +215,8 @@ application_serve_delegate(ApplicationObject *self, HttpConnObject *conn, Reques
     if (mode < 0) {
         return -1;
     }
-    if (mode & TC_APP_HOLD) {
-        return TC_AGAIN;
-    }
-    if (!tc_http_conn_wants_response(conn, request)) {
-        tc_app_delegate.gone((PyObject *)self, conn, request);
-        return 0;
-    }
-    return tc_app_delegate.end((PyObject *)self, conn, request);
+    bool ends = !(mode & TC_APP_HOLD) && tc_http_conn_wants_response(conn, request);
+    return ends ? tc_app_delegate.end((PyObject *)self, conn, request) : TC_AGAIN;
 }
 
 /* A request without a body, which is routed now. */

@@ -138,8 +138,17 @@ PyObject *tc_resolve_path(PyObject *unused, PyObject *path);
 
 /* streamed.c */
 
+/* The slow part of the next. */
+int tc_handler_streams_by_name(tc_state *state, PyObject *cls);
+
 /* Whether handlers of a class have their bodies streamed; anything may be asked about. 1, 0 or -1. */
-int tc_handler_streams(tc_state *state, PyObject *cls);
+static inline int
+tc_handler_streams(tc_state *state, PyObject *cls)
+{
+    bool own =
+        PyType_Check(cls) && (tc_hooks_of_type(state, (PyTypeObject *)cls) & TC_HOOK__stream_request_body);
+    return TC_LIKELY(own) ? 0 : tc_handler_streams_by_name(state, cls);
+}
 
 extern PyMethodDef tc_streamed_methods[];
 

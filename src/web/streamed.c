@@ -9,13 +9,10 @@
 #include "web/execution.h"
 
 int
-tc_handler_streams(tc_state *state, PyObject *cls)
+tc_handler_streams_by_name(tc_state *state, PyObject *cls)
 {
-    if (!PyType_Check(cls) || (tc_hooks_of_type(state, (PyTypeObject *)cls) & TC_HOOK__stream_request_body)) {
-        return 0;
-    }
     PyObject *value;
-    int st = PyObject_GetOptionalAttr(cls, state->str__stream_request_body, &value);
+    int st = !PyType_Check(cls) ? 0 : PyObject_GetOptionalAttr(cls, state->str__stream_request_body, &value);
     if (st > 0) {
         st = PyObject_IsTrue(value);
         Py_DECREF(value);

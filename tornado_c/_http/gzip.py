@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Awaitable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tornado_c import httputil
 from tornado_c.util import GzipDecompressor
@@ -75,26 +75,48 @@ class _GzipMessageDelegate(httputil.HTTPMessageDelegate):
 
     :param chunk_size: the largest piece of decoded body, in bytes.
     :param max_body_size: of the decoded body, in bytes.
+    :param connection: what has another maximum, as ``_max_body_size``, when the body begins; None: nothing.
     """
 
-    def __init__(self, delegate: HTTPMessageDelegate, chunk_size: int, max_body_size: int) -> None:
+    def __init__(
+        self, delegate: HTTPMessageDelegate, chunk_size: int, max_body_size: int, connection: Any = None
+    ) -> None:
         self._delegate = delegate
         self._chunk_size = chunk_size
         self._max_body_size = max_body_size
+        self._connection = connection
+        self._encoded = False
         self._decompressor: _Gunzip | None = None
 
     def headers_received(
         self, start_line: RequestStartLine | ResponseStartLine, headers: HTTPHeaders
     ) -> Awaitable[None] | None:
-        if _take_encoding(headers):
-            self._decompressor = _Gunzip(self._chunk_size, self._max_body_size)
+        self._encoded = _take_encoding(headers)
         return self._delegate.headers_received(start_line, headers)
 
-    async def data_received(self, chunk: bytes) -> None:
-        for piece in (chunk,) if self._decompressor is None else self._decompressor.feed(chunk):
+    def data_received(self, chunk: bytes) -> Awaitable[None] | None:
+        if not self._encoded:
+            return self._delegate.data_received(chunk)
+        if self._decompressor is None:
+            # Only now, since the delegate may have set the limit of its message.
+            limit = self._max_body_size if self._connection is None else self._connection._max_body_size
+            self._decompressor = _Gunzip(self._chunk_size, limit)
+        return self._deliver(self._decompressor.feed(chunk))
+
+    def _deliver(self, pieces: Iterator[bytes]) -> Awaitable[None] | None:
+        """Hand on pieces as far as nothing must be awaited; what is returned does the rest."""
+        for piece in pieces:
             result = self._delegate.data_received(piece)
             if result is not None:
-                await result
+                return self._deliver_rest(result, pieces)
+        return None
+
+    async def _deliver_rest(self, result: Awaitable[None], pieces: Iterator[bytes]) -> None:
+        await result
+        for piece in pieces:
+            again = self._delegate.data_received(piece)
+            if again is not None:
+                await again
 
     def finish(self) -> None:
         if self._decompressor is not None:
