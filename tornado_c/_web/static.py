@@ -6,7 +6,6 @@ import asyncio
 import datetime
 import email.utils
 import hashlib
-import mimetypes
 import os
 import re
 import threading
@@ -198,6 +197,8 @@ class StaticFileHandler(RequestHandler):
     def get_content_type(self) -> str:
         """Return the file's type, which its name tells. May be overridden."""
         assert self.absolute_path is not None
+        import mimetypes  # costs too much for those who serve no files
+
         kind, encoding = mimetypes.guess_type(self.absolute_path)
         if encoding == "gzip":
             return "application/gzip"
