@@ -34,6 +34,8 @@ SWAPPED: tuple[str, ...] = (
     "httputil",
     "http1connection",
     "httpserver",
+    "routing",
+    "web",
 )
 
 _CHILDREN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "children")
