@@ -26,7 +26,7 @@ from types import TracebackType
 from typing import NoReturn
 
 from tornado_c import EventLoopPolicy, __version__, _core, install, version
-from tornado_c._workers import shutdown
+from tornado_c._workers import again, shutdown
 from tornado_c._workers.program import CannotRun, Program
 from tornado_c.httpserver import HTTPServer
 from tornado_c.httputil import HTTPHeaders, HTTPServerRequest, ResponseStartLine
@@ -139,6 +139,7 @@ class Demo:
 
 def run_program(program: Program, drain_timeout: float, keep_orphans: bool) -> None:
     """Run a program as plain Python would, swapped, with a graceful end on SIGTERM."""
+    again.remember(program.command(), program.other_names())
     program.enter()
     if importlib.util.find_spec("tornado") is not None:
         install()

@@ -15,6 +15,7 @@ from tornado_c._support.attributes import restore, shown, state
 from tornado_c._web.errors import HTTPError, MissingArgumentError
 from tornado_c._web.handler import _ARG_DEFAULT, RequestHandler
 from tornado_c._web.handlers import ErrorHandler
+from tornado_c._web.reloading import start_autoreload
 from tornado_c._web.routes import _ApplicationRouter, compile_routes
 from tornado_c._web.static import static_rules
 from tornado_c._web.targets import check_default, is_handler_class
@@ -36,11 +37,11 @@ class Application(_core.ApplicationBase, ReversibleRouter):
     :param default_host: the host whose rules (see :meth:`add_handlers`) serve requests for unknown hosts too.
     :param transforms: classes that alter responses on their way out, see :class:`OutputTransform`.
     :param wsgi: of Tornado before 4.0; ignored.
-    :param settings: ``debug``, ``serve_traceback``, ``log_function``, ``default_handler_class`` and its
-        ``default_handler_args``, ``login_url``, ``cookie_secret``, ``compress_response`` or ``gzip``
-        (compress, unless there are ``transforms``), ``static_path`` (a folder, which is served below
-        ``static_url_prefix``, ``/static/``, by ``static_handler_class`` with ``static_handler_args``) and
-        whatever the handlers want to know.
+    :param settings: ``debug``, ``autoreload``, ``serve_traceback``, ``log_function``,
+        ``default_handler_class`` and its ``default_handler_args``, ``login_url``, ``cookie_secret``,
+        ``compress_response`` or ``gzip`` (compress, unless there are ``transforms``), ``static_path`` (a
+        folder, which is served below ``static_url_prefix``, ``/static/``, by ``static_handler_class`` with
+        ``static_handler_args``) and whatever the handlers want to know.
     """
 
     __dict__ = shown("transforms", "default_host", "settings", "wildcard_router", "default_router")
@@ -72,12 +73,14 @@ class Application(_core.ApplicationBase, ReversibleRouter):
         self._load_ui_modules(settings.get("ui_modules", {}))
         self._load_ui_methods(settings.get("ui_methods", {}))
         if settings.get("debug"):
-            # As Tornado's, except autoreload, which is only on request.
+            settings.setdefault("autoreload", True)
             settings.setdefault("compiled_template_cache", False)
             settings.setdefault("static_hash_cache", False)
             settings.setdefault("serve_traceback", True)
         self.wildcard_router = _ApplicationRouter(self, handlers)
         self.default_router = _ApplicationRouter(self, [Rule(AnyMatches(), self.wildcard_router)])
+        if settings.get("autoreload"):
+            start_autoreload()
 
     @property
     def handlers(self) -> list[tuple[re.Pattern[str], list[Rule]]]:

@@ -32,6 +32,14 @@ class Program:
         self.is_module = is_module
         self.path = "" if is_module else os.path.abspath(name)
 
+    def command(self) -> list[str]:
+        """It and its arguments, as they stand on a command line."""
+        return [*(["-m"] if self.is_module else []), self.name, *self.arguments]
+
+    def other_names(self) -> list[str]:
+        """Under which it may execute itself: the absolute path, the module of a package that is run."""
+        return [f"-m {self.name}.__main__"] if self.is_module else [self.path]
+
     def enter(self) -> None:
         """Set sys.argv and sys.path. The folder that is first on the path already stands for a module's."""
         sys.argv[:] = [self.name, *self.arguments]

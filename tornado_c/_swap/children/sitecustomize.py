@@ -18,6 +18,13 @@ def _swap():
     import importlib.util
 
     package = os.path.dirname(os.path.dirname(HERE))
+    if "TORNADO_C_PROGRAM" in os.environ:
+        again = os.path.join(package, "_workers", "again.py")
+        spec = importlib.util.spec_from_file_location("tornado_c._workers.again", again)
+        assert spec is not None and spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        module.execute()
     suffixes = importlib.machinery.EXTENSION_SUFFIXES
     if not any(os.path.exists(os.path.join(package, "_core" + suffix)) for suffix in suffixes):
         return  # another Python than the one that the package was built for
