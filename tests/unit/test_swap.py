@@ -150,7 +150,12 @@ NAMED = """
     tornado.ioloop.PeriodicCallback tornado.iostream.IOStream tornado.iostream.StreamClosedError
     tornado.log.LogFormatter tornado.netutil.Resolver tornado.netutil.bind_sockets tornado.options.Error
     tornado.options.OptionParser tornado.platform.asyncio.AsyncIOMainLoop tornado.process.Subprocess
-    tornado.tcpclient.TCPClient tornado.tcpserver.TCPServer tornado.util.Configurable tornado.util.ObjectDict
+    tornado.routing.PathMatches tornado.routing.URLSpec tornado.tcpclient.TCPClient
+    tornado.tcpserver.TCPServer
+    tornado.util.Configurable tornado.util.ObjectDict tornado.web.Application tornado.web.Finish
+    tornado.web.GZipContentEncoding tornado.web.HTTPError tornado.web.MissingArgumentError
+    tornado.web.RequestHandler tornado.web.StaticFileHandler tornado.web.UIModule tornado.web.addslash
+    tornado.web.authenticated tornado.web.create_signed_value tornado.web.stream_request_body
 """
 
 
