@@ -269,6 +269,9 @@ def ssl_options_to_context(
     """
     if isinstance(ssl_options, ssl.SSLContext):
         return ssl_options
+    for defaults in (_client_ssl_defaults, _server_ssl_defaults):
+        if ssl_options is defaults:  # the HTTP client of Tornado 6.5 takes it for a context
+            return defaults()
     assert isinstance(ssl_options, dict)
     assert _SSL_CONTEXT_KEYWORDS.issuperset(ssl_options), ssl_options
     if server_side is None:

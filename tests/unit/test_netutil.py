@@ -628,6 +628,11 @@ class TestTLS:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         assert netutil.ssl_options_to_context(context) is context
 
+    def test_the_defaults_as_tornado_6_5_has_them(self):
+        """There they are contexts, and its HTTP client hands them on."""
+        for defaults in (netutil._client_ssl_defaults, netutil._server_ssl_defaults):
+            assert netutil.ssl_options_to_context(defaults) is defaults()
+
     def test_mistakes(self):
         for options in ({"certfle": "x"}, {"certfile": "/no/such/file"}, {"ssl_version": "x"}, None):
             ours, stock = (
