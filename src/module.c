@@ -3,6 +3,7 @@
 #include "base/future.h"
 #include "event/core.h"
 #include "base/state.h"
+#include "http/http_fields.h"
 #include "web/application.h"
 #include "web/handler.h"
 
@@ -73,6 +74,14 @@ PyDoc_STRVAR(module_peer_ip_doc,
              "The text of a client's IP address, of an address of a socket's accept(); of a\n"
              "Unix socket's \"0.0.0.0\".");
 
+PyDoc_STRVAR(module_parse_fields_doc,
+             "parse_fields($module, data, keep_blank_values, /)\n--\n\n"
+             "The fields of a query or of a form: names are Latin-1 text, values bytes, in lists.");
+
+PyDoc_STRVAR(module_unquote_doc,
+             "unquote_to_bytes($module, data, /)\n--\n\n"
+             "The bytes that %XX stand for; a percent sign without two hex digits stays.");
+
 PyDoc_STRVAR(module_instance_dict_doc, "instance_dict($module, obj, /)\n--\n\n"
                                        "The dict of an object, whatever its class makes of __dict__.");
 
@@ -94,11 +103,13 @@ PyDoc_STRVAR(module_resolve_path_doc,
 static PyMethodDef module_methods[] = {
     {"execute_handler", TC_FASTCALL(module_execute_handler), module_execute_handler_doc},
     {"instance_dict", module_instance_dict, METH_O, module_instance_dict_doc},
+    {"parse_fields", TC_FASTCALL(tc_http_parse_fields), module_parse_fields_doc},
     {"peer_ip", tc_http_peer_ip, METH_O, module_peer_ip_doc},
     {"register", (PyCFunction)(void (*)(void))module_register, METH_VARARGS | METH_KEYWORDS,
      module_register_doc},
     {"resolve_path", tc_resolve_path, METH_O, module_resolve_path_doc},
     {"signal_when_parent_ends", module_parent_ends, METH_O, module_parent_ends_doc},
+    {"unquote_to_bytes", tc_http_unquote_bytes, METH_O, module_unquote_doc},
     {"type_version", tc_route_type_version, METH_O, module_type_version_doc},
     {NULL, NULL, 0, NULL},
 };

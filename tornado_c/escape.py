@@ -11,6 +11,7 @@ import urllib.parse
 from collections.abc import Callable, Container
 from typing import Any, overload
 
+from tornado_c import _core
 from tornado_c.util import unicode_type
 
 # ---- text and bytes ----
@@ -120,29 +121,7 @@ def url_unescape(value: str | bytes, encoding: str | None = "utf-8", plus: bool 
     return urllib.parse.unquote_to_bytes(value)
 
 
-_ESCAPES = re.compile(rb"(?:%[0-9A-Fa-f]{2})++")
-_WINDOW = 1 << 16  # bytes
-
-
-def _unescape_run(match: re.Match[bytes]) -> bytes:
-    return bytes.fromhex(match[0].replace(b"%", b"").decode("ascii"))
-
-
-def _unquote_to_bytes(data: bytes) -> bytes:
-    """Return the bytes that ``%XX`` stand for; a percent sign without two hex digits stays."""
-    if b"%" not in data:
-        return data
-    if len(data) <= _WINDOW:
-        return _ESCAPES.sub(_unescape_run, data)
-    # In parts, since a match takes many times the memory of what is matched.
-    decoded, start = bytearray(), 0
-    while start < len(data):
-        end = start + _WINDOW
-        cut = data.find(b"%", end - 2, end)
-        end = end if cut == -1 else cut
-        decoded += _ESCAPES.sub(_unescape_run, data[start:end])
-        start = end
-    return bytes(decoded)
+_unquote_to_bytes = _core.unquote_to_bytes
 
 
 def parse_qs_bytes(
@@ -164,18 +143,11 @@ def parse_qs_bytes(
         return {}
     if max_num_fields is not None and query.count(b"&") >= max_num_fields:
         raise ValueError("Max number of fields exceeded")
-    found: dict[str, list[bytes]] = {}
-    for field in query.split(b"&"):
-        name, equals, value = field.partition(b"=")
-        if strict_parsing and not equals:
-            raise ValueError(f"bad query field: {field!r}")
-        if field and (value or keep_blank_values):
-            found.setdefault(_form_unquote(name).decode("latin1"), []).append(_form_unquote(value))
-    return found
-
-
-def _form_unquote(text: bytes) -> bytes:
-    return _unquote_to_bytes(text.replace(b"+", b" "))
+    if strict_parsing:
+        for field in query.split(b"&"):
+            if b"=" not in field:
+                raise ValueError(f"bad query field: {field!r}")
+    return _core.parse_fields(query, keep_blank_values)
 
 
 # ---- HTML ----

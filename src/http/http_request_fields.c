@@ -4,6 +4,7 @@
 #include "http/http_request_parts.h"
 
 #include "http/http_conn.h"
+#include "http/http_fields.h"
 #include "http/headers/headers.h"
 
 static PyObject *
@@ -75,17 +76,24 @@ tc_request_path(RequestObject *self)
     return self->path;
 }
 
+/* The part of the head after the first '?' of the target. */
+static tc_span
+request_query_span(const RequestObject *self)
+{
+    uint32_t path = request_path_length(self);
+    tc_span span = {self->info.target.off, 0};
+    if (path < self->info.target.len) {
+        span.off += path + 1;
+        span.len = self->info.target.len - path - 1;
+    }
+    return span;
+}
+
 static PyObject *
 request_query(RequestObject *self)
 {
     if (self->query == NULL && self->head != NULL) {
-        uint32_t path = request_path_length(self);
-        tc_span span = {self->info.target.off, 0};
-        if (path < self->info.target.len) {
-            span.off += path + 1;
-            span.len = self->info.target.len - path - 1;
-        }
-        self->query = span_text(self, span);
+        self->query = span_text(self, request_query_span(self));
     }
     return self->query;
 }
@@ -207,22 +215,63 @@ tc_request_protocol(RequestObject *self)
 
 /* ---- arguments and forms: parsed in httputil.py ---- */
 
-static PyObject *
-request_query_arguments(RequestObject *self)
+/* How many arguments a query may have, as httputil.py says; -1 where Python has to find out. */
+static int
+request_arguments_max(tc_state *state)
 {
-    PyObject *query = self->query_arguments == NULL ? Py_XNewRef(request_query(self)) : NULL, *made;
-    if (query == NULL) {
-        return self->query_arguments;
+    PyObject *globals = state->upcall_httputil_globals, *config = NULL, *part = NULL, *max = NULL;
+    int number = -1;
+    if (globals != NULL && PyDict_GetItemRef(globals, state->str__DEFAULT_PARSE_BODY_CONFIG, &config) > 0 &&
+        (part = PyObject_GetAttr(config, state->str_urlencoded)) != NULL &&
+        (max = PyObject_GetAttr(part, state->str_max_arguments)) != NULL && !tc_long_is_small(max, &number)) {
+        number = -1;
     }
-    if (PyUnicode_Check(query) && PyUnicode_GET_LENGTH(query) == 0) {
-        made = PyDict_New();
+    PyErr_Clear();
+    Py_XDECREF(config);
+    Py_XDECREF(part);
+    Py_XDECREF(max);
+    return number;
+}
+
+/* The query in the head, if that is where it has to be looked for and all of it may be used. */
+static bool
+request_plain_query(RequestObject *self, tc_span *span)
+{
+    if (self->query != NULL || self->head == NULL) {
+        return false;
     }
-    else {
+    *span = request_query_span(self);
+    const char *query = self->head + span->off, *end = query + span->len;
+    int max = span->len > 0 ? request_arguments_max(self->state) : 0, count = 1;
+    while (count <= max && (query = memchr(query, '&', (size_t)(end - query))) != NULL) {
+        query++;
+        count++;
+    }
+    return count <= max || span->len == 0;
+}
+
+/* A new dict of the query's arguments. */
+static PyObject *
+request_parse_query(RequestObject *self)
+{
+    tc_span span;
+    if (TC_LIKELY(request_plain_query(self, &span))) {
+        return tc_http_fields(self->head + span.off, span.len, true);
+    }
+    PyObject *query = Py_XNewRef(request_query(self)), *made = NULL;
+    if (query != NULL) {
         PyObject *parse = tc_upcall(self->state, parse_query);
         made = parse != NULL ? PyObject_CallOneArg(parse, query) : NULL;
     }
-    Py_DECREF(query);
-    return field_keep(&self->query_arguments, made);
+    Py_XDECREF(query);
+    return made;
+}
+
+static PyObject *
+request_query_arguments(RequestObject *self)
+{
+    return self->query_arguments != NULL ? self->query_arguments
+                                         : field_keep(&self->query_arguments, request_parse_query(self));
 }
 
 static PyObject *
@@ -267,11 +316,8 @@ arguments_add(PyObject *merged, PyObject *source)
 /* Query arguments with those of the body after them; lists of its own, so that changing one does not change
  * the other. */
 static PyObject *
-request_arguments(RequestObject *self)
+request_merge_arguments(RequestObject *self)
 {
-    if (self->arguments != NULL) {
-        return self->arguments;
-    }
     PyObject *query = Py_XNewRef(request_query_arguments(self)),
              *body = query != NULL ? Py_XNewRef(request_body_arguments(self)) : NULL;
     PyObject *merged = body != NULL ? PyDict_New() : NULL;
@@ -280,7 +326,19 @@ request_arguments(RequestObject *self)
     }
     Py_XDECREF(query);
     Py_XDECREF(body);
-    return field_keep(&self->arguments, merged);
+    return merged;
+}
+
+static PyObject *
+request_arguments(RequestObject *self)
+{
+    if (self->arguments != NULL) {
+        return self->arguments;
+    }
+    PyObject *body = self->body_arguments;
+    bool alone = self->query_arguments == NULL &&
+                 (body == NULL || (PyDict_CheckExact(body) && PyDict_GET_SIZE(body) == 0));
+    return field_keep(&self->arguments, alone ? request_parse_query(self) : request_merge_arguments(self));
 }
 
 static PyObject *

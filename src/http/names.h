@@ -22,6 +22,7 @@
     X(GET)                                                                                                   \
     X(HEAD)                                                                                                  \
     X(POST)                                                                                                  \
+    X(_DEFAULT_PARSE_BODY_CONFIG)                                                                            \
     X(__dict__)                                                                                              \
     X(__getstate__)                                                                                          \
     X(_accepted)                                                                                             \
@@ -49,6 +50,7 @@
     X(key)                                                                                                   \
     X(line)                                                                                                  \
     X(lower)                                                                                                 \
+    X(max_arguments)                                                                                         \
     X(on_close)                                                                                              \
     X(on_connection_close)                                                                                   \
     X(parse_line)                                                                                            \
@@ -58,7 +60,8 @@
     X(result)                                                                                                \
     X(start_line)                                                                                            \
     X(start_request)                                                                                         \
-    X(update)
+    X(update)                                                                                                \
+    X(urlencoded)
 
 #define TC_HTTP_OWN(X)                                                                                       \
     X(date_text)        /* the Date header of date_second, str */                                            \

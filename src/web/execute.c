@@ -8,6 +8,7 @@
 #include "web/execution.h"
 
 #include "event/core.h"
+#include "http/http_fields.h"
 
 /* ---- steps ---- */
 
@@ -80,18 +81,26 @@ execute_parse_body(HandlerObject *self)
     return tc_handler_raise(exc);
 }
 
+/* The bytes that %XX in the text of a path stand for. */
+static PyObject *
+execute_unquote(PyObject *group)
+{
+    Py_ssize_t size;
+    const char *text = PyUnicode_AsUTF8AndSize(group, &size);
+    return text != NULL ? tc_http_unquote(text, (size_t)size) : NULL;
+}
+
 /* A matched group as the handler gets it. */
 static PyObject *
 execute_decode_group(HandlerObject *self, PyObject *group, PyObject *name)
 {
-    tc_state *state = self->state;
     PyObject *raw;
     if (PyUnicode_Check(group)) {
         bool escaped = PyUnicode_FindChar(group, '%', 0, PyUnicode_GET_LENGTH(group), 1) >= 0;
         if (!escaped && PyUnicode_IS_ASCII(group) && tc_handler_owns(self, TC_HOOK_decode_argument)) {
             return Py_NewRef(group);
         }
-        raw = escaped ? tc_web_call(state, unquote_to_bytes, group) : PyUnicode_AsUTF8String(group);
+        raw = escaped ? execute_unquote(group) : PyUnicode_AsUTF8String(group);
     }
     else {
         raw = Py_NewRef(group); /* None, or bytes from get_handler_delegate() */

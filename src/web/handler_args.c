@@ -100,6 +100,20 @@ argument_without_controls(PyObject *text) /* steals */
     return clean;
 }
 
+/* text.strip(), which mostly leaves it as it is. */
+static PyObject *
+argument_strip(tc_state *state, PyObject *text) /* steals */
+{
+    Py_ssize_t size = PyUnicode_CheckExact(text) ? PyUnicode_GET_LENGTH(text) : 0;
+    if (TC_LIKELY(size > 0 && !Py_UNICODE_ISSPACE(PyUnicode_READ_CHAR(text, 0)) &&
+                  !Py_UNICODE_ISSPACE(PyUnicode_READ_CHAR(text, size - 1)))) {
+        return text;
+    }
+    PyObject *stripped = PyObject_CallMethodNoArgs(text, state->str_strip);
+    Py_DECREF(text);
+    return stripped;
+}
+
 /* One value as get_arguments() lists it. */
 static PyObject *
 handler_argument_text(HandlerObject *self, PyObject *value, PyObject *name, bool strip)
@@ -108,10 +122,7 @@ handler_argument_text(HandlerObject *self, PyObject *value, PyObject *name, bool
     if (text != NULL && PyUnicode_Check(text)) {
         text = argument_without_controls(text);
     }
-    if (text != NULL && strip) {
-        Py_SETREF(text, PyObject_CallMethodNoArgs(text, self->state->str_strip));
-    }
-    return text;
+    return text != NULL && strip ? argument_strip(self->state, text) : text;
 }
 
 /* ---- lists ---- */
@@ -151,6 +162,31 @@ handler_list_arguments(HandlerObject *self, PyObject *name, PyObject *source, bo
     return texts;
 }
 
+/* The last of the texts of source[name], where it is a list in a dict and the methods are ours: 1 found, 0
+ * none, -1 with an exception, 2 where it has to be looked for in another way. */
+static int
+handler_find_last(HandlerObject *self, PyObject *name, PyObject *source, PyObject *strip, PyObject **last)
+{
+    PyObject *values;
+    *last = NULL;
+    if (!PyDict_CheckExact(source) || !PyBool_Check(strip) ||
+        !tc_handler_owns(self, TC_HOOK__get_arguments)) {
+        return 2;
+    }
+    int st = PyDict_GetItemRef(source, name, &values);
+    if (st > 0 && !PyList_CheckExact(values)) {
+        st = 2;
+    }
+    for (Py_ssize_t i = 0; st == 1 && i < PyList_GET_SIZE(values); i++) {
+        PyObject *value = Py_NewRef(PyList_GET_ITEM(values, i)); /* decoding may run Python */
+        Py_XSETREF(*last, handler_argument_text(self, value, name, strip == Py_True));
+        Py_DECREF(value);
+        st = *last != NULL ? 1 : -1;
+    }
+    Py_XDECREF(values);
+    return st == 1 ? *last != NULL : st;
+}
+
 /* As the method _get_arguments. */
 static PyObject *
 handler_get_list(HandlerObject *self, PyObject *name, PyObject *source, PyObject *strip)
@@ -168,23 +204,23 @@ static PyObject *
 handler_last_argument(HandlerObject *self, PyObject *name, PyObject *default_value, PyObject *source,
                       PyObject *strip)
 {
-    PyObject *texts = handler_get_list(self, name, source, strip);
-    if (texts == NULL) {
-        return NULL;
+    PyObject *last;
+    int found = handler_find_last(self, name, source, strip, &last);
+    if (TC_UNLIKELY(found == 2)) {
+        PyObject *texts = handler_get_list(self, name, source, strip);
+        Py_ssize_t size = texts != NULL ? PyObject_Length(texts) : -1;
+        last = size > 0 ? PySequence_GetItem(texts, size - 1) : NULL;
+        found = last != NULL ? 1 : size == 0 ? 0 : -1;
+        Py_XDECREF(texts);
     }
-    Py_ssize_t size = PyObject_Length(texts);
-    PyObject *result = NULL;
-    if (size > 0) {
-        result = PySequence_GetItem(texts, size - 1);
+    if (found != 0) {
+        return last;
     }
-    else if (size == 0 && default_value != NULL && default_value != self->state->upcall_arg_default) {
-        result = Py_NewRef(default_value);
+    if (default_value != NULL && default_value != self->state->upcall_arg_default) {
+        return Py_NewRef(default_value);
     }
-    else if (size == 0) {
-        tc_handler_raise(tc_web_call_registered(tc_face(self->state, MissingArgumentError), name));
-    }
-    Py_DECREF(texts);
-    return result;
+    tc_handler_raise(tc_web_call_registered(tc_face(self->state, MissingArgumentError), name));
+    return NULL;
 }
 
 /* ---- methods ---- */

@@ -130,8 +130,7 @@
     X(run_delegate, web, NULL)                                                                               \
     X(run_execute, web, NULL)                                                                                \
     X(small_sha1, web, NULL)                                                                                 \
-    X(spawn_task, web, NULL)                                                                                 \
-    X(unquote_to_bytes, web, NULL)
+    X(spawn_task, web, NULL)
 
 /* The class of one version tag, see web/hooks.h. */
 typedef struct {

@@ -7,7 +7,6 @@ import datetime
 import json
 import numbers
 import re
-import urllib.parse
 from collections.abc import Awaitable, Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -170,5 +169,4 @@ UPCALLS = {
     "run_execute": _run_execute,
     "small_sha1": _small_sha1,
     "spawn_task": _spawn_task,
-    "unquote_to_bytes": urllib.parse.unquote_to_bytes,
 }
