@@ -503,7 +503,7 @@ class RouteTable:
         types: dict[type[Any], int],
         rules: list[Any] | None,
         snapshot: tuple[Any, ...],
-        entries: tuple[tuple[int, int, str | None, Any, Any, Any, Any], ...],
+        entries: tuple[tuple[int, int, tuple[str, ...] | None, Any, Any, Any, Any, Any], ...],
         nodes: tuple[tuple[bytes, int, tuple[int, ...]], ...],
     ) -> Self: ...
 

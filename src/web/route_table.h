@@ -1,7 +1,7 @@
 /* RouteTableObject: a router's rules in the form that C walks. Made by tornado_c._web.routes, immutable from then
  * on, unreachable for the application.
  *
- * Files: route_table_type.c (making it from what Python found out), routes.c (finding a rule in it),
+ * Files: route_pattern.c (patterns that C matches itself), route_table_type.c (making it from what Python found out), routes.c (finding a rule in it),
  * route_part_type.c (what tells that a table has become stale). */
 #ifndef TC_ROUTE_TABLE_H
 #define TC_ROUTE_TABLE_H
@@ -29,11 +29,30 @@ enum tc_route_target {
 /* What becomes of a pattern's groups. */
 enum tc_route_groups { TC_ROUTE_NO_GROUPS = 0, TC_ROUTE_UNNAMED, TC_ROUTE_NAMED, TC_ROUTE_GROUPS };
 
+/* A step of a pattern that needs no backtracking: a text, or a class of characters as often as it goes. */
+typedef struct {
+    PyObject *text; /* bytes: the text, or 256 flags */
+    uint32_t least; /* times */
+    uint32_t most;  /* UINT32_MAX: any number */
+    bool is_class;
+    bool is_group;
+} tc_route_step;
+
+#define TC_ROUTE_GROUPS_MAX 8
+
+/* Where a group matched. */
+typedef struct {
+    Py_ssize_t start;
+    Py_ssize_t end;
+} tc_route_span;
+
 typedef struct {
     enum tc_route_matcher matcher;
     enum tc_route_target to;
     enum tc_route_groups groups;
-    PyObject *literal;     /* str: the only text that the pattern matches; or NULL */
+    PyObject *names;      /* a tuple of the named groups' names, in their order; or NULL */
+    tc_route_step *steps; /* the pattern as a whole; NULL if only its match method knows it */
+    Py_ssize_t step_count;
     PyObject *match;       /* the pattern's match method, or NULL */
     PyObject *application; /* whose default host counts, or NULL */
     PyObject *target;
@@ -67,6 +86,16 @@ typedef struct RouteTableObject {
     Py_ssize_t node_count;
     uint32_t *order; /* indices of entries, each node's in the order of the rules */
 } RouteTableObject;
+
+/* route_pattern.c */
+
+/* Takes a tuple of steps as tornado_c._web.patterns gives them; None has none. 0 or -1. */
+int tc_route_steps_take(tc_route_entry *entry, PyObject *steps);
+void tc_route_steps_clear(tc_route_entry *entry);
+
+/* Does a Latin-1 text match the steps as a whole, but for a line feed at its end? Fills a span for each group. */
+bool tc_route_steps_match(const tc_route_entry *entry, const uint8_t *text, Py_ssize_t size,
+                          tc_route_span *spans);
 
 /* Does the router's list hold what it held? */
 static inline bool

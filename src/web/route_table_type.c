@@ -49,23 +49,24 @@ table_optional(PyObject *obj)
     return obj != Py_None ? Py_NewRef(obj) : NULL;
 }
 
-/* (matcher, groups, literal, match, application, target, kwargs) */
+/* (matcher, groups, names, steps, match, application, target, kwargs) */
 static int
 table_take_entry(tc_state *state, tc_route_entry *entry, PyObject *item)
 {
     int matcher, groups;
-    PyObject *literal, *match, *application, *target, *kwargs;
+    PyObject *names, *steps, *match, *application, *target, *kwargs;
     if (!PyTuple_Check(item)) {
         PyErr_SetString(PyExc_TypeError, "entries must be a tuple of tuples");
         return -1;
     }
-    if (!PyArg_ParseTuple(item, "iiOOOOO", &matcher, &groups, &literal, &match, &application, &target,
+    if (!PyArg_ParseTuple(item, "iiOOOOOO", &matcher, &groups, &names, &steps, &match, &application, &target,
                           &kwargs)) {
         return -1;
     }
     bool calls = matcher == TC_ROUTE_PATH || matcher == TC_ROUTE_HOST || matcher == TC_ROUTE_DEFAULT_HOST;
     if (matcher < 0 || matcher >= TC_ROUTE_MATCHERS || groups < 0 || groups >= TC_ROUTE_GROUPS ||
-        (literal != Py_None && !PyUnicode_CheckExact(literal)) || (calls && match == Py_None) ||
+        (names != Py_None) != (groups == TC_ROUTE_NAMED) ||
+        (names != Py_None && !PyTuple_CheckExact(names)) || (calls && match == Py_None) ||
         (matcher == TC_ROUTE_DEFAULT_HOST && application == Py_None)) {
         PyErr_SetString(PyExc_ValueError, "no such entry");
         return -1;
@@ -74,13 +75,13 @@ table_take_entry(tc_state *state, tc_route_entry *entry, PyObject *item)
         .matcher = (enum tc_route_matcher)matcher,
         .groups = (enum tc_route_groups)groups,
         .to = table_kind_of_target(state, target),
-        .literal = table_optional(literal),
+        .names = table_optional(names),
         .match = table_optional(match),
         .application = table_optional(application),
         .target = Py_NewRef(target),
         .kwargs = table_optional(kwargs),
     };
-    return 0;
+    return tc_route_steps_take(entry, steps);
 }
 
 static int
@@ -88,10 +89,10 @@ table_take_entries(tc_state *state, RouteTableObject *self, PyObject *entries)
 {
     self->entries = table_allocate(PyTuple_GET_SIZE(entries), sizeof *self->entries);
     for (Py_ssize_t i = 0; self->entries != NULL && i < PyTuple_GET_SIZE(entries); i++) {
+        self->entry_count++; /* first: an entry may be half made */
         if (table_take_entry(state, &self->entries[i], PyTuple_GET_ITEM(entries, i)) < 0) {
             return -1;
         }
-        self->entry_count++;
     }
     return self->entries != NULL ? 0 : -1;
 }
@@ -213,10 +214,11 @@ table_clear(RouteTableObject *self)
     }
     while (self->entry_count > 0) {
         tc_route_entry entry = self->entries[--self->entry_count];
-        Py_XDECREF(entry.literal);
+        tc_route_steps_clear(&entry);
+        Py_XDECREF(entry.names);
         Py_XDECREF(entry.match);
         Py_XDECREF(entry.application);
-        Py_DECREF(entry.target);
+        Py_XDECREF(entry.target);
         Py_XDECREF(entry.kwargs);
     }
     while (self->node_count > 0) {

@@ -19,7 +19,7 @@ typedef struct {
     tc_state *state;
     PyObject *request;
     PyObject *path; /* a str of Latin-1 */
-    const char *text;
+    const uint8_t *text;
     Py_ssize_t size;
     tc_route *route;
 } route_search;
@@ -53,39 +53,64 @@ route_match(PyObject *match, PyObject *text, PyObject **found)
     return 1;
 }
 
-/* Is a text the literal? A "$" at the end also matches before a line feed. */
-static bool
-route_is_literal(PyObject *literal, PyObject *text)
+/* A dict of the named groups, or a tuple of the groups. */
+static PyObject *
+route_groups(PyObject *path, const tc_route_entry *entry, const tc_route_span *spans)
 {
-    Py_ssize_t size = PyUnicode_GET_LENGTH(literal), more = PyUnicode_GET_LENGTH(text) - size;
-    return (more == 0 || (more == 1 && PyUnicode_READ_CHAR(text, size) == '\n')) &&
-           PyUnicode_Tailmatch(text, literal, 0, PY_SSIZE_T_MAX, -1) == 1;
+    Py_ssize_t count = 0;
+    for (Py_ssize_t i = 0; i < entry->step_count; i++) {
+        count += entry->steps[i].is_group;
+    }
+    PyObject *groups = entry->names != NULL ? PyDict_New() : PyTuple_New(count);
+    for (Py_ssize_t i = 0; groups != NULL && i < count; i++) {
+        PyObject *text = PyUnicode_Substring(path, spans[i].start, spans[i].end);
+        if (entry->names == NULL && text != NULL) {
+            PyTuple_SET_ITEM(groups, i, text);
+            continue;
+        }
+        if (text == NULL || PyDict_SetItem(groups, PyTuple_GET_ITEM(entry->names, i), text) < 0) {
+            Py_CLEAR(groups);
+        }
+        Py_XDECREF(text);
+    }
+    return groups;
 }
 
 static int
 route_try_path(route_search *search, const tc_route_entry *entry)
 {
-    if (entry->literal != NULL) {
-        return route_is_literal(entry->literal, search->path);
+    bool named = entry->groups == TC_ROUTE_NAMED;
+    bool wanted = entry->groups != TC_ROUTE_NO_GROUPS && entry->to == TC_ROUTE_TO_CLASS;
+    PyObject *groups = NULL, *match;
+    if (TC_LIKELY(entry->steps != NULL)) {
+        tc_route_span spans[TC_ROUTE_GROUPS_MAX];
+        if (!tc_route_steps_match(entry, search->text, search->size, spans)) {
+            return 0;
+        }
+        groups = wanted ? route_groups(search->path, entry, spans) : NULL;
     }
-    PyObject *match;
-    int st = route_match(entry->match, search->path, &match);
-    if (st > 0 && entry->to == TC_ROUTE_TO_CLASS && entry->groups != TC_ROUTE_NO_GROUPS) {
-        bool named = entry->groups == TC_ROUTE_NAMED;
-        PyObject *name = named ? search->state->str_groupdict : search->state->str_groups;
-        PyObject *groups = PyObject_CallMethodNoArgs(match, name);
-        *(named ? &search->route->path_kwargs : &search->route->path_args) = groups;
-        st = groups != NULL ? 1 : -1;
+    else {
+        int st = route_match(entry->match, search->path, &match);
+        if (st <= 0) {
+            return st;
+        }
+        if (wanted) {
+            PyObject *name = named ? search->state->str_groupdict : search->state->str_groups;
+            groups = PyObject_CallMethodNoArgs(match, name);
+        }
+        Py_DECREF(match);
     }
-    Py_XDECREF(match);
-    return st;
+    *(named ? &search->route->path_kwargs : &search->route->path_args) = groups;
+    return groups == NULL && wanted ? -1 : 1;
 }
 
 static int
 route_try_host(PyObject *host, const tc_route_entry *entry)
 {
-    if (entry->literal != NULL && PyUnicode_CheckExact(host)) {
-        return route_is_literal(entry->literal, host);
+    if (entry->steps != NULL && PyUnicode_CheckExact(host) && PyUnicode_READY(host) == 0 &&
+        PyUnicode_KIND(host) == PyUnicode_1BYTE_KIND) {
+        tc_route_span spans[TC_ROUTE_GROUPS_MAX];
+        return tc_route_steps_match(entry, PyUnicode_1BYTE_DATA(host), PyUnicode_GET_LENGTH(host), spans);
     }
     PyObject *match;
     int st = route_match(entry->match, host, &match);
@@ -296,7 +321,7 @@ tc_application_route(ApplicationObject *self, PyObject *request, tc_route *route
         route_search search = {.state = state,
                                .request = request,
                                .path = path,
-                               .text = (const char *)PyUnicode_1BYTE_DATA(path),
+                               .text = PyUnicode_1BYTE_DATA(path),
                                .size = PyUnicode_GET_LENGTH(path),
                                .route = route};
         st = route_search_application(self, &search);

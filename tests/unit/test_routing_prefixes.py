@@ -1,4 +1,4 @@
-"""Rules are skipped by the text that their patterns require at the beginning of a path: none that matches."""
+"""Rules are skipped by the text that their patterns require at the beginning, and none that matches."""
 
 import re
 
@@ -18,8 +18,29 @@ a*+ \(|\)
 PIECES.append("\n")
 FLAGS = [0, 0, 0, re.IGNORECASE, re.VERBOSE, re.MULTILINE, re.DOTALL, re.ASCII]
 
-patterns = st.lists(st.sampled_from(PIECES), max_size=7).map("".join)
-paths = st.text("/abAé\n.-Ā|", max_size=5)
+CLASSES = r"[^/] . \d \w [a-b] [^a] [/a] [^\n] \S [-a] [\]] [é] [^é] [Ā] [\da] []a] \D".split()
+TIMES = ["", "", "*", "+", "?", "{2}", "{1,2}", "{0,1}", "{1,}", "+?", "*+", "{,2}"]
+#: A class with its times, in a group or not. "%s" is for the group's name.
+FORMS = ["%s{}{}", "({}{})", "({}{})", "(?P<n%s>{}{})", "({}){}", "(?:{}{})", "(({}{}))"]
+
+any_patterns = st.lists(st.sampled_from(PIECES), max_size=7).map("".join)
+paths = st.text("/ab1A-é\n.Ā|", max_size=6)
+
+
+@st.composite
+def usual_patterns(draw):
+    """Texts and classes by turns, of which C matches most itself."""
+    pattern = draw(st.sampled_from(["", "/", "^/", "a"]))
+    form = draw(st.sampled_from(FORMS))
+    for place in range(draw(st.integers(0, 3))):
+        kind = form if draw(st.integers(0, 3)) else draw(st.sampled_from(FORMS))
+        piece = kind.format(draw(st.sampled_from(CLASSES)), draw(st.sampled_from(TIMES)))
+        pattern += piece.replace("%s", str(place) if "<" in kind else "")
+        pattern += draw(st.sampled_from(["", "/", "a", "1", "\\-", "/a", "Ā", "\\$"]))
+    return pattern
+
+
+patterns = any_patterns | usual_patterns() | usual_patterns()
 
 
 def compiled(pattern, flags, ended):
@@ -51,6 +72,11 @@ def rule_lists(draw):
 @example([re.compile("/a$"), re.compile("/.*$")], ["/a\n", "/a", "/ab"])
 @example([re.compile("/a$", re.M), re.compile("/a\n/b")], ["/a\n/b", "/a"])
 @example([re.compile("/é"), re.compile("/Ā"), re.compile("/(.)$")], ["/é", "/Ā", "/ÿ"])
+@example([re.compile("/([^/]+)$"), re.compile(r"/(\d+)$")], ["/a\n", "/1\n", "/1\n\n", "\n", "/1a"])
+@example([re.compile("(?P<a>[^/]*)/(?P<b>.*)$")], ["/", "a/b/c", "a/b\n", "é/é"])
+@example([re.compile("/([^/]+)/(.*)$", re.S), re.compile("/(a{2})$")], ["/a/b\n", "/a/\nb", "/a\n/", "/aa"])
+@example([re.compile(r"/[^/]+\$"), re.compile("/(..)(.)$")], ["/a$", "/$", "/abc", "/ab"])
+@example([re.compile("[]|]??$"), re.compile("[^]|]+$")], ["", "]", "a"])
 @example([re.compile(p) for p in ("/abc(.*)$", "/ab(.*)$", "/a(.*)$", "(.*)")], ["/abd", "/ac"])
 def test_same_rule_as_stock(rules, paths):
     answers = {}

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tornado_c import _core, httputil
+from tornado_c._web.patterns import Step, literal_prefix, simple_steps
 from tornado_c._web.targets import check_target, is_handler_class, is_target
 from tornado_c.routing import (
     AnyMatches,
@@ -54,51 +55,6 @@ class _ApplicationRouter(ReversibleRuleRouter):
         return super().get_target_delegate(target, request, **target_params)
 
 
-# ---- what a pattern requires ----
-
-_HARMLESS = re.UNICODE | re.ASCII | re.DOTALL | re.MULTILINE | re.DEBUG
-_LITERAL = re.compile(r"\\([^a-zA-Z0-9])|([^.^$*+?{}\[\]\\|()])", re.DOTALL)
-_NOISE = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]", re.DOTALL)
-_ODD_GROUP = re.compile(r"\(\?(?![:=!]|P<|<[=!])")
-_USABLE = re.compile(r"[\0-\x09\x0b-\xff]*")
-
-
-def _has_alternatives(text: str) -> bool:
-    """Whether a pattern may have alternatives that are in no group."""
-    if "|" not in text:
-        return False
-    text = _NOISE.sub("", text)
-    if _ODD_GROUP.search(text):
-        return True  # comments and verbose groups may hold any parentheses
-    depth = 0
-    for char in text:
-        depth += (char == "(") - (char == ")")
-        if char == "|" and depth == 0:
-            return True
-    return False
-
-
-def literal_prefix(pattern: re.Pattern[Any]) -> tuple[str, bool]:
-    """Return a text that whatever the pattern matches begins with, and whether it matches nothing else.
-
-    The text is Latin-1 and has no line feed; one that is "nothing else" may still be followed by one.
-    """
-    text, flags = pattern.pattern, pattern.flags
-    if not isinstance(text, str) or flags & ~_HARMLESS or _has_alternatives(text):
-        return "", False
-    at, chars = int(text.startswith("^")), []
-    while found := _LITERAL.match(text, at):
-        chars.append(found[1] or found[2])
-        at = found.end()
-    rest = text[at:]
-    if rest.startswith(("*", "?", "{")):
-        chars = chars[:-1]
-    prefix = "".join(chars)
-    usable = _USABLE.match(prefix)
-    assert usable is not None
-    return usable[0], rest == "$" and usable[0] == prefix and not flags & re.MULTILINE
-
-
 # ---- tables ----
 
 _ASSIGNING = {
@@ -119,11 +75,11 @@ _MATCHERS: dict[Any, tuple[int, str, tuple[str, ...]]] = {
     DefaultHostMatches.match: (_core.ROUTE_DEFAULT_HOST, "host_pattern", ("host_pattern", "application")),
     AnyMatches.match: (_core.ROUTE_ANY, "", ()),
 }
-_UNKNOWN = (_core.ROUTE_UNKNOWN, _core.ROUTE_NO_GROUPS, None, None, None, None, None)
+_UNKNOWN = (_core.ROUTE_UNKNOWN, _core.ROUTE_NO_GROUPS, None, None, None, None, None, None)
 _DEEPEST = 50  # tables within tables
 _CROWD = 100  # candidates for each rule, on average
 
-_Entry = tuple[int, int, str | None, Any, Any, Any, Any]
+_Entry = tuple[int, int, tuple[str, ...] | None, tuple[Step, ...] | None, Any, Any, Any, Any]
 _Node = tuple[bytes, int, tuple[int, ...]]
 
 
@@ -203,7 +159,7 @@ class _Compiler:
         return _core.RouteTable(types, rules, snapshot, entries, _make_nodes(prefixes))
 
     def entry(self, rule: Any, to_classes: bool) -> tuple[_Entry, tuple[str, bool]]:
-        """A rule for C, and what ``literal_prefix`` says of its path."""
+        """A rule for C, what its path begins with, and whether that is all of it."""
         if not isinstance(rule, Rule) or not self.is_plain(rule, ("matcher", "target", "target_kwargs")):
             return _UNKNOWN, ("", False)
         values: Mapping[str, Any] = _core.instance_dict(rule)
@@ -214,22 +170,18 @@ class _Compiler:
             return _UNKNOWN, ("", False)
         kind, pattern, application = asked
         target = self.target(values["target"], to_classes)
-        prefix, whole, groups, match = "", False, _core.ROUTE_NO_GROUPS, None
+        names, steps, groups, match, prefix = None, None, _core.ROUTE_NO_GROUPS, None, ("", False)
         if pattern is not None:
-            prefix, whole = literal_prefix(pattern)
-            match = pattern.match
-            if pattern.groups:
-                groups = _core.ROUTE_NAMED if pattern.groupindex else _core.ROUTE_UNNAMED
-        entry = (
-            kind,
-            groups,
-            prefix if whole else None,
-            match,
-            application,
-            target,
-            values["target_kwargs"],
-        )
-        return entry, (prefix, whole) if kind == _core.ROUTE_PATH else ("", False)
+            steps, match = simple_steps(pattern), pattern.match
+            if pattern.groupindex:
+                groups, names = _core.ROUTE_NAMED, tuple(pattern.groupindex)
+                steps = steps if len(names) == pattern.groups else None
+            elif pattern.groups:
+                groups = _core.ROUTE_UNNAMED
+        if kind == _core.ROUTE_PATH and pattern is not None:
+            whole = steps is not None and all(isinstance(step, bytes) for step in steps)
+            prefix = literal_prefix(pattern), whole
+        return (kind, groups, names, steps, match, application, target, values["target_kwargs"]), prefix
 
     def matcher(self, matcher: Any) -> tuple[int, re.Pattern[Any] | None, Any] | None:
         """The kind of a matcher, its pattern, and the application that it asks for the default host."""
