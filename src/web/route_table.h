@@ -102,9 +102,12 @@ static inline bool
 tc_route_table_has_its_rules(const RouteTableObject *table)
 {
     Py_ssize_t size = PyTuple_GET_SIZE(table->snapshot);
-    return PyList_GET_SIZE(table->rules) == size &&
-           memcmp(((PyListObject *)table->rules)->ob_item, ((PyTupleObject *)table->snapshot)->ob_item,
-                  (size_t)size * sizeof(PyObject *)) == 0;
+    if (PyList_GET_SIZE(table->rules) != size) {
+        return false;
+    }
+    PyObject **now = ((PyListObject *)table->rules)->ob_item;
+    PyObject **then = ((PyTupleObject *)table->snapshot)->ob_item;
+    return size == 0 || memcmp(now, then, (size_t)size * sizeof *now) == 0;
 }
 
 #endif
