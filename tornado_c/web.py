@@ -26,6 +26,7 @@ from tornado_c import escape, httputil, iostream
 from tornado_c._web.application import Application, _ApplicationRouter, _HandlerDelegate
 from tornado_c._web.decorators import (
     _has_stream_request_body,
+    _RequestHandlerType,
     addslash,
     asynchronous,
     authenticated,
@@ -114,6 +115,7 @@ __all__ = [
     "_ArgDefaultMarker",
     "_CookieSecretTypes",
     "_HandlerDelegate",
+    "_RequestHandlerType",
     "_create_signature_v1",
     "_create_signature_v2",
     "_decode_fields_v2",

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tornado_c._web.handler import RequestHandler
 
 _Method = Callable[..., Awaitable[None] | None]
-_Handler = TypeVar("_Handler", bound="RequestHandler")
+_RequestHandlerType = TypeVar("_RequestHandlerType", bound="RequestHandler")
 
 
 def asynchronous(method: _Method) -> _Method:
@@ -102,7 +102,7 @@ def authenticated(method: _Method) -> _Method:
     return wrapper
 
 
-def stream_request_body(cls: type[_Handler]) -> type[_Handler]:
+def stream_request_body(cls: type[_RequestHandlerType]) -> type[_RequestHandlerType]:
     """Have the handlers of a class get the body of their request in pieces, as it comes.
 
     ``prepare`` is called when the head of the request is there, then ``data_received`` with each piece of the
