@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from tornado_c import httputil
+from tornado_c._http.adapters import watch_request_task
 from tornado_c._web.targets import log_bad_target
 from tornado_c._web.ui_modules import _UIModuleNamespace
 from tornado_c.escape import utf8
@@ -122,10 +123,7 @@ def _no_delegate(request: httputil.HTTPServerRequest) -> httputil.HTTPMessageDel
 
 
 def _run_delegate(delegate: Any, request: httputil.HTTPServerRequest) -> Any:
-    """Give a delegate a request that an application was called with, whole.
-
-    :returns: what is to be awaited, or None.
-    """
+    """Give a delegate a request that an application was called with, whole."""
     if delegate is None:
         delegate = _no_delegate(request)
     if hasattr(delegate, "execute") and not getattr(delegate, "stream_request_body", False):
@@ -140,7 +138,8 @@ def _run_delegate(delegate: Any, request: httputil.HTTPServerRequest) -> Any:
     for step in pending:
         waiting = step()
         if waiting is not None:
-            return _run_steps(waiting, pending)
+            watch_request_task(_spawn_task(_run_steps(waiting, pending)), request.connection)
+            break
     return None
 
 
