@@ -40,9 +40,10 @@ def run_tests(folder):
     return done.stdout
 
 
-def test_the_fixture(tmp_path):
+def test_the_plugin(tmp_path):
     (tmp_path / "app.py").write_text(check.APP)
-    (tmp_path / "test_app.py").write_text(block_with("pytest.fixture"))
+    (tmp_path / "conftest.py").write_text(block_with("pytest.fixture"))
+    (tmp_path / "test_app.py").write_text(block_with("base_url"))
     assert "1 passed" in run_tests(tmp_path)
 
 
