@@ -1,10 +1,11 @@
 /* HandlerObject, the C base of tornado_c.web.RequestHandler: one request and the response it gets.
  *
- * Files: handler_type.c (life, attributes, the table of methods), handler_headers.c (status, headers, clear),
- * handler_args.c (arguments), output.c (write, flush), finish.c (finish), etag.c, execute.c (from prepare()
- * to finish()), execution_type.c (the same after an await), streamed.c (a streamed body between the two).
+ * * Files: handler_type.c (life, attributes, the table of methods), handler_headers.c (status, headers,
+ * clear), handler_args.c (arguments), output.c (write, flush), json.c, finish.c (finish), etag.c, execute.c
+ * (from prepare() to finish()), execution_type.c (the same after an await), streamed.c (a streamed body
+ * between the two).
  *
- * A field that is NULL was never set: __init__ was skipped, or the attribute deleted. */
+ * * A field that is NULL was never set: __init__ was skipped, or the attribute deleted. */
 #ifndef TC_HANDLER_H
 #define TC_HANDLER_H
 
@@ -108,6 +109,11 @@ extern PyMethodDef tc_handler_header_methods[];
 PyObject *tc_handler_decode_argument(HandlerObject *self, PyObject *value, PyObject *name);
 
 extern PyMethodDef tc_handler_arg_methods[];
+
+/* json.c */
+
+/* The text that escape.json_encode(dict) returns. */
+PyObject *tc_json_encode(tc_state *state, PyObject *dict);
 
 /* output.c */
 int tc_handler_write(HandlerObject *self, PyObject *chunk);

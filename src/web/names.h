@@ -102,7 +102,8 @@
 
 #define TC_WEB_OWN(X)                                                                                        \
     X(access_log_cache)  /* the logger's cache of isEnabledFor(): a dict, or None */                         \
-    X(access_log_cached) /* the logger that access_log_cache belongs to */
+    X(access_log_cached) /* the logger that access_log_cache belongs to */                                   \
+    X(json_tools)        /* what json.c encodes with, or None */
 
 #define TC_WEB_IMPORTS(X) X(hashlib_sha1, "hashlib", "sha1")
 
@@ -124,6 +125,7 @@
     X(hook_originals, web, &PyDict_Type)                                                                     \
     X(http_responses, web, &PyDict_Type)                                                                     \
     X(json_encode, web, NULL)                                                                                \
+    X(json_tools, web, NULL)                                                                                 \
     X(log_bad_target, web, NULL)                                                                             \
     X(make_ui, web, NULL)                                                                                    \
     X(no_delegate, web, NULL)                                                                                \
@@ -142,8 +144,13 @@ typedef struct {
     uint64_t own;    /* the hooks that are not overridden */
 } tc_hook_entry;
 
+#define TC_JSON_WATCHED 4
+
 #define TC_WEB_FIELDS                                                                                        \
     tc_hook_entry hooks[256];                                                                                \
-    uint64_t routes_version; /* raised where what tables of routes were made from changes */
+    bool json_busy;    /* json.c is encoding */                                                              \
+    unsigned json_tag; /* the version of json's class of encoders for which json_tools were made */          \
+    uint64_t json_versions[TC_JSON_WATCHED]; /* of the dicts that it watches */                              \
+    uint64_t routes_version;                 /* raised where what tables of routes were made from changes */
 
 #endif

@@ -24,8 +24,8 @@ static PyObject *
 write_json(HandlerObject *self, PyObject *dict)
 {
     tc_state *state = self->state;
-    PyObject *text = tc_web_call(state, json_encode, dict), *data = NULL;
-    if (text != NULL && tc_handler_set_header(self, state->text_content_type, state->text_json) == 0) {
+    PyObject *text = tc_json_encode(state, dict), *data = NULL;
+    if (text != NULL && tc_handler_set_safe_header(self, state->text_content_type, state->text_json) == 0) {
         data = PyUnicode_Check(text) ? PyUnicode_AsUTF8String(text) : Py_NewRef(text);
     }
     Py_XDECREF(text);

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import datetime
-import json
 import numbers
 import re
 from collections.abc import Awaitable, Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from tornado_c import httputil
+from tornado_c import escape, httputil
 from tornado_c._http.adapters import watch_request_task
 from tornado_c._web.targets import log_bad_target
 from tornado_c._web.ui_modules import _UIModuleNamespace
@@ -105,8 +104,49 @@ def _convert_header_value(value: Any) -> str:
 
 
 def _json_encode(value: Any) -> str:
-    """JSON that may stand inside a <script> of HTML."""
-    return json.dumps(value).replace("</", "<\\/")
+    return escape.json_encode(value)
+
+
+def _json_tools() -> tuple[Any, ...] | None:
+    """Make what json.c encodes dicts with, as long as :mod:`json` and ``json_encode`` are as they came.
+
+    :returns: an encoder as ``json.dumps()`` makes it for each call; the dict in which that marks what it is
+        inside; the class whose change makes another one necessary; and, to be watched, dicts with what must
+        be in them, and whether nothing else may be. None: they have been changed already.
+    """
+    json = escape._module("json")
+    encoder, encoders = json._default_encoder, json.encoder
+    cls = encoders.JSONEncoder
+    functions = [(escape, "json_encode"), (json, "dumps")]
+    as_they_came = all(
+        getattr(vars(module)[name], "__globals__", 0) is vars(module) for module, name in functions
+    )
+    for method in (cls.__init__, cls.default, cls.encode, cls.iterencode):
+        as_they_came &= getattr(method, "__globals__", 0) is vars(encoders)
+    if not as_they_came or type(encoder) is not cls or vars(encoder) != vars(cls()):
+        return None
+    if encoders.c_make_encoder is None or encoders.encode_basestring_ascii is None:
+        return None
+    markers: dict[int, Any] = {}
+    encode = encoders.c_make_encoder(
+        *(
+            markers,
+            lambda value: json._default_encoder.default(value),
+            encoders.encode_basestring_ascii,
+            None,
+        ),
+        *(encoder.key_separator, encoder.item_separator, False, False, True),
+    )
+    names = [
+        (escape, "json_encode json"),
+        (json, "dumps _default_encoder"),
+        (encoders, "c_make_encoder encode_basestring_ascii"),
+    ]
+    watched = [
+        (vars(module), {name: vars(module)[name] for name in text.split()}, False) for module, text in names
+    ]
+    watched.append((vars(encoder), dict(vars(encoder)), True))
+    return encode, markers, cls, tuple(watched)
 
 
 def _make_ui(handler: RequestHandler) -> ObjectDict:
@@ -161,6 +201,7 @@ UPCALLS = {
     "execute_failed": _execute_failed,
     "http_responses": httputil.responses,
     "json_encode": _json_encode,
+    "json_tools": _json_tools,
     "log_bad_target": log_bad_target,
     "make_ui": _make_ui,
     "no_delegate": _no_delegate,
