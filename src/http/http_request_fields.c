@@ -148,21 +148,58 @@ tc_request_host(RequestObject *self)
     return self->host;
 }
 
+/* The length of a host without ":" and a short number at its end; -1 where it may be more difficult. */
+static Py_ssize_t
+host_name_length(const char *host, Py_ssize_t size)
+{
+    Py_ssize_t digits = 0;
+    while (digits < size && host[size - digits - 1] >= '0' && host[size - digits - 1] <= '9') {
+        digits++;
+    }
+    if (memchr(host, '\n', (size_t)size) != NULL || digits > 5) {
+        return -1;
+    }
+    Py_ssize_t colon = size - digits - 1;
+    return digits > 0 && colon > 0 && host[colon] == ':' ? colon : size;
+}
+
+static PyObject *
+host_name_of_ascii(PyObject *host)
+{
+    const char *text = (const char *)PyUnicode_1BYTE_DATA(host);
+    Py_ssize_t size = host_name_length(text, PyUnicode_GET_LENGTH(host));
+    PyObject *made = size >= 0 ? PyUnicode_New(size, 127) : NULL;
+    for (Py_ssize_t i = 0; made != NULL && i < size; i++) {
+        PyUnicode_1BYTE_DATA(made)[i] = (Py_UCS1)Py_TOLOWER(text[i]);
+    }
+    return made;
+}
+
+static PyObject *
+host_name_of(tc_state *state, PyObject *host)
+{
+    PyObject *split = tc_upcall(state, split_host_and_port), *made = NULL;
+    PyObject *lower = split != NULL ? PyObject_CallMethodNoArgs(host, state->str_lower) : NULL;
+    PyObject *pair = lower != NULL ? PyObject_CallOneArg(split, lower) : NULL;
+    if (pair != NULL) {
+        made = PySequence_GetItem(pair, 0);
+    }
+    Py_XDECREF(pair);
+    Py_XDECREF(lower);
+    return made;
+}
+
 static PyObject *
 request_host_name(RequestObject *self)
 {
-    PyObject *split = tc_upcall(self->state, split_host_and_port);
-    PyObject *host = split != NULL ? Py_XNewRef(tc_request_host(self)) : NULL, *made = NULL;
-    if (host != NULL) {
-        PyObject *lower = PyObject_CallMethodNoArgs(host, self->state->str_lower);
-        PyObject *pair = lower != NULL ? PyObject_CallOneArg(split, lower) : NULL;
-        if (pair != NULL) {
-            made = PySequence_GetItem(pair, 0);
-        }
-        Py_XDECREF(pair);
-        Py_XDECREF(lower);
-        Py_DECREF(host);
+    PyObject *host = Py_XNewRef(tc_request_host(self)), *made = NULL;
+    if (host != NULL && PyUnicode_CheckExact(host) && PyUnicode_IS_COMPACT_ASCII(host)) {
+        made = host_name_of_ascii(host);
     }
+    if (made == NULL && host != NULL && !PyErr_Occurred()) {
+        made = host_name_of(self->state, host);
+    }
+    Py_XDECREF(host);
     return field_keep(&self->host_name, made);
 }
 

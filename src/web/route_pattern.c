@@ -1,6 +1,6 @@
-/* Patterns of which each class of characters ends where the text behind it begins, so that what it can match it must:
- * "/user/([^/]+)/([0-9]+)$" and the like, which is most of what applications have. tornado_c._web.patterns tells
- * which they are. Nothing here runs Python. */
+/* Patterns that match in one way only, as each class of characters ends where the text behind it begins, or where the
+ * text begins that ends all: "/user/([^/]+)/(.*)\\.html$" and the like, which is most of what applications have.
+ * tornado_c._web.patterns tells which they are. Nothing here runs Python. */
 #include "web/route_table.h"
 
 void
@@ -79,7 +79,7 @@ tc_route_steps_take(tc_route_entry *entry, PyObject *steps)
 bool
 tc_route_steps_match(const tc_route_entry *entry, const uint8_t *text, Py_ssize_t size, tc_route_span *spans)
 {
-    Py_ssize_t at = 0;
+    Py_ssize_t at = 0, until = size - (size > 0 && text[size - 1] == '\n'); /* as "$" takes it */
     for (const tc_route_step *step = entry->steps, *end = step + entry->step_count; step < end; step++) {
         const char *wanted = PyBytes_AS_STRING(step->text);
         if (!step->is_class) {
@@ -90,7 +90,11 @@ tc_route_steps_match(const tc_route_entry *entry, const uint8_t *text, Py_ssize_
             at += length;
             continue;
         }
-        Py_ssize_t start = at, most = Py_MIN(size - at, (Py_ssize_t)step->most);
+        Py_ssize_t start = at, most = size - at;
+        if (step + 2 == end && !step[1].is_class) {
+            most = until - at - PyBytes_GET_SIZE(step[1].text);
+        }
+        most = Py_MIN(most, (Py_ssize_t)step->most);
         while (at - start < most && wanted[text[at]]) {
             at++;
         }
@@ -101,5 +105,5 @@ tc_route_steps_match(const tc_route_entry *entry, const uint8_t *text, Py_ssize_
             *spans++ = (tc_route_span){start, at};
         }
     }
-    return at == size || (size - at == 1 && text[at] == '\n'); /* as "$" does */
+    return at == size || at == until;
 }

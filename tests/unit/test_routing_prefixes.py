@@ -76,6 +76,7 @@ def rule_lists(draw):
 @example([re.compile("(?P<a>[^/]*)/(?P<b>.*)$")], ["/", "a/b/c", "a/b\n", "é/é"])
 @example([re.compile("/([^/]+)/(.*)$", re.S), re.compile("/(a{2})$")], ["/a/b\n", "/a/\nb", "/a\n/", "/aa"])
 @example([re.compile(r"/[^/]+\$"), re.compile("/(..)(.)$")], ["/a$", "/$", "/abc", "/ab"])
+@example([re.compile(r"/(.*)\.a$"), re.compile("(.{1,2})aa$")], ["/.a", "/.a.a\n", "/a\n.a", "aaa", "aa\n"])
 @example([re.compile("[]|]??$"), re.compile("[^]|]+$")], ["", "]", "a"])
 @example([re.compile(p) for p in ("/abc(.*)$", "/ab(.*)$", "/a(.*)$", "(.*)")], ["/abd", "/ac"])
 def test_same_rule_as_stock(rules, paths):

@@ -85,9 +85,10 @@ def _times(text: str | None) -> tuple[int, int]:
 
 
 def simple_steps(pattern: re.Pattern[Any]) -> tuple[Step, ...] | None:
-    """Return the steps of a pattern in which each class ends where the text that follows it begins.
+    """Return the steps of a pattern in which each class ends where the text that follows it begins, or where
+    the text begins that ends all.
 
-    So what a class matches is all that it can, and there is only one way to match. None for other patterns.
+    So there is only one way to match. None for other patterns.
     """
     text, flags = pattern.pattern, pattern.flags
     if not isinstance(text, str) or flags & ~_HARMLESS or flags & re.MULTILINE or not text.endswith("$"):
@@ -103,7 +104,7 @@ def simple_steps(pattern: re.Pattern[Any]) -> tuple[Step, ...] | None:
             if not _USABLE.fullmatch(literal):
                 return None
             piece = literal.encode("latin-1")
-            if open_class is not None and open_class[piece[0]]:
+            if open_class is not None and open_class[piece[0]] and at != end:
                 return None
             open_class = None
             steps.append(piece)
