@@ -8,8 +8,12 @@ import re
 from functools import lru_cache
 from typing import Any
 
-_HARMLESS = re.UNICODE | re.ASCII | re.DOTALL | re.MULTILINE | re.DEBUG
-_LITERAL = re.compile(r"\\([^a-zA-Z0-9])|([^.^$*+?{}\[\]\\|()])", re.DOTALL)
+_MULTILINE, _DEBUG = int(re.MULTILINE), int(re.DEBUG)
+_OTHER_FLAGS = ~int(re.UNICODE | re.ASCII | re.DOTALL | re.MULTILINE | re.DEBUG)
+_LITERAL = r"\\[^a-zA-Z0-9]|[^.^$*+?{}\[\]\\|()]"
+_LITERALS = re.compile(rf"(?:{_LITERAL})*+", re.DOTALL)
+_LAST_LITERAL = re.compile(rf"((?:{_LITERAL})*)(?:{_LITERAL})", re.DOTALL)
+_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _BRACKETS = r"\[\^?+\]?+(?:\\.|[^\]\\])*+\]"
 _NOISE = re.compile(rf"\\.|{_BRACKETS}", re.DOTALL)
 _ODD_GROUP = re.compile(r"\(\?(?![:=!]|P<|<[=!])")
@@ -33,21 +37,22 @@ def _has_alternatives(text: str) -> bool:
 
 def _take_literal(text: str, at: int) -> tuple[str, int]:
     """The characters from ``at`` on that stand for themselves, once each, and where they end."""
-    chars: list[str] = []
-    starts = []
-    while found := _LITERAL.match(text, at):
-        chars.append(found[1] or found[2])
-        starts.append(at)
-        at = found.end()
-    if chars and text.startswith(("*", "+", "?", "{"), at):
-        return "".join(chars[:-1]), starts[-1]
-    return "".join(chars), at
+    found = _LITERALS.match(text, at)
+    assert found is not None
+    literal, end = found[0], found.end()
+    if literal and text.startswith(("*", "+", "?", "{"), end):
+        repeated = _LAST_LITERAL.fullmatch(literal)
+        assert repeated is not None
+        literal = repeated[1]
+        end = at + len(literal)
+    return _ESCAPED.sub(r"\1", literal) if "\\" in literal else literal, end
 
 
+@lru_cache(4096)
 def literal_prefix(pattern: re.Pattern[Any]) -> str:
     """Return a text that whatever the pattern matches begins with. It is Latin-1 and has no line feed."""
     text = pattern.pattern
-    if not isinstance(text, str) or pattern.flags & ~_HARMLESS or _has_alternatives(text):
+    if not isinstance(text, str) or pattern.flags & _OTHER_FLAGS or _has_alternatives(text):
         return ""
     prefix, _ = _take_literal(text, int(text.startswith("^")))
     usable = _USABLE.match(prefix)
@@ -84,6 +89,7 @@ def _times(text: str | None) -> tuple[int, int]:
     return int(least), int(most) if most else -1 if comma else int(least)
 
 
+@lru_cache(4096)
 def simple_steps(pattern: re.Pattern[Any]) -> tuple[Step, ...] | None:
     """Return the steps of a pattern in which each class ends where the text that follows it begins, or where
     the text begins that ends all.
@@ -91,7 +97,7 @@ def simple_steps(pattern: re.Pattern[Any]) -> tuple[Step, ...] | None:
     So there is only one way to match. None for other patterns.
     """
     text, flags = pattern.pattern, pattern.flags
-    if not isinstance(text, str) or flags & ~_HARMLESS or flags & re.MULTILINE or not text.endswith("$"):
+    if not isinstance(text, str) or flags & (_OTHER_FLAGS | _MULTILINE) or not text.endswith("$"):
         return None
     end = len(text) - 1
     at = int(text.startswith("^"))
@@ -116,7 +122,7 @@ def simple_steps(pattern: re.Pattern[Any]) -> tuple[Step, ...] | None:
         least, most = _times(found["times"])
         if found["group"]:
             groups += 1
-        members = _flags_of(found["set"], flags & ~re.DEBUG)
+        members = _flags_of(found["set"], flags & ~_DEBUG)
         open_class = members if least != most else None
         steps.append((members, least, most, bool(found["group"])))
         at = found.end()

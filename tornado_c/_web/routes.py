@@ -110,17 +110,21 @@ class _Compiler:
     def __init__(self, application: Any) -> None:
         self.application = application
         self.types: dict[type[Any], int] = {}
+        self.plain: dict[tuple[type[Any], tuple[str, ...]], bool] = {}
         self.made: dict[int, _core.RouteTable | None] = {}
         self.depth = 0
 
-    def is_plain(self, obj: Any, own: Sequence[str]) -> bool:
+    def is_plain(self, obj: Any, own: tuple[str, ...]) -> bool:
         """Whether an object's attributes are what was assigned to it, of which C was told.
 
         :param own: attributes that its class must leave to it.
         """
         cls = type(obj)
-        if not issubclass(cls, _core.RoutePart):
-            return False
+        if (cls, own) not in self.plain:
+            self.plain[cls, own] = issubclass(cls, _core.RoutePart) and self.is_plain_class(cls, own)
+        return self.plain[cls, own]
+
+    def is_plain_class(self, cls: type[Any], own: tuple[str, ...]) -> bool:
         if cls not in self.types:
             self.types[cls] = _core.type_version(cls)  # first: what is looked up below is of this version
         if self.types[cls] == 0 or any(getattr(cls, name) is not f for name, f in _ASSIGNING.items()):
