@@ -37,10 +37,40 @@ def make_app(web):
         def get(self, arg):
             self.write(arg + self.get_argument("q", ""))
 
+    class Groups(web.RequestHandler):
+        def get(self, *args, **kwargs):
+            self.write({"args": args, "kwargs": kwargs, "own": [self.path_args, self.path_kwargs]})
+
+    class Seen(Groups):
+        def initialize(self):
+            self.seen = []
+
+        def decode_argument(self, value, name=None):
+            self.seen.append(repr((value, name)))
+            return super().decode_argument(value, name)
+
+        def get(self, *args, **kwargs):
+            self.write({"seen": self.seen, "args": args, "kwargs": kwargs})
+
+    class Chosen(Groups):
+        """Other texts than UTF-8, values that are none, and errors of its own."""
+
+        def decode_argument(self, value, name=None):
+            if value == b"error":
+                raise web.HTTPError(410)
+            if value == b"bug":
+                raise KeyError(value)
+            return None if value == b"none" else value.decode("latin1") if value is not None else "nothing"
+
     return web.Application(
         [
             (r"/args", Args),
             (r"/decode/(.*)", Decode),
+            (r"/groups/([^/]+)(/[^/]+)?(?:/x/(.*))?", Groups),
+            (r"/named/(?P<first>[^/]+)(?:/(?P<second>.+))?", Groups),
+            (r"/seen/([^/]*)(?:/(.*))?", Seen),
+            (r"/seen_named/(?P<first>[^/]*)(?:/(?P<second>.*))?", Seen),
+            (r"/chosen/([^/]*)(?:/(.*))?", Chosen),
         ]
     )
 
@@ -49,6 +79,12 @@ CASES = {
     **gets("/args", "?name=1&name=%20two%20&name=%00a%0b ?name=%ff ?name=%C3%A9"),
     "/args": request("/args"),
     **gets("/decode/", "x%20y?q=z"),
+    **gets("/groups/", "a a/b a/b/x/ a/x/c a/b/x/%ff %ff %c3%a9 a%2fb a+b a%00b a%zz %25 é a/%e2%82"),
+    **gets("/named/", "a a/b %ff a/%ff a/%c3%a9/c"),
+    **gets("/seen/", "a a/b / %c3%a9 %ff a/%ff/%fe"),
+    **gets("/seen_named/", "a a/b / %c3%a9 %ff a/%ff"),
+    **gets("/chosen/", "a %ff error bug none a/error none/none"),
+    "many bytes": request("/groups/" + "%ff" * 200),
     **without_body("DELETE /args"),
     "form": request("/args?name=q", "POST", [FORM], b"name=b1&name=+b2+&other=x"),
     "put form": request("/args", "PUT", [FORM], b"name=%e2%82%ac"),

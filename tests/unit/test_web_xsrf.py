@@ -350,6 +350,40 @@ def test_other_methods_need_a_token_where_they_are_supported(serve):
     assert body(answer) == b"coffee"
 
 
+# ---- streamed bodies ----
+
+
+def streaming_app(web):
+    @web.stream_request_body
+    class Streamed(web.RequestHandler):
+        def prepare(self):
+            self.settings["calls"].append("prepare")
+
+        def data_received(self, chunk):
+            self.settings["calls"].append("data")
+
+        def post(self):
+            self.write("good")
+
+    return web.Application([("/", Streamed)], xsrf_cookies=True, calls=[])
+
+
+@pytest.mark.parametrize("where", ["nowhere", "X-XSRFToken", "X-CSRFToken", "query", "form"])
+def test_the_token_of_a_streamed_body_is_in_header_or_query(where):
+    """The body is not there yet when it is looked for, and no hook sees a request without a token."""
+    outcomes = []
+    for side in BOTH:
+        application = streaming_app(side.web)
+        with collecting(), serving(application, side) as server:
+            headers = [f"{where}: {V1}"] if where.startswith("X-") else []
+            path = f"/?_xsrf={V1}" if where == "query" else "/"
+            answer = post(server, V2, V1 if where == "form" else "other", headers, path)
+        outcomes.append((status(answer), application.settings["calls"]))
+    assert outcomes[0] == outcomes[1]
+    refused = where in ("nowhere", "form")
+    assert outcomes[0] == ((403, []) if refused else (200, ["prepare", "data"]))
+
+
 TOKENS = [b"|", b"2|", b"3|", b"0", b"=", b"9" * 30, b"_", b"+", b" ", b"-", b"ff"]
 
 
