@@ -222,40 +222,65 @@ close_descriptor(StreamObject *self)
     return raised != NULL ? TC_RAISED : TC_OK;
 }
 
-/* Notifies pending Futures and callbacks that the stream is closed. */
 static int
-notify_closed(StreamObject *self)
+notify_consumer_closed(StreamObject *self)
 {
-    PyObject *exc = NULL;
+    PyObject *consumer = self->consumer;
+    const tc_consumer_class *cls = self->consumer_class;
+    if (consumer == NULL) {
+        return TC_OK;
+    }
+    self->consumer = NULL;
+    self->consumer_class = NULL;
+    int st = cls->closed(consumer);
+    Py_DECREF(consumer);
+    return st;
+}
+
+static int
+fail_waiters(StreamObject *self)
+{
     bool connects = self->notices != NULL && self->notices->connected.future != NULL;
     bool waited_for = tc_stream_has_read(self) || connects ||
                       (self->writes != NULL && (self->writes->nwaiters > 0 || tc_stream_waiting(self) > 0));
-    if (waited_for) {
-        exc = tc_stream_closed_error(self);
-        if (exc == NULL) {
-            return TC_RAISED;
+    if (!waited_for) {
+        return TC_OK;
+    }
+    PyObject *exc = tc_stream_closed_error(self);
+    if (exc == NULL) {
+        return TC_RAISED;
+    }
+    tc_stream_read_closed(self, exc);
+    tc_stream_write_closed(self, exc);
+    if (connects && self->notices->connected.future != NULL) {
+        tc_waiter_fail(self, &self->notices->connected, exc);
+    }
+    Py_DECREF(exc);
+    return TC_OK;
+}
+
+/* Notifies the consumer, pending Futures and callbacks that the stream is closed. The consumer comes first, so
+ * that what it queues runs before those who wait for their bytes go on. */
+static int
+notify_closed(StreamObject *self)
+{
+    PyObject *raised = notify_consumer_closed(self) == TC_RAISED ? PyErr_GetRaisedException() : NULL;
+    int st = fail_waiters(self);
+    if (st == TC_OK) {
+        if (self->tls != NULL) {
+            tc_tls_closed(self);
         }
-        tc_stream_read_closed(self, exc);
-        tc_stream_write_closed(self, exc);
-        if (connects && self->notices->connected.future != NULL) {
-            tc_waiter_fail(self, &self->notices->connected, exc);
-        }
-        Py_DECREF(exc);
+        tc_stream_drop_connect(self);
+        st = run_close_callback(self);
     }
-    if (self->tls != NULL) {
-        tc_tls_closed(self);
+    if (raised == NULL) {
+        return st;
     }
-    tc_stream_drop_connect(self);
-    int st = TC_OK;
-    if (self->consumer != NULL) {
-        PyObject *consumer = self->consumer;
-        const tc_consumer_class *cls = self->consumer_class;
-        self->consumer = NULL;
-        self->consumer_class = NULL;
-        st = cls->closed(consumer);
-        Py_DECREF(consumer);
+    if (st == TC_RAISED) {
+        PyErr_WriteUnraisable((PyObject *)self);
     }
-    return run_close_callback(self) == TC_RAISED ? TC_RAISED : st;
+    PyErr_SetRaisedException(raised);
+    return TC_RAISED;
 }
 
 int
