@@ -3,6 +3,7 @@
 #include "base/future.h"
 #include "event/core.h"
 #include "base/state.h"
+#include "http/http_date_text.h"
 #include "http/http_fields.h"
 #include "web/application.h"
 #include "web/handler.h"
@@ -96,13 +97,29 @@ PyDoc_STRVAR(module_type_version_doc,
              "A number that is another one once a class or a base of its has changed.\n\n"
              "0 where the interpreter has no more of them.");
 
+PyDoc_STRVAR(module_datetime_text_doc,
+             "datetime_text($module, value, /)\n--\n\n"
+             "A datetime that is in UTC, or has no time zone, as HTTP writes it; None for anything else.");
+
+PyDoc_STRVAR(module_owns_doc,
+             "owns($module, obj, originals, /)\n--\n\n"
+             "Whether methods of an object are these, (name, function, ...): not overridden, not replaced.");
+
+PyDoc_STRVAR(module_open_static_file_doc,
+             "open_static_file($module, path, resolved, /)\n--\n\n"
+             "Open a regular file, unless a symbolic link leads there. None if it is none or that fails.\n\n"
+             ":param resolved: whether it is known that no link leads there, where the system cannot tell.");
+
 PyDoc_STRVAR(module_resolve_path_doc,
              "resolve_path($module, path, /)\n--\n\n"
              "Where a path leads through symbolic links, as os.path.realpath(); None if that fails.");
 
 static PyMethodDef module_methods[] = {
+    {"datetime_text", tc_http_module_datetime_text, METH_O, module_datetime_text_doc},
     {"execute_handler", TC_FASTCALL(module_execute_handler), module_execute_handler_doc},
     {"instance_dict", module_instance_dict, METH_O, module_instance_dict_doc},
+    {"open_static_file", TC_FASTCALL(tc_static_file_open), module_open_static_file_doc},
+    {"owns", TC_FASTCALL(tc_hooks_owns), module_owns_doc},
     {"parse_fields", TC_FASTCALL(tc_http_parse_fields), module_parse_fields_doc},
     {"peer_ip", tc_http_peer_ip, METH_O, module_peer_ip_doc},
     {"register", (PyCFunction)(void (*)(void))module_register, METH_VARARGS | METH_KEYWORDS,

@@ -53,3 +53,15 @@ tc_http_date_format(int64_t unix_seconds, char out[TC_HTTP_DATE_SIZE])
     put_two(out + 20, second / 60 % 60);
     put_two(out + 23, second % 60);
 }
+
+int64_t
+tc_http_date_seconds(int year, int month, int day, int hour, int minute, int second)
+{
+    int march_month = month > 2 ? month - 3 : month + 9;  /* 0 is March */
+    int march_year = (month > 2 ? year : year - 1) + 400; /* shifted by one era: positive */
+    int year_of_era = march_year % 400;
+    int day_of_year = (153 * march_month + 2) / 5 + day - 1;
+    int day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    int64_t days = (int64_t)(march_year / 400 - 1) * DAYS_IN_ERA + day_of_era - DAYS_BEFORE_EPOCH;
+    return ((days * 24 + hour) * 60 + minute) * 60 + second;
+}

@@ -12,4 +12,7 @@ enum {
  * digits. */
 void tc_http_date_format(int64_t unix_seconds, char out[TC_HTTP_DATE_SIZE]);
 
+/* The seconds of a date of the Gregorian calendar, its month and day counted from 1. */
+int64_t tc_http_date_seconds(int year, int month, int day, int hour, int minute, int second);
+
 #endif

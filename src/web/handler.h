@@ -139,8 +139,9 @@ PyObject *tc_handler_finish(HandlerObject *self, PyObject *chunk, bool want);
 
 extern PyMethodDef tc_handler_finish_methods[];
 
-/* static_file.c: the module's function resolve_path(path). */
+/* static_file.c: the module's functions resolve_path(path) and open_static_file(path, resolved). */
 PyObject *tc_resolve_path(PyObject *unused, PyObject *path);
+PyObject *tc_static_file_open(PyObject *module, PyObject *const *args, Py_ssize_t nargs);
 
 /* streamed.c */
 

@@ -35,7 +35,8 @@ header_convert(tc_state *state, PyObject *value)
         return PyObject_Str(value);
     }
     else {
-        return tc_web_call(state, convert_header_value, value);
+        text = tc_http_datetime_text(value);
+        return text != NULL || PyErr_Occurred() ? text : tc_web_call(state, convert_header_value, value);
     }
     if (text != NULL && TC_UNLIKELY(!header_is_safe(text))) {
         PyErr_Format(PyExc_ValueError, "Unsafe header value %R", text);

@@ -1,6 +1,8 @@
 /* See hooks.h. What is ours is in the dict of originals, which the Python module registers at import. */
 #include "web/hooks.h"
 
+#include "base/args.h"
+
 static PyObject *
 hook_name(tc_state *state, size_t i)
 {
@@ -115,4 +117,34 @@ tc_hooks_own_slow(tc_state *state, PyObject *obj, uint64_t hooks)
         }
     }
     return true;
+}
+
+/* 1, 0 or -1. */
+static int
+hooks_is(PyObject *obj, PyObject *name, PyObject *original)
+{
+    PyObject *found;
+    int st = PyObject_GetOptionalAttr(obj, name, &found);
+    if (st > 0) {
+        st = PyMethod_Check(found) && PyMethod_GET_FUNCTION(found) == original;
+        Py_DECREF(found);
+    }
+    return st;
+}
+
+PyObject *
+tc_hooks_owns(PyObject *unused, PyObject *const *args, Py_ssize_t nargs)
+{
+    if (tc_args_check("owns", nargs, 2, 2) < 0) {
+        return NULL;
+    }
+    if (!PyTuple_Check(args[1])) {
+        return PyErr_Format(PyExc_TypeError, "originals must be a tuple, not %.200s",
+                            Py_TYPE(args[1])->tp_name);
+    }
+    int same = 1;
+    for (Py_ssize_t i = 0; same > 0 && i + 1 < PyTuple_GET_SIZE(args[1]); i += 2) {
+        same = hooks_is(args[0], PyTuple_GET_ITEM(args[1], i), PyTuple_GET_ITEM(args[1], i + 1));
+    }
+    return same < 0 ? NULL : PyBool_FromLong(same);
 }

@@ -100,4 +100,7 @@ tc_web_call_registered(PyObject *function, PyObject *arg)
     return function != NULL ? PyObject_CallOneArg(function, arg) : NULL;
 }
 
+/* The module's function owns(obj, originals): whether the methods of an object are these functions. */
+PyObject *tc_hooks_owns(PyObject *unused, PyObject *const *args, Py_ssize_t nargs);
+
 #endif

@@ -10,7 +10,7 @@
     X(request_handler, tc_request_handler_init_type)                                                         \
     X(route_table, tc_route_table_init_type)                                                                 \
     X(execution, tc_execution_init_type)                                                                     \
-    X(file_descriptor, tc_file_descriptor_init_type)
+    X(static_file, tc_static_file_init_type)
 
 #define TC_WEB_NAMES(X)                                                                                      \
     X(Date)                                                                                                  \

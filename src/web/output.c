@@ -334,18 +334,12 @@ handler_flush_output(HandlerObject *self, PyObject *footers)
 
 /* ---- files ---- */
 
-/* Sends the head, if it is not sent yet, then a range of a file. */
+/* Writes a range of a file behind what was flushed. */
 static PyObject *
-output_file(HandlerObject *self, PyObject *file, size_t offset, size_t size)
+output_write_file(HandlerObject *self, PyObject *file, size_t offset, size_t size)
 {
-    PyObject *flushed = output_flush(self, false, false);
-    Py_XDECREF(flushed);
-    int head = flushed != NULL ? tc_handler_method_in(self, 1u << TC_HTTP_HEAD) : -1;
-    int fd = head == 0 ? PyObject_AsFileDescriptor(file) : -1;
-    if (head > 0) {
-        return output_done_future(self);
-    }
-    if (head < 0 || fd < 0) {
+    int fd = PyObject_AsFileDescriptor(file);
+    if (fd < 0) {
         return NULL;
     }
     /* What has run since may have replaced the request. */
@@ -361,6 +355,27 @@ output_file(HandlerObject *self, PyObject *file, size_t offset, size_t size)
     return result;
 }
 
+/* Sends the head, if it is not sent yet, then a range of a file. */
+static PyObject *
+output_file(HandlerObject *self, PyObject *file, size_t offset, size_t size)
+{
+    int head = tc_handler_method_in(self, 1u << TC_HTTP_HEAD);
+    HttpConnObject *native = (HttpConnObject *)Py_XNewRef((PyObject *)tc_handler_conn(self));
+    PyObject *result = NULL;
+    if (head == 0 && native != NULL) {
+        tc_http_conn_set_more(native, size > 0);
+        PyObject *flushed = output_flush(self, false, false);
+        tc_http_conn_set_more(native, false);
+        result = flushed != NULL ? output_write_file(self, file, offset, size) : NULL;
+        Py_XDECREF(flushed);
+    }
+    else if (head >= 0) {
+        result = output_flush(self, false, true);
+    }
+    Py_XDECREF(native);
+    return result;
+}
+
 PyDoc_STRVAR(
     handler_flush_file_doc,
     "_flush_file($self, file, offset, count, /)\n--\n\n"
@@ -368,21 +383,22 @@ PyDoc_STRVAR(
     "Returns a Future as flush() does; None where files must be written by write() and flush().");
 
 static PyObject *
-handler_flush_file(HandlerObject *self, PyObject *args)
+handler_flush_file(HandlerObject *self, PyObject *const *args, Py_ssize_t nargs)
 {
-    PyObject *file;
-    Py_ssize_t offset, size;
-    if (!PyArg_ParseTuple(args, "Onn:_flush_file", &file, &offset, &size)) {
+    if (tc_args_check("_flush_file", nargs, 3, 3) < 0) {
         return NULL;
     }
+    Py_ssize_t offset = PyLong_AsSsize_t(args[1]), size = PyErr_Occurred() ? -1 : PyLong_AsSsize_t(args[2]);
     if (offset < 0 || size < 0) {
-        PyErr_SetString(PyExc_ValueError, "offset and count must not be negative");
+        if (!PyErr_Occurred()) {
+            PyErr_SetString(PyExc_ValueError, "offset and count must not be negative");
+        }
         return NULL;
     }
     if (tc_handler_conn(self) == NULL || !tc_handler_owns(self, TC_HOOK_write | TC_HOOK_flush)) {
         Py_RETURN_NONE;
     }
-    return output_file(self, file, (size_t)offset, (size_t)size);
+    return output_file(self, args[0], (size_t)offset, (size_t)size);
 }
 
 PyObject *
@@ -397,7 +413,7 @@ tc_handler_flush(HandlerObject *self, bool footers, bool want)
 }
 
 PyMethodDef tc_handler_output_methods[] = {
-    {"_flush_file", (PyCFunction)handler_flush_file, METH_VARARGS, handler_flush_file_doc},
+    {"_flush_file", TC_FASTCALL(handler_flush_file), handler_flush_file_doc},
     {"_flush_output", (PyCFunction)handler_flush_output, METH_O, handler_flush_output_doc},
     {"write", TC_METHOD(handler_write), handler_write_doc},
     {NULL},

@@ -1,6 +1,6 @@
-/* What static files want of the system: where a path leads, and a descriptor that is closed with the last
- * reference to it, which a queue of a stream may hold. Called by tornado_c/_web/static_files.py, on any thread.
- * Runs Python only to convert paths. */
+/* What static files want of the system: where a path leads, and an open file with what the headers say of it,
+ * which is closed with the last reference to it: a queue of a stream may hold one. Called by
+ * tornado_c/_web/static_files.py, on any thread. Runs Python only to convert paths. */
 #include "base/args.h"
 #include "base/state.h"
 
@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #ifdef __linux__
@@ -17,6 +18,23 @@
 #define HAVE_OPENAT2
 #endif
 #endif
+
+/* Opens a path on which no symbolic link lies; a negative errno if there is one or it fails, -ENOSYS where the
+ * system cannot do that. */
+static int
+open_without_links(const char *path, int flags)
+{
+#ifdef HAVE_OPENAT2
+    struct open_how how = {.flags = (uint64_t)flags, .resolve = RESOLVE_NO_SYMLINKS};
+    int fd;
+    do {
+        fd = (int)syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof(how));
+    } while (fd < 0 && errno == EINTR);
+    return fd >= 0 ? fd : errno == EPERM ? -ENOSYS : -errno; /* EPERM: a container's filter */
+#else
+    return -ENOSYS;
+#endif
+}
 
 /* ---- where a path leads ---- */
 
@@ -44,15 +62,11 @@ path_is_normal(const char *path)
 static bool
 path_has_no_links(const char *path)
 {
-#ifdef HAVE_OPENAT2
-    struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_NO_SYMLINKS};
-    int fd = path_is_normal(path) ? (int)syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof(how)) : -1;
+    int fd = path_is_normal(path) ? open_without_links(path, O_PATH | O_CLOEXEC) : -EINVAL;
     if (fd >= 0) {
         close(fd);
-        return true;
     }
-#endif
-    return false;
+    return fd >= 0;
 }
 
 PyObject *
@@ -79,44 +93,71 @@ tc_resolve_path(PyObject *unused, PyObject *path)
     return result;
 }
 
-/* ---- the descriptor ---- */
+/* ---- open files ---- */
 
 typedef struct {
     PyObject_HEAD int fd; /* -1: closed */
-} FileDescriptorObject;
+    Py_ssize_t size;      /* bytes */
+    double modified;      /* whole seconds since the epoch */
+} StaticFileObject;
 
-static PyObject *
-descriptor_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+/* Opens a regular file. A device or a FIFO is not even opened, since that may do something; one that is
+ * swapped in meanwhile does not make the process wait. A negative errno; -EISDIR for what is no file. */
+static int
+file_open(const char *path, bool resolved, struct stat *info)
+{
+    if (stat(path, info) < 0) {
+        return -errno;
+    }
+    if (!S_ISREG(info->st_mode) || !path_is_normal(path)) {
+        return -EISDIR;
+    }
+    int flags = O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
+    int fd = open_without_links(path, flags);
+    if (fd == -ENOSYS && resolved) {
+        fd = open(path, flags | O_NOFOLLOW);
+        fd = fd >= 0 ? fd : -errno;
+    }
+    if (fd >= 0 && (fstat(fd, info) < 0 || !S_ISREG(info->st_mode))) {
+        close(fd);
+        return -EISDIR;
+    }
+    return fd;
+}
+
+PyObject *
+tc_static_file_open(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
 {
     PyObject *path;
-    if (kwargs != NULL && PyDict_GET_SIZE(kwargs) > 0) {
-        PyErr_SetString(PyExc_TypeError, "FileDescriptor() takes no keyword arguments");
+    int resolved;
+    if (tc_args_check("open_static_file", nargs, 2, 2) < 0 || (resolved = PyObject_IsTrue(args[1])) < 0 ||
+        !PyUnicode_FSConverter(args[0], &path)) {
         return NULL;
     }
-    if (!PyArg_ParseTuple(args, "O&:FileDescriptor", PyUnicode_FSConverter, &path)) {
-        return NULL;
-    }
-    FileDescriptorObject *self = (FileDescriptorObject *)type->tp_alloc(type, 0);
-    if (self != NULL) {
-        int fd;
-        const char *name = PyBytes_AS_STRING(path);
-        Py_BEGIN_ALLOW_THREADS;
-        do {
-            fd = open(name, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-        } while (fd < 0 && errno == EINTR);
-        Py_END_ALLOW_THREADS;
-        self->fd = fd;
-        if (fd < 0) {
-            PyErr_SetFromErrno(PyExc_OSError);
-            Py_CLEAR(self);
-        }
-    }
+    struct stat info;
+    const char *name = PyBytes_AS_STRING(path);
+    int fd;
+    Py_BEGIN_ALLOW_THREADS;
+    fd = file_open(name, resolved, &info);
+    Py_END_ALLOW_THREADS;
     Py_DECREF(path);
+    if (fd < 0) {
+        Py_RETURN_NONE;
+    }
+    PyTypeObject *type = ((tc_state *)PyModule_GetState(module))->static_file_type;
+    StaticFileObject *self = (StaticFileObject *)type->tp_alloc(type, 0);
+    if (self == NULL) {
+        close(fd);
+        return NULL;
+    }
+    self->fd = fd;
+    self->size = (Py_ssize_t)info.st_size;
+    self->modified = (double)info.st_mtime;
     return (PyObject *)self;
 }
 
 static void
-descriptor_release(FileDescriptorObject *self)
+file_release(StaticFileObject *self)
 {
     if (self->fd >= 0) {
         close(self->fd);
@@ -125,19 +166,18 @@ descriptor_release(FileDescriptorObject *self)
 }
 
 static void
-descriptor_dealloc(FileDescriptorObject *self)
+file_dealloc(StaticFileObject *self)
 {
     PyTypeObject *type = Py_TYPE(self);
-    descriptor_release(self);
+    file_release(self);
     type->tp_free(self);
     Py_DECREF(type);
 }
 
-PyDoc_STRVAR(descriptor_fileno_doc,
-             "fileno($self, /)\n--\n\nThe descriptor.\n\n:raises ValueError: it is closed.");
+PyDoc_STRVAR(file_fileno_doc, "fileno($self, /)\n--\n\nThe descriptor.\n\n:raises ValueError: it is closed.");
 
 static PyObject *
-descriptor_fileno(FileDescriptorObject *self, PyObject *unused)
+file_fileno(StaticFileObject *self, PyObject *unused)
 {
     if (self->fd < 0) {
         PyErr_SetString(PyExc_ValueError, "the file is closed");
@@ -146,46 +186,50 @@ descriptor_fileno(FileDescriptorObject *self, PyObject *unused)
     return PyLong_FromLong(self->fd);
 }
 
-PyDoc_STRVAR(descriptor_close_doc, "close($self, /)\n--\n\n"
-                                   "Close it. Not for one that is still in the queue of a stream.");
+PyDoc_STRVAR(file_close_doc, "close($self, /)\n--\n\n"
+                             "Close it. Not for one that is still in the queue of a stream.");
 
 static PyObject *
-descriptor_close(FileDescriptorObject *self, PyObject *unused)
+file_close(StaticFileObject *self, PyObject *unused)
 {
-    descriptor_release(self);
+    file_release(self);
     Py_RETURN_NONE;
 }
 
-static PyMethodDef descriptor_methods[] = {
-    {"close", (PyCFunction)descriptor_close, METH_NOARGS, descriptor_close_doc},
-    {"fileno", (PyCFunction)descriptor_fileno, METH_NOARGS, descriptor_fileno_doc},
+static PyMethodDef file_methods[] = {
+    {"close", (PyCFunction)file_close, METH_NOARGS, file_close_doc},
+    {"fileno", (PyCFunction)file_fileno, METH_NOARGS, file_fileno_doc},
     {NULL},
 };
 
-PyDoc_STRVAR(descriptor_doc,
-             "FileDescriptor(path, /)\n--\n\n"
-             "A file opened for reading, without waiting for a FIFO's writer; closed with the\n"
-             "last reference to it.");
+static PyMemberDef file_members[] = {
+    {"size", T_PYSSIZET, offsetof(StaticFileObject, size), READONLY, PyDoc_STR("Its size in bytes.")},
+    {"modified", T_DOUBLE, offsetof(StaticFileObject, modified), READONLY,
+     PyDoc_STR("When it was changed, in whole seconds since the epoch.")},
+    {NULL},
+};
 
-static PyType_Slot descriptor_slots[] = {
-    {Py_tp_doc, (void *)descriptor_doc},
-    {Py_tp_new, descriptor_new},
-    {Py_tp_dealloc, descriptor_dealloc},
-    {Py_tp_methods, descriptor_methods},
+PyDoc_STRVAR(file_doc, "A regular file, open for reading; closed with the last reference to it.");
+
+static PyType_Slot file_slots[] = {
+    {Py_tp_doc, (void *)file_doc},
+    {Py_tp_dealloc, file_dealloc},
+    {Py_tp_methods, file_methods},
+    {Py_tp_members, file_members},
     {0, NULL},
 };
 
-static PyType_Spec descriptor_spec = {
-    .name = "tornado_c._core.FileDescriptor",
-    .basicsize = sizeof(FileDescriptorObject),
-    .flags = Py_TPFLAGS_DEFAULT,
-    .slots = descriptor_slots,
+static PyType_Spec file_spec = {
+    .name = "tornado_c._core.StaticFile",
+    .basicsize = sizeof(StaticFileObject),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .slots = file_slots,
 };
 
 int
-tc_file_descriptor_init_type(PyObject *module, tc_state *state)
+tc_static_file_init_type(PyObject *module, tc_state *state)
 {
-    PyObject *type = PyType_FromModuleAndSpec(module, &descriptor_spec, NULL);
-    state->file_descriptor_type = (PyTypeObject *)type;
-    return type != NULL ? PyModule_AddObjectRef(module, "FileDescriptor", type) : -1;
+    PyObject *type = PyType_FromModuleAndSpec(module, &file_spec, NULL);
+    state->static_file_type = (PyTypeObject *)type;
+    return type != NULL ? PyModule_AddObjectRef(module, "StaticFile", type) : -1;
 }

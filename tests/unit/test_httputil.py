@@ -605,3 +605,12 @@ def test_imports_without_tornado():
         "assert [m for m in sys.modules if m.startswith('tornado.')] == []\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_format_timestamp_of_any_date():
+    draw = random.Random(1)
+    zones = [None, datetime.UTC, datetime.timezone(datetime.timedelta(hours=-9.5))]
+    for _ in range(2000):
+        days = draw.choice([draw.randrange(3652059), draw.randrange(700_000, 740_000), 0, 3652058])
+        when = datetime.datetime(1, 1, 1) + datetime.timedelta(days=days, seconds=draw.randrange(86400))
+        same("format_timestamp", when.replace(tzinfo=draw.choice(zones)))

@@ -8,6 +8,8 @@ import email.utils
 import time
 from typing import Any
 
+from tornado_c import _core
+
 
 def format_timestamp(ts: int | float | tuple[Any, ...] | time.struct_time | datetime.datetime) -> str:
     """A date as HTTP writes it, in GMT.
@@ -19,6 +21,9 @@ def format_timestamp(ts: int | float | tuple[Any, ...] | time.struct_time | date
     'Thu, 01 Jan 1970 00:00:00 GMT'
     """
     seconds: float
+    text = _core.datetime_text(ts)
+    if text is not None:
+        return text
     if isinstance(ts, datetime.datetime):
         seconds = calendar.timegm(ts.utctimetuple())
     elif isinstance(ts, tuple):  # struct_time is one

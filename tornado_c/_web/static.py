@@ -22,7 +22,7 @@ from tornado_c.iostream import StreamClosedError
 from tornado_c.log import gen_log
 
 _HASHED_AT_ONCE = 1024 * 1024  # bytes; of more the loop's default executor takes the hash
-_hashing: dict[tuple[Any, type, str], asyncio.Future[Any]] = {}  # by the loop that waits
+_hashing: dict[tuple[Any, ...], asyncio.Future[Any]] = {}  # by the loop that waits
 
 
 class StaticFileHandler(RequestHandler):
@@ -56,6 +56,9 @@ class StaticFileHandler(RequestHandler):
     default_filename: str | None = None
     allowed_symlink_directory: str | list[str] | None = None
 
+    _static_file: _core.StaticFile | None = None  # open, from validate_absolute_path() on
+    _static_file_path = ""
+
     def initialize(
         self,
         path: str,
@@ -73,20 +76,23 @@ class StaticFileHandler(RequestHandler):
 
     async def get(self, path: str, include_body: bool = True) -> None:
         """Respond with the file; with ``include_body=False`` only with its headers."""
-        self.path = self.parse_url_path(path)
-        absolute_path = self.get_absolute_path(self.root, self.path)
-        self.absolute_path = self.validate_absolute_path(self.root, absolute_path)
-        if self.absolute_path is None:
-            return
-        file = self._open() if include_body else None
+        written: Any = None
         try:
-            await self._hash_large()
+            self.path = self.parse_url_path(path)
+            absolute_path = self.get_absolute_path(self.root, self.path)
+            self.absolute_path = self.validate_absolute_path(self.root, absolute_path)
+            if self.absolute_path is None:
+                return
+            if self._static_file is not None and self._static_file_path != self.absolute_path:
+                _close_file(self)
+            if isinstance(self.absolute_path, str) and self.absolute_path not in self._static_hashes:
+                await _hash_large(self)
             self.modified = self.get_modified_time()
             self.set_headers()
             if self.should_return_304():
                 self.set_status(304)
                 return
-            part = self._choose_part(self.get_content_size())
+            part = _choose_part(self, self.get_content_size())
             if part is None:
                 return
             start, end, length = part
@@ -94,72 +100,18 @@ class StaticFileHandler(RequestHandler):
             if not include_body:
                 assert self.request.method == "HEAD"
                 return
-            written = None
-            if file is not None and not any(wants_body(each, self._headers) for each in self._transforms):
-                written = self._flush_file(file, start or 0, length)
-            if written is not None:
-                file = None  # the stream's: it must not be closed while it is in the queue
+            if self._static_file is not None:
+                written = _flush_file(self, start or 0, length)
         finally:
-            if file is not None:
-                file.close()
+            if self._static_file is not None:
+                _close_file(self)
         if written is None:
-            await self._write_content(start, end)
+            await _write_content(self, start, end)
             return
         try:
             await written
         except StreamClosedError:
             pass
-
-    def _choose_part(self, size: int) -> tuple[int | None, int | None, int] | None:
-        """What of the content is sent: from where, to where, how much. Sets the status and Content-Range.
-
-        None where the client wants a part that is not there.
-        """
-        start = end = None
-        asked = self.request.headers.get("Range")
-        part = httputil._parse_request_range(asked) if asked else None
-        if part is not None and self._is_part_wanted():
-            start, end = part
-            if start is not None and start < 0:
-                start = max(start + size, 0)
-            backwards = start is not None and (start >= size or (end is not None and start >= end))
-            if backwards or end == 0:
-                self.set_status(416)
-                self.set_header("Content-Type", "text/plain")
-                self.set_header("Content-Range", f"bytes */{size}")
-                return None
-            if end is not None and end > size:
-                end = size
-            if size != (end or size) - (start or 0):  # Chrome plays no audio from a 206 of the whole
-                self.set_status(206)
-                self.set_header("Content-Range", httputil._get_content_range(start, end, size))
-        return start, end, (size if end is None else end) - (start or 0)
-
-    def _is_part_wanted(self) -> bool:
-        """Whether If-Range, if it is there, says what the client has a part of (RFC 9110, section 13.1.5)."""
-        known = self.request.headers.get("If-Range")
-        if known is None:
-            return True
-        known = known.strip()
-        if '"' in known:  # a weak Etag never matches
-            return known == self._headers.get("Etag") and known.startswith('"')
-        since = _parse_date(known)
-        return since is not None and self.modified is not None and since == _whole_second(self.modified)
-
-    async def _write_content(self, start: int | None, end: int | None) -> None:
-        assert self.absolute_path is not None
-        content: Any = self.get_content(self.absolute_path, start, end)
-        pieces: Iterable[Any] = [content] if isinstance(content, bytes) else content
-        first = True
-        for piece in pieces:
-            if not first:
-                await asyncio.sleep(0)  # however fast this client is, others get their turn
-            first = False
-            try:
-                self.write(piece)
-                await self.flush()
-            except StreamClosedError:
-                return
 
     def compute_etag(self) -> str | None:
         """Return the Etag: the file's version, which is that of its parts too. May be overridden."""
@@ -197,9 +149,7 @@ class StaticFileHandler(RequestHandler):
     def get_content_type(self) -> str:
         """Return the file's type, which its name tells. May be overridden."""
         assert self.absolute_path is not None
-        import mimetypes  # costs too much for those who serve no files
-
-        kind, encoding = mimetypes.guess_type(self.absolute_path)
+        kind, encoding = static_files.guess_type(self.absolute_path)
         if encoding == "gzip":
             return "application/gzip"
         return kind if kind is not None and encoding is None else "application/octet-stream"
@@ -222,9 +172,7 @@ class StaticFileHandler(RequestHandler):
 
         :raises HTTPError: 403, it is not below the root.
         """
-        absolute_path = os.path.abspath(os.path.join(root, path))
-        static_files.check_below(root, absolute_path, path)
-        return absolute_path
+        return static_files.locate(root, path)
 
     def validate_absolute_path(self, root: str, absolute_path: str) -> str | None:
         """Return the file to be served, or None after a response of another kind. May be overridden.
@@ -233,6 +181,8 @@ class StaticFileHandler(RequestHandler):
         """
         root = static_files.check_below(root, absolute_path, self.path)
         allowed = self.allowed_symlink_directory
+        if not allowed and _open_file(self, absolute_path, resolved=False):
+            return absolute_path
         absolute_path = static_files.resolve(absolute_path, root, allowed, self.path)
         if self.default_filename is not None and os.path.isdir(absolute_path):
             url = self.request.path  # self.path may be empty where the pattern has taken the prefix
@@ -243,7 +193,8 @@ class StaticFileHandler(RequestHandler):
                 return None
             absolute_path = os.path.join(absolute_path, self.default_filename)
             absolute_path = static_files.resolve(absolute_path, root, allowed, self.path)
-        self._stat_result = static_files.stat_file(absolute_path, self.path)
+        if not _open_file(self, absolute_path, resolved=True):
+            self._stat_result = static_files.stat_file(absolute_path, self.path)
         return absolute_path
 
     def parse_url_path(self, url_path: str) -> str:
@@ -252,20 +203,22 @@ class StaticFileHandler(RequestHandler):
 
     def _stat(self) -> os.stat_result:
         assert self.absolute_path is not None
-        if not hasattr(self, "_stat_result"):  # validate_absolute_path() is another's
-            self._stat_result = os.stat(self.absolute_path)
+        if not hasattr(self, "_stat_result"):  # validate_absolute_path() is another's, or has opened the file
+            file = self._static_file
+            self._stat_result = os.stat(self.absolute_path if file is None else file.fileno())
         return self._stat_result
 
     def get_content_size(self) -> int:
         """Return the size of the whole content in bytes. May be overridden."""
-        return self._stat().st_size
+        return self._stat().st_size if self._static_file is None else self._static_file.size
 
     def get_modified_time(self) -> datetime.datetime | None:
         """Return when the content was changed; None if that is not known. May be overridden.
 
         A time without a time zone is in UTC.
         """
-        return datetime.datetime.fromtimestamp(int(self._stat().st_mtime), datetime.UTC)
+        seconds = int(self._stat().st_mtime) if self._static_file is None else self._static_file.modified
+        return datetime.datetime.fromtimestamp(seconds, datetime.UTC)
 
     @classmethod
     def get_content(
@@ -278,23 +231,6 @@ class StaticFileHandler(RequestHandler):
         :raises HTTPError: it is no regular file.
         """
         return static_files.read_file(abspath, start, end)
-
-    # ---- sending it ----
-
-    def _open(self) -> _core.FileDescriptor | None:
-        """Open the file, if the connection can take it from there; the headers then speak of what was opened.
-
-        None where the content passes through Python: it is a subclass's, or a transform wants it.
-        """
-        if not isinstance(self.request.connection, _core.HTTPConnectionBase):
-            return None
-        if not all(_is_ours(self, name) for name in _READING):
-            return None
-        opened = static_files.open_file(self.absolute_path)
-        if opened is None:
-            return None
-        file, self._stat_result = opened
-        return file
 
     # ---- versions ----
 
@@ -364,33 +300,124 @@ class StaticFileHandler(RequestHandler):
             versions[abs_path] = version
         return version or None
 
-    async def _hash_large(self) -> None:
-        """Have a thread find the version of a large file, as long as all that does it is ours."""
-        cls, path = type(self), self.absolute_path
-        if not isinstance(path, str) or path in cls._static_hashes:
+
+# ---- what a request takes, in functions: subclasses may have methods of any name ----
+
+
+def _functions(*names: str) -> tuple[Any, ...]:
+    """Methods as we wrote them, for _core.owns()."""
+    methods = ((name, vars(StaticFileHandler)[name]) for name in names)
+    return tuple(part for name, method in methods for part in (name, getattr(method, "__func__", method)))
+
+
+_READING = _functions("get_content", "get_content_size", "_stat")
+_HASHING = _functions("compute_etag", "_get_cached_version", "get_content_version", "get_content", "_stat")
+
+
+def _open_file(handler: StaticFileHandler, absolute_path: str, resolved: bool) -> bool:
+    """Open the file, if the connection can take it from there. What the headers say is then told of it.
+
+    Not if the content passes through Python, since a subclass has its own ways.
+    """
+    _close_file(handler)
+    if isinstance(handler.request.connection, _core.HTTPConnectionBase) and _core.owns(handler, _READING):
+        try:
+            handler._static_file = _core.open_static_file(absolute_path, resolved)
+        except ValueError:  # NUL, or what no file name can hold
+            return False
+        handler._static_file_path = absolute_path
+    return handler._static_file is not None
+
+
+def _close_file(handler: StaticFileHandler) -> None:
+    file, handler._static_file = handler._static_file, None
+    if file is not None:
+        file.close()
+
+
+def _flush_file(handler: StaticFileHandler, start: int, length: int) -> Awaitable[None] | None:
+    """Give the connection a part of the file. None if the content has to pass through Python after all."""
+    transforms: Iterable[Any] = handler._transforms or ()
+    for each in transforms:
+        if wants_body(each, handler._headers):
+            return None
+    file = handler._static_file
+    written: Awaitable[None] | None = handler._flush_file(file, start, length)
+    if written is not None:
+        handler._static_file = None  # the stream's: it must not be closed while it is in the queue
+    return written
+
+
+async def _write_content(handler: StaticFileHandler, start: int | None, end: int | None) -> None:
+    assert handler.absolute_path is not None
+    content: Any = handler.get_content(handler.absolute_path, start, end)
+    pieces: Iterable[Any] = [content] if isinstance(content, bytes) else content
+    first = True
+    for piece in pieces:
+        if not first:
+            await asyncio.sleep(0)  # however fast this client is, others get their turn
+        first = False
+        try:
+            handler.write(piece)
+            await handler.flush()
+        except StreamClosedError:
             return
-        if not all(_is_ours(self, name) for name in _HASHING) or self._stat().st_size <= _HASHED_AT_ONCE:
+
+
+async def _hash_large(handler: StaticFileHandler) -> None:
+    """Have a thread find the version of a large file, as long as all that does it is ours."""
+    cls: Any = type(handler)
+    path = handler.absolute_path
+    if not _core.owns(handler, _HASHING):
+        return
+    if handler._stat().st_size <= _HASHED_AT_ONCE:
+        return
+    loop = asyncio.get_running_loop()
+    key = loop, cls, path
+    if key not in _hashing:
+        try:
+            _hashing[key] = loop.run_in_executor(None, cls._get_cached_version, path)
+        except RuntimeError:  # the executor takes nothing any more
             return
-        loop = asyncio.get_running_loop()
-        key = loop, cls, path
-        if key not in _hashing:
-            try:
-                _hashing[key] = loop.run_in_executor(None, cls._get_cached_version, path)
-            except RuntimeError:  # the executor takes nothing any more
-                return
-            _hashing[key].add_done_callback(lambda _: _hashing.pop(key, None))
-        await asyncio.shield(_hashing[key])
+        _hashing[key].add_done_callback(lambda _: _hashing.pop(key, None))
+    await asyncio.shield(_hashing[key])
 
 
-_READING = ("get_content", "get_content_size", "_stat")
-_HASHING = ("compute_etag", "_get_cached_version", "get_content_version", "get_content", "_stat")
-_OURS = {name: vars(StaticFileHandler)[name] for name in {*_READING, *_HASHING}}
+def _choose_part(handler: StaticFileHandler, size: int) -> tuple[int | None, int | None, int] | None:
+    """What of the content is sent: from where, to where, how much. Sets the status and Content-Range.
+
+    None where the client wants a part that is not there.
+    """
+    start = end = None
+    asked = handler.request.headers.get("Range")
+    part = httputil._parse_request_range(asked) if asked else None
+    if part is not None and _is_part_wanted(handler):
+        start, end = part
+        if start is not None and start < 0:
+            start = max(start + size, 0)
+        if end == 0 or (start is not None and (start >= size or (end is not None and start >= end))):
+            handler.set_status(416)
+            handler.set_header("Content-Type", "text/plain")
+            handler.set_header("Content-Range", f"bytes */{size}")
+            return None
+        if end is not None and end > size:
+            end = size
+        if size != (end or size) - (start or 0):  # Chrome plays no audio from a 206 of the whole
+            handler.set_status(206)
+            handler.set_header("Content-Range", httputil._get_content_range(start, end, size))
+    return start, end, (size if end is None else end) - (start or 0)
 
 
-def _is_ours(handler: StaticFileHandler, name: str) -> bool:
-    """Whether a handler has this method as we wrote it."""
-    found = getattr(handler, name)
-    return getattr(found, "__func__", found) is getattr(_OURS[name], "__func__", _OURS[name])
+def _is_part_wanted(handler: StaticFileHandler) -> bool:
+    """Whether If-Range, if it is there, says what the client has a part of (RFC 9110, section 13.1.5)."""
+    known = handler.request.headers.get("If-Range")
+    if known is None:
+        return True
+    known = known.strip()
+    if '"' in known:  # a weak Etag never matches
+        return known == handler._headers.get("Etag") and known.startswith('"')
+    since, modified = _parse_date(known), handler.modified
+    return since is not None and modified is not None and since == _aware(modified).replace(microsecond=0)
 
 
 def _parse_date(text: str) -> datetime.datetime | None:
@@ -403,10 +430,6 @@ def _parse_date(text: str) -> datetime.datetime | None:
 
 def _aware(time: datetime.datetime) -> datetime.datetime:
     return time if time.tzinfo is not None else time.replace(tzinfo=datetime.UTC)
-
-
-def _whole_second(time: datetime.datetime) -> datetime.datetime:
-    return _aware(time).replace(microsecond=0)
 
 
 def static_rules(settings: dict[str, Any]) -> list[tuple[Any, ...]]:

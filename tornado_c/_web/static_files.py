@@ -6,7 +6,9 @@ then where it leads through symbolic links must be in a folder that is allowed. 
 
 from __future__ import annotations
 
+import mimetypes
 import os
+import re
 import stat
 from collections.abc import Generator, Iterable
 from functools import lru_cache
@@ -14,6 +16,8 @@ from functools import lru_cache
 from tornado_c import _core
 from tornado_c._web.errors import HTTPError
 
+# Names none of which begins with a dot, one slash between any two: nothing to be normalised.
+_PLAIN = re.compile(r"(?:[^/.\0][^/\0]*/)*[^/.\0][^/\0]*").fullmatch
 _PIECE = 64 * 1024  # bytes read at once
 # Whoever swaps a FIFO in after the check gets an error, not a server that waits for its writer.
 _READ = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
@@ -24,15 +28,30 @@ def _within(path: str, folder: str) -> bool:
     return path.startswith(folder) or path + "/" == folder
 
 
-@lru_cache(256)
-def _normal_absolute(folder: str) -> str:
+def _normal(folder: str) -> str:
     folder = os.path.abspath(folder)
     return folder if folder.endswith("/") else folder + "/"
 
 
-def _normal(folder: str) -> str:
-    """The folder's absolute path, with a slash at its end. A relative one depends on where the process is."""
-    return _normal_absolute(folder if folder.startswith("/") else os.path.abspath(folder))
+_normal_absolute = lru_cache(256)(_normal)
+
+
+def folder_of(root: str) -> str:
+    """The absolute path of a folder, with a slash at its end."""
+    known = root.__class__ is str and root.startswith("/")  # any other depends on where the process is
+    return _normal_absolute(root) if known else _normal(root)
+
+
+def locate(root: str, path: str) -> str:
+    """Return where a path below the root is.
+
+    :raises HTTPError: 403, it is not below the root.
+    """
+    if _PLAIN(path):
+        return folder_of(root) + path
+    absolute_path = os.path.abspath(os.path.join(root, path))
+    check_below(root, absolute_path, path)
+    return absolute_path
 
 
 def check_below(root: str, absolute_path: str, path: str) -> str:
@@ -42,8 +61,8 @@ def check_below(root: str, absolute_path: str, path: str) -> str:
     :returns: the root's absolute path, with a slash at its end.
     :raises HTTPError: 403, it does not.
     """
-    root = _normal(root)
-    if not _within(absolute_path, root):
+    root = folder_of(root)
+    if not absolute_path.startswith(root) and not _within(absolute_path, root):
         raise HTTPError(403, "%s is not in root static directory", path)
     return root
 
@@ -61,10 +80,12 @@ def resolve(absolute_path: str, root: str, allowed: str | Iterable[str] | None, 
     :raises HTTPError: 403, it leads elsewhere; 404, there cannot be such a file.
     """
     try:
-        real = _real(absolute_path)
+        real = _core.resolve_path(absolute_path)
         # Without a link in a path there is none on the way to the root.
         if not allowed and real == absolute_path and _within(real, root):
             return real
+        if real is None:
+            real = os.path.realpath(absolute_path)
         folders = [allowed] if isinstance(allowed, str) else allowed
         if any(_within(real, _normal(_real(folder))) for folder in folders or (root,)):
             return real
@@ -109,11 +130,17 @@ def read_file(absolute_path: str, start: int | None, end: int | None) -> Generat
         os.close(fd)
 
 
-def open_file(absolute_path: str | None) -> tuple[_core.FileDescriptor, os.stat_result] | None:
-    """Open a regular file, of which the caller knows that it was one. None if that fails."""
-    try:
-        file = _core.FileDescriptor(absolute_path)  # type: ignore[arg-type]
-    except (OSError, TypeError, ValueError):
-        return None
-    found = os.fstat(file.fileno())
-    return (file, found) if stat.S_ISREG(found.st_mode) else None
+def guess_type(path: str) -> tuple[str | None, str | None]:
+    """As mimetypes.guess_type(), at once for a plain suffix whose type is known."""
+    if path.__class__ is str and mimetypes.inited and mimetypes.guess_type is _guess_type:
+        folder, _, name = path.rpartition("/")
+        base, dot, suffix = name.rpartition(".")
+        suffix = dot + suffix
+        kind = mimetypes.types_map.get(suffix)
+        if kind is not None and base.strip(".") and folder.startswith("/"):
+            if suffix not in mimetypes.suffix_map and suffix not in mimetypes.encodings_map:
+                return kind, None
+    return mimetypes.guess_type(path)
+
+
+_guess_type = mimetypes.guess_type
