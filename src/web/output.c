@@ -395,6 +395,10 @@ handler_flush_file(HandlerObject *self, PyObject *const *args, Py_ssize_t nargs)
         }
         return NULL;
     }
+    if (self->finished) {
+        PyErr_SetString(PyExc_RuntimeError, "Cannot write() after finish()");
+        return NULL;
+    }
     if (tc_handler_conn(self) == NULL || !tc_handler_owns(self, TC_HOOK_write | TC_HOOK_flush)) {
         Py_RETURN_NONE;
     }

@@ -405,6 +405,8 @@ def _choose_part(handler: StaticFileHandler, size: int) -> tuple[int | None, int
         if size != (end or size) - (start or 0):  # Chrome plays no audio from a 206 of the whole
             handler.set_status(206)
             handler.set_header("Content-Range", httputil._get_content_range(start, end, size))
+    if start is None and end is None:
+        return None, None, size
     return start, end, (size if end is None else end) - (start or 0)
 
 
