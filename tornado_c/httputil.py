@@ -316,37 +316,58 @@ def parse_multipart_form_data(
     if boundary[:1] == boundary[-1:] == b'"':
         boundary = boundary[1:-1]
     delimiter = b"--" + boundary
-    stop = data.rfind(delimiter + b"--")
+    stop = _find_last(data, delimiter + b"--")
     if stop < 0:
         raise HTTPInputError("Invalid multipart/form-data: no final boundary found")
-    parts = data[:stop].split(delimiter + b"\r\n", config.max_parts + 1)
-    if len(parts) > config.max_parts:
+    # Bodies are large: nothing but the values of their parts is copied.
+    opening = delimiter + b"\r\n"
+    begins, ends = [0], []
+    while (end := data.find(opening, begins[-1], stop)) >= 0:
+        ends.append(end)
+        begins.append(end + len(opening))
+        if len(begins) > config.max_parts:
+            break
+    if len(begins) > config.max_parts:
         raise HTTPInputError("multipart/form-data has too many parts")
-    for part in filter(None, parts):
-        _parse_part(part, arguments, files, config)
+    for begin, end in zip(begins, (*ends, stop), strict=True):
+        if begin < end:
+            _parse_part(data, begin, end, arguments, files, config)
+
+
+def _find_last(data: bytes, what: bytes) -> int:
+    """``data.rfind(what)``, but in linear time, and at once where it is at the end."""
+    near = max(0, len(data) - len(what) - 1024)
+    found = data.rfind(what, near)
+    if found < 0 and near > 0:
+        # A search backwards may compare all of `what` at every place; a forward one does not.
+        found = data[::-1].find(what[::-1])
+        found = len(data) - len(what) - found if found >= 0 else -1
+    return found
 
 
 def _parse_part(
-    part: bytes,
+    data: bytes,
+    start: int,
+    end: int,
     arguments: dict[str, list[bytes]],
     files: dict[str, list[HTTPFile]],
     config: ParseMultipartConfig,
 ) -> None:
-    """Add one part of a multipart body to ``arguments`` or ``files``."""
-    head_size = part.find(b"\r\n\r\n")
-    if head_size < 0:
+    """Add one part of a multipart body, ``data[start:end]``, to ``arguments`` or ``files``."""
+    head_end = data.find(b"\r\n\r\n", start, end)
+    if head_end < 0:
         raise HTTPInputError("multipart/form-data missing headers")
-    if head_size > config.max_part_header_size:
+    if head_end - start > config.max_part_header_size:
         raise HTTPInputError("multipart/form-data part header too large")
     # Here characters are characters: browsers send names and file names in UTF-8.
-    headers = HTTPHeaders.parse(part[:head_size].decode("utf-8"), _chars_are_bytes=False)
+    headers = HTTPHeaders.parse(data[start:head_end].decode("utf-8"), _chars_are_bytes=False)
     disposition, params = _parse_header(headers.get("Content-Disposition", ""))
-    if disposition != "form-data" or not part.endswith(b"\r\n"):
+    if disposition != "form-data" or not data.endswith(b"\r\n", start, end):
         raise HTTPInputError("Invalid multipart/form-data")
     name = params.get("name")
     if not name:
         raise HTTPInputError("multipart/form-data missing name")
-    value = part[head_size + 4 : -2]
+    value = data[head_end + 4 : end - 2]
     filename = params.get("filename")
     if filename:
         content_type = headers.get("Content-Type", "application/unknown")

@@ -149,6 +149,13 @@ CORPUS["multipart, any boundary"] = [
     b"1234\n" + FORM,
     b'"1234"\n' + FORM,
     b"1\n" + FORM.replace(b"1234", b"1"),
+    b"--\n" + FORM.replace(b"1234", b"--"),
+    b"-\n" + FORM.replace(b"1234", b"-") + b"--",
+    b"--\r\n\n" + FORM,
+    b"1234\n" + FORM + b"." * 1500,
+    b"1234\n" + FORM + b"." * 1020 + b"\r\n--1234--" + b"." * 1020,
+    b"1234\n" + PART * 99 + FORM,
+    b"1234\n" + PART * 97 + FORM,
 ]
 CORPUS["headers of parts"] = [*CORPUS["headers"], NAME + b"\r\nContent-Type: a/b"]
 
@@ -291,6 +298,7 @@ attempt("boundaries", form, b"--1234\\r\\n" * N + b"--1234--")
 attempt("almost boundaries", form, b"--123\\r\\n--12" * N + b"--1234--")
 attempt("dashes", form, b"-" * 5 * N, b"-" * 70)
 attempt("dashes, no end", form, b"-" * 5 * N + b"x", b"-" * 2000 + b"y")
+attempt("dashes around", form, b"-" * 50 * N, b"-" * 20_000 + b"y" + b"-" * 20_000)
 attempt("parts", form, (head + b"\\r\\n\\r\\n\\r\\n") * (N // 20) + b"--1234--")
 attempt("a long value", form, head + b"\\r\\n\\r\\n" + b"\\r\\n--123" * N + b"\\r\\n--1234--")
 attempt("head lines", form, head + b"\\r\\nA: b" * N + b"\\r\\n\\r\\n\\r\\n--1234--")
