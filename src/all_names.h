@@ -8,12 +8,14 @@
 #include "stream/names.h"
 #include "http/names.h"
 #include "web/names.h"
+#include "ws/names.h"
 
 #define TC_TYPES(X)                                                                                          \
     TC_EVENT_TYPES(X)                                                                                        \
     TC_STREAM_TYPES(X)                                                                                       \
     TC_HTTP_TYPES(X)                                                                                         \
-    TC_WEB_TYPES(X)
+    TC_WEB_TYPES(X)                                                                                          \
+    TC_WS_TYPES(X)
 
 #define TC_NAMES(X)                                                                                          \
     TC_BASE_NAMES(X)                                                                                         \

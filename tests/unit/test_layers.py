@@ -52,6 +52,12 @@ MACHINES = {
     "http/http_lines.h",
     "http/http_parser.c",
     "http/http_parser.h",
+    "ws/ws_frame.c",
+    "ws/ws_frame.h",
+    "ws/ws_mask.c",
+    "ws/ws_mask.h",
+    "ws/ws_utf8.c",
+    "ws/ws_utf8.h",
 }
 
 LAYERS = tuple(layer for layer in ABOVE if (SRC / layer).is_dir())
