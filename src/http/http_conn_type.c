@@ -140,6 +140,14 @@ conn_dealloc(HttpConnObject *self)
 
 /* ---- attributes ---- */
 
+/* A detached connection keeps its stream for what it may still be asked about the client. */
+static PyObject *
+conn_get_stream(HttpConnObject *self, void *unused)
+{
+    bool shown = self->stream != NULL && self->reading != CONN_DETACHED;
+    return Py_NewRef(shown ? (PyObject *)self->stream : Py_None);
+}
+
 static PyObject *
 conn_get_address(HttpConnObject *self, void *unused)
 {
@@ -190,6 +198,7 @@ conn_get_request_finished(HttpConnObject *self, void *unused)
 }
 
 static PyGetSetDef conn_getset[] = {
+    {"stream", (getter)conn_get_stream, NULL, "The IOStream; None once it was detached.", NULL},
     {"address", (getter)conn_get_address, NULL, "The client's address, as socket.accept() gives it.", NULL},
     {"address_family", (getter)conn_get_address_family, NULL, "socket.AF_INET and so on.", NULL},
     {"context", (getter)conn_get_context, NULL, "Address, remote_ip and protocol of the connection.", NULL},
@@ -204,7 +213,6 @@ static PyGetSetDef conn_getset[] = {
 };
 
 static PyMemberDef conn_members[] = {
-    {"stream", T_OBJECT, offsetof(HttpConnObject, stream), READONLY, "The IOStream."},
     {"_config", T_OBJECT_EX, offsetof(HttpConnObject, config), READONLY, NULL},
     {"_request", T_OBJECT, offsetof(HttpConnObject, request), READONLY, NULL},
     {"__dictoffset__", T_PYSSIZET, offsetof(HttpConnObject, dict), READONLY, NULL},

@@ -138,6 +138,24 @@ tc_request_headers(RequestObject *self)
     return self->headers;
 }
 
+const char tc_request_peek_headers_doc[] =
+    PyDoc_STR("_peek_headers($self, /)\n--\n\n"
+              "The headers to be read; where nobody has asked for them before, they are not kept.");
+
+PyObject *
+tc_request_peek_headers(RequestObject *self, PyObject *unused)
+{
+    bool keep = self->headers != NULL || self->head == NULL || (self->info.flags & TC_HTTP_LENGTH_LIST);
+    if (!keep) {
+        tc_span block = self->info.headers;
+        return tc_headers_from_block(self->state, self->head + block.off, block.len);
+    }
+    if (tc_request_headers(self) == NULL && !PyErr_Occurred()) {
+        PyErr_SetString(PyExc_AttributeError, "headers");
+    }
+    return Py_XNewRef(self->headers);
+}
+
 PyObject *
 tc_request_host(RequestObject *self)
 {

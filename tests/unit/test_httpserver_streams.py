@@ -283,6 +283,25 @@ def test_handlers_of_ours():
         assert not server.call(lambda: list(server.server._connections))
 
 
+# --------------------------------------------------------------------------- detach
+
+
+def test_a_detached_connection_has_no_stream(same):
+    """Programs ask it whether the stream is theirs; the rest of it is as before."""
+
+    async def detach(request):
+        connection = request.connection
+        stream = connection.detach()
+        assert not stream.closed()
+        seen = connection.stream, request.protocol, request.remote_ip, connection.context.remote_ip
+        await stream.write(repr(seen).encode())
+        stream.close()
+        assert connection.stream is None
+
+    scheme = same(detach, lambda client: client.send(GET).rest())
+    assert scheme.startswith(b"(None, 'http") and scheme.endswith(b"'127.0.0.1', '127.0.0.1')")
+
+
 # --------------------------------------------------------------------------- start_tls
 
 
