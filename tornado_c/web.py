@@ -177,11 +177,11 @@ if not TYPE_CHECKING:
     del __all__
 
     def __getattr__(name: str) -> Any:
-        from tornado_c._web import names
+        from tornado_c._web.names import NAMES
 
-        return [*_EXPORTED, *names.available()] if name == "__all__" else names.find(name)
+        return [*_EXPORTED, *NAMES.available()] if name == "__all__" else NAMES.find(name)
 
     def __dir__() -> list[str]:
-        from tornado_c._web import names
+        from tornado_c._web.names import NAMES
 
-        return sorted({*globals(), *names.available()})
+        return sorted({*globals(), *NAMES.available()})
