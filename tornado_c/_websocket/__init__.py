@@ -1,0 +1,1 @@
+"""The parts of :mod:`tornado_c.websocket`, which is where they are imported from."""
