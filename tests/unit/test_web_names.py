@@ -5,72 +5,35 @@ import inspect
 import pickle
 import subprocess
 import sys
-import types
-from pathlib import Path
 
 import pytest
-import tornado.test
 import tornado.web
 
 import tornado_c.web
 from support.children import CHILD_ENVIRONMENT
+from support.tornado_names import (
+    assert_counterpart,
+    differences,
+    missing_members,
+    own_names,
+    star,
+    stock_classes,
+)
 
-STOCK, OURS = vars(tornado.web), tornado_c.web
-SNAPSHOT = Path(tornado.test.__file__).parent / "api.txt"
-
-
-def documented():
-    """Name (below the module) and kind of each documented name."""
-    for line in SNAPSHOT.read_text(encoding="utf-8").splitlines():
-        name, colon, kind = line.partition(": ")
-        if colon and name.startswith("tornado.web."):
-            yield name.removeprefix("tornado.web."), kind.partition("(")[0]
-
-
-def find(name):
-    found = OURS
-    for part in name.split("."):
-        found = getattr(found, part)
-    return found
+OURS = tornado_c.web
 
 
-KINDS = {
-    "function": inspect.isroutine,
-    "method": inspect.isroutine,
-    "classmethod": inspect.ismethod,
-    "property": inspect.isdatadescriptor,
-    "class": inspect.isclass,
-    "data": lambda value: not callable(value),
-}
+#: How stock finds out that a static file is one.
+INNER = {"_check_in_root", "_resolve_symlink_target", "_stat_regular_file"}
 
 
 def test_documented_names():
-    missing, different = set(), set()
-    for name, kind in documented():
-        if kind == "attribute":
-            continue  # of instances; see below
-        try:
-            value = find(name)
-        except AttributeError:
-            missing.add(name)
-        else:
-            if kind in KINDS and not KINDS[kind](value):
-                different.add(name)
-    assert (missing, different) == (set(), set())
+    assert differences("web") == (set(), set())
 
 
-@pytest.mark.parametrize("name", sorted(name for name in STOCK if not name.startswith("__")))
+@pytest.mark.parametrize("name", own_names("web"))
 def test_whatever_stock_has(name):
-    ours, stock = getattr(OURS, name), STOCK[name]
-    if isinstance(stock, types.ModuleType):
-        assert isinstance(ours, types.ModuleType)
-        assert ours.__name__ in (stock.__name__, stock.__name__.replace("tornado.", "tornado_c."))
-    elif isinstance(stock, (str, int)):
-        assert ours == stock
-    elif inspect.isclass(stock) or inspect.isfunction(stock):
-        assert ours.__name__ == stock.__name__
-        if stock.__module__ == "tornado.web":
-            assert ours.__module__ == "tornado_c.web"
+    assert_counterpart("web", name)
 
 
 @pytest.mark.parametrize(
@@ -84,25 +47,13 @@ def test_whatever_a_stock_handler_has(name):
         assert [*mine][: len(theirs)] == [*theirs]
 
 
-#: Helpers of stock's that nobody but its own methods calls.
-HELPERS = {"_check_in_root", "_resolve_symlink_target", "_stat_regular_file"}
-
-
-@pytest.mark.parametrize("kind", [kind for kind, value in STOCK.items() if inspect.isclass(value)])
-def test_what_stock_classes_have(kind):
-    if STOCK[kind].__module__ == "tornado.web":
-        assert {name for name in vars(STOCK[kind]) if not hasattr(getattr(OURS, kind), name)} <= HELPERS
-
-
-def star(package):
-    names = {}
-    exec(f"from {package}.web import *", names)
-    del names["__builtins__"]
-    return names
+@pytest.mark.parametrize("name", stock_classes("web"))
+def test_what_stock_classes_have(name):
+    assert missing_members("web", name) <= INNER
 
 
 def test_star_imports_give_the_same():
-    ours, stock = star("tornado_c"), star("tornado")
+    ours, stock = star("tornado_c", "web"), star("tornado", "web")
     assert set(ours) == set(stock) | {"asynchronous"}
     assert ours["RequestHandler"] is OURS.RequestHandler
     assert ours["httputil"].__name__ == "tornado_c.httputil"
@@ -117,14 +68,14 @@ def test_other_names(name):
 
 
 def test_dir_lists_what_is_there():
-    assert set(dir(tornado.web)) <= set(dir(OURS))
+    assert set(dir(tornado.web)) <= {*dir(OURS), *AWAITED}
 
 
 def test_modules_are_imported_on_demand():
     program = """
 import sys
 import tornado_c.web as web
-assert not {"tornado", "gzip"} & set(sys.modules)
+assert not {"tornado", "gzip", "mimetypes"} & set(sys.modules)
 assert web.gzip.__name__ == "gzip" and web.email.utils and web.http.cookies and web.urllib.parse
 assert not [name for name in sys.modules if name.partition(".")[0] == "tornado"]
 assert web.template.__name__ == "tornado.template"
