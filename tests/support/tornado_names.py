@@ -1,4 +1,4 @@
-"""The names of Tornado's modules: those in its snapshot ``api.txt``, and what its classes and modules have."""
+"""The names of Tornado's modules: its snapshot ``api.txt``, and what its classes and modules have."""
 
 import importlib
 import inspect

@@ -68,14 +68,14 @@ def test_other_names(name):
 
 
 def test_dir_lists_what_is_there():
-    assert set(dir(tornado.web)) <= {*dir(OURS), *AWAITED}
+    assert set(dir(tornado.web)) <= set(dir(OURS))
 
 
 def test_modules_are_imported_on_demand():
     program = """
 import sys
 import tornado_c.web as web
-assert not {"tornado", "gzip", "mimetypes"} & set(sys.modules)
+assert not {"tornado", "gzip"} & set(sys.modules)
 assert web.gzip.__name__ == "gzip" and web.email.utils and web.http.cookies and web.urllib.parse
 assert not [name for name in sys.modules if name.partition(".")[0] == "tornado"]
 assert web.template.__name__ == "tornado.template"

@@ -262,7 +262,7 @@ def test_no_root(implementation):
 
 @pytest.mark.parametrize("implementation", BOTH, ids=repr)
 def test_several_roots(root, tmp_path, implementation):
-    """As Jupyter's FileFindHandler has them: under the class's lock, and what is not found is an empty path."""
+    """As Jupyter's FileFindHandler has them: under the class's lock; what is not found is an empty path."""
     web = implementation.web
     (tmp_path / "other.txt").write_bytes(b"other")
 
