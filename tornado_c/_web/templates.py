@@ -42,6 +42,7 @@ class TemplateMixin:
     _template_loader_lock = threading.Lock()
 
     _finished: bool
+    _active_modules: dict[str, UIModule]
     _templates_are_fresh = False
 
     if TYPE_CHECKING:
@@ -69,7 +70,12 @@ class TemplateMixin:
             raise RuntimeError("Cannot render() after finish()")
         page = self.render_string(template_name, **kwargs)
         modules = getattr(self, "_active_modules", None)
-        return self.finish(self._add_resources(page, modules.values()) if modules else page)
+        if not modules:
+            return self.finish(page)
+        done = self.finish(self._add_resources(page, modules.values()))
+        if self._finished:
+            self._active_modules = {}  # each refers to this handler
+        return done
 
     def _add_resources(self, page: bytes, modules: Iterable[UIModule]) -> bytes:
         """Put what the modules need into the page's head, and at the end of its body."""
@@ -143,6 +149,8 @@ class TemplateMixin:
         template = loader.load(template_name)
         namespace = self.get_template_namespace()
         namespace.update(kwargs)
+        if type(template).__module__ == "tornado.template":
+            namespace.setdefault("_tt_utf8", _utf8_at_last)
         return template.generate(**namespace)
 
     def _template_loader(self, path: str) -> BaseLoader:
@@ -205,7 +213,7 @@ class TemplateMixin:
     def _ui_module(self, name: str, module: type[UIModule]) -> Callable[..., str]:
         def render(*args: Any, **kwargs: Any) -> str:
             if not hasattr(self, "_active_modules"):
-                self._active_modules: dict[str, Any] = {}
+                self._active_modules = {}
             if name not in self._active_modules:
                 self._active_modules[name] = module(self)  # type: ignore[arg-type]
             return to_unicode(self._active_modules[name].render(*args, **kwargs))
@@ -214,6 +222,17 @@ class TemplateMixin:
 
     def _ui_method(self, method: Callable[..., str]) -> Callable[..., str]:
         return lambda *args, **kwargs: method(self, *args, **kwargs)
+
+
+def _utf8_at_last(value: str | bytes) -> bytes:
+    """What the code of a template calls with each text, and at its end with an empty one.
+
+    The names of a template and the function that its code is in refer to each other, which would keep the
+    handler for the garbage collector.
+    """
+    if not value:
+        sys._getframe(1).f_globals.pop("_tt_execute", None)
+    return value.encode("utf-8") if isinstance(value, str) else utf8(value)
 
 
 def _add_text(texts: list[bytes], text: str | bytes | None) -> None:
