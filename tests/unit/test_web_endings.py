@@ -10,6 +10,7 @@ from tornado import gen
 from support.implementations import BOTH, OURS
 from support.live_http import Overridden, serving
 from support.web_servers import collecting, request, same, without_date
+from tornado_c import web
 
 
 def finish(handler, web):
@@ -287,3 +288,27 @@ def test_same_end(both_say, place, how):
 @pytest.mark.parametrize(("place", "how"), cases(AFTER_ERRORS))
 def test_same_end_after_waiting(both_say, place, how):
     same(both_say(request(f"/waiting_errors?at={place}&how={how}")))
+
+
+@pytest.mark.parametrize("way", ["native", "by classes"])
+@pytest.mark.parametrize("waits", [False, True])
+@pytest.mark.parametrize("how", ["chunk", "headers"])
+def test_where_there_is_not_even_an_error_page_the_connection_ends(how, waits, way):
+    """Stock Tornado's client waits for ever."""
+
+    class Handler(web.RequestHandler):
+        def set_default_headers(self):
+            if how == "headers" and self.settings["fail"]:
+                raise ValueError("again")
+
+        async def get(self):
+            if waits:
+                await asyncio.sleep(0)
+            self.settings["fail"] = True
+            raise web.Finish(["no such chunk"]) if how == "chunk" else ValueError("first")
+
+    application = web.Application([("/", Handler)], fail=False)
+    make = (lambda: Overridden(application)) if way == "by classes" else None
+    with collecting() as log, serving(application, **({"make": make} if make else {})) as server:
+        assert server.exchange(request("/", close=False)) == b""
+        assert log.take()[-1][2] == "Exception in exception handler"

@@ -42,12 +42,21 @@ def _execute_failed(handler: RequestHandler, e: BaseException) -> bool:
                 handler.send_error(500)
             except Exception:
                 app_log.error("Exception in exception handler", exc_info=True)
+                _leave_client(handler)
         return True
     try:
         handler._handle_request_exception(e)
     except Exception:
         app_log.error("Exception in exception handler", exc_info=True)
+        _leave_client(handler)
     return False
+
+
+def _leave_client(handler: RequestHandler) -> None:
+    """Close the connection of a handler that has not even an error page: the client would wait for ever."""
+    close = getattr(handler.request.connection, "close", None)
+    if close is not None and not handler._finished:
+        close()
 
 
 def _run_execute(handler: RequestHandler, transforms: Any, args: Any, kwargs: Any) -> Any:
