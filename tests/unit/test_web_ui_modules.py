@@ -321,3 +321,37 @@ def test_a_module_is_made_once_for_each_response(implementation):
         assert [body(server.exchange(request("/"))) for _ in range(2)] == [b"00", b"11"]
     assert application.settings["seen"] == [["Counting"], ["Counting"]]
     assert all(module.handler.ui is None for module in made)  # no longer needed
+
+
+@pytest.mark.parametrize("include_host", [False, True])
+def test_files_with_a_path_are_static_files(tmp_path, include_host):
+    """Their URLs have a version, and the host where the handler wants it."""
+    (tmp_path / "a.js").write_text("a()")
+    (tmp_path / "b.css").write_text("b {}")
+    pages = []
+    for each in BOTH:
+        each.web.RequestHandler._template_loaders.clear()
+
+        class Files(each.web.UIModule):
+            def render(self):
+                return ""
+
+            def javascript_files(self):
+                return ["a.js", "/a.js", "a.js"]
+
+            def css_files(self):
+                return ["b.css", "missing.css", "httpd.css"]
+
+        class Handler(each.web.RequestHandler):
+            def get(self):
+                self.include_host = include_host
+                self.render("a.html")
+
+        loader = template.DictLoader({"a.html": PAGE % "{% module Files() %}"})
+        settings = {"template_loader": loader, "static_path": str(tmp_path), "ui_modules": {"Files": Files}}
+        application = each.web.Application([("/", Handler)], **settings)
+        with collecting(), serving(application, each) as server:
+            pages.append(body(server.exchange(request("/"))))
+    assert pages[0] == pages[1]
+    assert pages[0].count(b"a.js?v=") == 1 and pages[0].count(b"b.css?v=") == 1
+    assert (b"http://example.test/static/b.css?v=" in pages[0]) == include_host
