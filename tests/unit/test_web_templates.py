@@ -361,8 +361,8 @@ def test_without_tornado_one_error_names_the_extra():
 
 
 def test_stock_modules_run_beside_ours_unswapped():
-    """Its gen, locks and queues, on the loop that serves."""
-    from tornado import gen, locks, queues
+    """Its gen, locks, queues and httpclient, on the loop that serves."""
+    from tornado import gen, httpclient, locks, queues
 
     class Handler(web.RequestHandler):
         @gen.coroutine
@@ -378,12 +378,21 @@ def test_stock_modules_run_beside_ours_unswapped():
 
     class Named(web.RequestHandler):
         async def get(self):
-            self.write(await gen.with_timeout(5, gen.maybe_future("named")))
+            self.write(await gen.with_timeout(self.request.request_time() + 1e9, gen.maybe_future("named")))
+
+    class Fetch(web.RequestHandler):
+        async def get(self):
+            async with locks.Semaphore(1):
+                client = httpclient.AsyncHTTPClient(force_instance=True)
+                response = await client.fetch(f"http://127.0.0.1:{self.settings['port']}/")
+                client.close()
+            self.write(response.body + str(response.code).encode())
 
     application = web.Application(
-        [("/", Handler), ("/named", Named)], template_loader=template.DictLoader(PAGES)
+        [("/", Handler), ("/named", Named), ("/fetch", Fetch)], template_loader=template.DictLoader(PAGES)
     )
     with collecting(), serving(application) as server:
-        application.settings["loop"] = server.io_loop
+        application.settings.update(loop=server.io_loop, port=server.port)
         assert body(server.exchange(request("/"))) == b"Hello, &lt;put&gt;!"
         assert body(server.exchange(request("/named"))) == b"named"
+        assert body(server.exchange(request("/fetch"))) == b"Hello, &lt;put&gt;!200"
