@@ -358,6 +358,7 @@ class RequestBase:
     host: str
     host_name: str
     cookies: SimpleCookie
+    _cookies: SimpleCookie
     @property
     def connection(self) -> HTTPConnection: ...
     @connection.setter

@@ -198,15 +198,19 @@ def _parse_query(query: str) -> dict[str, list[bytes]]:
         raise HTTPInputError(f"Invalid query string: {e}") from e
 
 
+def _cookie_text(headers: HTTPHeaders) -> str:
+    """The Cookie header; lines of their own belong together like one list (RFC 9113, section 8.2.3)."""
+    lines = headers.get_list("Cookie") if isinstance(headers, HTTPHeaders) else [headers["Cookie"]]
+    return "; ".join(lines)
+
+
 def _load_cookies(headers: HTTPHeaders) -> http.cookies.SimpleCookie:
     """The cookies of a request; those that ``http.cookies`` does not accept are left out."""
     cookies = http.cookies.SimpleCookie()
     if "Cookie" not in headers:
         return cookies
     try:
-        # Lines of their own belong together as one list would be (RFC 9113, section 8.2.3).
-        lines = headers.get_list("Cookie") if isinstance(headers, HTTPHeaders) else [headers["Cookie"]]
-        parsed = parse_cookie("; ".join(lines))
+        parsed = parse_cookie(_cookie_text(headers))
     except Exception:
         return cookies
     for name, value in parsed.items():
@@ -215,6 +219,16 @@ def _load_cookies(headers: HTTPHeaders) -> http.cookies.SimpleCookie:
         except Exception:
             continue
     return cookies
+
+
+def _find_cookie(request: HTTPServerRequest, name: str) -> str | None:
+    """The value of one cookie, or None. Most handlers ask for one or two: the others are not taken apart."""
+    if type(request) is HTTPServerRequest and not hasattr(request, "_cookies"):
+        headers = request.headers
+        if "cookies" not in vars(HTTPServerRequest) and type(headers) is HTTPHeaders:
+            return _cookies.find_cookie(_cookie_text(headers), name)
+    cookies = request.cookies
+    return cookies[name].value if cookies is not None and name in cookies else None
 
 
 def _parse_body(

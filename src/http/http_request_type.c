@@ -266,6 +266,7 @@ static PyMemberDef request_members[] = {
     {"connection", T_OBJECT_EX, offsetof(RequestObject, connection), 0, "The HTTPConnection of the request."},
     {"body", T_OBJECT_EX, offsetof(RequestObject, body), 0, "The body, bytes."},
     {"server_connection", T_OBJECT, offsetof(RequestObject, server_connection), 0, NULL},
+    {"_cookies", T_OBJECT_EX, offsetof(RequestObject, cookies), 0, NULL}, /* there once somebody asked */
     {"_start_time", T_DOUBLE, offsetof(RequestObject, start_time), 0, NULL},
     {NULL},
 };

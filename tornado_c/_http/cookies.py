@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import http.cookies
 import re
 
 _COOKIE_ESCAPE = re.compile(r"\\(?:([0-3][0-7]{2})|(.))")
@@ -37,3 +39,30 @@ def parse_cookie(cookie: str) -> dict[str, str]:
         if name or value:
             cookies[name] = _unquote_cookie(value)
     return cookies
+
+
+def find_cookie(cookie: str, name: str) -> str | None:
+    """Return the value that ``parse_cookie`` has for a name; None if ``http.cookies`` does not accept it."""
+    for piece in reversed(cookie.split(";")):
+        key, equals, value = piece.partition("=")
+        if not equals:
+            key, value = "", key
+        if key.strip() == name:
+            value = _unquote_cookie(value.strip())
+            # New versions of http.cookies mind control characters in values.
+            accepted = _accepts_name(name) if value.isprintable() else _accepts(name, value)
+            return value if accepted else None
+    return None
+
+
+def _accepts(name: str, value: str) -> bool:
+    try:
+        http.cookies.SimpleCookie()[name] = value
+    except Exception:
+        return False
+    return True
+
+
+@functools.lru_cache(maxsize=256)
+def _accepts_name(name: str) -> bool:
+    return _accepts(name, "")

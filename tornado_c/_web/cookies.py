@@ -56,8 +56,8 @@ class CookieMixin:
 
     def get_cookie(self, name: str, default: str | None = None) -> str | None:
         """Return the value of a cookie that came with the request."""
-        cookies = self.request.cookies
-        return cookies[name].value if cookies is not None and name in cookies else default
+        value = httputil._find_cookie(self.request, name)
+        return default if value is None else value
 
     def set_cookie(
         self,
