@@ -7,6 +7,7 @@
 #include "http/http_fields.h"
 #include "web/application.h"
 #include "web/handler.h"
+#include "ws/websocket_mask.h"
 
 #ifdef __linux__
 #include <sys/prctl.h>
@@ -114,6 +115,10 @@ PyDoc_STRVAR(module_resolve_path_doc,
              "resolve_path($module, path, /)\n--\n\n"
              "Where a path leads through symbolic links, as os.path.realpath(); None if that fails.");
 
+PyDoc_STRVAR(module_websocket_mask_doc, "websocket_mask($module, mask, data, /)\n--\n\n"
+                                        "Mask or unmask the payload of a frame (RFC 6455, section 5.3).\n\n"
+                                        ":raises ValueError: the mask has not four bytes.");
+
 static PyMethodDef module_methods[] = {
     {"datetime_text", tc_http_module_datetime_text, METH_O, module_datetime_text_doc},
     {"execute_handler", TC_FASTCALL(module_execute_handler), module_execute_handler_doc},
@@ -128,6 +133,7 @@ static PyMethodDef module_methods[] = {
     {"signal_when_parent_ends", module_parent_ends, METH_O, module_parent_ends_doc},
     {"unquote_to_bytes", tc_http_unquote_bytes, METH_O, module_unquote_doc},
     {"type_version", tc_route_type_version, METH_O, module_type_version_doc},
+    {"websocket_mask", TC_FASTCALL(tc_websocket_mask), module_websocket_mask_doc},
     {NULL, NULL, 0, NULL},
 };
 

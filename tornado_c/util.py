@@ -15,6 +15,8 @@ from collections.abc import Callable, Mapping, Sequence
 from inspect import getfullargspec
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
+from tornado_c import _core
+
 if TYPE_CHECKING:
     import datetime
     import unittest
@@ -348,7 +350,7 @@ def _websocket_mask_python(mask: bytes, data: bytes) -> bytes:
     return (int.from_bytes(data, "little") ^ int.from_bytes(key[:size], "little")).to_bytes(size, "little")
 
 
-_websocket_mask = _websocket_mask_python
+_websocket_mask = _core.websocket_mask
 
 
 def doctests() -> unittest.TestSuite:

@@ -174,7 +174,11 @@ def test_websocket_mask(size):
             assert type(masked) is bytes
             assert masked == tornado.util._websocket_mask_python(mask, data)
             assert function(mask, masked) == data
-    assert outcome(util._websocket_mask_python, b"abc", data) == (ValueError, "mask must be 4 bytes")
+    for function in (util._websocket_mask, util._websocket_mask_python):
+        assert outcome(function, b"abc", data) == (ValueError, "mask must be 4 bytes")
+        assert function(bytearray(b"abcd"), memoryview(data)) == function(b"abcd", data)
+    for wrong in [("abcd", data), (b"abcd", "text"), (b"abcd", None)]:
+        assert outcome(util._websocket_mask, *wrong)[0] is TypeError
 
 
 def test_names_of_types():
