@@ -13,30 +13,32 @@ configuration file with :mod:`tornado_c.options` configures the root logger thro
 
 from __future__ import annotations
 
+import importlib
 import logging
-import logging.handlers
 import sys
-from types import ModuleType
 from typing import Any
 
 from tornado_c.escape import to_unicode
 
-colorama: ModuleType | None
-curses: ModuleType | None
-
-try:
-    import colorama  # type: ignore[import-untyped,no-redef,unused-ignore]
-except ImportError:
-    colorama = None
-
-try:
-    import curses  # type: ignore[no-redef,unused-ignore]
-except ImportError:
-    curses = None
-
 access_log = logging.getLogger("tornado.access")
 app_log = logging.getLogger("tornado.application")
 gen_log = logging.getLogger("tornado.general")
+
+
+def __getattr__(name: str) -> Any:
+    # Imported when a terminal is asked for its colours.
+    if name not in ("colorama", "curses"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    try:
+        found = importlib.import_module(name)
+    except ImportError:
+        found = None
+    return globals().setdefault(name, found)
+
+
+def _optional(name: str) -> Any:
+    """The module, which others may have put here themselves; None: there is none."""
+    return globals()[name] if name in globals() else __getattr__(name)
 
 
 def _stderr_supports_color() -> bool:
@@ -44,6 +46,7 @@ def _stderr_supports_color() -> bool:
     try:
         if not sys.stderr.isatty():
             return False
+        curses, colorama = _optional("curses"), _optional("colorama")
         if curses is not None:
             curses.setupterm()
             return bool(curses.tigetnum("colors") > 0)
@@ -99,6 +102,7 @@ class LogFormatter(logging.Formatter):
 
     def _load_escapes(self, colors: dict[int, int]) -> None:
         """Fill in the escape sequence of each level, and the one that ends colouring."""
+        curses = _optional("curses")
         if curses is None:
             self._colors = {level: f"\033[2;3{code}m" for level, code in colors.items()}
             self._normal = "\033[0m"
@@ -156,6 +160,8 @@ def enable_pretty_logging(options: Any = None, logger: logging.Logger | None = N
 
 
 def _file_handler(options: Any) -> logging.Handler:
+    import logging.handlers
+
     if options.log_rotate_mode == "size":
         return logging.handlers.RotatingFileHandler(
             filename=options.log_file_prefix,

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import importlib.abc
 import importlib.machinery
 import sys
 from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import Any
 
+# Finders and loaders do without the bases in importlib.abc, whose import takes longer than all else here.
+
 Action = Callable[[Any], None]
 
 
-class _Watcher(importlib.abc.MetaPathFinder):
+class _Watcher:
     """Stands before the other finders, and lets them find."""
 
     def __init__(self) -> None:

@@ -6,13 +6,13 @@ from __future__ import annotations
 
 import functools
 import importlib
-import importlib.abc
 import importlib.machinery
 import importlib.util
 import os
 import sys
 from collections.abc import Sequence
 from types import ModuleType
+from typing import Any
 
 from tornado_c._support.imports import Action, forget, when_imported
 from tornado_c._swap import names
@@ -41,7 +41,7 @@ SWAPPED: tuple[str, ...] = (
 _CHILDREN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "children")
 
 
-class _Loader(importlib.abc.Loader):
+class _Loader:
     """Gives a module of ours for one of Tornado's."""
 
     def __init__(self, name: str) -> None:
@@ -58,7 +58,7 @@ class _Loader(importlib.abc.Loader):
         module.__loader__ = self.spec.loader if self.spec is not None else None
 
 
-class _Finder(importlib.abc.MetaPathFinder):
+class _Finder:
     """Finds our modules under Tornado's names."""
 
     def __init__(self) -> None:
@@ -67,8 +67,10 @@ class _Finder(importlib.abc.MetaPathFinder):
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
-        ours = self.names.get(fullname)
-        return None if ours is None else importlib.machinery.ModuleSpec(fullname, _Loader(ours))
+        if fullname not in self.names:
+            return None
+        loader: Any = _Loader(self.names[fullname])
+        return importlib.machinery.ModuleSpec(fullname, loader)
 
 
 _finder = _Finder()
