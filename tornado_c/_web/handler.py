@@ -9,7 +9,6 @@ replaced.
 from __future__ import annotations
 
 import asyncio
-import html
 import re
 import sys
 import traceback
@@ -26,7 +25,7 @@ from tornado_c._web.templates import TemplateMixin
 from tornado_c._web.upcalls import _execute_failed
 from tornado_c._web.xsrf import XsrfMixin
 from tornado_c.concurrent import current_ioloop, future_set_result_unless_cancelled
-from tornado_c.escape import to_unicode, utf8
+from tornado_c.escape import utf8, xhtml_escape
 from tornado_c.iostream import StreamClosedError
 from tornado_c.log import app_log, gen_log
 
@@ -204,7 +203,7 @@ class RequestHandler(_core.HandlerBase, CookieMixin, LocaleMixin, TemplateMixin,
                 self.write(line)
             self.finish()
         else:
-            title = f"{status_code:d}: {html.escape(to_unicode(self._reason))}"
+            title = f"{status_code:d}: {xhtml_escape(self._reason)}"
             self.finish(f"<html><title>{title}</title><body>{title}</body></html>")
 
     def log_exception(

@@ -5,7 +5,6 @@ variable, which counts only for the process that it is meant for."""
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
 import os
 import socket
@@ -53,6 +52,8 @@ def _load() -> None:
     if not text:
         return
     try:
+        import json
+
         _read(json.loads(text))
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as e:
         log = logging.getLogger("tornado.general")
@@ -208,6 +209,8 @@ def pack(
     workers = list(workers)
     left = {"pid": os.getpid(), "trial": trial, "notes": notes, "workers": workers, **sockets}
     fds = [*sockets["sockets"], *sockets["activated"], trial, notes, *(worker.line for worker in workers)]
+    import json
+
     return {VARIABLE: json.dumps(left)}, [fd for fd in fds if fd >= 0]
 
 
