@@ -48,8 +48,12 @@ module_execute_handler(PyObject *module, PyObject *const *args, Py_ssize_t nargs
     if (tc_args_check("execute_handler", nargs, 6, 6) < 0) {
         return NULL;
     }
-    return tc_handler_execute(PyModule_GetState(module), args[2], args[0], args[1], args[3], args[4],
-                              args[5]);
+    tc_state *state = PyModule_GetState(module);
+    if (PyObject_TypeCheck(args[0], state->application_type) &&
+        tc_application_prepare((ApplicationObject *)args[0]) < 0) {
+        return NULL;
+    }
+    return tc_handler_execute(state, args[2], args[0], args[1], args[3], args[4], args[5]);
 }
 
 PyDoc_STRVAR(module_parent_ends_doc,

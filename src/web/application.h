@@ -18,7 +18,13 @@ typedef struct ApplicationObject {
     PyObject *default_router;
     PyObject *wildcard_router;
     struct RouteTableObject *routes; /* the table of default_router; NULL until needed */
+    uint64_t settings_version;       /* of the dict that `forgets` was read from; 0: not read, or unknown */
+    bool forgets;                    /* the setting static_hash_cache is off */
 } ApplicationObject;
+
+/* What is to be done before each request: forgets the versions of static files where the settings say so. 0,
+ * or -1 with an exception. */
+int tc_application_prepare(ApplicationObject *self);
 
 /* What a request was routed to: new references, each of which may be NULL except cls. */
 typedef struct {

@@ -108,11 +108,57 @@ tc_application_find(ApplicationObject *self, PyObject *request, tc_route *route)
     return found == TC_ROUTE_FOREIGN ? 0 : found;
 }
 
+/* Whether a setting is there and false: 1, 0 or -1. */
+static int
+settings_is_off(PyObject *settings, PyObject *name)
+{
+    PyObject *value;
+    int st = PyDict_GetItemRef(settings, name, &value);
+    if (st > 0) {
+        st = PyObject_Not(value);
+        Py_DECREF(value);
+    }
+    return st;
+}
+
+int
+tc_application_prepare(ApplicationObject *self)
+{
+    tc_state *state = self->base.state;
+    PyObject *settings = self->settings;
+    if (settings == NULL || !PyDict_CheckExact(settings)) {
+        return 0;
+    }
+    uint64_t version = tc_dict_version(settings);
+    if (TC_UNLIKELY(version == 0 || version != self->settings_version)) {
+        Py_INCREF(settings);
+        int off = settings_is_off(settings, state->str_static_hash_cache);
+        Py_DECREF(settings);
+        if (off < 0) {
+            return -1;
+        }
+        self->settings_version = version;
+        self->forgets = off;
+    }
+    if (TC_LIKELY(!self->forgets)) {
+        return 0;
+    }
+    PyObject *result = tc_web_call(state, forget_versions, (PyObject *)self);
+    Py_XDECREF(result);
+    return result != NULL ? 0 : -1;
+}
+
 static PyObject *
 application_execute(ApplicationObject *self, PyObject *request, const tc_route *route)
 {
-    PyObject *handler = tc_handler_execute(self->base.state, route->cls, route_owner(self, route), request,
-                                           route->kwargs, route->path_args, route->path_kwargs);
+    tc_state *state = self->base.state;
+    PyObject *owner = route_owner(self, route);
+    bool ours = owner == (PyObject *)self || PyObject_TypeCheck(owner, state->application_type);
+    if (ours && tc_application_prepare((ApplicationObject *)owner) < 0) {
+        return NULL;
+    }
+    PyObject *handler = tc_handler_execute(state, route->cls, owner, request, route->kwargs, route->path_args,
+                                           route->path_kwargs);
     Py_XDECREF(handler);
     return handler != NULL ? Py_NewRef(Py_None) : NULL;
 }

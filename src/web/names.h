@@ -77,6 +77,7 @@
     X(set_status)                                                                                            \
     X(settings)                                                                                              \
     X(source)                                                                                                \
+    X(static_hash_cache)                                                                                     \
     X(status_code)                                                                                           \
     X(stream_request_body)                                                                                   \
     X(strip)                                                                                                 \
@@ -121,6 +122,7 @@
     X(compile_routes, web, NULL)                                                                             \
     X(convert_header_value, web, NULL)                                                                       \
     X(done_future, web, NULL)                                                                                \
+    X(forget_versions, web, NULL)                                                                            \
     X(execute_failed, web, NULL)                                                                             \
     X(hook_originals, web, &PyDict_Type)                                                                     \
     X(http_responses, web, &PyDict_Type)                                                                     \

@@ -103,6 +103,13 @@ def _check_etag(handler: RequestHandler) -> bool:
     return etag.removeprefix(b"W/") in (tag.removeprefix(b"W/") for tag in wanted)
 
 
+def _forget_versions(application: Any) -> None:
+    """Have the files of static URLs read anew, for the setting static_hash_cache that is off."""
+    from tornado_c._web.static import StaticFileHandler
+
+    application.settings.get("static_handler_class", StaticFileHandler).reset()
+
+
 def _convert_header_value(value: Any) -> str:
     """The text of a header's value of a type that C does not know."""
     if isinstance(value, numbers.Integral):
@@ -208,6 +215,7 @@ UPCALLS = {
     "convert_header_value": _convert_header_value,
     "done_future": _done_future,
     "execute_failed": _execute_failed,
+    "forget_versions": _forget_versions,
     "http_responses": httputil.responses,
     "json_encode": _json_encode,
     "json_tools": _json_tools,
