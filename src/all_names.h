@@ -42,8 +42,7 @@
     TC_BASE_IMPORTS(X)                                                                                       \
     TC_EVENT_IMPORTS(X)                                                                                      \
     TC_STREAM_IMPORTS(X)                                                                                     \
-    TC_HTTP_IMPORTS(X)                                                                                       \
-    TC_WEB_IMPORTS(X)
+    TC_HTTP_IMPORTS(X)
 
 #define TC_FACES(X)                                                                                          \
     TC_STREAM_FACES(X)                                                                                       \

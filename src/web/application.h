@@ -17,6 +17,7 @@ typedef struct ApplicationObject {
     PyObject *default_host;
     PyObject *default_router;
     PyObject *wildcard_router;
+    uint64_t unlogged_version;       /* of the settings, in which there was no log_function */
     struct RouteTableObject *routes; /* the table of default_router; NULL until needed */
     uint64_t settings_version;       /* of the dict that `forgets` was read from; 0: not read, or unknown */
     bool forgets;                    /* the setting static_hash_cache is off */
@@ -41,8 +42,8 @@ void tc_route_clear(tc_route *route);
 #define TC_ROUTE_FOREIGN 2
 int tc_application_route(ApplicationObject *self, PyObject *request, tc_route *route);
 
-/* The same with the application's default handler where no rule matches: 1, or 0 where Python has to find what
- * serves the request, or -1. */
+/* The same with the application's default handler where no rule matches: 1, or 0 where Python has to find
+ * what serves the request, or -1. */
 int tc_application_find(ApplicationObject *self, PyObject *request, tc_route *route);
 
 /* The version of a class, for Python. */

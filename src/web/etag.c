@@ -1,30 +1,77 @@
 /* The Etag of a response: the SHA-1 of what was written, and the comparison with If-None-Match. Called by
  * finish() and by applications; runs Python for hashlib, an overridden compute_etag() and the comparison. */
 #include "web/handler.h"
+#include "web/sha1.h"
 
 #define ETAG_SMALL 512 /* bytes; above this OpenSSL's start-up pays */
 
-/* The SHA-1 of a piece: hashlib's, or for a small one the interpreter's own implementation. */
+/* hashlib.sha1, borrowed. It is imported when there is something large to hash. */
 static PyObject *
-etag_hash(tc_state *state, PyObject *piece, bool alone)
+etag_hashlib(tc_state *state)
 {
-    PyObject *small = state->upcall_small_sha1;
-    bool little = alone && PyBytes_CheckExact(piece) && PyBytes_GET_SIZE(piece) <= ETAG_SMALL;
-    return PyObject_CallOneArg(little && small != NULL ? small : state->hashlib_sha1, piece);
+    if (state->hashlib_sha1 == NULL) {
+        PyObject *module = PyImport_ImportModule("hashlib");
+        PyObject *function = module != NULL ? PyObject_GetAttrString(module, "sha1") : NULL;
+        Py_XDECREF(module);
+        Py_XSETREF(state->hashlib_sha1, function);
+    }
+    return state->hashlib_sha1;
 }
 
-static PyObject *
-etag_quote(PyObject *hex)
+/* What the pieces are together, if it is little: its size. Else -1. */
+static Py_ssize_t
+etag_join_small(PyObject *pieces, char *out)
 {
-    if (!PyUnicode_Check(hex) || !PyUnicode_IS_COMPACT_ASCII(hex)) {
-        return PyUnicode_FromFormat("\"%S\"", hex);
+    Py_ssize_t total = 0;
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(pieces); i++) {
+        PyObject *piece = PyList_GET_ITEM(pieces, i);
+        Py_ssize_t size = PyBytes_CheckExact(piece) ? PyBytes_GET_SIZE(piece) : ETAG_SMALL + 1;
+        if (size > ETAG_SMALL - total) {
+            return -1;
+        }
+        memcpy(out + total, PyBytes_AS_STRING(piece), (size_t)size);
+        total += size;
     }
-    Py_ssize_t size = PyUnicode_GET_LENGTH(hex);
-    PyObject *etag = PyUnicode_New(size + 2, 127);
+    return total;
+}
+
+/* The hash of pieces that may be large or anything that hashlib takes: the digest, bytes. */
+static PyObject *
+etag_hash_pieces(tc_state *state, PyObject *pieces)
+{
+    PyObject *make = etag_hashlib(state), *hash = make != NULL ? PyObject_CallNoArgs(make) : NULL;
+    for (Py_ssize_t i = 0; hash != NULL && i < PyList_GET_SIZE(pieces); i++) { /* hashing may run Python */
+        PyObject *piece = Py_NewRef(PyList_GET_ITEM(pieces, i));
+        PyObject *done = PyObject_CallMethodOneArg(hash, state->str_update, piece);
+        Py_DECREF(piece);
+        if (done == NULL) {
+            Py_CLEAR(hash);
+        }
+        Py_XDECREF(done);
+    }
+    PyObject *digest = hash != NULL ? PyObject_CallMethodNoArgs(hash, state->str_digest) : NULL;
+    Py_XDECREF(hash);
+    if (digest != NULL && (!PyBytes_Check(digest) || PyBytes_GET_SIZE(digest) != TC_SHA1_SIZE)) {
+        PyErr_SetString(PyExc_TypeError, "hashlib.sha1() has a digest of another kind");
+        Py_CLEAR(digest);
+    }
+    return digest;
+}
+
+/* A digest as an Etag: hex digits in quotes. */
+static PyObject *
+etag_text(const uint8_t *digest)
+{
+    static const char digits[] = "0123456789abcdef";
+    PyObject *etag = PyUnicode_New(2 * TC_SHA1_SIZE + 2, 127);
     if (etag != NULL) {
         char *text = (char *)PyUnicode_1BYTE_DATA(etag);
-        text[0] = text[size + 1] = '"';
-        memcpy(text + 1, PyUnicode_1BYTE_DATA(hex), (size_t)size);
+        *text++ = '"';
+        for (int i = 0; i < TC_SHA1_SIZE; i++) {
+            *text++ = digits[digest[i] >> 4];
+            *text++ = digits[digest[i] & 15];
+        }
+        *text = '"';
     }
     return etag;
 }
@@ -33,32 +80,23 @@ etag_quote(PyObject *hex)
 static PyObject *
 etag_compute(HandlerObject *self)
 {
-    tc_state *state = self->state;
-    PyObject *buffer = Py_XNewRef(tc_handler_field(self, self->write_buffer, "_write_buffer"));
-    if (buffer == NULL) {
+    PyObject *pieces = Py_XNewRef(tc_handler_field(self, self->write_buffer, "_write_buffer")), *etag = NULL;
+    if (pieces == NULL) {
         return NULL;
     }
-    PyObject *hash = PyList_GET_SIZE(buffer) == 0 ? PyObject_CallNoArgs(state->hashlib_sha1) : NULL;
-    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(buffer); i++) { /* hashing a piece may run Python */
-        PyObject *piece = Py_NewRef(PyList_GET_ITEM(buffer, i)), *done;
-        if (i == 0) {
-            done = hash = etag_hash(state, piece, PyList_GET_SIZE(buffer) == 1);
-        }
-        else {
-            done = PyObject_CallMethodOneArg(hash, state->str_update, piece);
-            Py_XDECREF(done);
-        }
-        Py_DECREF(piece);
-        if (done == NULL) {
-            Py_CLEAR(hash);
-            break;
-        }
+    char small[ETAG_SMALL];
+    Py_ssize_t size = etag_join_small(pieces, small);
+    if (TC_LIKELY(size >= 0)) {
+        uint8_t digest[TC_SHA1_SIZE];
+        tc_sha1(small, (size_t)size, digest);
+        etag = etag_text(digest);
     }
-    Py_DECREF(buffer);
-    PyObject *hex = hash != NULL ? PyObject_CallMethodNoArgs(hash, state->str_hexdigest) : NULL;
-    PyObject *etag = hex != NULL ? etag_quote(hex) : NULL;
-    Py_XDECREF(hash);
-    Py_XDECREF(hex);
+    else {
+        PyObject *digest = etag_hash_pieces(self->state, pieces);
+        etag = digest != NULL ? etag_text((const uint8_t *)PyBytes_AS_STRING(digest)) : NULL;
+        Py_XDECREF(digest);
+    }
+    Py_DECREF(pieces);
     return etag;
 }
 

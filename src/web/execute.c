@@ -5,6 +5,7 @@
  * execution, a coroutine in C that runs the rest inside one asyncio.Task, so that everything after an `await`
  * shares a context and a cancellation, as in Tornado's _execute. Where a subclass or a tool has replaced
  * _execute, that is called instead. */
+#include "web/application.h"
 #include "web/execution.h"
 
 #include "event/core.h"
@@ -110,13 +111,13 @@ execute_decode_group(HandlerObject *self, PyObject *group, PyObject *name)
     return text;
 }
 
+/* The unnamed groups of the route as the handler's path_args. */
 static int
-execute_decode_path(HandlerObject *self, PyObject *groups, PyObject *named)
+execute_decode_args(HandlerObject *self, PyObject *groups)
 {
-    Py_ssize_t size = groups != NULL ? PyTuple_GET_SIZE(groups) : 0;
-    Py_ssize_t count = named != NULL ? PyDict_GET_SIZE(named) : 0;
-    PyObject *args = PyList_New(size), *kwargs = PyDict_New(), *name, *group;
-    int st = args != NULL && kwargs != NULL ? 0 : -1;
+    Py_ssize_t size = PyTuple_GET_SIZE(groups);
+    PyObject *args = PyList_New(size);
+    int st = args != NULL ? 0 : -1;
     for (Py_ssize_t i = 0; st == 0 && i < size; i++) {
         PyObject *text = execute_decode_group(self, PyTuple_GET_ITEM(groups, i), NULL);
         st = text != NULL ? 0 : -1;
@@ -124,7 +125,21 @@ execute_decode_path(HandlerObject *self, PyObject *groups, PyObject *named)
             PyList_SET_ITEM(args, i, text);
         }
     }
-    for (Py_ssize_t pos = 0; st == 0 && named != NULL && PyDict_Next(named, &pos, &name, &group);) {
+    if (st == 0) {
+        Py_XSETREF(self->path_args, Py_NewRef(args));
+    }
+    Py_XDECREF(args);
+    return st;
+}
+
+/* The named groups of the route as the handler's path_kwargs. */
+static int
+execute_decode_kwargs(HandlerObject *self, PyObject *named)
+{
+    Py_ssize_t count = PyDict_GET_SIZE(named);
+    PyObject *kwargs = PyDict_New(), *name, *group;
+    int st = kwargs != NULL ? 0 : -1;
+    for (Py_ssize_t pos = 0; st == 0 && PyDict_Next(named, &pos, &name, &group);) {
         Py_INCREF(name); /* decoding may run Python, which may change the dict */
         Py_INCREF(group);
         PyObject *text = execute_decode_group(self, group, name);
@@ -138,12 +153,22 @@ execute_decode_path(HandlerObject *self, PyObject *groups, PyObject *named)
         }
     }
     if (st == 0) {
-        Py_XSETREF(self->path_args, Py_NewRef(args));
         Py_XSETREF(self->path_kwargs, Py_NewRef(kwargs));
     }
-    Py_XDECREF(args);
     Py_XDECREF(kwargs);
     return st;
+}
+
+static int
+execute_decode_path(HandlerObject *self, PyObject *groups, PyObject *named)
+{
+    self->unmade |= TC_UNMADE_ARGS | TC_UNMADE_KWARGS;
+    Py_CLEAR(self->path_args);
+    Py_CLEAR(self->path_kwargs);
+    if (groups != NULL && PyTuple_GET_SIZE(groups) > 0 && execute_decode_args(self, groups) < 0) {
+        return -1;
+    }
+    return named != NULL && PyDict_GET_SIZE(named) > 0 ? execute_decode_kwargs(self, named) : 0;
 }
 
 /* The XSRF and cross-origin checks; methods that only read need none. */
@@ -193,6 +218,28 @@ execute_method_name(HandlerObject *self)
     return name;
 }
 
+/* handler.<name>(*path_args, **path_kwargs) for what may be any objects by now. */
+static PyObject *
+execute_call_any(HandlerObject *self, PyObject *name)
+{
+    PyObject *args = PyObject_GetAttr((PyObject *)self, self->state->str_path_args), *result = NULL;
+    PyObject *kwargs = args != NULL ? PyObject_GetAttr((PyObject *)self, self->state->str_path_kwargs) : NULL;
+    PyObject *method = kwargs != NULL ? PyObject_GetAttr((PyObject *)self, name) : NULL;
+    PyObject *positional = method != NULL ? PySequence_Tuple(args) : NULL;
+    PyObject *named = positional != NULL ? PyDict_New() : NULL;
+    if (named != NULL && PyDict_Update(named, kwargs) == 0) {
+        result = PyObject_Call(method, positional, named);
+    }
+    Py_XDECREF(method);
+    Py_XDECREF(positional);
+    Py_XDECREF(named);
+    Py_XDECREF(args);
+    Py_XDECREF(kwargs);
+    return result;
+}
+
+#define EXECUTE_ARGS 7 /* so many are passed without a tuple */
+
 static PyObject *
 execute_call_method(HandlerObject *self)
 {
@@ -201,11 +248,13 @@ execute_call_method(HandlerObject *self)
         return NULL;
     }
     PyObject *args = self->path_args, *kwargs = self->path_kwargs;
-    bool plain = args != NULL && PyList_CheckExact(args) && kwargs != NULL && PyDict_CheckExact(kwargs) &&
-                 PyDict_GET_SIZE(kwargs) == 0 && PyList_GET_SIZE(args) <= 7;
-    if (TC_LIKELY(plain)) {
-        PyObject *call[8] = {(PyObject *)self};
-        Py_ssize_t count = PyList_GET_SIZE(args);
+    bool few = args != NULL ? PyList_CheckExact(args) && PyList_GET_SIZE(args) <= EXECUTE_ARGS
+                            : (self->unmade & TC_UNMADE_ARGS) != 0;
+    bool none = kwargs != NULL ? PyDict_CheckExact(kwargs) && PyDict_GET_SIZE(kwargs) == 0
+                               : (self->unmade & TC_UNMADE_KWARGS) != 0;
+    if (TC_LIKELY(few && none)) {
+        PyObject *call[EXECUTE_ARGS + 1] = {(PyObject *)self};
+        Py_ssize_t count = args != NULL ? PyList_GET_SIZE(args) : 0;
         for (Py_ssize_t i = 0; i < count; i++) {
             call[i + 1] = Py_NewRef(PyList_GET_ITEM(args, i)); /* the method may change the list */
         }
@@ -214,21 +263,8 @@ execute_call_method(HandlerObject *self)
             Py_DECREF(call[i + 1]);
         }
     }
-    else if (tc_handler_field(self, args, "path_args") != NULL &&
-             tc_handler_field(self, kwargs, "path_kwargs") != NULL) {
-        Py_INCREF(args);
-        Py_INCREF(kwargs);
-        PyObject *method = PyObject_GetAttr((PyObject *)self, name);
-        PyObject *positional = method != NULL ? PySequence_Tuple(args) : NULL;
-        PyObject *named = positional != NULL ? PyDict_New() : NULL;
-        if (named != NULL && PyDict_Update(named, kwargs) == 0) {
-            result = PyObject_Call(method, positional, named);
-        }
-        Py_XDECREF(method);
-        Py_XDECREF(positional);
-        Py_XDECREF(named);
-        Py_DECREF(args);
-        Py_DECREF(kwargs);
+    else {
+        result = execute_call_any(self, name);
     }
     Py_DECREF(name);
     return result;
@@ -388,7 +424,10 @@ execute_replaced(HandlerObject *self, PyObject *path_args, PyObject *path_kwargs
 {
     tc_state *state = self->state;
     PyObject *run = tc_upcall(state, run_execute);
-    PyObject *transforms = Py_NewRef(self->transforms != NULL ? self->transforms : Py_None);
+    PyObject *transforms = PyObject_GetAttr((PyObject *)self, state->str__transforms);
+    if (transforms == NULL) {
+        return -1;
+    }
     PyObject *args[4] = {(PyObject *)self, transforms, path_args != NULL ? path_args : Py_None,
                          path_kwargs != NULL ? path_kwargs : Py_None};
     PyObject *coroutine = run != NULL ? PyObject_Vectorcall(run, args, 4, NULL) : NULL;
@@ -404,8 +443,8 @@ execute_make_handler(tc_state *state, PyObject *cls, PyObject *application, PyOb
                      PyObject *kwargs)
 {
     PyTypeObject *type = (PyTypeObject *)cls;
-    if (tc_handler_plain_new(type) && Py_IS_TYPE(cls, &PyType_Type) &&
-        (tc_hooks_of_type(state, type) & TC_HOOK___init__)) {
+    if (tc_handler_plain_new(type) && Py_TYPE(cls)->tp_call == PyType_Type.tp_call &&
+        !(type->tp_flags & Py_TPFLAGS_IS_ABSTRACT) && (tc_hooks_of_type(state, type) & TC_HOOK___init__)) {
         HandlerObject *self = (HandlerObject *)type->tp_alloc(type, 0);
         if (self != NULL) {
             self->state = state;
@@ -427,28 +466,48 @@ execute_is_handler_class(tc_state *state, PyObject *cls)
            (tc_handler_plain_new(type) || PyType_IsSubtype(type, state->request_handler_type));
 }
 
-/* [transform(request) for transform in application.transforms] */
+/* application.transforms, a new reference. */
 static PyObject *
-execute_make_transforms(tc_state *state, PyObject *application, PyObject *request)
+execute_transform_classes(tc_state *state, PyObject *application)
 {
-    PyObject *classes = PyObject_GetAttr(application, state->str_transforms);
-    PyObject *transforms = classes != NULL ? PyList_New(0) : NULL;
-    if (transforms != NULL && !(PyList_Check(classes) && PyList_GET_SIZE(classes) == 0)) {
-        PyObject *items = PySequence_Tuple(classes);
-        for (Py_ssize_t i = 0; items != NULL && i < PyTuple_GET_SIZE(items) && transforms != NULL; i++) {
-            PyObject *transform = PyObject_CallOneArg(PyTuple_GET_ITEM(items, i), request);
-            if (transform == NULL || PyList_Append(transforms, transform) < 0) {
-                Py_CLEAR(transforms);
-            }
-            Py_XDECREF(transform);
+    if (TC_LIKELY(PyObject_TypeCheck(application, state->application_type) &&
+                  tc_hooks_own(state, application, TC_HOOK_transforms))) {
+        ApplicationObject *own = (ApplicationObject *)application;
+        if (TC_LIKELY(own->transforms != NULL)) {
+            return Py_NewRef(own->transforms);
         }
-        if (items == NULL) {
-            Py_CLEAR(transforms);
-        }
-        Py_XDECREF(items);
     }
-    Py_XDECREF(classes);
-    return transforms;
+    return PyObject_GetAttr(application, state->str_transforms);
+}
+
+/* Sets handler._transforms to [transform(request) for transform in application.transforms]. */
+static int
+execute_set_transforms(HandlerObject *self, PyObject *application, PyObject *request)
+{
+    PyObject *classes = execute_transform_classes(self->state, application);
+    if (classes == NULL) {
+        return -1;
+    }
+    if (TC_LIKELY(PyList_CheckExact(classes) && PyList_GET_SIZE(classes) == 0)) {
+        self->unmade |= TC_UNMADE_TRANSFORMS;
+        Py_CLEAR(self->transforms);
+        Py_DECREF(classes);
+        return 0;
+    }
+    PyObject *transforms = PyList_New(0), *items = transforms != NULL ? PySequence_Tuple(classes) : NULL;
+    int st = items != NULL ? 0 : -1;
+    for (Py_ssize_t i = 0; st == 0 && i < PyTuple_GET_SIZE(items); i++) {
+        PyObject *transform = PyObject_CallOneArg(PyTuple_GET_ITEM(items, i), request);
+        st = transform != NULL ? PyList_Append(transforms, transform) : -1;
+        Py_XDECREF(transform);
+    }
+    if (st == 0) {
+        Py_XSETREF(self->transforms, Py_NewRef(transforms));
+    }
+    Py_XDECREF(transforms);
+    Py_XDECREF(items);
+    Py_DECREF(classes);
+    return st;
 }
 
 /* Has a native connection notify a handler that is still at work when the client leaves. */
@@ -541,11 +600,8 @@ tc_handler_execute(tc_state *state, PyObject *cls, PyObject *application, PyObje
     }
     HandlerObject *self = (HandlerObject *)made;
     int st = -1;
-    PyObject *transforms = execute_make_transforms(state, application, request);
-    int streams = transforms != NULL ? tc_handler_streams(state, cls) : -1;
-    if (transforms != NULL) {
-        Py_XSETREF(self->transforms, transforms);
-    }
+    int streams =
+        execute_set_transforms(self, application, request) == 0 ? tc_handler_streams(state, cls) : -1;
     if (streams >= 0 && (!streams || tc_streamed_begin(self) == 0)) {
         if (TC_LIKELY(tc_handler_owns(self, TC_HOOK__execute))) {
             st = tc_execute_run(self, TC_PHASE_START, path_args, path_kwargs);

@@ -235,11 +235,10 @@ log_cache(tc_state *state, PyObject *logger)
 
 /* Would a line of this level reach a handler? Reads the logger's own cache first. 1, 0 or -1. */
 static int
-log_is_enabled(tc_state *state, long level)
+log_ask(tc_state *state, PyObject *logger, PyObject *cache, long level)
 {
-    PyObject *logger = tc_upcall(state, access_log), *number, *cached = NULL;
-    PyObject *cache = logger != NULL ? log_cache(state, logger) : NULL;
-    if (cache == NULL || (number = PyLong_FromLong(level)) == NULL) {
+    PyObject *number = PyLong_FromLong(level), *cached = NULL;
+    if (number == NULL) {
         return -1;
     }
     int found = PyDict_Check(cache) ? PyDict_GetItemRef(cache, number, &cached) : 0;
@@ -252,6 +251,52 @@ log_is_enabled(tc_state *state, long level)
     return enabled;
 }
 
+/* The same. What was found for good responses is remembered as long as the cache does not change. */
+static int
+log_is_enabled(tc_state *state, int status)
+{
+    PyObject *logger = tc_upcall(state, access_log);
+    PyObject *cache = logger != NULL ? log_cache(state, logger) : NULL;
+    if (cache == NULL) {
+        return -1;
+    }
+    if (TC_UNLIKELY(status >= 400)) {
+        return log_ask(state, logger, cache, status < 500 ? 30 : 40);
+    }
+    uint64_t version = PyDict_CheckExact(cache) ? tc_dict_version(cache) : 0;
+    if (TC_LIKELY(version != 0 && version == state->log_version)) {
+        return state->log_info;
+    }
+    int enabled = log_ask(state, logger, cache, 20);
+    if (enabled >= 0 && state->access_log_cache == cache && version != 0 &&
+        version == tc_dict_version(cache)) {
+        state->log_version = version;
+        state->log_info = enabled;
+    }
+    return enabled;
+}
+
+/* Does the application have a log_function? 1, 0 or -1. */
+static int
+finish_has_log_function(ApplicationObject *application)
+{
+    PyObject *settings = application->settings;
+    if (settings == NULL) {
+        return 0;
+    }
+    uint64_t version = PyDict_CheckExact(settings) ? tc_dict_version(settings) : 0;
+    if (TC_LIKELY(version != 0 && version == application->unlogged_version)) {
+        return 0;
+    }
+    Py_INCREF(settings);
+    int found = PySequence_Contains(settings, application->base.state->str_log_function);
+    Py_DECREF(settings);
+    if (found == 0) {
+        application->unlogged_version = version;
+    }
+    return found;
+}
+
 /* Would the application's log_request() do something? 1, 0 or -1. */
 static int
 finish_is_logged(HandlerObject *self, PyObject *application)
@@ -262,15 +307,13 @@ finish_is_logged(HandlerObject *self, PyObject *application)
         !tc_handler_owns(self, TC_HOOK_get_status | TC_HOOK__request_summary)) {
         return 1;
     }
-    PyObject *settings = Py_XNewRef(((ApplicationObject *)application)->settings);
-    int custom = settings != NULL ? PySequence_Contains(settings, state->str_log_function) : 0;
-    Py_XDECREF(settings);
+    int custom = finish_has_log_function((ApplicationObject *)application);
     if (custom != 0 || self->status_code == NULL || !PyLong_Check(self->status_code)) {
         return custom < 0 ? -1 : 1;
     }
     int code;
     (void)tc_http_status_code(self->status_code, &code); /* an int has one */
-    return log_is_enabled(state, code < 400 ? 20 : code < 500 ? 30 : 40);
+    return log_is_enabled(state, code);
 }
 
 /* application.log_request(self), unless that would do nothing. */

@@ -5,7 +5,7 @@
  * (from prepare() to finish()), execution_type.c (the same after an await), streamed.c (a streamed body
  * between the two).
  *
- * * A field that is NULL was never set: __init__ was skipped, or the attribute deleted. */
+ * * A field that is NULL and not unmade was never set: __init__ was skipped, or the attribute deleted. */
 #ifndef TC_HANDLER_H
 #define TC_HANDLER_H
 
@@ -13,6 +13,8 @@
 #include "http/headers/headers.h"
 #include "http/http_request.h"
 #include "web/hooks.h"
+
+enum tc_unmade { TC_UNMADE_ARGS = 1, TC_UNMADE_KWARGS = 2, TC_UNMADE_TRANSFORMS = 4 };
 
 typedef struct HandlerObject {
     PyObject_HEAD tc_state *state; /* borrowed */
@@ -28,6 +30,7 @@ typedef struct HandlerObject {
     PyObject *new_cookie; /* SimpleCookie */
     PyObject *ui;         /* made when asked for; None after finish() */
     PyObject *ext;        /* free for C code built on top */
+    uint8_t unmade;       /* enum tc_unmade: fields that are NULL, and empty where somebody asks for them */
     bool finished, headers_written, auto_finish;
     bool streams; /* has its body streamed, see streamed.c */
     bool parked;  /* waits for that body outside any Task */

@@ -180,6 +180,23 @@ status_reason(tc_state *state, PyObject *status)
     return reason != NULL ? reason : PyUnicode_FromString("Unknown");
 }
 
+/* The same for 200, which is remembered as long as the dict does not change. */
+static PyObject *
+status_reason_ok(tc_state *state, PyObject *status)
+{
+    PyObject *responses = tc_upcall(state, http_responses);
+    uint64_t version = responses != NULL ? tc_dict_version(responses) : 0;
+    if (TC_LIKELY(version != 0 && version == state->reasons_version)) {
+        return Py_NewRef(state->reason_ok);
+    }
+    PyObject *reason = status_reason(state, status);
+    if (reason != NULL) {
+        Py_XSETREF(state->reason_ok, Py_NewRef(reason));
+        state->reasons_version = version;
+    }
+    return reason;
+}
+
 /* The reason, or "Unknown" for one that may not stand in a status line or in a page of HTML. */
 static PyObject *
 reason_clean(PyObject *reason)
@@ -268,10 +285,9 @@ handler_default_headers(HandlerObject *self)
 {
     tc_state *state = self->state;
     PyObject *headers = tc_headers_new(state), *date = tc_http_date_text(state);
-    if (headers == NULL || date == NULL ||
-        tc_headers_set(headers, state->str_Server, state->text_server) < 0 ||
-        tc_headers_set(headers, state->text_content_type, state->text_html) < 0 ||
-        tc_headers_set(headers, state->str_Date, date) < 0) {
+    PyObject *pairs[] = {state->str_Server, state->text_server, state->text_content_type,
+                         state->text_html,  state->str_Date,    date};
+    if (headers == NULL || date == NULL || tc_headers_fill(headers, pairs, 3) < 0) {
         Py_CLEAR(headers);
     }
     Py_XDECREF(date);
@@ -292,7 +308,7 @@ tc_handler_clear(HandlerObject *self)
         return -1;
     }
     PyObject *buffer = PyList_New(0), *status = PyLong_FromLong(200);
-    PyObject *reason = status != NULL ? status_reason(state, status) : NULL;
+    PyObject *reason = status != NULL ? status_reason_ok(state, status) : NULL;
     if (buffer == NULL || reason == NULL) {
         Py_XDECREF(buffer);
         Py_XDECREF(status);

@@ -2,6 +2,7 @@
  * are in handler_headers.c, handler_args.c, output.c, etag.c, finish.c and execute.c; rarer ones are in
  * Python, in tornado_c/_web/. Called on the loop's thread; the hooks (clear, set_default_headers,
  * initialize) may run Python. */
+#include "web/application.h"
 #include "web/handler.h"
 
 #include "base/args.h"
@@ -117,15 +118,61 @@ handler_watch_close(HandlerObject *self)
     return result != NULL ? 0 : -1;
 }
 
+#define INITIALIZE_ARGS 8 /* so many are passed without a dict */
+
+/* initialize(**kwargs), of few arguments. The values are held, since the method may change the dict. */
+static PyObject *
+handler_call_initialize(HandlerObject *self, PyObject *kwargs)
+{
+    PyObject *args[INITIALIZE_ARGS + 1] = {(PyObject *)self}, *name, *value, *result = NULL;
+    Py_ssize_t size = kwargs != NULL ? PyDict_GET_SIZE(kwargs) : 0, count = 0;
+    PyObject *names = size > 0 ? PyTuple_New(size) : NULL;
+    if (size > 0 && names == NULL) {
+        return NULL;
+    }
+    for (Py_ssize_t pos = 0; size > 0 && count < size && PyDict_Next(kwargs, &pos, &name, &value); count++) {
+        PyTuple_SET_ITEM(names, count, Py_NewRef(name));
+        args[count + 1] = Py_NewRef(value);
+    }
+    result = PyObject_VectorcallMethod(self->state->str_initialize, args, 1, names);
+    for (Py_ssize_t i = 0; i < count; i++) {
+        Py_DECREF(args[i + 1]);
+    }
+    Py_XDECREF(names);
+    return result;
+}
+
+/* The same for any number, and for keys that may be anything. */
+static PyObject *
+handler_call_initialize_any(HandlerObject *self, PyObject *kwargs)
+{
+    PyObject *method = PyObject_GetAttr((PyObject *)self, self->state->str_initialize);
+    PyObject *result = method != NULL ? PyObject_VectorcallDict(method, NULL, 0, kwargs) : NULL;
+    Py_XDECREF(method);
+    return result;
+}
+
+static bool
+handler_has_few_arguments(PyObject *kwargs)
+{
+    PyObject *name, *value;
+    if (PyDict_GET_SIZE(kwargs) > INITIALIZE_ARGS) {
+        return false;
+    }
+    for (Py_ssize_t pos = 0; PyDict_Next(kwargs, &pos, &name, &value);) {
+        if (!PyUnicode_CheckExact(name)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static int
 handler_initialize(HandlerObject *self, PyObject *kwargs)
 {
-    PyObject *method = PyObject_GetAttr((PyObject *)self, self->state->str_initialize);
-    if (method == NULL) {
-        return -1;
-    }
-    PyObject *result = PyObject_VectorcallDict(method, NULL, 0, kwargs);
-    Py_DECREF(method);
+    PyObject *result = kwargs == NULL || handler_has_few_arguments(kwargs)
+                           ? handler_call_initialize(self, kwargs)
+                           : handler_call_initialize_any(self, kwargs);
     Py_XDECREF(result);
     return result != NULL ? 0 : -1;
 }
@@ -173,6 +220,13 @@ static PyObject *
 handler_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
     tc_state *state = tc_state_of(type);
+    if (TC_UNLIKELY(type->tp_flags & Py_TPFLAGS_IS_ABSTRACT)) { /* object() says which methods are missing */
+        PyObject *none = PyTuple_New(0),
+                 *made = none != NULL ? PyBaseObject_Type.tp_new(type, none, NULL) : NULL;
+        Py_XDECREF(none);
+        Py_XDECREF(made);
+        return made != NULL ? PyErr_Format(PyExc_TypeError, "'%.100s' is abstract", type->tp_name) : NULL;
+    }
     HandlerObject *self = state != NULL ? (HandlerObject *)type->tp_alloc(type, 0) : NULL;
     if (self != NULL) {
         self->state = state;
@@ -277,6 +331,49 @@ handler_set_buffer(HandlerObject *self, PyObject *value, void *unused)
     return 0;
 }
 
+/* Fields that are made when somebody asks for them, since most are empty and nobody does. */
+typedef struct {
+    const char *name;
+    size_t offset;
+    uint8_t bit;
+} handler_lazy_field;
+
+static const handler_lazy_field lazy_path_args = {"path_args", offsetof(HandlerObject, path_args),
+                                                  TC_UNMADE_ARGS};
+static const handler_lazy_field lazy_path_kwargs = {"path_kwargs", offsetof(HandlerObject, path_kwargs),
+                                                    TC_UNMADE_KWARGS};
+static const handler_lazy_field lazy_transforms = {"_transforms", offsetof(HandlerObject, transforms),
+                                                   TC_UNMADE_TRANSFORMS};
+
+static PyObject *
+handler_get_lazy(HandlerObject *self, void *closure)
+{
+    const handler_lazy_field *lazy = closure;
+    PyObject **field = (PyObject **)((char *)self + lazy->offset);
+    if (*field == NULL && (self->unmade & lazy->bit)) {
+        PyObject *made = lazy->bit == TC_UNMADE_KWARGS ? PyDict_New() : PyList_New(0);
+        if (made == NULL) {
+            return NULL;
+        }
+        Py_XSETREF(*field, made); /* the collector may have run Python */
+    }
+    return Py_XNewRef(tc_handler_field(self, *field, lazy->name));
+}
+
+static int
+handler_set_lazy(HandlerObject *self, PyObject *value, void *closure)
+{
+    const handler_lazy_field *lazy = closure;
+    PyObject **field = (PyObject **)((char *)self + lazy->offset);
+    if (value == NULL && *field == NULL && !(self->unmade & lazy->bit)) {
+        tc_handler_no_field(self, lazy->name);
+        return -1;
+    }
+    self->unmade &= (uint8_t)~lazy->bit;
+    Py_XSETREF(*field, Py_XNewRef(value));
+    return 0;
+}
+
 static PyObject *
 handler_get_ui(HandlerObject *self, void *unused)
 {
@@ -303,6 +400,13 @@ handler_get_settings(HandlerObject *self, void *unused)
 {
     PyObject *application = Py_XNewRef(tc_handler_field(self, self->application, "application"));
     PyObject *settings = NULL;
+    if (TC_LIKELY(application != NULL && PyObject_TypeCheck(application, self->state->application_type) &&
+                  tc_hooks_own(self->state, application, TC_HOOK_settings) &&
+                  ((ApplicationObject *)application)->settings != NULL)) {
+        settings = Py_NewRef(((ApplicationObject *)application)->settings);
+        Py_DECREF(application);
+        return settings;
+    }
     /* The application may be a handler, this one even. */
     if (application != NULL && Py_EnterRecursiveCall(" while getting settings") == 0) {
         settings = PyObject_GetAttr(application, self->state->str_settings);
@@ -322,8 +426,14 @@ static PyGetSetDef handler_getset[] = {
     TC_FLAG("_auto_finish", auto_finish, "Whether the request is finished when its method returns."),
     TC_FLAG("_finished", finished, "Whether finish() was called."),
     TC_FLAG("_headers_written", headers_written, "Whether the status line and the headers are sent."),
+    {"_transforms", (getter)handler_get_lazy, (setter)handler_set_lazy,
+     PyDoc_STR("What alters the response on its way out."), (void *)&lazy_transforms},
     {"_write_buffer", (getter)handler_get_buffer, (setter)handler_set_buffer,
      PyDoc_STR("The chunks written and not flushed, a list of bytes."), NULL},
+    {"path_args", (getter)handler_get_lazy, (setter)handler_set_lazy,
+     PyDoc_STR("What the unnamed groups of the route matched."), (void *)&lazy_path_args},
+    {"path_kwargs", (getter)handler_get_lazy, (setter)handler_set_lazy,
+     PyDoc_STR("What the named groups of the route matched."), (void *)&lazy_path_kwargs},
     {"settings", (getter)handler_get_settings, NULL, PyDoc_STR("The settings of the application."), NULL},
     {"ui", (getter)handler_get_ui, (setter)handler_set_ui,
      PyDoc_STR("The UI methods and modules that templates see; None once the request is finished."), NULL},
@@ -338,13 +448,10 @@ static PyGetSetDef handler_getset[] = {
 static PyMemberDef handler_members[] = {
     TC_FIELD("application", application, "The application that serves the request."),
     TC_FIELD("request", request, "The request, a HTTPServerRequest."),
-    TC_FIELD("path_args", path_args, "What the unnamed groups of the route matched."),
-    TC_FIELD("path_kwargs", path_kwargs, "What the named groups of the route matched."),
     TC_FIELD("_headers", headers, "The headers of the response."),
     TC_FIELD("_new_cookie", new_cookie, "The cookies to set, a SimpleCookie; there only if there are any."),
     TC_FIELD("_reason", reason, "The reason phrase of the response."),
     TC_FIELD("_status_code", status_code, "The status code of the response."),
-    TC_FIELD("_transforms", transforms, "What alters the response on its way out."),
     {"_prepared_future", T_OBJECT, offsetof(HandlerObject, prepared_future), 0,
      PyDoc_STR("Done when prepare() is, or None.")},
     {NULL},

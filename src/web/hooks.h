@@ -39,7 +39,9 @@
     X(set_etag_header)                                                                                       \
     X(set_header)                                                                                            \
     X(set_status)                                                                                            \
+    X(settings)                                                                                              \
     X(start_request)                                                                                         \
+    X(transforms)                                                                                            \
     X(write)
 
 enum {

@@ -32,6 +32,7 @@
     X(_log)                                                                                                  \
     X(_request_summary)                                                                                      \
     X(_should_not_send_content)                                                                              \
+    X(_transforms)                                                                                           \
     X(_stream_request_body)                                                                                  \
     X(application)                                                                                           \
     X(arguments)                                                                                             \
@@ -44,6 +45,7 @@
     X(default_host)                                                                                          \
     X(default_handler_args)                                                                                  \
     X(default_handler_class)                                                                                 \
+    X(digest)                                                                                                \
     X(execute)                                                                                               \
     X(find_handler)                                                                                          \
     X(flush)                                                                                                 \
@@ -53,7 +55,6 @@
     X(get_target_delegate)                                                                                   \
     X(groupdict)                                                                                             \
     X(groups)                                                                                                \
-    X(hexdigest)                                                                                             \
     X(host_name)                                                                                             \
     X(host_pattern)                                                                                          \
     X(initialize)                                                                                            \
@@ -66,6 +67,8 @@
     X(method)                                                                                                \
     X(on_finish)                                                                                             \
     X(path)                                                                                                  \
+    X(path_args)                                                                                             \
+    X(path_kwargs)                                                                                           \
     X(post)                                                                                                  \
     X(prepare)                                                                                               \
     X(reason)                                                                                                \
@@ -104,9 +107,9 @@
 #define TC_WEB_OWN(X)                                                                                        \
     X(access_log_cache)  /* the logger's cache of isEnabledFor(): a dict, or None */                         \
     X(access_log_cached) /* the logger that access_log_cache belongs to */                                   \
+    X(hashlib_sha1)      /* when first needed */                                                             \
+    X(reason_ok)         /* the reason phrase of status 200 */                                               \
     X(json_tools)        /* what json.c encodes with, or None */
-
-#define TC_WEB_IMPORTS(X) X(hashlib_sha1, "hashlib", "sha1")
 
 #define TC_WEB_FACES(X)                                                                                      \
     X(ErrorHandler, web, state->request_handler_type)                                                        \
@@ -133,7 +136,6 @@
     X(no_delegate, web, NULL)                                                                                \
     X(run_delegate, web, NULL)                                                                               \
     X(run_execute, web, NULL)                                                                                \
-    X(small_sha1, web, NULL)                                                                                 \
     X(spawn_task, web, NULL)
 
 /* The class of one version tag, see web/hooks.h. */
@@ -150,8 +152,11 @@ typedef struct {
 
 #define TC_WEB_FIELDS                                                                                        \
     tc_hook_entry hooks[256];                                                                                \
-    bool json_busy;    /* json.c is encoding */                                                              \
-    unsigned json_tag; /* the version of json's class of encoders for which json_tools were made */          \
+    bool json_busy;           /* json.c is encoding */                                                       \
+    unsigned json_tag;        /* the version of json's class of encoders for which json_tools were made */   \
+    uint64_t reasons_version; /* of the dict in which reason_ok was found */                                 \
+    uint64_t log_version;     /* of access_log_cache, in which it was found that INFO is logged or not */    \
+    bool log_info;                                                                                           \
     uint64_t json_versions[TC_JSON_WATCHED]; /* of the dicts that it watches */                              \
     uint64_t routes_version;                 /* raised where what tables of routes were made from changes */
 

@@ -89,8 +89,14 @@ output_take(HandlerObject *self)
         return NULL;
     }
     Py_ssize_t size = PyList_GET_SIZE(buffer);
-    if (size == 1 && PyBytes_CheckExact(PyList_GET_ITEM(buffer, 0))) {
-        chunk = Py_NewRef(PyList_GET_ITEM(buffer, 0));
+    if (TC_LIKELY(size == 1 && PyBytes_CheckExact(PyList_GET_ITEM(buffer, 0)))) {
+        chunk = PyList_GET_ITEM(buffer, 0);
+        if (TC_LIKELY(Py_REFCNT(buffer) == 2)) { /* the handler's and ours */
+            Py_SET_SIZE(buffer, 0);              /* the list's reference is the caller's now */
+            Py_DECREF(buffer);
+            return chunk;
+        }
+        Py_INCREF(chunk);
     }
     else {
         PyObject *empty = PyBytes_FromStringAndSize(NULL, 0);

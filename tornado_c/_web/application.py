@@ -290,7 +290,9 @@ _core.register(
             "find_handler": Application.__dict__["find_handler"],
             "get_handler_delegate": Application.__dict__["get_handler_delegate"],
             "log_request": Application.__dict__["log_request"],
+            "settings": _core.ApplicationBase.__dict__["settings"],
             "start_request": Application.start_request,
+            "transforms": _core.ApplicationBase.__dict__["transforms"],
         },
     },
 )

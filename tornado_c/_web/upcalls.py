@@ -18,11 +18,6 @@ from tornado_c.log import access_log, app_log
 from tornado_c.routing import _DefaultMessageDelegate, _unquote_or_none
 from tornado_c.util import ObjectDict
 
-try:
-    from _sha1 import sha1 as _small_sha1  # type: ignore[import-not-found]
-except ImportError:
-    from hashlib import sha1 as _small_sha1  # OpenSSL's, which takes longer to begin
-
 if TYPE_CHECKING:
     from tornado_c._web.handler import RequestHandler
 
@@ -224,6 +219,5 @@ UPCALLS = {
     "no_delegate": _no_delegate,
     "run_delegate": _run_delegate,
     "run_execute": _run_execute,
-    "small_sha1": _small_sha1,
     "spawn_task": _spawn_task,
 }

@@ -18,6 +18,21 @@ tc_headers_set(PyObject *headers, PyObject *normalized_name, PyObject *value)
     return PyObject_SetItem(headers, normalized_name, value);
 }
 
+int
+tc_headers_fill(PyObject *headers, PyObject *const *pairs, size_t count)
+{
+    if (TC_LIKELY(tc_headers_own_setitem(headers) && tc_headers_is_empty((HeadersObject *)headers) &&
+                  count <= TC_HEADERS_PAIRS)) {
+        tc_headers_first_pairs((HeadersObject *)headers, pairs, count);
+        return 0;
+    }
+    int st = 0;
+    for (size_t i = 0; st == 0 && i < count; i++) {
+        st = tc_headers_set(headers, pairs[2 * i], pairs[2 * i + 1]);
+    }
+    return st;
+}
+
 PyObject *
 tc_headers_get(PyObject *headers, PyObject *normalized_name)
 {

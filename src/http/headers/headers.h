@@ -19,6 +19,9 @@ PyObject *tc_headers_new(tc_state *state);
 /* headers[name] = value for a name in normalised form: 0, or -1 with an exception. Works with any mapping. */
 int tc_headers_set(PyObject *headers, PyObject *normalized_name, PyObject *value);
 
+/* The same for several fields of new headers: names that all differ, each followed by its value; all str. */
+int tc_headers_fill(PyObject *headers, PyObject *const *pairs, size_t count);
+
 /* The combined value, a new reference; NULL without an exception if missing, with one if it failed. */
 PyObject *tc_headers_get(PyObject *headers, PyObject *normalized_name);
 

@@ -124,6 +124,9 @@ int tc_headers_append(HeadersObject *self, PyObject *name, PyObject *slot, PyObj
 /* Adds a value; the field need not exist. */
 int tc_headers_put(HeadersObject *self, PyObject *name, PyObject *value);
 
+/* The first pairs, of an instance without fields: ASCII names that differ, and values, str. */
+void tc_headers_first_pairs(HeadersObject *self, PyObject *const *pairs, size_t count);
+
 /* Makes the items of an exact dict the pairs, if there are no fields yet and all items can be pairs; then
  * true. */
 bool tc_headers_take_pairs(HeadersObject *self, PyObject *dict);

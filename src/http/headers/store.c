@@ -105,6 +105,16 @@ pairs_store(HeadersObject *self, PyObject *name, PyObject *value)
     return true;
 }
 
+void
+tc_headers_first_pairs(HeadersObject *self, PyObject *const *pairs, size_t count)
+{
+    for (size_t i = 0; i < 2 * count; i++) {
+        self->pairs[i] = Py_NewRef(pairs[i]);
+    }
+    self->npairs = (uint8_t)count;
+    headers_assert(self);
+}
+
 bool
 tc_headers_take_pairs(HeadersObject *self, PyObject *dict)
 {
