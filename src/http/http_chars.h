@@ -212,6 +212,23 @@ found:
     return p;
 }
 
+/* How many bytes of a block are CR, LF or NUL. */
+static inline size_t
+tc_http_count_line_stops(const char *p, const char *end)
+{
+    size_t count = 0;
+#ifdef __SSE2__
+    for (; end - p >= 16; p += 16) {
+        count +=
+            (size_t)__builtin_popcount(tc_sse_line_stops(_mm_loadu_si128((const __m128i *)(const void *)p)));
+    }
+#endif
+    for (; p < end; p++) {
+        count += *p == '\r' || *p == '\n' || *p == '\0';
+    }
+    return count;
+}
+
 /* The first byte from p on that a request target may not hold, or end. */
 static inline const char *
 tc_http_scan_target(const char *base, const char *p, const char *end)

@@ -18,21 +18,25 @@ etag_hashlib(tc_state *state)
     return state->hashlib_sha1;
 }
 
-/* What the pieces are together, if it is little: its size. Else -1. */
-static Py_ssize_t
-etag_join_small(PyObject *pieces, char *out)
+/* What the pieces are together, if it is little: its bytes, which `out` may hold, and *size. Else NULL. */
+static const char *
+etag_join_small(PyObject *pieces, char *out, size_t *size)
 {
-    Py_ssize_t total = 0;
-    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(pieces); i++) {
+    *size = 0;
+    for (Py_ssize_t i = 0, count = PyList_GET_SIZE(pieces); i < count; i++) {
         PyObject *piece = PyList_GET_ITEM(pieces, i);
-        Py_ssize_t size = PyBytes_CheckExact(piece) ? PyBytes_GET_SIZE(piece) : ETAG_SMALL + 1;
-        if (size > ETAG_SMALL - total) {
-            return -1;
+        size_t more = PyBytes_CheckExact(piece) ? (size_t)PyBytes_GET_SIZE(piece) : ETAG_SMALL + 1;
+        if (more > ETAG_SMALL - *size) {
+            return NULL;
         }
-        memcpy(out + total, PyBytes_AS_STRING(piece), (size_t)size);
-        total += size;
+        if (TC_LIKELY(count == 1)) {
+            *size = more;
+            return PyBytes_AS_STRING(piece);
+        }
+        memcpy(out + *size, PyBytes_AS_STRING(piece), more);
+        *size += more;
     }
-    return total;
+    return out;
 }
 
 /* The hash of pieces that may be large or anything that hashlib takes: the digest, bytes. */
@@ -58,37 +62,48 @@ etag_hash_pieces(tc_state *state, PyObject *pieces)
     return digest;
 }
 
+/* The eight hex digits of a number, each from its half byte n: '0' + n, and 39 more from 'a' on. */
+static void
+etag_hex(const uint8_t *bytes, char *out)
+{
+    uint64_t n = (uint64_t)bytes[0] << 4 | (uint64_t)bytes[1] << 20 | (uint64_t)bytes[2] << 36 |
+                 (uint64_t)bytes[3] << 52;
+    n = (n >> 8 & UINT64_C(0x000f000f000f000f)) | (n << 4 & UINT64_C(0x0f000f000f000f00));
+    uint64_t letters = (n + UINT64_C(0x0606060606060606)) >> 4 & UINT64_C(0x0101010101010101);
+    n += UINT64_C(0x3030303030303030) + letters * 39;
+    for (int i = 0; i < 8; i++) {
+        out[i] = (char)(n >> 8 * i);
+    }
+}
+
 /* A digest as an Etag: hex digits in quotes. */
 static PyObject *
 etag_text(const uint8_t *digest)
 {
-    static const char digits[] = "0123456789abcdef";
     PyObject *etag = PyUnicode_New(2 * TC_SHA1_SIZE + 2, 127);
     if (etag != NULL) {
         char *text = (char *)PyUnicode_1BYTE_DATA(etag);
-        *text++ = '"';
-        for (int i = 0; i < TC_SHA1_SIZE; i++) {
-            *text++ = digits[digest[i] >> 4];
-            *text++ = digits[digest[i] & 15];
+        text[0] = text[2 * TC_SHA1_SIZE + 1] = '"';
+        for (int i = 0; i < TC_SHA1_SIZE; i += 4) {
+            etag_hex(digest + i, text + 1 + 2 * i);
         }
-        *text = '"';
     }
     return etag;
 }
 
-/* The SHA-1 of the pieces. */
-static PyObject *
-etag_compute(HandlerObject *self)
+PyObject *
+tc_handler_etag_compute(HandlerObject *self)
 {
     PyObject *pieces = Py_XNewRef(tc_handler_field(self, self->write_buffer, "_write_buffer")), *etag = NULL;
     if (pieces == NULL) {
         return NULL;
     }
     char small[ETAG_SMALL];
-    Py_ssize_t size = etag_join_small(pieces, small);
-    if (TC_LIKELY(size >= 0)) {
+    size_t size;
+    const char *text = etag_join_small(pieces, small, &size);
+    if (TC_LIKELY(text != NULL)) {
         uint8_t digest[TC_SHA1_SIZE];
-        tc_sha1(small, (size_t)size, digest);
+        tc_sha1(text, size, digest);
         etag = etag_text(digest);
     }
     else {
@@ -107,7 +122,7 @@ PyDoc_STRVAR(handler_compute_etag_doc, "compute_etag($self)\n--\n\n"
 static PyObject *
 handler_compute_etag(HandlerObject *self, PyObject *unused)
 {
-    return etag_compute(self);
+    return tc_handler_etag_compute(self);
 }
 
 int
@@ -116,7 +131,7 @@ tc_handler_etag_set(HandlerObject *self)
     tc_state *state = self->state;
     int st = -1;
     if (TC_LIKELY(tc_handler_owns(self, TC_HOOK_compute_etag))) {
-        PyObject *own = etag_compute(self);
+        PyObject *own = tc_handler_etag_compute(self);
         st = own != NULL ? tc_handler_set_safe_header(self, state->str_Etag, own) : -1;
         Py_XDECREF(own);
         return st;

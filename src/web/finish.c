@@ -39,23 +39,51 @@ finish_has_header(HandlerObject *self, PyObject *name)
     return found;
 }
 
-/* Sets the Etag of a response to GET or HEAD, and makes it a 304 where the client has it. */
+/* Sets a header of this normalised name to a text that is known to be safe. */
 static int
-finish_etag(HandlerObject *self)
+finish_set_header(HandlerObject *self, PyObject *name, PyObject *text)
+{
+    PyObject *headers = Py_XNewRef(tc_handler_field(self, self->headers, "_headers"));
+    int st = headers != NULL ? tc_headers_set(headers, name, text) : -1;
+    Py_XDECREF(headers);
+    return st;
+}
+
+/* All that completes the headers. As long as it is ours, no Python runs between its steps. */
+#define FINISH_HEADERS                                                                                       \
+    (TC_HOOK_set_etag_header | TC_HOOK_compute_etag | TC_HOOK_check_etag_header | TC_HOOK_set_header |       \
+     TC_HOOK__convert_header_value | TC_HOOK__should_not_send_content)
+
+/* Sets the Etag and asks whether the client has it: 1, 0 or -1. */
+static int
+finish_ask_etag(HandlerObject *self, bool own)
 {
     tc_state *state = self->state;
+    if (TC_LIKELY(own)) {
+        PyObject *etag = tc_handler_etag_compute(self);
+        int st = etag != NULL ? finish_set_header(self, state->str_Etag, etag) : -1;
+        Py_XDECREF(etag);
+        return st == 0 ? tc_handler_etag_check(self) : -1;
+    }
+    int st = finish_hook(self, TC_HOOK_set_etag_header, state->str_set_etag_header, tc_handler_etag_set);
+    return st == 0 ? finish_ask(self, TC_HOOK_check_etag_header, state->str_check_etag_header,
+                                tc_handler_etag_check)
+                   : -1;
+}
+
+/* Sets the Etag of a response to GET or HEAD, and makes it a 304 where the client has it. */
+static int
+finish_etag(HandlerObject *self, bool own)
+{
     int st = tc_handler_method_in(self, 1u << TC_HTTP_GET | 1u << TC_HTTP_HEAD);
     if (st < 0) {
         return -1;
     }
-    st = st > 0 ? finish_has_header(self, state->str_Etag) : 1;
+    st = st > 0 ? finish_has_header(self, self->state->str_Etag) : 1;
     if (st != 0) {
         return st < 0 ? -1 : 0;
     }
-    st = finish_hook(self, TC_HOOK_set_etag_header, state->str_set_etag_header, tc_handler_etag_set);
-    st = st == 0 ? finish_ask(self, TC_HOOK_check_etag_header, state->str_check_etag_header,
-                              tc_handler_etag_check)
-                 : -1;
+    st = finish_ask_etag(self, own);
     if (st > 0) {
         PyObject *empty = PyList_New(0);
         if (empty == NULL) {
@@ -69,14 +97,14 @@ finish_etag(HandlerObject *self)
 
 /* 1 if this status forbids a body, 0, -1. */
 static int
-finish_is_bodiless(HandlerObject *self)
+finish_is_bodiless(HandlerObject *self, bool own)
 {
     PyObject *status = Py_XNewRef(tc_handler_field(self, self->status_code, "_status_code"));
     if (status == NULL) {
         return -1;
     }
     int truth = -1;
-    if (tc_handler_owns(self, TC_HOOK__should_not_send_content)) {
+    if (own || tc_handler_owns(self, TC_HOOK__should_not_send_content)) {
         int code;
         if (tc_http_status_code(status, &code) == 0) {
             truth = !tc_http_status_has_body(code);
@@ -100,7 +128,11 @@ finish_decimal(size_t number)
         *--start = (char)('0' + number % 10);
         number /= 10;
     } while (number != 0);
-    return PyUnicode_FromStringAndSize(start, end - start);
+    PyObject *text = PyUnicode_New(end - start, 127);
+    if (text != NULL) {
+        memcpy(PyUnicode_1BYTE_DATA(text), start, (size_t)(end - start));
+    }
+    return text;
 }
 
 /* sum(len(part) for part in self._write_buffer), or -1 */
@@ -128,7 +160,7 @@ finish_body_length(HandlerObject *self)
 }
 
 static int
-finish_content_length(HandlerObject *self)
+finish_content_length(HandlerObject *self, bool own)
 {
     tc_state *state = self->state;
     int st = finish_has_header(self, state->text_content_length);
@@ -139,11 +171,11 @@ finish_content_length(HandlerObject *self)
     if (length < 0) {
         return -1;
     }
-    bool own = tc_handler_owns(self, TC_HOOK_set_header | TC_HOOK__convert_header_value);
+    own = own || tc_handler_owns(self, TC_HOOK_set_header | TC_HOOK__convert_header_value);
     PyObject *number = own ? finish_decimal((size_t)length) : PyLong_FromSsize_t(length);
     st = -1;
     if (number != NULL) {
-        st = own ? tc_handler_set_safe_header(self, state->text_content_length, number)
+        st = own ? finish_set_header(self, state->text_content_length, number)
                  : tc_handler_set_header(self, state->text_content_length, number);
     }
     Py_XDECREF(number);
@@ -161,12 +193,14 @@ finish_headers(HandlerObject *self)
         return -1;
     }
     Py_DECREF(status);
-    if (code == 200 && finish_etag(self) < 0) {
+    bool own = tc_handler_owns(self, FINISH_HEADERS);
+    if (code == 200 && finish_etag(self, own) < 0) {
         return -1;
     }
-    int bodiless = finish_is_bodiless(self);
+    own = own && tc_handler_owns(self, FINISH_HEADERS); /* not if hashing ran Python */
+    int bodiless = finish_is_bodiless(self, own);
     if (bodiless <= 0) {
-        return bodiless < 0 ? -1 : finish_content_length(self);
+        return bodiless < 0 ? -1 : finish_content_length(self, own);
     }
     PyObject *buffer = tc_handler_field(self, self->write_buffer, "_write_buffer");
     if (buffer == NULL) {
@@ -385,7 +419,7 @@ finish_response(HandlerObject *self, PyObject *chunk, bool want)
         return NULL;
     }
     bool own = tc_handler_owns(self, TC_HOOK_flush);
-    PyObject *future = tc_handler_flush(self, true, false);
+    PyObject *future = own ? tc_handler_flush_own(self, true, false) : tc_handler_flush(self, true, false);
     if (future == NULL || finish_connection(self, own && want ? &future : NULL) < 0 ||
         finish_hook(self, TC_HOOK__log, state->str__log, finish_log) < 0) {
         Py_XDECREF(future);

@@ -122,10 +122,15 @@ PyObject *tc_json_encode(tc_state *state, PyObject *dict);
 int tc_handler_write(HandlerObject *self, PyObject *chunk);
 /* As the method flush(); the Future (or None if `want` is false), NULL with an exception. */
 PyObject *tc_handler_flush(HandlerObject *self, bool footers, bool want);
+/* The same, even where flush() is overridden. */
+PyObject *tc_handler_flush_own(HandlerObject *self, bool footers, bool want);
 
 extern PyMethodDef tc_handler_output_methods[];
 
 /* etag.c */
+
+/* The SHA-1 of what was written, in quotes. */
+PyObject *tc_handler_etag_compute(HandlerObject *self);
 
 /* What the method set_etag_header does: 0 or -1. */
 int tc_handler_etag_set(HandlerObject *self);

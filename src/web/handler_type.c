@@ -101,6 +101,9 @@ static int
 handler_watch_close(HandlerObject *self)
 {
     tc_state *state = self->state;
+    if (TC_LIKELY(tc_handler_conn(self) != NULL)) {
+        return 0;
+    }
     PyObject *conn = tc_handler_request_attr(self, state->str_connection);
     if (conn == NULL) {
         return -1;

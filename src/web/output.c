@@ -298,8 +298,8 @@ output_write_chunk(HandlerObject *self, PyObject *chunk, bool want)
     return result;
 }
 
-static PyObject *
-output_flush(HandlerObject *self, bool footers, bool want)
+PyObject *
+tc_handler_flush_own(HandlerObject *self, bool footers, bool want)
 {
     PyObject *footers_obj = footers ? Py_True : Py_False, *result = NULL;
     bool first = !self->headers_written, sent = false;
@@ -335,7 +335,7 @@ static PyObject *
 handler_flush_output(HandlerObject *self, PyObject *footers)
 {
     int truth = PyObject_IsTrue(footers);
-    return truth < 0 ? NULL : output_flush(self, truth, true);
+    return truth < 0 ? NULL : tc_handler_flush_own(self, truth, true);
 }
 
 /* ---- files ---- */
@@ -370,13 +370,13 @@ output_file(HandlerObject *self, PyObject *file, size_t offset, size_t size)
     PyObject *result = NULL;
     if (head == 0 && native != NULL) {
         tc_http_conn_set_more(native, size > 0);
-        PyObject *flushed = output_flush(self, false, false);
+        PyObject *flushed = tc_handler_flush_own(self, false, false);
         tc_http_conn_set_more(native, false);
         result = flushed != NULL ? output_write_file(self, file, offset, size) : NULL;
         Py_XDECREF(flushed);
     }
     else if (head >= 0) {
-        result = output_flush(self, false, true);
+        result = tc_handler_flush_own(self, false, true);
     }
     Py_XDECREF(native);
     return result;
@@ -416,7 +416,7 @@ tc_handler_flush(HandlerObject *self, bool footers, bool want)
 {
     tc_state *state = self->state;
     if (TC_LIKELY(tc_handler_owns(self, TC_HOOK_flush))) {
-        return output_flush(self, footers, want);
+        return tc_handler_flush_own(self, footers, want);
     }
     PyObject *args[2] = {(PyObject *)self, footers ? Py_True : Py_False};
     return PyObject_VectorcallMethod(state->str_flush, args, 1, state->kw_include_footers);

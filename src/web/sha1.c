@@ -84,7 +84,7 @@ tc_sha1(const void *data, size_t size, uint8_t digest[TC_SHA1_SIZE])
     for (const uint8_t *end = p + (size - rest); p < end; p += BLOCK) {
         sha1_block(h, p);
     }
-    memset(last, 0, sizeof(last));
+    memset(last + rest, 0, padded - rest);
     if (rest > 0) {
         memcpy(last, p, rest);
     }

@@ -127,6 +127,47 @@ headers_write_visit(void *arg, PyObject *name, PyObject *value)
     return 0;
 }
 
+static inline char *
+headers_put(char *p, PyObject *narrow)
+{
+    size_t size = (size_t)PyUnicode_GET_LENGTH(narrow);
+    memcpy(p, PyUnicode_1BYTE_DATA(narrow), size);
+    return p + size;
+}
+
+/* The lines of pairs that are all narrow, checked together at the end: 1, 0 where they must be looked at one
+ * by one (nothing is written then), or -1. */
+static int
+headers_write_pairs(HeadersObject *self, tc_bytes_buf *out)
+{
+    PyObject *name, *value;
+    size_t size = 0, count = 0;
+    for (; tc_headers_pair_at(self, count, &name, &value); count++) {
+        if (PyUnicode_KIND(value) != PyUnicode_1BYTE_KIND) {
+            return 0;
+        }
+        size += (size_t)(PyUnicode_GET_LENGTH(name) + PyUnicode_GET_LENGTH(value)) + 4;
+    }
+    if (TC_UNLIKELY(tc_buf_reserve(out, size) != TC_OK)) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    char *start = out->data + out->size, *p = start;
+    for (size_t i = 0; tc_headers_pair_at(self, i, &name, &value); i++) {
+        p = headers_put(p, name);
+        *p++ = ':';
+        *p++ = ' ';
+        p = headers_put(p, value);
+        *p++ = '\r';
+        *p++ = '\n';
+    }
+    if (TC_UNLIKELY(tc_http_count_line_stops(start, p) != 2 * count)) {
+        return 0;
+    }
+    out->size += size;
+    return 1;
+}
+
 int
 tc_headers_serialize(PyObject *headers, tc_bytes_buf *out)
 {
@@ -136,6 +177,10 @@ tc_headers_serialize(PyObject *headers, tc_bytes_buf *out)
     int result = 0;
     if (TC_LIKELY(tc_headers_plain(headers) && tc_headers_in_pairs(self))) {
         PyObject *name, *value;
+        int written = headers_write_pairs(self, out);
+        if (TC_LIKELY(written != 0)) {
+            return written < 0 ? -1 : 0;
+        }
         for (size_t i = 0; result == 0 && tc_headers_pair_at(self, i, &name, &value); i++) {
             result = headers_write_visit(&writer, name, value); /* runs no Python: they are all str */
         }
