@@ -21,6 +21,30 @@ def make_app(web):
                 self.write(
                     {"a": self.get_cookie("a"), "n": self.get_cookie("n", "dflt"), "c": sorted(self.cookies)}
                 )
+            elif what == "bytes":
+                self.set_cookie(b"a", "\u00e9".encode())
+                self.set_cookie("b", "", path="", domain="")
+            elif what == "changed":
+                self.set_cookie("a", "1", secure=True)
+                cookie = self._new_cookie["a"]
+                read = [cookie[key] for key in ("path", "domain", "secure", "max-age", "version", "samesite")]
+                cookie["SameSite"] = "strict"
+                cookie["max-age"] = 7
+                self._new_cookie["b"] = "c d"
+                self._new_cookie["b"]["path"] = "/b"
+                self.write({"read": read, "value": [cookie.key, cookie.value, cookie.coded_value]})
+                self.write(f"{cookie} {self._new_cookie.output()}")
+            elif what in ("bad_name", "path"):
+                self.set_cookie("a", "1")
+                name = {"bad_name": "a,b", "path": "path"}[what]
+                try:
+                    self.set_cookie(name, "x")
+                except Exception as e:
+                    self.write(f"{type(e).__name__} {e}")
+                try:
+                    self._new_cookie["a"]["unknown"]
+                except KeyError as e:
+                    self.write(f"{e!r}")
             elif what == "bad_value":
                 self.set_cookie("a", "x\n")
             elif what == "bad_path":
@@ -46,7 +70,7 @@ def make_app(web):
 
 
 CASES = {
-    **gets("/cookies/", "set get bad_value bad_path"),
+    **gets("/cookies/", "set get bytes changed bad_name path bad_value bad_path"),
     "cookies": request("/cookies/get", headers=["Cookie: a=1; b=2; c"]),
 }
 

@@ -30,6 +30,18 @@ def _check_cookie(name: str, attributes: dict[str, str | None], others: dict[str
             )
 
 
+class _Cookie(http.cookies.Morsel[str]):
+    """A cookie of a response: a Morsel that holds the attributes that were set. One of :mod:`http.cookies`
+    has all of them, mostly blank, and looks at each where it is made and where it is sent."""
+
+    __init__ = dict.__init__  # type: ignore[assignment]
+
+    def __missing__(self, attribute: str) -> str:
+        if attribute not in self._reserved:  # type: ignore[attr-defined]
+            raise KeyError(attribute)
+        return ""
+
+
 class CookieMixin:
     """Cookies of the request, and of the response."""
 
@@ -81,15 +93,19 @@ class CookieMixin:
         :raises ValueError: control characters or spaces in the value.
         :raises http.cookies.CookieError: such, or a semicolon, in name or attributes.
         """
-        name, value = native_str(name), native_str(value)
+        if not isinstance(name, str) or not isinstance(value, str):
+            name, value = native_str(name), native_str(value)
         if _COOKIE_VALUE_CONTROLS.search(value):
             raise ValueError(f"Invalid cookie {name!r}: {value!r}")
-        _check_cookie(name, {"name": name, "domain": domain, "path": path, "samesite": samesite}, kwargs)
+        if kwargs or domain or samesite or path != "/" or _COOKIE_ATTRIBUTE_CONTROLS.search(name):
+            _check_cookie(name, {"name": name, "domain": domain, "path": path, "samesite": samesite}, kwargs)
         if not hasattr(self, "_new_cookie"):
             self._new_cookie = http.cookies.SimpleCookie()
-        self._new_cookie.pop(name, None)
-        self._new_cookie[name] = value
-        morsel: Any = self._new_cookie[name]
+        cookies = self._new_cookie
+        cookies.pop(name, None)
+        morsel: Any = _Cookie()
+        morsel.set(name, *cookies.value_encode(value))
+        cookies[name] = morsel
         if domain:
             morsel["domain"] = domain
         if expires_days is not None and not expires:
