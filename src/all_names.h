@@ -22,14 +22,16 @@
     TC_EVENT_NAMES(X)                                                                                        \
     TC_STREAM_NAMES(X)                                                                                       \
     TC_HTTP_NAMES(X)                                                                                         \
-    TC_WEB_NAMES(X)
+    TC_WEB_NAMES(X)                                                                                          \
+    TC_WS_NAMES(X)
 
 #define TC_TEXTS(X) TC_WEB_TEXTS(X)
 
 #define TC_KEYWORDS(X)                                                                                       \
     TC_EVENT_KEYWORDS(X)                                                                                     \
     TC_STREAM_KEYWORDS(X)                                                                                    \
-    TC_WEB_KEYWORDS(X)
+    TC_WEB_KEYWORDS(X)                                                                                       \
+    TC_WS_KEYWORDS(X)
 
 #define TC_OWN(X)                                                                                            \
     TC_BASE_OWN(X)                                                                                           \
@@ -42,18 +44,21 @@
     TC_BASE_IMPORTS(X)                                                                                       \
     TC_EVENT_IMPORTS(X)                                                                                      \
     TC_STREAM_IMPORTS(X)                                                                                     \
-    TC_HTTP_IMPORTS(X)
+    TC_HTTP_IMPORTS(X)                                                                                       \
+    TC_WS_IMPORTS(X)
 
 #define TC_FACES(X)                                                                                          \
     TC_STREAM_FACES(X)                                                                                       \
     TC_HTTP_FACES(X)                                                                                         \
-    TC_WEB_FACES(X)
+    TC_WEB_FACES(X)                                                                                          \
+    TC_WS_FACES(X)
 
 #define TC_UPCALLS(X)                                                                                        \
     TC_EVENT_UPCALLS(X)                                                                                      \
     TC_STREAM_UPCALLS(X)                                                                                     \
     TC_HTTP_UPCALLS(X)                                                                                       \
-    TC_WEB_UPCALLS(X)
+    TC_WEB_UPCALLS(X)                                                                                        \
+    TC_WS_UPCALLS(X)
 
 #define TC_FIELDS                                                                                            \
     TC_EVENT_FIELDS                                                                                          \

@@ -82,6 +82,7 @@ typedef struct LoopCore {
     PyObject *future_kwargs; /* {"loop": future_loop}, for new Futures */
     PyObject *future_loop;   /* borrowed from it */
     PyObject *done_future;   /* a Future with the result None, for writes that were done at once */
+    PyObject *websockets;    /* what the WebSockets of this loop share (ws/ws_loop.c), or NULL */
     PyObject *ioloop;        /* the IOLoop over this core, which owns it: borrowed; or NULL */
     PyObject *host;          /* guest mode: the foreign loop whose turns drive this core; else NULL */
     PyObject *guest_timer;   /* guest mode: the host's timer for our earliest one */

@@ -28,6 +28,7 @@ tc_core_traverse(LoopCore *core, visitproc visit, void *arg)
     }
     Py_VISIT(core->future_kwargs);
     Py_VISIT(core->done_future);
+    Py_VISIT(core->websockets);
     Py_VISIT(core->captured);
     Py_VISIT(core->current_handle);
     Py_VISIT(core->host);
@@ -73,6 +74,7 @@ drop_watchers(LoopCore *core)
 void
 tc_core_drop(LoopCore *core)
 {
+    Py_CLEAR(core->websockets); /* takes its timers back */
     drop_timers(core);
     drop_tasks(core);
     tc_ready_clear(&core->ready);

@@ -24,6 +24,7 @@
     X(POST)                                                                                                  \
     X(_DEFAULT_PARSE_BODY_CONFIG)                                                                            \
     X(__dict__)                                                                                              \
+    X(__getattribute__)                                                                                      \
     X(__getstate__)                                                                                          \
     X(_accepted)                                                                                             \
     X(_apply_xheaders)                                                                                       \
@@ -56,6 +57,7 @@
     X(parse_line)                                                                                            \
     X(protocol)                                                                                              \
     X(query_arguments)                                                                                       \
+    X(reason)                                                                                                \
     X(remote_ip)                                                                                             \
     X(result)                                                                                                \
     X(start_line)                                                                                            \

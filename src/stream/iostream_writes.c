@@ -64,18 +64,17 @@ bytes_held(const StreamObject *self)
     return tc_stream_unsent(self) - (self->writes != NULL ? self->writes->buffer->file_size : 0);
 }
 
-/* What a write returns: a Future, or None where there is a callback. */
-static PyObject *
-written(StreamObject *self, PyObject *callback)
+PyObject *
+tc_stream_written(StreamObject *self, PyObject *callback, PyObject *error)
 {
     if (!self->closed) {
-        return tc_stream_wait_written(self, callback);
+        return tc_stream_wait_written_or(self, callback, error);
     }
     /* The peer is gone: a Future says so, a callback is never called. */
     if (callback != NULL) {
         Py_RETURN_NONE;
     }
-    PyObject *exc = tc_stream_closed_error(self);
+    PyObject *exc = error != NULL ? PyObject_CallNoArgs(error) : tc_stream_closed_error(self);
     PyObject *future = exc != NULL ? tc_core_future(self->core) : NULL;
     if (future != NULL) {
         tc_future_fail_quietly(self->state, future, exc);
@@ -84,19 +83,14 @@ written(StreamObject *self, PyObject *callback)
     return future;
 }
 
-/* Whether max_write_buffer_size allows for the data: 0, or -1 with an exception. */
-static int
-check_room(StreamObject *self, PyObject *data)
+int
+tc_stream_check_room(StreamObject *self, size_t size)
 {
-    Py_ssize_t size = data_size(data);
-    if (size < 0) {
-        return -1;
-    }
     size_t max = (size_t)self->max_write_buffer_size;
-    if ((size_t)size + bytes_held(self) > max && tc_stream_flush(self) == TC_RAISED) {
+    if (size + bytes_held(self) > max && tc_stream_flush(self) == TC_RAISED) {
         return -1;
     }
-    if ((size_t)size + bytes_held(self) > max) {
+    if (size + bytes_held(self) > max) {
         PyObject *cls = tc_face(self->state, StreamBufferFullError);
         if (cls != NULL) {
             PyErr_SetString(cls, "Reached maximum write buffer size");
@@ -104,6 +98,14 @@ check_room(StreamObject *self, PyObject *data)
         return -1;
     }
     return 0;
+}
+
+/* The same for data of Python's. */
+static int
+check_room(StreamObject *self, PyObject *data)
+{
+    Py_ssize_t size = data_size(data);
+    return size < 0 ? -1 : tc_stream_check_room(self, (size_t)size);
 }
 
 /* A write counts as sent when its Future is done. */
@@ -144,7 +146,7 @@ tc_iostream_write(StreamObject *self, PyObject *const *args, Py_ssize_t nargs, P
     if (!joins && send_joined(self) == TC_RAISED) {
         return NULL;
     }
-    return written(self, callback);
+    return tc_stream_written(self, callback, NULL);
 }
 
 /* ---- files ---- */
@@ -196,5 +198,5 @@ tc_iostream_sendfile(StreamObject *self, PyObject *const *args, Py_ssize_t nargs
         tc_stream_write_file(self, v[0], fd, (size_t)start, (size_t)size) == TC_RAISED) {
         return NULL;
     }
-    return written(self, NULL);
+    return tc_stream_written(self, NULL, NULL);
 }

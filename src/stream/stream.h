@@ -179,8 +179,21 @@ int tc_stream_send_or_queue(StreamObject *self, const char *head, size_t head_si
 /* Queues a range of a file, to be sent without passing through the process where the descriptor allows. */
 int tc_stream_write_file(StreamObject *self, PyObject *file, int fd, size_t offset, size_t size);
 
-/* Waits for everything written so far: a Future (callback NULL), or None with the callback queued. */
-PyObject *tc_stream_wait_written(StreamObject *self, PyObject *callback);
+/* Waits for everything written so far: a Future (callback NULL), or None with the callback queued. If the stream is
+ * closed before, the Future fails with `error`, a face, or (NULL) with StreamClosedError. */
+PyObject *tc_stream_wait_written_or(StreamObject *self, PyObject *callback, PyObject *error);
+
+static inline PyObject *
+tc_stream_wait_written(StreamObject *self, PyObject *callback)
+{
+    return tc_stream_wait_written_or(self, callback, NULL);
+}
+
+/* The same after a write that may have closed the stream. */
+PyObject *tc_stream_written(StreamObject *self, PyObject *callback, PyObject *error);
+
+/* Whether max_write_buffer_size allows for `size` more bytes: 0, or -1 with an exception. */
+int tc_stream_check_room(StreamObject *self, size_t size);
 
 /* Bytes that wait in the queue. */
 size_t tc_writes_queued(const tc_writes *writes);

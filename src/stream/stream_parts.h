@@ -43,6 +43,7 @@ struct tc_read {
 typedef struct {
     uint64_t index;
     tc_waiter who;
+    PyObject *error; /* the face that the Future fails with, borrowed, or NULL: StreamClosedError */
 } tc_write_waiter;
 
 struct tc_writes {

@@ -130,7 +130,7 @@ done_future(StreamObject *self)
 }
 
 PyObject *
-tc_stream_wait_written(StreamObject *self, PyObject *callback)
+tc_stream_wait_written_or(StreamObject *self, PyObject *callback, PyObject *error)
 {
     /* Corked bytes count as sent: callers send them first where they may not join others. */
     bool done =
@@ -172,6 +172,7 @@ tc_stream_wait_written(StreamObject *self, PyObject *callback)
     w->waiters[w->nwaiters++] = (tc_write_waiter){
         .index = w->index + (self->cork != NULL ? self->cork->size : 0),
         .who = {.future = Py_XNewRef(future), .callback = Py_XNewRef(callback), .context = context},
+        .error = error,
     };
     return future != NULL ? future : Py_NewRef(Py_None);
 }
@@ -186,7 +187,12 @@ tc_stream_write_closed(StreamObject *self, PyObject *exc)
     }
     tc_stream_buffer_clear(w->buffer);
     for (tc_write_waiter waiter; waiters_take(w, UINT64_MAX, &waiter);) {
-        tc_waiter_fail(self, &waiter.who, exc);
+        PyObject *own = waiter.error != NULL ? PyObject_CallNoArgs(waiter.error) : Py_NewRef(exc);
+        if (own == NULL) {
+            PyErr_WriteUnraisable(waiter.error);
+        }
+        tc_waiter_fail(self, &waiter.who, own != NULL ? own : exc);
+        Py_XDECREF(own);
         tc_waiter_clear(&waiter.who);
     }
 }

@@ -19,7 +19,6 @@
     X(Server)                                                                                                \
     X(_cache)                                                                                                \
     X(__class__)                                                                                             \
-    X(__getattribute__)                                                                                      \
     X(__init__)                                                                                              \
     X(_body_future)                                                                                          \
     X(_break_cycles)                                                                                         \
@@ -71,7 +70,6 @@
     X(path_kwargs)                                                                                           \
     X(post)                                                                                                  \
     X(prepare)                                                                                               \
-    X(reason)                                                                                                \
     X(rules)                                                                                                 \
     X(set_close_callback)                                                                                    \
     X(set_default_headers)                                                                                   \
