@@ -44,7 +44,7 @@ void
 tc_stream_resume(StreamObject *self)
 {
     if (self->paused) {
-        self->paused = false;
+        self->paused = self->hung_up = false;
         if (!self->reading_event &&
             (self->buf_len > 0 || (self->read_way != TC_IO_SOCKET && !self->drained_socket))) {
             tc_stream_resume_later(self);

@@ -111,13 +111,14 @@ descriptor_error(StreamObject *self)
 }
 
 /* A watched descriptor reports an error or a hang-up, which cannot be masked. A native consumer is notified
- * at once. Python may still read what the peer sent before it left: while such bytes wait, the descriptor is
- * only unwatched. */
+ * at once. Python may still read what the peer sent before it left, and so may a consumer that says so: while
+ * such bytes wait, the descriptor is only unwatched. */
 static int
 event_hangup(StreamObject *self)
 {
     tc_stream_forget_cancelled(self);
-    if (self->consumer == NULL && self->buf_len > 0 && !tc_stream_wants_more(self)) {
+    bool rest_is_read = self->consumer == NULL || (self->paused && self->consumer_class->reads_rest);
+    if (rest_is_read && self->buf_len > 0 && !tc_stream_wants_more(self)) {
         self->hung_up = self->mask = true;
         return TC_OK; /* the update after this event acts on it */
     }

@@ -170,6 +170,20 @@ deliver_go_on(WsProtocolObject *self)
     return st;
 }
 
+/* Closes the stream for the exception that is set, and stays. -1. */
+static int
+deliver_end_stream(WsProtocolObject *self)
+{
+    PyObject *exc = PyErr_GetRaisedException();
+    StreamObject *source = (StreamObject *)Py_XNewRef((PyObject *)self->source);
+    if (source != NULL && tc_stream_close(source, NULL) == TC_RAISED) {
+        PyErr_WriteUnraisable((PyObject *)source);
+    }
+    Py_XDECREF(source);
+    PyErr_SetRaisedException(exc);
+    return -1;
+}
+
 /* args: the Future. What a callback awaited is done. `data` is the connection, or a tuple of it and a Future to
  * be resolved. */
 static PyObject *
@@ -195,9 +209,7 @@ deliver_done(PyObject *data, PyObject *future)
             PyErr_SetRaisedException(exc);
         }
     }
-    if (st == 0) {
-        st = deliver_go_on(self);
-    }
+    st = st == 0 ? deliver_go_on(self) : deliver_end_stream(self);
     Py_DECREF(self);
     return st == 0 ? Py_NewRef(Py_None) : NULL;
 }

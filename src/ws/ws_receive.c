@@ -481,4 +481,5 @@ const tc_consumer_class tc_ws_consumer = {
     .closed = ws_closed,
     .lends = ws_lends,
     .lost = ws_lost,
+    .reads_rest = true,
 };
