@@ -199,6 +199,20 @@ def test_names_are_tornados():
     """) == ["<class", "'tornado.iostream.StreamClosedError'>"]
 
 
+def test_methods_are_tornados():
+    """By these names tools that trace functions report them."""
+    assert run("""
+        import tornado_c
+        tornado_c.install()
+        import tornado.httpserver, tornado.web
+        methods = [tornado.web.RequestHandler.get, tornado.web.Application.listen]
+        methods.append(tornado.httpserver.HTTPServer.initialize)
+        print(*(method.__module__ for method in methods))
+        tornado_c.uninstall()
+        print(*(method.__module__ for method in methods))
+    """) == ["tornado.web"] * 2 + ["tornado.httpserver"] + ["tornado_c.web"] * 2 + ["tornado_c.httpserver"]
+
+
 def test_names_without_the_swap():
     assert run(f"""
         for name in {NAMED!r}.split():

@@ -28,9 +28,16 @@ def give_back(module: types.ModuleType, theirs: str) -> None:
 
 
 def _rename(module: types.ModuleType, old: str, new: str) -> None:
+    private = f"{module.__name__.partition('.')[0]}._"  # methods of public classes are written there
     for value in vars(module).values():
-        if isinstance(value, _NAMED) and value.__module__ == old:
-            value.__module__ = new
+        if not isinstance(value, _NAMED) or value.__module__ != old:
+            continue
+        value.__module__ = new
+        for member in vars(value).values() if isinstance(value, type) else ():
+            function = getattr(member, "__func__", member)
+            if isinstance(function, types.FunctionType):
+                if function.__module__ == old or function.__module__.startswith(private):
+                    function.__module__ = new
 
 
 def drop(kept: dict[str, Any]) -> None:
