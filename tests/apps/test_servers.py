@@ -2,58 +2,15 @@
 
 import asyncio
 import base64
-import contextlib
 import json
-import os
-import socket
-import subprocess
-import sys
-import time
 
 import pytest
 
-from support.children import ROOT
+from support.app_servers import running
 
 pytestmark = pytest.mark.apps
 
 requests = pytest.importorskip("requests")
-
-
-def free_port():
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
-
-
-@contextlib.contextmanager
-def running(folder, *command, path, **environment):
-    """Start `python -m tornado_c -m command` in a folder; yields (process, its URL) once path is served."""
-    port = free_port()
-    command = [
-        sys.executable,
-        "-m",
-        "tornado_c",
-        "-m",
-        *(part.replace("PORT", str(port)) for part in command),
-    ]
-    with open(folder / "log", "w") as log:
-        process = subprocess.Popen(
-            command, cwd=folder, env={**os.environ, "PYTHONPATH": ROOT, **environment}, stdout=log, stderr=log
-        )
-    url = f"http://127.0.0.1:{port}"
-    try:
-        for _ in range(600):
-            with contextlib.suppress(requests.ConnectionError):
-                requests.get(url + path, timeout=10)
-                break
-            assert process.poll() is None, (folder / "log").read_text()
-            time.sleep(0.1)
-        yield process, url
-    finally:
-        process.kill()
-        process.wait()
-    said = (folder / "log").read_text()
-    assert "Traceback" not in said, said
 
 
 async def evaluate(url, kernel, code):
@@ -91,7 +48,7 @@ def test_jupyter_server(tmp_path):
     settings = ["--port=PORT", "--IdentityProvider.token=secret", "--no-browser", "--allow-root"]
     command = ["jupyter_server", *settings, f"--ServerApp.root_dir={root}"]
     data = bytes(range(256)) * 20_000
-    with running(tmp_path, *command, path="/api", **folders) as (process, url):
+    with running(tmp_path, "-m", *command, **folders) as (process, url):
         session = requests.Session()
         session.headers["Authorization"] = "token secret"
         assert requests.get(url + "/api/contents").status_code == 403
@@ -141,7 +98,7 @@ def test_flower(tmp_path):
         "--address=127.0.0.1",
         "--basic_auth=user:word",
     ]
-    with running(tmp_path, *command, path="/healthcheck", FLOWER_UNAUTHENTICATED_API="true") as (
+    with running(tmp_path, "-m", *command, FLOWER_UNAUTHENTICATED_API="true") as (
         process,
         url,
     ):
