@@ -1,4 +1,4 @@
-"""The native half of a WebSocket connection under callbacks that do what they should not, while there are more
+"""The native half of a WebSocket connection under callbacks that misbehave, while there are more
 frames at hand."""
 
 import asyncio
@@ -224,7 +224,7 @@ def test_connections_that_close_within_a_loop_over_them():
 
 
 def slow_reader(data, limit):
-    """What a server's side of the RFC makes of the bytes: the events, and the code that it fails with or None."""
+    """What a server makes of the bytes by the RFC: the events, and the code that it fails with or None."""
     events, parts, kind = [], b"", None
     while True:
         if len(data) < 2:
