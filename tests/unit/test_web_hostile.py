@@ -17,6 +17,11 @@ def test_attributes_deleted_and_replaced_in_hooks(part):
     assert run_program("hostile_handlers.py", str(part), str(PARTS)) == ["served"]
 
 
+@pytest.mark.parametrize("part", [0, 5])
+def test_uploads_that_are_interfered_with(part):
+    assert run_program("hostile_uploads.py", str(part), "8") == ["served"]
+
+
 def test_keys_and_values_that_act_when_looked_at():
     assert run_program("hostile_values.py") == ["done"]
 

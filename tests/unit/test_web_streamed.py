@@ -179,7 +179,7 @@ def make_handlers(web, seen):
     return {cls.__name__: cls for cls in locals().values() if isinstance(cls, type)}
 
 
-def make_app(implementation, seen, change):
+def make_app(implementation, seen, change, **settings):
     """An Application of the handlers; `change` names what is different about it."""
     web, httputil = implementation.web, implementation.httputil
     handlers = make_handlers(web, seen)
@@ -220,14 +220,14 @@ def make_app(implementation, seen, change):
             return Delegate(self, request, cls, target_kwargs, path_args, path_kwargs)
 
     classes = dict(zip(CHANGES, (FindHandler, Around, OwnDelegate), strict=True))
-    return classes.get(change, web.Application)(rules)
+    return classes.get(change, web.Application)(rules, **settings)
 
 
-def outcome(way, data, **options):
+def outcome(way, data, **settings):
     """What was sent, called and logged."""
     seen = []
-    app = make_app(implementation_of(way), seen, way)
-    with collecting() as collector, serve(way, app, **options) as server:
+    app = make_app(implementation_of(way), seen, way, **settings)
+    with collecting() as collector, serve(way, app) as server:
         answer = without_date(server.exchange(data))
         log = [
             (name, level, text.replace("https", "http"), error)
@@ -297,3 +297,22 @@ def test_beside_stock(case, way):
     if case not in _stocks:
         _stocks[case] = outcome("stock", CASES[case])
     assert outcome(way, CASES[case]) == _stocks[case]
+
+
+TOKEN = "0123456789abcdef0123456789abcdef"
+COOKIE = f"Cookie: _xsrf={TOKEN}"
+FORM = "Content-Type: application/x-www-form-urlencoded"
+FORGED = {
+    "header": post("/Plain", b"x", [COOKIE, f"X-Xsrftoken: {TOKEN}"]),
+    "query": post(f"/Plain?_xsrf={TOKEN}", b"x", [COOKIE]),
+    "form": post("/Plain", f"_xsrf={TOKEN}".encode(), [COOKIE, FORM]),
+    "none": post("/Plain", b"x", [COOKIE]),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("case", FORGED)
+def test_the_token_comes_in_the_head(case, way):
+    wanted = outcome("stock", FORGED[case], xsrf_cookies=True)
+    assert outcome(way, FORGED[case], xsrf_cookies=True) == wanted
+    assert wanted[0].startswith(b"HTTP/1.1 200" if case in ("header", "query") else b"HTTP/1.1 403")
