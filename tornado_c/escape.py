@@ -80,7 +80,7 @@ def json_encode(value: Any) -> str:
 
     :raises TypeError: ``value`` has something that JSON has not.
     """
-    return str(_module("json").dumps(value)).replace("</", r"<\/")
+    return str(_on_demand("json").dumps(value)).replace("</", r"<\/")
 
 
 def json_decode(value: str | bytes) -> Any:
@@ -88,7 +88,7 @@ def json_decode(value: str | bytes) -> Any:
 
     :raises ValueError: it is malformed.
     """
-    return _module("json").loads(value)
+    return _on_demand("json").loads(value)
 
 
 # ---- URLs ----
@@ -162,7 +162,7 @@ def xhtml_escape(value: str | bytes) -> str:
 
 def xhtml_unescape(value: str | bytes) -> str:
     """Return the text that HTML without tags stands for: references become characters, as in browsers."""
-    return str(_module("html").unescape(to_unicode(value)))
+    return str(_on_demand("html").unescape(to_unicode(value)))
 
 
 # In text that was escaped. A link ends in a character of its own, or in a pair of parentheses; punctuation
@@ -170,8 +170,7 @@ def xhtml_unescape(value: str | bytes) -> str:
 # back: the time is proportional to the text's length, whatever that is.
 _PUNCTUATION = r"""[!"#$%'*+,.:;<=>?@\[\]^`{|}~]"""
 _LINK_END = r"""[^\s!"#$%&'()*+,.:;<=>?@\[\]^`{|}~]"""
-_URL_RE = re.compile(
-    rf"""
+_URL = rf"""
     (?: (?<![\w-]) -*+ (?=[\w-]++:/) | \b (?=www\.) )
     (                                                   # 1: the link
       (?: ([\w-]++) : (/{{1,3}}) | www\. )              # 2: the protocol, 3: its slashes
@@ -180,9 +179,7 @@ _URL_RE = re.compile(
       | \( (?: [^\s&()]++ | &amp; | &quot; )*+ \)
       )++
     )
-    """,
-    re.VERBOSE,
-)
+"""
 
 _SHORT = 30  # characters, of a link's text
 
@@ -223,7 +220,7 @@ def linkify(
         before = match[0][: match.start(1) - match.start()]
         return f'{before}<a href="{href}"{attributes}>{shown}</a>'
 
-    return _URL_RE.sub(link, xhtml_escape(text))
+    return str(_on_demand("_URL_RE").sub(link, xhtml_escape(text)))
 
 
 def _shortened(url: str, prefix: int) -> str:
@@ -247,15 +244,19 @@ def _shortened(url: str, prefix: int) -> str:
     return short if len(short) < len(url) else url
 
 
-# ---- modules that are imported when they are needed ----
+# ---- what is imported or compiled when it is needed ----
 
 
-def _module(name: str) -> Any:
+def _on_demand(name: str) -> Any:
     return globals().get(name) or __getattr__(name)
 
 
 def __getattr__(name: str) -> Any:
-    if name not in ("binascii", "html", "json"):
+    if name == "_URL_RE":
+        found: Any = re.compile(_URL, re.VERBOSE)
+    elif name in ("binascii", "html", "json"):
+        found = importlib.import_module(name)
+    else:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = globals()[name] = importlib.import_module(name)
-    return module
+    globals()[name] = found
+    return found

@@ -12,7 +12,6 @@ import ssl
 import unicodedata
 import warnings
 from functools import lru_cache
-from http.client import responses as responses
 from typing import TYPE_CHECKING, Any
 
 from tornado_c import _core
@@ -41,6 +40,7 @@ from tornado_c._http.params import _parseparam as _parseparam
 from tornado_c._http.ranges import _get_content_range as _get_content_range
 from tornado_c._http.ranges import _int_or_none as _int_or_none
 from tornado_c._http.ranges import _parse_request_range as _parse_request_range
+from tornado_c._http.reasons import responses as responses
 from tornado_c._http.urls import qs_to_qsl as qs_to_qsl
 from tornado_c._http.urls import split_host_and_port as split_host_and_port
 from tornado_c._http.urls import url_concat as url_concat

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import multiprocessing
 import os
 import random
 import signal
@@ -31,6 +30,8 @@ _task_id: int | None = None
 
 def cpu_count() -> int:
     """Return the number of processors of this machine; 1, with a line in the log, where it is unknown."""
+    import multiprocessing
+
     try:
         return multiprocessing.cpu_count()
     except NotImplementedError:

@@ -45,3 +45,40 @@ def test_require_tornado_lets_other_missing_modules_through(tmp_path, monkeypatc
     with pytest.raises(ModuleNotFoundError) as caught:
         optional.require_tornado("this test", "needs_more")
     assert caught.value.name == "no_such_module_anywhere"
+
+
+#: Takes long to import, and most programs do without.
+HEAVY = (
+    *("curses", "email.utils", "encodings.idna", "hashlib", "html", "http.client", "importlib.resources"),
+    *("json", "logging.handlers", "multiprocessing", "pickle", "shutil", "tempfile", "unittest"),
+)
+
+
+def test_imports_of_the_core():
+    code = f"""
+import sys, asyncio
+before = set(sys.modules)
+import tornado_c.web, tornado_c.options, tornado_c.tcpclient
+print(sorted(set({HEAVY!r}) & (set(sys.modules) - before)))
+"""
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, env=CHILD_ENVIRONMENT, check=True, capture_output=True, text=True)
+    assert done.stdout == "[]\n"
+
+
+@pytest.mark.parametrize("first", ["http.client", "tornado_c.httputil"])
+def test_reasons_are_shared(first):
+    """What a program adds to one module's is in the other's, whichever was imported first."""
+    code = f"""
+import {first}
+import tornado_c.httputil, http.client, http
+assert tornado_c.httputil.responses is http.client.responses
+from http.client import responses
+assert responses == {{status.value: status.phrase for status in http.HTTPStatus}}
+responses[299] = "Mine"
+from tornado_c.web import HTTPError
+print(HTTPError(299))
+"""
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, env=CHILD_ENVIRONMENT, check=True, capture_output=True, text=True)
+    assert done.stdout == "HTTP 299: Mine\n"

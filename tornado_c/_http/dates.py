@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import calendar
 import datetime
-import email.utils
 import time
 from typing import Any
 
@@ -24,6 +22,9 @@ def format_timestamp(ts: int | float | tuple[Any, ...] | time.struct_time | date
     text = _core.datetime_text(ts)
     if text is not None:
         return text
+    import calendar
+    import email.utils
+
     if isinstance(ts, datetime.datetime):
         seconds = calendar.timegm(ts.utctimetuple())
     elif isinstance(ts, tuple):  # struct_time is one

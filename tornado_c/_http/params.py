@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import email.utils
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -36,6 +35,8 @@ def _parse_header(line: str) -> tuple[str, dict[str, str]]:
     >>> _parse_header("form-data; filename*=utf-8''%C3%A4.txt")[1] == {"filename": "\u00e4.txt"}
     True
     """
+    import email.utils
+
     value, *rest = _parseparam(";" + line)
     params = [("", "")]  # decode_params passes its first entry through untouched
     for param in rest:

@@ -12,11 +12,6 @@ from typing import Any
 from tornado_c.ioloop import IOLoop
 from tornado_c.util import Configurable
 
-# Resolving text in a thread imports these codecs, which would block for good while the main thread is itself
-# inside an import. Load them now.
-for _codec in ("idna", "latin1"):
-    "a".encode(_codec)
-
 
 def check_port(port: Any) -> None:
     """Refuse a port that getaddrinfo would take modulo 65536, as a socket does.

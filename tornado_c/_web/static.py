@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import datetime
-import email.utils
-import hashlib
 import os
 import re
 import threading
@@ -265,6 +263,8 @@ class StaticFileHandler(RequestHandler):
 
         :raises ValueError: it is larger than ``MAX_VERSION_CONTENT_SIZE``.
         """
+        import hashlib
+
         content: Any = cls.get_content(abspath)
         pieces: Any = [content] if isinstance(content, bytes) else content
         digest, size = hashlib.sha512(), 0
@@ -424,6 +424,8 @@ def _is_part_wanted(handler: StaticFileHandler) -> bool:
 
 def _parse_date(text: str) -> datetime.datetime | None:
     """A date of a header; without a zone it is in UTC. None if it is none."""
+    import email.utils
+
     try:
         return _aware(email.utils.parsedate_to_datetime(text))
     except Exception:

@@ -7,7 +7,6 @@ another each time, so that the length of a compressed page does not give it away
 from __future__ import annotations
 
 import binascii
-import hmac
 import os
 import time
 import urllib.parse
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from tornado_c import httputil
 from tornado_c._web.errors import HTTPError
-from tornado_c._web.signed import _signed_value_version_re
+from tornado_c._web.signed import _signed_value_version_re, same_digest
 from tornado_c.escape import utf8, xhtml_escape
 from tornado_c.log import gen_log
 from tornado_c.util import _websocket_mask
@@ -120,7 +119,7 @@ class XsrfMixin:
         expected = self._get_raw_xsrf_token()[1]
         if not token:
             raise HTTPError(403, "'_xsrf' argument has invalid format")
-        if not hmac.compare_digest(utf8(token), utf8(expected)):
+        if not same_digest(utf8(token), utf8(expected)):
             raise HTTPError(403, "XSRF cookie does not match POST argument")
 
     def xsrf_form_html(self) -> str:
