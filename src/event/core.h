@@ -54,6 +54,15 @@ typedef struct {
     bool taken;
 } tc_scratch;
 
+/* A Task that has not begun, see spare.h; NULL pointers where there is none. */
+typedef struct {
+    PyObject *task, *coroutine, *handle, *name;
+    PyObject *context;                                  /* the Task's own */
+    PyObject *origin;                                   /* a copy of that as it was */
+    Py_ssize_t task_refs, coroutine_refs, context_refs; /* without anybody else's */
+    bool idle;                                          /* asyncio does not know of it */
+} tc_spare;
+
 typedef struct LoopCore {
     PyObject_HEAD tc_state *state; /* borrowed */
     tc_link link;                  /* in state->cores */
@@ -78,6 +87,7 @@ typedef struct LoopCore {
     bool capture;            /* the next call_soon of a Task's step is to be captured, not queued */
     unsigned long thread_id; /* guest mode: that of the last turn */
     PyObject *captured;      /* the handle that was */
+    tc_spare spare;
     PyObject *current_handle;
     PyObject *future_kwargs; /* {"loop": future_loop}, for new Futures */
     PyObject *future_loop;   /* borrowed from it */

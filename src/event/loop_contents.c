@@ -4,6 +4,7 @@
 #include "event/fd_callbacks.h"
 #include "event/handle.h"
 #include "event/loop_parts.h"
+#include "event/spare.h"
 
 int
 tc_core_traverse(LoopCore *core, visitproc visit, void *arg)
@@ -30,6 +31,11 @@ tc_core_traverse(LoopCore *core, visitproc visit, void *arg)
     Py_VISIT(core->done_future);
     Py_VISIT(core->websockets);
     Py_VISIT(core->captured);
+    Py_VISIT(core->spare.task);
+    Py_VISIT(core->spare.coroutine);
+    Py_VISIT(core->spare.handle);
+    Py_VISIT(core->spare.context);
+    Py_VISIT(core->spare.origin);
     Py_VISIT(core->current_handle);
     Py_VISIT(core->host);
     Py_VISIT(core->guest_timer);
@@ -81,6 +87,7 @@ tc_core_drop(LoopCore *core)
     drop_watchers(core);
     Py_CLEAR(core->future_kwargs);
     Py_CLEAR(core->done_future);
+    tc_spare_clear(&core->spare);
 }
 
 PyObject *

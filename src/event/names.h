@@ -15,6 +15,7 @@
 
 #define TC_EVENT_NAMES(X)                                                                                    \
     X(_args)                                                                                                 \
+    X(_callbacks)                                                                                            \
     X(_cancelled)                                                                                            \
     X(_check_callback)                                                                                       \
     X(_check_thread)                                                                                         \
@@ -22,7 +23,9 @@
     X(_guest_due)                                                                                            \
     X(_guest_turn)                                                                                           \
     X(_log_callback_exception)                                                                               \
+    X(_log_destroy_pending)                                                                                  \
     X(_log_slow)                                                                                             \
+    X(_must_cancel)                                                                                          \
     X(_read_ready__on_eof)                                                                                   \
     X(_run)                                                                                                  \
     X(_run_once)                                                                                             \
@@ -38,6 +41,7 @@
     X(call_soon_threadsafe)                                                                                  \
     X(callback)                                                                                              \
     X(cancel)                                                                                                \
+    X(cancelling)                                                                                            \
     X(context)                                                                                               \
     X(create_task)                                                                                           \
     X(data_received)                                                                                         \
@@ -47,6 +51,7 @@
     X(fd)                                                                                                    \
     X(get_buffer)                                                                                            \
     X(get_debug)                                                                                             \
+    X(get_name)                                                                                              \
     X(get_task_factory)                                                                                      \
     X(handle)                                                                                                \
     X(handler)                                                                                               \
@@ -65,6 +70,7 @@
 #define TC_EVENT_KEYWORDS(X)                                                                                 \
     X(context, "(s)", "context")                                                                             \
     X(loop, "(s)", "loop")                                                                                   \
+    X(loop_context, "(ss)", "loop", "context")                                                               \
     X(loop_eager_start, "(ss)", "loop", "eager_start")
 
 #define TC_EVENT_OWN(X)                                                                                      \
@@ -86,9 +92,11 @@
     X(asyncio_flow_control, "asyncio.transports", "_FlowControlMixin")                                       \
     X(asyncio_get_running_loop, "asyncio.events", "_get_running_loop")                                       \
     X(asyncio_handle, "asyncio", "Handle")                                                                   \
+    X(asyncio_register_task, "asyncio.tasks", "_register_task")                                              \
     X(asyncio_selector_transport, "asyncio.selector_events", "_SelectorSocketTransport")                     \
     X(asyncio_task, "asyncio", "Task")                                                                       \
     X(asyncio_timer_handle, "asyncio", "TimerHandle")                                                        \
+    X(asyncio_unregister_task, "asyncio.tasks", "_unregister_task")                                          \
     X(extract_stack, "asyncio.format_helpers", "extract_stack")                                              \
     X(format_callback_source, "asyncio.format_helpers", "_format_callback_source")                           \
     X(number_real, "numbers", "Real")                                                                        \

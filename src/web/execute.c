@@ -9,6 +9,7 @@
 #include "web/execution.h"
 
 #include "event/core.h"
+#include "event/spare.h"
 #include "http/http_fields.h"
 
 /* ---- steps ---- */
@@ -404,9 +405,21 @@ execute_suspend(HandlerObject *self, int phase, PyObject *awaitable)
     if (inner == NULL) {
         return tc_execute_fail(self);
     }
-    PyObject *execution = tc_execution_new(self, phase, inner);
-    int st = execution != NULL ? execute_spawn(self, execution) : -1;
-    Py_XDECREF(execution);
+    LoopCore *core = tc_handler_core(self);
+    tc_spare spare;
+    int st = core != NULL ? tc_spare_take(core, tc_execution_new, &spare) : 0;
+    if (TC_LIKELY(st > 0)) {
+        tc_execution_arm(spare.coroutine, self, phase, inner);
+        return tc_spare_run(core, &spare);
+    }
+    PyObject *execution = st == 0 ? tc_execution_new(self->state) : NULL;
+    if (execution == NULL) {
+        Py_DECREF(inner);
+        return -1;
+    }
+    tc_execution_arm(execution, self, phase, inner);
+    st = execute_spawn(self, execution);
+    Py_DECREF(execution);
     return st;
 }
 

@@ -53,7 +53,10 @@ bool tc_streamed_is_lost(HandlerObject *self);
 /* The iterator behind `await awaitable`. */
 PyObject *tc_execution_iterator(PyObject *awaitable);
 
-/* A coroutine that continues after `phase` when `inner`, an iterator (stolen even on failure), has ended. */
-PyObject *tc_execution_new(HandlerObject *handler, int phase, PyObject *inner);
+/* A coroutine that has nothing to run yet. NULL with an exception. */
+PyObject *tc_execution_new(tc_state *state);
+
+/* Has it continue after `phase` when `inner`, an iterator (stolen), has ended. */
+void tc_execution_arm(PyObject *execution, HandlerObject *handler, int phase, PyObject *inner);
 
 #endif

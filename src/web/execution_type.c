@@ -4,10 +4,12 @@
 #include "web/execution.h"
 
 #include "base/args.h"
+#include "event/spare.h"
 
 typedef struct {
-    PyObject_HEAD HandlerObject *handler;
-    PyObject *inner; /* what is awaited: a coroutine or an iterator */
+    tc_coroutine base;
+    HandlerObject *handler; /* NULL where there is nothing to run, before and after */
+    PyObject *inner;        /* what is awaited: a coroutine or an iterator */
     int phase;
     bool running, ended;
 } ExecutionObject;
@@ -15,18 +17,23 @@ typedef struct {
 /* ---- life cycle ---- */
 
 PyObject *
-tc_execution_new(HandlerObject *handler, int phase, PyObject *inner)
+tc_execution_new(tc_state *state)
 {
-    PyTypeObject *type = handler->state->execution_type;
-    ExecutionObject *self = (ExecutionObject *)type->tp_alloc(type, 0);
-    if (self == NULL) {
-        Py_DECREF(inner);
-        return NULL;
+    ExecutionObject *self = (ExecutionObject *)state->execution_type->tp_alloc(state->execution_type, 0);
+    if (self != NULL) {
+        self->ended = true;
     }
-    self->handler = (HandlerObject *)Py_NewRef(handler);
-    self->inner = inner;
-    self->phase = phase;
     return (PyObject *)self;
+}
+
+void
+tc_execution_arm(PyObject *execution, HandlerObject *handler, int phase, PyObject *inner)
+{
+    ExecutionObject *self = (ExecutionObject *)execution;
+    Py_XSETREF(self->handler, (HandlerObject *)Py_NewRef(handler));
+    Py_XSETREF(self->inner, inner);
+    self->phase = phase;
+    self->ended = false;
 }
 
 static int
@@ -35,14 +42,16 @@ execution_traverse(ExecutionObject *self, visitproc visit, void *arg)
     Py_VISIT(Py_TYPE(self));
     Py_VISIT(self->handler);
     Py_VISIT(self->inner);
+    Py_VISIT(self->base.outcome);
     return 0;
 }
 
-/* The handler is kept until deallocation: every method needs it. */
+/* The handler is kept while there is something to run: every method needs it. */
 static int
 execution_clear(ExecutionObject *self)
 {
     Py_CLEAR(self->inner);
+    Py_CLEAR(self->base.outcome);
     self->ended = true;
     return 0;
 }
@@ -91,6 +100,18 @@ tc_execution_iterator(PyObject *awaitable)
     return iterator;
 }
 
+/* Lets the handler go. */
+static void
+execution_end(ExecutionObject *self, bool failed)
+{
+    PyObject *exc = failed ? PyErr_GetRaisedException() : NULL;
+    self->ended = true;
+    Py_CLEAR(self->handler);
+    if (exc != NULL) {
+        PyErr_SetRaisedException(exc);
+    }
+}
+
 /* Continues with the value or the exception that `inner` ended with, until something yields. */
 static PySendResult
 execution_continue(ExecutionObject *self, PySendResult how, PyObject *value, PyObject **result)
@@ -120,7 +141,7 @@ execution_continue(ExecutionObject *self, PySendResult how, PyObject *value, PyO
         if (st < 0) {
             st = tc_execute_fail(self->handler);
         }
-        self->ended = true;
+        execution_end(self, st < 0);
         *result = st == 0 ? Py_NewRef(Py_None) : NULL;
         return st == 0 ? PYGEN_RETURN : PYGEN_ERROR;
     }
@@ -142,10 +163,28 @@ execution_enter(ExecutionObject *self)
     return 0;
 }
 
+/* The outcome of the step before once more. */
+static PySendResult
+execution_repeat(ExecutionObject *self, PyObject **result)
+{
+    PyObject *outcome = self->base.outcome;
+    self->base.outcome = NULL;
+    self->base.repeats = false;
+    *result = outcome;
+    if (self->base.how == PYGEN_ERROR) {
+        *result = NULL;
+        PyErr_SetRaisedException(outcome);
+    }
+    return self->base.how;
+}
+
 static PySendResult
 execution_am_send(ExecutionObject *self, PyObject *arg, PyObject **result)
 {
     *result = NULL;
+    if (TC_UNLIKELY(self->base.repeats)) {
+        return execution_repeat(self, result);
+    }
     if (execution_enter(self) < 0) {
         return PYGEN_ERROR;
     }
@@ -220,16 +259,58 @@ execution_raise(PyObject *const *args, Py_ssize_t nargs)
     }
 }
 
+/* Of a Task that was cancelled in its first step, in place of the outcome of that: what is awaited is
+ * cancelled, and awaited further, as the Task would have done then. True where *result is what throw()
+ * returns. */
+static bool
+execution_repeat_cancelled(ExecutionObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject **result)
+{
+    PyObject *value, *cancelled = NULL;
+    PySendResult how = execution_repeat(self, &value);
+    *result = NULL;
+    if (how == PYGEN_ERROR) {
+        return true;
+    }
+    if (how == PYGEN_RETURN) {
+        Py_DECREF(value);
+        execution_raise(args, nargs);
+        return true;
+    }
+    if (value != Py_None) {
+        PyObject *given =
+            PyExceptionInstance_Check(args[0]) ? ((PyBaseExceptionObject *)args[0])->args : NULL;
+        bool has_message = given != NULL && PyTuple_GET_SIZE(given) > 0;
+        PyObject *call[2] = {value, has_message ? PyTuple_GET_ITEM(given, 0) : NULL};
+        cancelled =
+            PyObject_VectorcallMethod(self->handler->state->str_cancel, call, has_message ? 2 : 1, NULL);
+    }
+    int truth = cancelled != NULL ? PyObject_IsTrue(cancelled) : 0;
+    Py_XDECREF(cancelled);
+    if (truth > 0) {
+        *result = value;
+        return true;
+    }
+    PyErr_Clear();
+    Py_DECREF(value);
+    return false;
+}
+
 PyDoc_STRVAR(execution_throw_doc,
              "throw($self, typ, val=None, tb=None, /)\n--\n\nRaise an exception where something is awaited.");
 
 static PyObject *
 execution_throw(ExecutionObject *self, PyObject *const *args, Py_ssize_t nargs)
 {
-    if (tc_args_check("throw", nargs, 1, 3) < 0 || execution_enter(self) < 0) {
+    PyObject *value = NULL, *throw, *result;
+    if (tc_args_check("throw", nargs, 1, 3) < 0) {
         return NULL;
     }
-    PyObject *value = NULL, *throw, *result;
+    if (TC_UNLIKELY(self->base.repeats) && execution_repeat_cancelled(self, args, nargs, &result)) {
+        return result;
+    }
+    if (execution_enter(self) < 0) {
+        return NULL;
+    }
     int found = PyObject_GetOptionalAttr(self->inner, self->handler->state->str_throw, &throw);
     if (found > 0) {
         value = PyObject_Vectorcall(throw, args, (size_t)nargs, NULL);
@@ -248,6 +329,8 @@ PyDoc_STRVAR(execution_close_doc, "close($self)\n--\n\nEnd what is awaited.");
 static PyObject *
 execution_close(ExecutionObject *self, PyObject *unused)
 {
+    self->base.repeats = false;
+    Py_CLEAR(self->base.outcome);
     if (self->ended && !self->running) {
         Py_RETURN_NONE;
     }
