@@ -18,7 +18,7 @@ tc_stream_set_consumer(StreamObject *self, const tc_consumer_class *cls, PyObjec
     self->paused = self->hung_up = false;
     self->inherited |= self->fork_count < self->core->forked;
     tc_train_go_on(self);
-    if (self->buf_len > 0) {
+    if (self->buf_len > 0 || self->reading_event) { /* what another consumer leaves over is ours */
         tc_stream_resume_later(self);
     }
     return tc_stream_update(self) < 0 ? TC_RAISED : TC_OK;

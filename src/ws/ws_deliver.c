@@ -349,6 +349,37 @@ tc_ws_run_callback(WsProtocolObject *self, PyObject *callback, PyObject *const *
 
 /* ---- the end ---- */
 
+static void
+deliver_end(WsProtocolObject *self)
+{
+    PyObject *future = self->ended;
+    self->ended = NULL;
+    if (TC_UNLIKELY(future != NULL)) {
+        tc_future_resolve(self->state, future, Py_None);
+        Py_DECREF(future);
+    }
+}
+
+PyObject *
+tc_ws_wait_closed(WsProtocolObject *self, PyObject *unused)
+{
+    StreamObject *stream = tc_ws_stream(self);
+    if (stream == NULL) {
+        return PyErr_Format(PyExc_RuntimeError, "the connection has no stream");
+    }
+    if (self->ended != NULL && !tc_future_is_done(self->state, self->ended)) {
+        return Py_NewRef(self->ended);
+    }
+    PyObject *future = tc_core_future(stream->core);
+    if (future != NULL) {
+        Py_XSETREF(self->ended, Py_NewRef(future));
+        if (self->told && self->delivering == 0) {
+            deliver_end(self);
+        }
+    }
+    return future;
+}
+
 int
 tc_ws_notify_over(WsProtocolObject *self)
 {
@@ -373,6 +404,9 @@ tc_ws_notify_over(WsProtocolObject *self)
     Py_DECREF(handler);
     Py_DECREF(code);
     Py_DECREF(reason);
+    if (st == 0) {
+        deliver_end(self);
+    }
     return st;
 }
 

@@ -193,6 +193,9 @@ PyDoc_STRVAR(ws_start_doc, "_start($self, /)\n--\n\n"
                            ":raises TypeError: the attribute ``stream`` is no IOStream.\n"
                            ":raises AssertionError: somebody reads it.");
 
+PyDoc_STRVAR(ws_wait_closed_doc, "_wait_closed($self, /)\n--\n\n"
+                                 "Return a Future that is done once the handler was notified of the end.");
+
 PyDoc_STRVAR(ws_write_message_doc,
              "write_message($self, message, binary=False)\n--\n\n"
              "Send a message.\n\n"
@@ -239,6 +242,7 @@ PyMethodDef tc_ws_methods[] = {
     {"_handle_message", TC_METHOD(ws_handle_message), ws_handle_message_doc},
     {"_run_callback", TC_METHOD(ws_run_callback), ws_run_callback_doc},
     {"_start", (PyCFunction)ws_start, METH_NOARGS, ws_start_doc},
+    {"_wait_closed", (PyCFunction)tc_ws_wait_closed, METH_NOARGS, ws_wait_closed_doc},
     {"_watch", (PyCFunction)ws_watch, METH_NOARGS, ws_watch_doc},
     {"_write_frame", TC_METHOD(tc_ws_write_frame), ws_write_frame_doc},
     {"close", TC_METHOD(ws_close), ws_close_doc},

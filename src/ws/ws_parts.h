@@ -40,6 +40,7 @@ typedef struct {
     PyObject *pending;        /* the Future that holds back the next message, or NULL */
     PyObject *pong;           /* the Future of the pong that is outstanding, or NULL */
     PyObject *next_pong;      /* payload of the latest ping since, or NULL */
+    PyObject *ended;          /* the Future of _wait_closed(), or NULL */
     PyObject **visible;       /* where the Future of the next call goes, for Python, or NULL: it holds back */
     tc_ws_incoming *incoming; /* NULL between messages */
     unsigned long long message_bytes_in, message_bytes_out, wire_bytes_in, wire_bytes_out;
@@ -127,6 +128,9 @@ PyObject *tc_ws_run_callback(WsProtocolObject *self, PyObject *callback, PyObjec
  * may be on the stack, in the middle of a loop over its connections. */
 int tc_ws_notify_over(WsProtocolObject *self);
 int tc_ws_notify_soon(WsProtocolObject *self);
+
+/* The method _wait_closed(). */
+PyObject *tc_ws_wait_closed(WsProtocolObject *self, PyObject *unused);
 
 /* The connection is aborted because of the exception that is set, which is logged. -1: it is none that the
  * application's code may raise, and stays set. */

@@ -30,6 +30,7 @@ ws_traverse(WsProtocolObject *self, visitproc visit, void *arg)
     Py_VISIT(self->source);
     Py_VISIT(self->pending);
     Py_VISIT(self->pong);
+    Py_VISIT(self->ended);
     return 0;
 }
 
@@ -51,6 +52,7 @@ ws_clear(WsProtocolObject *self)
     Py_CLEAR(self->source);
     Py_CLEAR(self->pending);
     Py_CLEAR(self->pong);
+    Py_CLEAR(self->ended);
     return 0;
 }
 
