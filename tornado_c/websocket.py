@@ -1,10 +1,105 @@
-"""The installed Tornado's ``websocket``: handlers and clients of WebSocket. Under the swap only."""
+"""WebSocket: handlers that serve it, and a client.
 
-from typing import TYPE_CHECKING
+::
 
-if TYPE_CHECKING:
-    from tornado.websocket import *  # noqa: F403
-else:
-    from tornado_c._swap.stock import hand_out
+    import asyncio
+    import tornado_c.web
+    import tornado_c.websocket
 
-    hand_out(__name__, only_swapped=True)
+    class Echo(tornado_c.websocket.WebSocketHandler):
+        def on_message(self, message):
+            self.write_message(message)
+
+    async def main():
+        tornado_c.web.Application([(r"/", Echo)]).listen(8888)
+        await asyncio.Event().wait()
+
+    asyncio.run(main())
+
+The protocol is RFC 6455, with the compression of RFC 7692.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tornado_c import httputil
+from tornado_c._websocket.client import WebSocketClientConnection, websocket_connect
+from tornado_c._websocket.errors import WebSocketClosedError, WebSocketError, _DecompressTooLargeError
+from tornado_c._websocket.extensions import (
+    _Compressor,
+    _Decompressor,
+    _PerMessageDeflateCompressor,
+    _PerMessageDeflateDecompressor,
+)
+from tornado_c._websocket.handler import WebSocketHandler, _raise_not_supported_for_websockets
+from tornado_c._websocket.params import (
+    _default_max_message_size,
+    _WebSocketDelegate,
+    _WebSocketParams,
+    de_dupe_gen_log,
+)
+from tornado_c._websocket.protocol import WebSocketProtocol, WebSocketProtocol13
+from tornado_c.concurrent import Future, future_add_done_callback, future_set_result_unless_cancelled
+from tornado_c.escape import native_str, to_unicode, utf8
+from tornado_c.ioloop import IOLoop
+from tornado_c.iostream import IOStream, StreamClosedError
+from tornado_c.log import app_log, gen_log
+from tornado_c.netutil import Resolver
+from tornado_c.tcpclient import TCPClient
+from tornado_c.util import _websocket_mask
+
+__all__ = [
+    "Future",
+    "IOLoop",
+    "IOStream",
+    "Resolver",
+    "StreamClosedError",
+    "TCPClient",
+    "WebSocketClientConnection",
+    "WebSocketClosedError",
+    "WebSocketError",
+    "WebSocketHandler",
+    "WebSocketProtocol",
+    "WebSocketProtocol13",
+    "_Compressor",
+    "_DecompressTooLargeError",
+    "_Decompressor",
+    "_PerMessageDeflateCompressor",
+    "_PerMessageDeflateDecompressor",
+    "_WebSocketDelegate",
+    "_WebSocketParams",
+    "_default_max_message_size",
+    "_raise_not_supported_for_websockets",
+    "_websocket_mask",
+    "app_log",
+    "de_dupe_gen_log",
+    "future_add_done_callback",
+    "future_set_result_unless_cancelled",
+    "gen_log",
+    "httputil",
+    "native_str",
+    "to_unicode",
+    "utf8",
+    "websocket_connect",
+]
+
+for _value in [globals()[name] for name in __all__]:
+    if str(getattr(_value, "__module__", "")).startswith("tornado_c._websocket."):
+        _value.__module__ = __name__
+del _value
+
+if not TYPE_CHECKING:
+    # "from tornado_c.websocket import *" imports what it imports of Tornado's: no private names, but modules.
+    _EXPORTED = [name for name in __all__ if not name.startswith("_")]
+    del __all__
+
+    def __getattr__(name: str) -> Any:
+        from tornado_c._websocket.names import NAMES
+
+        return [*_EXPORTED, *NAMES.available()] if name == "__all__" else NAMES.find(name)
+
+    def __dir__() -> list[str]:
+        from tornado_c._websocket.names import NAMES
+
+        return sorted({*globals(), *NAMES.available()})

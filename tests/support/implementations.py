@@ -24,7 +24,7 @@ MODULES = (
     "process",
     "routing",
 )
-MODULES += ("tcpclient", "tcpserver", "util", "web")
+MODULES += ("tcpclient", "tcpserver", "util", "web", "websocket")
 
 
 class Implementation:

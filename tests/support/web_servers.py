@@ -34,14 +34,14 @@ def without_date(data):
 
 
 @contextlib.contextmanager
-def collecting():
-    """A Collector of Tornado's three loggers, at INFO."""
+def collecting(level=logging.INFO):
+    """A Collector of Tornado's three loggers."""
     collector = Collector()
     loggers = [logging.getLogger("tornado." + name) for name in ("access", "application", "general")]
     levels = [(each.level, each.propagate) for each in loggers]
     for each in loggers:
         each.addHandler(collector)
-        each.setLevel(logging.INFO)
+        each.setLevel(level)
         each.propagate = False
     try:
         yield collector

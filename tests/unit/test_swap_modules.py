@@ -11,7 +11,7 @@ from support.children import CHILD_ENVIRONMENT
 pytest.importorskip("tornado")
 
 ALWAYS = "auth autoreload gen httpclient locale locks queues simple_httpclient template wsgi".split()
-SWAPPED_ONLY = ["testing", "websocket"]
+SWAPPED_ONLY = ["testing"]
 
 
 def run(source, *arguments, interpreter=(), cwd=None):

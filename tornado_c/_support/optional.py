@@ -23,3 +23,11 @@ def require_tornado(what: str, module: str = "tornado") -> ModuleType:
             f"{what} needs Tornado's own modules; install them with: pip install 'tornado_c[tornado]'",
             name=exc.name,
         ) from exc
+
+
+def if_tornado(module: str) -> ModuleType | None:
+    """Import a module of the installed Tornado; None where there is none."""
+    try:
+        return importlib.import_module(module)
+    except ImportError:
+        return None

@@ -36,6 +36,7 @@ SWAPPED: tuple[str, ...] = (
     "httpserver",
     "routing",
     "web",
+    "websocket",
 )
 
 _CHILDREN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "children")

@@ -1,0 +1,101 @@
+"""The HTTP before WebSocket (RFC 6455, section 4): what a request must have, and what a response.
+
+Headers of a native request are looked at without keeping them: a connection lives long, and few applications
+ask for them afterwards.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+from typing import TYPE_CHECKING, Any
+
+from tornado_c import _core
+from tornado_c.escape import utf8
+from tornado_c.log import gen_log
+
+if TYPE_CHECKING:
+    from tornado_c.httputil import HTTPHeaders, HTTPServerRequest
+
+_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+_KEY_SIZE = 16
+
+
+def headers_of(request: HTTPServerRequest) -> HTTPHeaders:
+    """Return a request's headers to read them, not to keep them."""
+    if isinstance(request, _core.RequestBase):
+        peeked: HTTPHeaders = request._peek_headers()
+        return peeked
+    return request.headers
+
+
+def why_no_upgrade(request: HTTPServerRequest) -> str | None:
+    """Return why a request does not ask for WebSocket, or None."""
+    headers = headers_of(request)
+    if headers.get("Upgrade", "").lower() != "websocket":
+        return 'Can "Upgrade" only to "WebSocket".'
+    if not _has_token(headers.get("Connection", ""), "upgrade"):  # proxies add others
+        return '"Connection" must be "Upgrade".'
+    return None
+
+
+def _has_token(text: str, token: str) -> bool:
+    return token in (part.strip().lower() for part in text.split(","))
+
+
+def check_request(request: HTTPServerRequest) -> None:
+    """Check what must be there whatever is agreed on.
+
+    :raises ValueError: it is not, or it is malformed.
+    """
+    headers = headers_of(request)
+    if not all(headers.get(name) for name in ("Host", "Sec-WebSocket-Key", "Sec-WebSocket-Version")):
+        raise ValueError("Missing/Invalid WebSocket headers")
+    try:
+        key = base64.b64decode(headers["Sec-WebSocket-Key"], validate=True)
+    except (binascii.Error, ValueError):
+        key = b""
+    if len(key) != _KEY_SIZE:
+        raise ValueError("Sec-WebSocket-Key is not 16 bytes in base64")
+
+
+def accept_value(key: str | bytes) -> str:
+    """Return the Sec-WebSocket-Accept that answers a Sec-WebSocket-Key."""
+    digest = hashlib.sha1(utf8(key) + _GUID, usedforsecurity=False).digest()
+    return base64.b64encode(digest).decode("ascii")
+
+
+def offered_subprotocols(request: HTTPServerRequest) -> list[str]:
+    """Return the subprotocols that a client proposes."""
+    text = headers_of(request).get("Sec-WebSocket-Protocol")
+    return [name.strip() for name in text.split(",")] if text else []
+
+
+def check_response(headers: HTTPHeaders, key: str | bytes) -> None:
+    """Check that a server has agreed to WebSocket.
+
+    :raises ValueError: it has not.
+    """
+    if headers.get("Upgrade", "").lower() != "websocket":
+        raise ValueError("the server's Upgrade is not websocket")
+    if not _has_token(headers.get("Connection", ""), "upgrade"):
+        raise ValueError("the server's Connection is not Upgrade")
+    if headers.get("Sec-WebSocket-Accept", "").strip() != accept_value(key):
+        raise ValueError("the server's Sec-WebSocket-Accept does not belong to our key")
+
+
+def refuse(handler: Any, status: int, text: str, detail: str | None = None) -> None:
+    """Answer a request that gets no connection."""
+    handler.set_status(status)
+    handler.finish(text)
+    if detail is None:
+        gen_log.debug(text)
+    else:
+        gen_log.debug("%s: %s", text, detail)
+
+
+def is_gone(handler: Any) -> bool:
+    """Whether the client of a handler has left."""
+    stream = getattr(handler.request.connection, "stream", None)
+    return stream is None or bool(stream.closed())
