@@ -37,6 +37,36 @@ async def main():
 asyncio.run(main())
 """
 
+DASHBOARD = """
+import asyncio
+from bokeh.client import pull_session
+from distributed import Client, LocalCluster
+from tornado.httpclient import AsyncHTTPClient
+import tornado.web
+
+assert tornado.web.RequestHandler.__mro__[1].__module__ == "tornado_c._core"
+
+async def main():
+    settings = dict(n_workers=1, processes=False, asynchronous=True, dashboard_address="127.0.0.1:0")
+    async with LocalCluster(**settings) as cluster, Client(cluster, asynchronous=True) as client:
+        assert await client.submit(lambda x: x + 1, 1) == 2
+        url = f"http://127.0.0.1:{cluster.scheduler.services['dashboard'].port}"
+        http = AsyncHTTPClient()
+        assert (await http.fetch(url + "/health")).body == b"ok"
+        for path in ("/status", "/workers", "/info/main/workers.html", "/individual-task-stream"):
+            page = await http.fetch(url + path)
+            assert page.headers["Content-Type"].startswith("text/html") and b"<html" in page.body, path
+        script = await http.fetch(url + "/static/js/bokeh.min.js")
+        assert len(script.body) == int(script.headers["Content-Length"]) > 100_000
+        assert (await http.fetch(url + "/nothing", raise_error=False)).code == 404
+        session = await asyncio.to_thread(pull_session, url=url + "/status")
+        assert len(session.document.roots) > 0
+        await asyncio.to_thread(session.close)
+    print("finished")
+
+asyncio.run(main())
+"""
+
 ZMQ = """
 import asyncio
 import zmq
@@ -108,13 +138,16 @@ INSTALL = "import tornado_c\ntornado_c.install()\n"
     [
         ("distributed", DASK, ["tcp"]),
         ("distributed", DASK, ["tls"]),
+        ("distributed", DASHBOARD, []),
         ("zmq", ZMQ, []),
         ("bokeh", BOKEH, []),
     ],
-    ids=["dask", "dask-tls", "pyzmq", "bokeh"],
+    ids=["dask", "dask-tls", "dask-dashboard", "pyzmq", "bokeh"],
 )
 def test_program(tmp_path, way, package, text, arguments):
     pytest.importorskip(package)
+    if text == DASHBOARD:
+        pytest.importorskip("bokeh")
     if arguments == ["tls"]:
         pytest.importorskip("cryptography")
     script = tmp_path / "app.py"
