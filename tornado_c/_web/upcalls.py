@@ -125,7 +125,7 @@ def _json_tools() -> tuple[Any, ...] | None:
         inside; the class whose change makes another one necessary; and, to be watched, dicts with what must
         be in them, and whether nothing else may be. None: they have been changed already.
     """
-    json = escape._module("json")
+    json = escape._on_demand("json")
     encoder, encoders = json._default_encoder, json.encoder
     cls = encoders.JSONEncoder
     functions = [(escape, "json_encode"), (json, "dumps")]
