@@ -32,8 +32,9 @@ def said(command, tmp_path):
     [
         ("opentelemetry.instrumentation.tornado", "under_opentelemetry.py", {"statuses", "spans", "metrics"}),
         ("sentry_sdk.integrations.tornado", "under_sentry.py", {"statuses", "events"}),
+        ("newrelic.hooks.framework_tornado", "under_newrelic.py", {"statuses", "transactions"}),
     ],
-    ids=["opentelemetry", "sentry"],
+    ids=["opentelemetry", "sentry", "new relic"],
 )
 def test_records_the_same(tmp_path, package, program, kinds):
     try:

@@ -213,6 +213,45 @@ def test_methods_are_tornados():
     """) == ["tornado.web"] * 2 + ["tornado.httpserver"] + ["tornado_c.web"] * 2 + ["tornado_c.httpserver"]
 
 
+@pytest.mark.parametrize("order", ["install first", "hooks first"])
+def test_tools_that_wait_for_an_import(order):
+    """Monitoring tools wrap the loaders of modules that they patch, and go by the name of what comes."""
+    assert run(f"""
+        import importlib.abc, importlib.util, sys
+        import tornado_c
+
+        class Waiting(importlib.abc.MetaPathFinder):
+            busy = False
+            def find_spec(self, name, path=None, target=None):
+                if self.busy or name not in names:
+                    return None
+                self.busy = True
+                try:
+                    spec = importlib.util.find_spec(name)
+                finally:
+                    self.busy = False
+                execute = spec.loader.exec_module
+                def exec_module(module):
+                    execute(module)
+                    seen.append((module.__name__, module is sys.modules[name]))
+                spec.loader.exec_module = exec_module
+                return spec
+
+        seen = []
+        names = ["tornado.gen", "tornado.httpserver", "tornado.routing", "tornado.web"]
+        waiting = Waiting()
+        if {order!r} == "hooks first":
+            sys.meta_path.insert(0, waiting)
+        tornado_c.install()
+        if waiting not in sys.meta_path:
+            sys.meta_path.insert(0, waiting)
+        import tornado.web, tornado.routing, tornado.gen
+        found = sorted(each for each in seen if each[0].startswith("tornado."))
+        assert found == [(name, True) for name in names], seen
+        print(tornado.web.__name__, tornado.web.__spec__.name, tornado.web is tornado_c.web)
+    """) == ["tornado_c.web", "tornado_c.web", "True"]
+
+
 def test_names_without_the_swap():
     assert run(f"""
         for name in {NAMED!r}.split():

@@ -43,7 +43,8 @@ class _Watcher:
 
     def _act(self, module: ModuleType) -> None:
         # Another module may go by the name that was imported.
-        for action in self.actions.get(module.__name__, ())[:]:
+        name = module.__spec__.name if module.__spec__ is not None else module.__name__
+        for action in self.actions.get(name, ())[:]:
             action(module)
 
 

@@ -74,6 +74,16 @@ class _Finder:
         return importlib.machinery.ModuleSpec(fullname, loader)
 
 
+def _place_of_finder() -> int:
+    """Before Python's own finders, and behind those of tools that wait for an import and let others find."""
+    own = (
+        importlib.machinery.BuiltinImporter,
+        importlib.machinery.FrozenImporter,
+        importlib.machinery.PathFinder,
+    )
+    return next((place for place, finder in enumerate(sys.meta_path) if finder in own), 0)
+
+
 _finder = _Finder()
 _takes: dict[str, Action] = {}  # what is done with each of our modules, while the swap is in force
 _kept: dict[str, ModuleType] = {}  # what there was of Tornado's before
@@ -101,7 +111,7 @@ def install(children: bool = True) -> None:
         if importlib.util.find_spec("tornado") is None:
             raise ImportError("tornado is not installed; install it with: pip install 'tornado_c[tornado]'")
         _kept.update(present)
-        sys.meta_path.insert(0, _finder)
+        sys.meta_path.insert(_place_of_finder(), _finder)
         for theirs, ours in _finder.names.items():
             _takes[ours] = functools.partial(names.take, theirs=theirs)
             when_imported(ours, _takes[ours])

@@ -15,11 +15,17 @@ _NAMED = (type, types.FunctionType, types.BuiltinFunctionType)
 
 
 def take(module: types.ModuleType, theirs: str) -> None:
-    """Let a module of ours go by a name of Tornado's."""
-    sys.modules[theirs] = module
-    package, _, name = theirs.rpartition(".")
-    setattr(importlib.import_module(package), name, module)
-    _rename(module, module.__name__, theirs)
+    """Let a module of ours go by a name of Tornado's.
+
+    It is imported by that name, so that tools which wait for it learn of it. They go by its ``__name__``.
+    """
+    ours = module.__name__
+    _rename(module, ours, theirs)
+    module.__name__ = theirs
+    try:
+        importlib.import_module(theirs)
+    finally:
+        module.__name__ = ours
 
 
 def give_back(module: types.ModuleType, theirs: str) -> None:
