@@ -1,10 +1,12 @@
 """flush() that is awaited: a client that does not read holds the handler back, one that leaves ends it."""
 
 import asyncio
+import ssl
 
 import pytest
 
-from support.implementations import BOTH
+from support.implementations import BOTH, OURS, STOCK
+from support.iostream_tls_tools import server_context
 from support.live_http import Client, LiveServer, Overridden, wait_for
 from support.web_servers import collecting
 
@@ -45,15 +47,26 @@ def make_app(web):
     return web.Application([("/", Slow), ("/finish", Finish), ("/head", Head)], ended="")
 
 
-@pytest.fixture(params=[*BOTH, "by classes"], ids=str)
-def server(request):
-    by_classes = request.param == "by classes"
-    implementation = BOTH[0] if by_classes else request.param
+@pytest.fixture(params=[*BOTH, "by classes", "ours, TLS", "stock, TLS"], ids=str)
+def server(request, certificates):
+    """The server of one of both; it has connect(), to which TLS makes no difference."""
+    tls = str(request.param).endswith("TLS")
+    implementation = STOCK if str(request.param).startswith("stock") else OURS
     application = make_app(implementation.web)
-    make = (lambda: Overridden(application)) if by_classes else None
-    with collecting() as log:
-        server = LiveServer(application, implementation, make)
-        server.log = log
+    make = (lambda: Overridden(application)) if request.param == "by classes" else None
+    settings = {"ssl_options": server_context(certificates)} if tls else {}
+    with collecting():
+        server = LiveServer(application, implementation, make, **settings)
+
+        def connect(receive_buffer=0):
+            client = Client(server.address, receive_buffer)
+            if tls:
+                context = ssl.create_default_context()
+                context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+                client.sock = context.wrap_socket(client.sock)
+            return client
+
+        server.connect = connect
         yield server
         server.stop()
 
@@ -72,7 +85,7 @@ def stalled(server):
 
 
 def test_a_reader_that_stops_holds_the_handler_back(server):
-    with Client(server.address, receive_buffer=65536) as client:
+    with server.connect(receive_buffer=65536) as client:
         client.send(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
         client.until(b"\r\n\r\n")
         wait_for(lambda: server.app.settings.get("sent", 0) > 0)
@@ -84,7 +97,7 @@ def test_a_reader_that_stops_holds_the_handler_back(server):
 
 
 def test_a_reader_that_leaves_ends_the_waiting(server):
-    with Client(server.address, receive_buffer=65536) as client:
+    with server.connect(receive_buffer=65536) as client:
         client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
         wait_for(lambda: server.app.settings.get("sent", 0) > 0)
         stalled(server)
@@ -94,7 +107,7 @@ def test_a_reader_that_leaves_ends_the_waiting(server):
 
 
 def test_finish_can_be_awaited(server):
-    with Client(server.address, receive_buffer=65536) as client:
+    with server.connect(receive_buffer=65536) as client:
         client.send(b"GET /finish HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
         client.until(b"\r\n\r\n")
         stalled(server)
@@ -104,7 +117,7 @@ def test_finish_can_be_awaited(server):
 
 
 def test_nothing_holds_the_answer_to_head_back(server):
-    with Client(server.address) as client:
+    with server.connect() as client:
         client.send(b"HEAD /head HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
         assert client.rest().endswith(b"\r\n\r\n")
     assert server.app.settings["sent"] == PIECES

@@ -319,6 +319,7 @@ def test_versions_in_threads(root):
 def test_a_large_file_is_hashed_in_a_thread(root, monkeypatch):
     """The loop serves others meanwhile, and requests for the same file wait for the one hash."""
     gate, begun, threads = threading.Event(), threading.Event(), []
+
     class Other(web.RequestHandler):
         def get(self):
             gate.set()
