@@ -15,6 +15,7 @@ import pytest
 from support.children import CHILD_ENVIRONMENT
 from support.live_http import PATIENCE, Client
 from support.live_tcp import free_port
+from support.live_ws import Peer, close, text
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 WITH_WEB = ["hello_handler", "startup_listen", "startup_bind_start", "startup_add_sockets"]
@@ -192,3 +193,28 @@ def test_several_processes(body):
 def test_every_example_is_tested():
     names = {path.stem for path in EXAMPLES.glob("*.py")}
     assert names == {"echo_callback", "tcp_line_server", *WITH_WEB}
+
+
+def test_chat():
+    hello = '{"name": "Ann", "text": "hello"}'
+    with running("chat/chat") as port:
+        status, page = get(port)
+        assert status == "HTTP/1.1 200 OK" and "new WebSocket(" in page
+        assert get(port, "/chat.py")[0] == "HTTP/1.1 404 Not Found"
+        with Peer(("127.0.0.1", port)) as ann, Peer(("127.0.0.1", port)) as bob:
+            for peer in (ann, bob):
+                assert b" 101 " in peer.open(
+                    "/chat", Origin=f"http://127.0.0.1:{port}", Host=f"127.0.0.1:{port}"
+                )
+            ann.send(text(hello))
+            assert ann.message() == bob.message() == hello
+            bob.send(text("nonsense"))
+            assert bob.frame() == (0x88, (1003).to_bytes(2) + b"this is no line of a chat")
+            bob.send(close(1003)).rest()
+            ann.send(text(hello))
+            assert ann.message() == hello
+        with Peer(("127.0.0.1", port)) as late:
+            late.open("/chat")
+            assert [late.message() for _ in range(2)] == [hello, hello]
+        with Peer(("127.0.0.1", port)) as stranger:
+            assert b" 403 " in stranger.open("/chat", Origin="http://elsewhere.test")
