@@ -81,7 +81,7 @@ def write(folder: Path) -> dict[str, tuple[str, ...]]:
     texts = {
         "stock": {path.name: path.read_text() for path in programs()},
         "ours": {path.name: swapped(path.read_text()) for path in programs()},
-        "examples": {path.name: path.read_text() for path in sorted((ROOT / "examples").glob("*.py"))},
+        "examples": {path.name: path.read_text() for path in sorted((ROOT / "examples").rglob("*.py"))},
         "readme": {"app.py": APP},
     }
     for number, code in enumerate(code_blocks((ROOT / "README.rst").read_text()), 1):

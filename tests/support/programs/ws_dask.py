@@ -1,0 +1,28 @@
+"""Dask over ws:// and wss://, as its first argument says."""
+
+import asyncio
+import sys
+
+import tornado.websocket
+from distributed import Client, LocalCluster
+from distributed.security import Security
+
+assert tornado.websocket.__name__ == "tornado_c.websocket"
+
+
+async def main():
+    settings = dict(n_workers=2, processes=False, asynchronous=True, dashboard_address=None)
+    if sys.argv[1] == "wss":
+        settings.update(protocol="wss://", security=Security.temporary())
+    else:
+        settings.update(protocol="ws://")
+    async with LocalCluster(**settings) as cluster, Client(cluster, asynchronous=True) as client:
+        assert cluster.scheduler_address.startswith(sys.argv[1] + "://")
+        squares = client.map(lambda x: x * x, range(200))
+        assert sum(await client.gather(squares)) == sum(x * x for x in range(200))
+        big = await client.scatter(b"x" * 30_000_000)
+        assert len(await client.submit(lambda data: data + data, big)) == 60_000_000
+    print("finished")
+
+
+asyncio.run(main())
