@@ -77,10 +77,6 @@ int tc_http_conn_write_chunk(HttpConnObject *self, PyObject *chunk);
  * reference to the file until then. */
 int tc_http_conn_write_file(HttpConnObject *self, PyObject *file, int fd, size_t offset, size_t size);
 
-/* Whether what is written from now on is followed at once by a range of a file, so that the head of a response
- * leaves with the first bytes of it. */
-void tc_http_conn_set_more(HttpConnObject *self, bool more);
-
 /* The response is complete and is sent: the next request is read, or the connection closed. *written (or
  * NULL) becomes a Future for what was written so far. Raises HTTPOutputError where Content-Length was not
  * met. */

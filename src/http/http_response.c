@@ -231,14 +231,6 @@ tc_http_conn_write_file(HttpConnObject *self, PyObject *file, int fd, size_t off
     return st == TC_RAISED ? -1 : 0;
 }
 
-void
-tc_http_conn_set_more(HttpConnObject *self, bool more)
-{
-    if (self->stream != NULL) {
-        self->stream->more = more;
-    }
-}
-
 /* ---- raw responses of 2.x-4.x ---- */
 
 int

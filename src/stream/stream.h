@@ -101,7 +101,6 @@ struct StreamObject {
     bool plain_close : 1;  /* close_fd is ours */
     bool plain_error : 1;  /* get_fd_error is ours */
     bool plain_inline : 1; /* _try_inline_read is ours */
-    bool more : 1;         /* more is written at once: what is sent need not be a segment of its own */
     uint8_t read_way : 2;  /* enum tc_io_way */
     uint8_t write_way : 2;
     uint8_t asked : 5; /* events that _add_io_state asked for */

@@ -14,9 +14,6 @@
 #ifndef MSG_NOSIGNAL
 #define MSG_NOSIGNAL 0
 #endif
-#ifndef MSG_MORE
-#define MSG_MORE 0
-#endif
 
 #define SENDFILE_MAX 1048576 /* bytes of one sendfile */
 #define LOAD_MAX 131072      /* bytes of a file read into memory at once, if it cannot be sent directly */
@@ -207,16 +204,15 @@ Py_ssize_t
 tc_stream_send(StreamObject *self, struct iovec *iov, int count)
 {
     ssize_t sent;
-    int flags = TC_UNLIKELY(self->more) ? MSG_NOSIGNAL | MSG_MORE : MSG_NOSIGNAL;
     if (self->write_way == TC_IO_PIPE) {
         sent = writev(self->watcher.fd, iov, count);
     }
     else if (count == 1) {
-        sent = send(self->watcher.fd, iov[0].iov_base, iov[0].iov_len, flags);
+        sent = send(self->watcher.fd, iov[0].iov_base, iov[0].iov_len, MSG_NOSIGNAL);
     }
     else {
         struct msghdr message = {.msg_iov = iov, .msg_iovlen = (size_t)count};
-        sent = sendmsg(self->watcher.fd, &message, flags);
+        sent = sendmsg(self->watcher.fd, &message, MSG_NOSIGNAL);
     }
     if (sent >= 0) {
         return sent;

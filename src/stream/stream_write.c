@@ -360,10 +360,10 @@ tc_stream_send_or_queue(StreamObject *self, const char *head, size_t head_size, 
 int
 tc_stream_write_file(StreamObject *self, PyObject *file, int fd, size_t offset, size_t size)
 {
-    self->more = size > 0;
-    int flushed = tc_stream_flush(self);
-    self->more = false;
-    tc_writes *w = flushed != TC_RAISED ? tc_stream_writes(self) : NULL;
+    if (tc_stream_flush(self) == TC_RAISED) {
+        return TC_RAISED;
+    }
+    tc_writes *w = tc_stream_writes(self);
     if (w == NULL) {
         return TC_RAISED;
     }

@@ -361,25 +361,18 @@ output_write_file(HandlerObject *self, PyObject *file, size_t offset, size_t siz
     return result;
 }
 
-/* Sends the head, if it is not sent yet, then a range of a file. */
+/* Sends the head, if it is not sent yet, then a range of a file. In a packet of its own: a range that joins it
+ * there costs the kernel more than that. */
 static PyObject *
 output_file(HandlerObject *self, PyObject *file, size_t offset, size_t size)
 {
     int head = tc_handler_method_in(self, 1u << TC_HTTP_HEAD);
-    HttpConnObject *native = (HttpConnObject *)Py_XNewRef((PyObject *)tc_handler_conn(self));
-    PyObject *result = NULL;
-    if (head == 0 && native != NULL) {
-        tc_http_conn_set_more(native, size > 0);
-        PyObject *flushed = tc_handler_flush_own(self, false, false);
-        tc_http_conn_set_more(native, false);
-        result = flushed != NULL ? output_write_file(self, file, offset, size) : NULL;
-        Py_XDECREF(flushed);
+    PyObject *flushed = head >= 0 ? tc_handler_flush_own(self, false, head > 0) : NULL;
+    if (flushed == NULL || head > 0) {
+        return flushed;
     }
-    else if (head >= 0) {
-        result = tc_handler_flush_own(self, false, true);
-    }
-    Py_XDECREF(native);
-    return result;
+    Py_DECREF(flushed);
+    return output_write_file(self, file, offset, size);
 }
 
 PyDoc_STRVAR(

@@ -9,6 +9,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from contextlib import contextmanager
 from pathlib import Path
@@ -61,7 +62,7 @@ def application(name: str, package: str) -> Path:
 def missing_reason(server: str, app: str) -> str | None:
     """Why this server cannot run this application, or None."""
     if server == "limit":
-        return None
+        return "nginx is not installed" if app == "static" and shutil.which("nginx") is None else None
     package = PACKAGES[server]
     if server == "stock" and app == "raw":
         return "Tornado 6 has no request.write"
@@ -76,7 +77,41 @@ def missing_reason(server: str, app: str) -> str | None:
     return None
 
 
+NGINX = """
+daemon off; master_process off; worker_processes 1; pid {folder}/nginx.pid; error_log {folder}/nginx.log;
+events {{ worker_connections 1024; }}
+http {{
+    access_log off; sendfile on; keepalive_requests 1000000000;
+    client_body_temp_path {folder}/tmp; proxy_temp_path {folder}/tmp; fastcgi_temp_path {folder}/tmp;
+    uwsgi_temp_path {folder}/tmp; scgi_temp_path {folder}/tmp;
+    server {{ listen 127.0.0.1:{port} backlog=4096; location /static/ {{ alias {folder}/; }} }}
+}}
+"""
+
+
+def static_folder() -> Path:
+    """The folder that the rows of static files ask for."""
+    folder = Path(tempfile.gettempdir(), "tornado_c-bench")
+    folder.mkdir(exist_ok=True)
+    for name, content in (("100k.bin", b"x" * 102400), ("small.txt", b"Hello, world!")):
+        if not Path(folder, name).exists():
+            Path(folder, name).write_bytes(content)
+    return folder
+
+
+def nginx(port: int) -> list[str]:
+    """The limit of static files."""
+    folder = static_folder()
+    settings = folder / "nginx.conf"
+    settings.write_text(NGINX.format(folder=folder, port=port))
+    return [need("nginx", "install nginx"), "-c", str(settings)]
+
+
 def command_line(server: str, app: str, limit_mode: str, port: int) -> list[str]:
+    if app == "static":
+        static_folder()
+    if server == "limit" and limit_mode == "nginx":
+        return nginx(port)
     if server == "limit":
         return [str(build("limit")), str(port), limit_mode]
     return [sys.executable, str(application(app, PACKAGES[server])), str(port)]

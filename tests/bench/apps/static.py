@@ -1,4 +1,4 @@
-"""A file of 100 KB through StaticFileHandler."""
+"""Files through StaticFileHandler; the folder is made by servers.py."""
 
 import logging
 import sys
@@ -11,9 +11,6 @@ from tornado.web import Application, StaticFileHandler
 
 logging.basicConfig(level=logging.WARNING)
 folder = Path(tempfile.gettempdir(), "tornado_c-bench")
-folder.mkdir(exist_ok=True)
-Path(folder, "100k.bin").write_bytes(b"x" * 102400)
-Path(folder, "small.txt").write_bytes(b"Hello, world!")
 application = Application([(r"/static/(.*)", StaticFileHandler, {"path": str(folder)})])
 HTTPServer(application).listen(int(sys.argv[1]), "127.0.0.1", backlog=4096)
 IOLoop.current().start()
