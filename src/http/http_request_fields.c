@@ -138,6 +138,28 @@ tc_request_headers(RequestObject *self)
     return self->headers;
 }
 
+const char tc_request_may_be_conditional_doc[] = PyDoc_STR(
+    "_may_be_conditional($self, /)\n--\n\n"
+    "False if the request has no header Range or If-...; looks at no headers that were made of the head.");
+
+PyObject *
+tc_request_may_be_conditional(RequestObject *self, PyObject *unused)
+{
+    if (self->head == NULL || self->headers != NULL) {
+        Py_RETURN_TRUE;
+    }
+    const char *line = self->head + self->info.headers.off, *end = line + self->info.headers.len;
+    while (line != NULL && end - line > 2) {
+        int first = line[0] | 0x20, second = line[1] | 0x20;
+        if ((first == 'i' && second == 'f') || (first == 'r' && second == 'a')) {
+            Py_RETURN_TRUE;
+        }
+        line = memchr(line, '\n', (size_t)(end - line));
+        line = line != NULL ? line + 1 : NULL;
+    }
+    Py_RETURN_FALSE;
+}
+
 const char tc_request_peek_headers_doc[] =
     PyDoc_STR("_peek_headers($self, /)\n--\n\n"
               "The headers to be read; where nobody has asked for them before, they are not kept.");

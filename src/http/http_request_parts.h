@@ -20,6 +20,10 @@ void tc_request_fields_clear(RequestObject *self);
 PyObject *tc_request_parse_body(RequestObject *self, PyObject *unused);
 extern const char tc_request_parse_body_doc[];
 
+/* The method _may_be_conditional(). */
+PyObject *tc_request_may_be_conditional(RequestObject *self, PyObject *unused);
+extern const char tc_request_may_be_conditional_doc[];
+
 /* The method _peek_headers(). */
 PyObject *tc_request_peek_headers(RequestObject *self, PyObject *unused);
 extern const char tc_request_peek_headers_doc[];

@@ -101,16 +101,13 @@ typedef struct {
     double modified;      /* whole seconds since the epoch */
 } StaticFileObject;
 
-/* Opens a regular file. A device or a FIFO is not even opened, since that may do something; one that is
- * swapped in meanwhile does not make the process wait. A negative errno; -EISDIR for what is no file. */
+/* Opens a regular file, without waiting for the other end of what turns out to be a FIFO. A negative errno;
+ * -EISDIR for what is no file. */
 static int
 file_open(const char *path, bool resolved, struct stat *info)
 {
-    if (stat(path, info) < 0) {
-        return -errno;
-    }
-    if (!S_ISREG(info->st_mode) || !path_is_normal(path)) {
-        return -EISDIR;
+    if (!path_is_normal(path)) {
+        return -EINVAL;
     }
     int flags = O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
     int fd = open_without_links(path, flags);

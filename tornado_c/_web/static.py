@@ -135,6 +135,8 @@ class StaticFileHandler(RequestHandler):
 
     def should_return_304(self) -> bool:
         """Whether the client has the file already: by If-None-Match, or else by If-Modified-Since."""
+        if not _may_be_conditional(self.request):
+            return False
         headers = self.request.headers
         if headers.get("If-None-Match"):
             return self.check_etag_header()
@@ -319,7 +321,8 @@ def _open_file(handler: StaticFileHandler, absolute_path: str, resolved: bool) -
 
     Not if the content passes through Python, since a subclass has its own ways.
     """
-    _close_file(handler)
+    if handler._static_file is not None:
+        _close_file(handler)
     if isinstance(handler.request.connection, _core.HTTPConnectionBase) and _core.owns(handler, _READING):
         try:
             handler._static_file = _core.open_static_file(absolute_path, resolved)
@@ -388,6 +391,8 @@ def _choose_part(handler: StaticFileHandler, size: int) -> tuple[int | None, int
 
     None where the client wants a part that is not there.
     """
+    if not _may_be_conditional(handler.request):
+        return None, None, size
     start = end = None
     asked = handler.request.headers.get("Range")
     part = httputil._parse_request_range(asked) if asked else None
@@ -408,6 +413,11 @@ def _choose_part(handler: StaticFileHandler, size: int) -> tuple[int | None, int
     if start is None and end is None:
         return None, None, size
     return start, end, (size if end is None else end) - (start or 0)
+
+
+def _may_be_conditional(request: Any) -> bool:
+    """Whether a request may have the headers Range or If-..., without making its headers."""
+    return not isinstance(request, _core.RequestBase) or request._may_be_conditional()
 
 
 def _is_part_wanted(handler: StaticFileHandler) -> bool:

@@ -133,11 +133,10 @@ def read_file(absolute_path: str, start: int | None, end: int | None) -> Generat
 def guess_type(path: str) -> tuple[str | None, str | None]:
     """As mimetypes.guess_type(), at once for a plain suffix whose type is known."""
     if path.__class__ is str and mimetypes.inited and mimetypes.guess_type is _guess_type:
-        folder, _, name = path.rpartition("/")
-        base, dot, suffix = name.rpartition(".")
-        suffix = dot + suffix
+        dot = path.rfind(".")
+        suffix = path[dot:]
         kind = mimetypes.types_map.get(suffix)
-        if kind is not None and base.strip(".") and folder.startswith("/"):
+        if kind is not None and dot > 1 and path[dot - 1] not in "/." and path[0] == "/":
             if suffix not in mimetypes.suffix_map and suffix not in mimetypes.encodings_map:
                 return kind, None
     return mimetypes.guess_type(path)
