@@ -34,6 +34,7 @@ from tornado_c.ioloop import IOLoop
 from tornado_c.netutil import bind_sockets
 
 _ASYNCIO = os.path.dirname(asyncio.__file__) + os.sep
+_AUTORELOAD = ("tornado.autoreload", "tornado_c.autoreload")
 
 PAGE = """<!doctype html>
 <html lang="en">
@@ -146,7 +147,7 @@ def run_program(program: Program, drain_timeout: float, keep_orphans: bool) -> N
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # from 3.14 on; nothing else reaches asyncio.run
         asyncio.set_event_loop_policy(EventLoopPolicy())
-    shutdown.enable(drain_timeout, keep_orphans)
+    shutdown.enable(drain_timeout, keep_orphans, waits_at_end=program.name in _AUTORELOAD)
     try:
         program.run()
     except CannotRun:

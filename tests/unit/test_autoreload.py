@@ -131,9 +131,8 @@ def test_a_program_is_again_what_it_was(app, way):
     running.change()
     after = running.facts("two")
     assert after == before
-    if "autoreload" not in way:  # which waits for changes when its program has ended
-        running.process.send_signal(signal.SIGTERM)
-        assert running.process.wait(60) == 0
+    running.process.send_signal(signal.SIGTERM)
+    assert running.process.wait(60) == 0  # autoreload does not wait for changes any more
 
 
 def test_options_with_an_equals_sign(app):

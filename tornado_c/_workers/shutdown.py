@@ -7,6 +7,7 @@ serves alone: the same, and the program is executed again with its listening soc
 from __future__ import annotations
 
 import asyncio
+import functools
 import inspect
 import os
 import signal
@@ -29,17 +30,21 @@ _reloading = False  # it ends to be executed again
 _trial: reload.Trial | None = None
 _draining: set[asyncio.AbstractEventLoop] = set()
 _main_loop: asyncio.AbstractEventLoop | None = None  # the one of them that runs in the main thread
+_waits_at_end = False
 _end_main = False  # the next signal is our own, to the main thread
 _old: list[prefork.Child] = []  # workers of a predecessor that this process, which serves alone, replaces
 
 
-def enable(timeout: float, keep_orphans: bool = False) -> None:
+def enable(timeout: float, keep_orphans: bool = False, waits_at_end: bool = False) -> None:
     """Obey SIGTERM and SIGHUP, unless they are ignored or handled already.
 
     :param timeout: seconds for what is in flight.
     :param keep_orphans: whether workers go on when their master is gone.
+    :param waits_at_end: whether the program then runs another loop and waits for changes, as autoreload does
+        where it is the program: that is not to begin.
     """
-    global _timeout, _pid
+    global _timeout, _pid, _waits_at_end
+    _waits_at_end = waits_at_end
     _timeout = prefork.drain_timeout = timeout
     _pid = os.getpid()
     worker.outlive_master = keep_orphans
@@ -149,11 +154,18 @@ def _drained(
 
 
 def _end(loop: asyncio.AbstractEventLoop) -> None:
+    if _waits_at_end:
+        serving.on_loop = functools.partial(_no_other_loop, loop)
     io_loop = IOLoop._ioloop_for_asyncio.get(loop)
     if io_loop is not None and io_loop._in_start:
         loop.stop()  # start() returns, and the program continues after it
     else:
         raise SystemExit(0)  # asyncio.run() and its like clean up
+
+
+def _no_other_loop(ended: asyncio.AbstractEventLoop, loop: asyncio.AbstractEventLoop) -> None:
+    if loop is not ended:  # which may run for what is to be cleaned up
+        raise SystemExit(0)
 
 
 # --------------------------------------------------------------------------- SIGHUP
