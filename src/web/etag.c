@@ -1,45 +1,66 @@
 /* The Etag of a response: the SHA-1 of what was written, and the comparison with If-None-Match. Called by
  * finish() and by applications; runs Python for hashlib, an overridden compute_etag() and the comparison. */
 #include "web/handler.h"
-#include "web/sha1.h"
 
+#define SHA1_SIZE 20   /* bytes */
 #define ETAG_SMALL 512 /* bytes; above this OpenSSL's start-up pays */
+
+/* An attribute of a module, kept in *slot from the first time on; borrowed. */
+static PyObject *
+etag_import(PyObject **slot, const char *module_name, const char *name)
+{
+    if (*slot == NULL) {
+        PyObject *module = PyImport_ImportModule(module_name);
+        PyObject *function = module != NULL ? PyObject_GetAttrString(module, name) : NULL;
+        Py_XDECREF(module);
+        Py_XSETREF(*slot, function);
+    }
+    return *slot;
+}
 
 /* hashlib.sha1, borrowed. It is imported when there is something large to hash. */
 static PyObject *
 etag_hashlib(tc_state *state)
 {
-    if (state->hashlib_sha1 == NULL) {
-        PyObject *module = PyImport_ImportModule("hashlib");
-        PyObject *function = module != NULL ? PyObject_GetAttrString(module, "sha1") : NULL;
-        Py_XDECREF(module);
-        Py_XSETREF(state->hashlib_sha1, function);
-    }
-    return state->hashlib_sha1;
+    return etag_import(&state->hashlib_sha1, "hashlib", "sha1");
 }
 
-/* What the pieces are together, if it is little: its bytes, which `out` may hold, and *size. Else NULL. */
-static const char *
-etag_join_small(PyObject *pieces, char *out, size_t *size)
+/* The interpreter's own SHA-1, which hashlib has where there is no OpenSSL: it begins at once. Borrowed. */
+static PyObject *
+etag_small(tc_state *state)
 {
-    *size = 0;
+    PyObject *found = etag_import(&state->small_sha1, "_sha1", "sha1");
+    if (found == NULL && PyErr_ExceptionMatches(PyExc_ImportError)) {
+        PyErr_Clear();
+        found = etag_hashlib(state);
+        Py_XSETREF(state->small_sha1, Py_XNewRef(found));
+    }
+    return found;
+}
+
+/* What the pieces are together, if it is little: bytes, a new reference. Else NULL, without an exception or
+ * with one. */
+static PyObject *
+etag_join_small(PyObject *pieces)
+{
+    char text[ETAG_SMALL];
+    size_t size = 0;
     for (Py_ssize_t i = 0, count = PyList_GET_SIZE(pieces); i < count; i++) {
         PyObject *piece = PyList_GET_ITEM(pieces, i);
         size_t more = PyBytes_CheckExact(piece) ? (size_t)PyBytes_GET_SIZE(piece) : ETAG_SMALL + 1;
-        if (more > ETAG_SMALL - *size) {
+        if (more > ETAG_SMALL - size) {
             return NULL;
         }
         if (TC_LIKELY(count == 1)) {
-            *size = more;
-            return PyBytes_AS_STRING(piece);
+            return Py_NewRef(piece);
         }
-        memcpy(out + *size, PyBytes_AS_STRING(piece), more);
-        *size += more;
+        memcpy(text + size, PyBytes_AS_STRING(piece), more);
+        size += more;
     }
-    return out;
+    return PyBytes_FromStringAndSize(text, (Py_ssize_t)size);
 }
 
-/* The hash of pieces that may be large or anything that hashlib takes: the digest, bytes. */
+/* The digest of pieces that may be large or anything that hashlib takes. */
 static PyObject *
 etag_hash_pieces(tc_state *state, PyObject *pieces)
 {
@@ -53,9 +74,25 @@ etag_hash_pieces(tc_state *state, PyObject *pieces)
         }
         Py_XDECREF(done);
     }
+    return hash;
+}
+
+/* The SHA-1 of the pieces: bytes of that size. */
+static PyObject *
+etag_digest(tc_state *state, PyObject *pieces)
+{
+    PyObject *small = etag_join_small(pieces), *hash = NULL;
+    if (TC_LIKELY(small != NULL)) {
+        PyObject *function = etag_small(state);
+        hash = function != NULL ? PyObject_CallOneArg(function, small) : NULL;
+        Py_DECREF(small);
+    }
+    else if (!PyErr_Occurred()) {
+        hash = etag_hash_pieces(state, pieces);
+    }
     PyObject *digest = hash != NULL ? PyObject_CallMethodNoArgs(hash, state->str_digest) : NULL;
     Py_XDECREF(hash);
-    if (digest != NULL && (!PyBytes_Check(digest) || PyBytes_GET_SIZE(digest) != TC_SHA1_SIZE)) {
+    if (digest != NULL && (!PyBytes_Check(digest) || PyBytes_GET_SIZE(digest) != SHA1_SIZE)) {
         PyErr_SetString(PyExc_TypeError, "hashlib.sha1() has a digest of another kind");
         Py_CLEAR(digest);
     }
@@ -80,11 +117,11 @@ etag_hex(const uint8_t *bytes, char *out)
 static PyObject *
 etag_text(const uint8_t *digest)
 {
-    PyObject *etag = PyUnicode_New(2 * TC_SHA1_SIZE + 2, 127);
+    PyObject *etag = PyUnicode_New(2 * SHA1_SIZE + 2, 127);
     if (etag != NULL) {
         char *text = (char *)PyUnicode_1BYTE_DATA(etag);
-        text[0] = text[2 * TC_SHA1_SIZE + 1] = '"';
-        for (int i = 0; i < TC_SHA1_SIZE; i += 4) {
+        text[0] = text[2 * SHA1_SIZE + 1] = '"';
+        for (int i = 0; i < SHA1_SIZE; i += 4) {
             etag_hex(digest + i, text + 1 + 2 * i);
         }
     }
@@ -98,18 +135,10 @@ tc_handler_etag_compute(HandlerObject *self)
     if (pieces == NULL) {
         return NULL;
     }
-    char small[ETAG_SMALL];
-    size_t size;
-    const char *text = etag_join_small(pieces, small, &size);
-    if (TC_LIKELY(text != NULL)) {
-        uint8_t digest[TC_SHA1_SIZE];
-        tc_sha1(text, size, digest);
-        etag = etag_text(digest);
-    }
-    else {
-        PyObject *digest = etag_hash_pieces(self->state, pieces);
-        etag = digest != NULL ? etag_text((const uint8_t *)PyBytes_AS_STRING(digest)) : NULL;
-        Py_XDECREF(digest);
+    PyObject *digest = etag_digest(self->state, pieces);
+    if (digest != NULL) {
+        etag = etag_text((const uint8_t *)PyBytes_AS_STRING(digest));
+        Py_DECREF(digest);
     }
     Py_DECREF(pieces);
     return etag;

@@ -107,7 +107,8 @@
     X(access_log_cached) /* the logger that access_log_cache belongs to */                                   \
     X(hashlib_sha1)      /* when first needed */                                                             \
     X(reason_ok)         /* the reason phrase of status 200 */                                               \
-    X(json_tools)        /* what json.c encodes with, or None */
+    X(json_tools)        /* what json.c encodes with, or None */                                             \
+    X(small_sha1)        /* when first needed */
 
 #define TC_WEB_FACES(X)                                                                                      \
     X(ErrorHandler, web, state->request_handler_type)                                                        \

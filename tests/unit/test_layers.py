@@ -52,8 +52,6 @@ MACHINES = {
     "http/http_lines.h",
     "http/http_parser.c",
     "http/http_parser.h",
-    "web/sha1.c",
-    "web/sha1.h",
     "ws/ws_frame.c",
     "ws/ws_frame.h",
     "ws/ws_mask.c",
