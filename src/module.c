@@ -1,6 +1,7 @@
 /* The extension module tornado_c._core: multi-phase initialisation, the state's life cycle and the module's
  * own functions. */
 #include "base/future.h"
+#include "base/memory.h"
 #include "event/core.h"
 #include "base/state.h"
 #include "http/http_date_text.h"
@@ -54,6 +55,26 @@ module_execute_handler(PyObject *module, PyObject *const *args, Py_ssize_t nargs
         return NULL;
     }
     return tc_handler_execute(state, args[2], args[0], args[1], args[3], args[4], args[5]);
+}
+
+PyDoc_STRVAR(module_slice_doc, "slice_bytes($module, data, start, end, /)\n--\n\n"
+                               "data[start:end], for slices that may be many megabytes.");
+
+static PyObject *
+module_slice(PyObject *module, PyObject *args)
+{
+    PyObject *data;
+    Py_ssize_t start, end;
+    if (!PyArg_ParseTuple(args, "Snn:slice_bytes", &data, &start, &end)) {
+        return NULL;
+    }
+    Py_ssize_t size = PySlice_AdjustIndices(PyBytes_GET_SIZE(data), &start, &end, 1);
+    PyObject *slice = PyBytes_FromStringAndSize(NULL, size);
+    if (slice != NULL && size > 0) {
+        tc_memory_expect(PyBytes_AS_STRING(slice), (size_t)size);
+        memcpy(PyBytes_AS_STRING(slice), PyBytes_AS_STRING(data) + start, (size_t)size);
+    }
+    return slice;
 }
 
 PyDoc_STRVAR(module_parent_ends_doc,
@@ -134,6 +155,7 @@ static PyMethodDef module_methods[] = {
     {"register", (PyCFunction)(void (*)(void))module_register, METH_VARARGS | METH_KEYWORDS,
      module_register_doc},
     {"resolve_path", tc_resolve_path, METH_O, module_resolve_path_doc},
+    {"slice_bytes", module_slice, METH_VARARGS, module_slice_doc},
     {"signal_when_parent_ends", module_parent_ends, METH_O, module_parent_ends_doc},
     {"unquote_to_bytes", tc_http_unquote_bytes, METH_O, module_unquote_doc},
     {"type_version", tc_route_type_version, METH_O, module_type_version_doc},

@@ -381,7 +381,7 @@ def _parse_part(
     name = params.get("name")
     if not name:
         raise HTTPInputError("multipart/form-data missing name")
-    value = data[head_end + 4 : end - 2]
+    value = _core.slice_bytes(data, head_end + 4, end - 2)
     filename = params.get("filename")
     if filename:
         content_type = headers.get("Content-Type", "application/unknown")

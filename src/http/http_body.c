@@ -1,11 +1,15 @@
 /* The body of a request on its way to the application: collected, or in pieces as it comes. Each call takes
  * the bytes that have come; only time limits are timed here. Runs Python: the application. */
+#include "base/memory.h"
 #include "http/http_conn_parts.h"
 #include "http/http_head_write.h"
 
 /* The share of a turn of the loop that one client's body may have, in pieces and in seconds. */
 #define BODY_PIECES 16
 #define BODY_SPAN 1e-3
+
+/* From this size on the memory of a whole body grows in longer steps. */
+#define BODY_LARGE ((size_t)1 << 20)
 
 /* ---- the state of a request being read ---- */
 
@@ -190,13 +194,15 @@ body_append(HttpConnObject *self, const char *data, size_t size)
     tc_http_incoming *in = self->incoming;
     size_t cap = (size_t)PyBytes_GET_SIZE(in->body);
     if (in->body_size + size > cap) {
-        size_t wanted = cap * 2 > in->body_size + size ? cap * 2 : in->body_size + size;
+        size_t grown = cap * (cap < BODY_LARGE ? 2 : 8); /* what is not filled takes no pages */
+        size_t wanted = grown > in->body_size + size ? grown : in->body_size + size;
         if (!(self->frame.flags & TC_HTTP_CHUNKED)) {
             wanted = tc_min_size(wanted, in->body_size + (size_t)in->left);
         }
         if (_PyBytes_Resize(&in->body, (Py_ssize_t)wanted) < 0) {
             return -1;
         }
+        tc_memory_expect(PyBytes_AS_STRING(in->body), wanted);
     }
     memcpy(PyBytes_AS_STRING(in->body) + in->body_size, data, size);
     in->body_size += size;

@@ -338,6 +338,14 @@ print("done")
 """
 
 
+def test_values_of_many_megabytes():
+    value = random.Random(1).randbytes(9 << 20)
+    form = b"--1234\r\n" + FILE + b"\r\n\r\n" + value + b"\r\n" + PART + b"--1234--"
+    arguments, files = {}, {}
+    httputil.parse_multipart_form_data(b"1234", form, arguments, files)
+    assert arguments == {"a": [b"value"]} and files["a"][0].body == value
+
+
 def test_long_input_takes_linear_time():
     """A process that may use a minute of CPU; what it was at when it was killed is its last line."""
     done = subprocess.run([sys.executable, "-c", LONG], capture_output=True, text=True, env=CHILD_ENVIRONMENT)

@@ -31,6 +31,7 @@ MACHINES = {
     "base/heap.c",
     "base/heap.h",
     "base/list.h",
+    "base/memory.h",
     "event/poller.c",
     "event/poller.h",
     "event/poller_backend.h",

@@ -371,3 +371,18 @@ def test_behind_a_proxy(way):
         announced = b"PROXY TCP4 1.2.3.4 5.6.7.8 1234 80\r\n"
         assert server.exchange(announced + post("/Waiting", b"x" * 100)).endswith(b"done")
     assert total(seen) == (100, ["post"])
+
+
+@pytest.mark.parametrize("way", ALL)
+def test_a_whole_body_of_many_megabytes(way):
+    """For a handler that does not stream: it is there, however it grew."""
+    web = implementation_of(way).web
+    body = os.urandom(1 << 20) * 11
+
+    class Whole(web.RequestHandler):
+        def post(self):
+            self.write("same" if self.request.body == body else "other")
+
+    with serve(way, web.Application([("/", Whole)])) as server:
+        for data in post("/", body), chunked("/", body):
+            assert server.exchange(data).endswith(b"same")
