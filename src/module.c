@@ -131,6 +131,10 @@ PyDoc_STRVAR(module_owns_doc,
              "owns($module, obj, originals, /)\n--\n\n"
              "Whether methods of an object are these, (name, function, ...): not overridden, not replaced.");
 
+PyDoc_STRVAR(module_is_plain_path_doc,
+             "is_plain_path($module, path, /)\n--\n\n"
+             "Whether a path is of ASCII names, one slash between any two, none of which begins with a dot.");
+
 PyDoc_STRVAR(module_open_static_file_doc,
              "open_static_file($module, path, resolved, /)\n--\n\n"
              "Open a regular file, unless a symbolic link leads there. None if it is none or that fails.\n\n"
@@ -148,6 +152,7 @@ static PyMethodDef module_methods[] = {
     {"datetime_text", tc_http_module_datetime_text, METH_O, module_datetime_text_doc},
     {"execute_handler", TC_FASTCALL(module_execute_handler), module_execute_handler_doc},
     {"instance_dict", module_instance_dict, METH_O, module_instance_dict_doc},
+    {"is_plain_path", tc_path_is_plain, METH_O, module_is_plain_path_doc},
     {"open_static_file", TC_FASTCALL(tc_static_file_open), module_open_static_file_doc},
     {"owns", TC_FASTCALL(tc_hooks_owns), module_owns_doc},
     {"parse_fields", TC_FASTCALL(tc_http_parse_fields), module_parse_fields_doc},

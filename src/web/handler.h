@@ -147,7 +147,9 @@ PyObject *tc_handler_finish(HandlerObject *self, PyObject *chunk, bool want);
 
 extern PyMethodDef tc_handler_finish_methods[];
 
-/* static_file.c: the module's functions resolve_path(path) and open_static_file(path, resolved). */
+/* static_file.c: the module's functions is_plain_path(path), resolve_path(path) and
+ * open_static_file(path, resolved). */
+PyObject *tc_path_is_plain(PyObject *unused, PyObject *path);
 PyObject *tc_resolve_path(PyObject *unused, PyObject *path);
 PyObject *tc_static_file_open(PyObject *module, PyObject *const *args, Py_ssize_t nargs);
 

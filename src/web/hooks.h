@@ -29,6 +29,7 @@
     X(find_handler)                                                                                          \
     X(finish)                                                                                                \
     X(flush)                                                                                                 \
+    X(get)                                                                                                   \
     X(get_handler_delegate)                                                                                  \
     X(get_status)                                                                                            \
     X(initialize)                                                                                            \

@@ -58,6 +58,22 @@ path_is_normal(const char *path)
     return true;
 }
 
+PyObject *
+tc_path_is_plain(PyObject *unused, PyObject *path)
+{
+    if (!PyUnicode_Check(path) || !PyUnicode_IS_COMPACT_ASCII(path)) {
+        Py_RETURN_FALSE;
+    }
+    const char *text = (const char *)PyUnicode_1BYTE_DATA(path), *end = text + PyUnicode_GET_LENGTH(path);
+    char before = '/';
+    for (const char *at = text; at < end; before = *at++) {
+        if (*at == '\0' || (before == '/' && (*at == '/' || *at == '.'))) {
+            Py_RETURN_FALSE;
+        }
+    }
+    return PyBool_FromLong(before != '/');
+}
+
 /* Whether the path is free of symbolic links, which one system call says; false if that is not known. */
 static bool
 path_has_no_links(const char *path)

@@ -54,6 +54,11 @@ class StaticFileHandler(RequestHandler):
     default_filename: str | None = None
     allowed_symlink_directory: str | list[str] | None = None
 
+    root: str
+    path: str
+    absolute_path: str | None
+    modified: datetime.datetime | None
+
     _static_file: _core.StaticFile | None = None  # open, from validate_absolute_path() on
     _static_file_path = ""
 
@@ -74,42 +79,9 @@ class StaticFileHandler(RequestHandler):
 
     async def get(self, path: str, include_body: bool = True) -> None:
         """Respond with the file; with ``include_body=False`` only with its headers."""
-        written: Any = None
-        try:
-            self.path = self.parse_url_path(path)
-            absolute_path = self.get_absolute_path(self.root, self.path)
-            self.absolute_path = self.validate_absolute_path(self.root, absolute_path)
-            if self.absolute_path is None:
-                return
-            if self._static_file is not None and self._static_file_path != self.absolute_path:
-                _close_file(self)
-            if isinstance(self.absolute_path, str) and self.absolute_path not in self._static_hashes:
-                await _hash_large(self)
-            self.modified = self.get_modified_time()
-            self.set_headers()
-            if self.should_return_304():
-                self.set_status(304)
-                return
-            part = _choose_part(self, self.get_content_size())
-            if part is None:
-                return
-            start, end, length = part
-            self.set_header("Content-Length", length)
-            if not include_body:
-                assert self.request.method == "HEAD"
-                return
-            if self._static_file is not None:
-                written = _flush_file(self, start or 0, length)
-        finally:
-            if self._static_file is not None:
-                _close_file(self)
-        if written is None:
-            await _write_content(self, start, end)
-            return
-        try:
-            await written
-        except StreamClosedError:
-            pass
+        waiting = respond(self, path, include_body)
+        if waiting is not None:
+            await waiting
 
     def compute_etag(self) -> str | None:
         """Return the Etag: the file's version, which is that of its parts too. May be overridden."""
@@ -313,7 +285,78 @@ def _functions(*names: str) -> tuple[Any, ...]:
 
 
 _READING = _functions("get_content", "get_content_size", "_stat")
-_HASHING = _functions("compute_etag", "_get_cached_version", "get_content_version", "get_content", "_stat")
+_HASHING = _functions("compute_etag", "_get_cached_version", "get_content_version")
+_HASHING += _functions("get_content", "get_content_size", "_stat")
+
+
+def respond(handler: StaticFileHandler, path: str, include_body: bool = True) -> Awaitable[None] | None:
+    """What ``get`` does. C calls it in place of that, to do without a Task where nothing is to be waited for.
+
+    :returns: what is to be awaited, or None.
+    """
+    try:
+        handler.path = handler.parse_url_path(path)
+        absolute_path = handler.get_absolute_path(handler.root, handler.path)
+        handler.absolute_path = found = handler.validate_absolute_path(handler.root, absolute_path)
+        if found is not None:
+            if handler._static_file is not None and handler._static_file_path != found:
+                _close_file(handler)
+            if not isinstance(found, str) or found in handler._static_hashes or not _hashes_long(handler):
+                return _respond_with(handler, include_body)
+            return _respond_hashed(handler, include_body)
+    except BaseException:
+        _close_file(handler)
+        raise
+    _close_file(handler)
+    return None
+
+
+async def _respond_hashed(handler: StaticFileHandler, include_body: bool) -> None:
+    try:
+        await _hash_large(handler)
+    except BaseException:
+        _close_file(handler)
+        raise
+    waiting = _respond_with(handler, include_body)
+    if waiting is not None:
+        await waiting
+
+
+def _respond_with(handler: StaticFileHandler, include_body: bool) -> Awaitable[None] | None:
+    """Respond with the file that was found. Returns what is to be awaited, or None."""
+    try:
+        handler.modified = handler.get_modified_time()
+        handler.set_headers()
+        if handler.should_return_304():
+            handler.set_status(304)
+            return None
+        part = _choose_part(handler, handler.get_content_size())
+        if part is None:
+            return None
+        start, end, length = part
+        handler.set_header("Content-Length", length)
+        if not include_body:
+            assert handler.request.method == "HEAD"
+            return None
+        written = None
+        if handler._static_file is not None:
+            written = _flush_file(handler, start or 0, length)
+    finally:
+        if handler._static_file is not None:
+            _close_file(handler)
+    if written is None:
+        return _write_content(handler, start, end)
+    if written.done() and not written.cancelled():
+        written.exception()  # at most: the client has gone
+        return None
+    return _wait(written)
+
+
+async def _wait(written: asyncio.Future[None]) -> None:
+    try:
+        await written
+    except StreamClosedError:
+        pass
 
 
 def _open_file(handler: StaticFileHandler, absolute_path: str, resolved: bool) -> bool:
@@ -338,14 +381,14 @@ def _close_file(handler: StaticFileHandler) -> None:
         file.close()
 
 
-def _flush_file(handler: StaticFileHandler, start: int, length: int) -> Awaitable[None] | None:
+def _flush_file(handler: StaticFileHandler, start: int, length: int) -> asyncio.Future[None] | None:
     """Give the connection a part of the file. None if the content has to pass through Python after all."""
     transforms: Iterable[Any] = handler._transforms or ()
     for each in transforms:
         if wants_body(each, handler._headers):
             return None
     file = handler._static_file
-    written: Awaitable[None] | None = handler._flush_file(file, start, length)
+    written = handler._flush_file(file, start, length)
     if written is not None:
         handler._static_file = None  # the stream's: it must not be closed while it is in the queue
     return written
@@ -367,14 +410,15 @@ async def _write_content(handler: StaticFileHandler, start: int | None, end: int
             return
 
 
+def _hashes_long(handler: StaticFileHandler) -> bool:
+    """Whether finding the version takes long; False if what does it is not ours, or not for a thread."""
+    return _core.owns(handler, _HASHING) and handler.get_content_size() > _HASHED_AT_ONCE
+
+
 async def _hash_large(handler: StaticFileHandler) -> None:
-    """Have a thread find the version of a large file, as long as all that does it is ours."""
+    """Have a thread find the version."""
     cls: Any = type(handler)
     path = handler.absolute_path
-    if not _core.owns(handler, _HASHING):
-        return
-    if handler._stat().st_size <= _HASHED_AT_ONCE:
-        return
     loop = asyncio.get_running_loop()
     key = loop, cls, path
     if key not in _hashing:

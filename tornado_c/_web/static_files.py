@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import mimetypes
 import os
-import re
 import stat
 from collections.abc import Generator, Iterable
 from functools import lru_cache
@@ -16,8 +15,6 @@ from functools import lru_cache
 from tornado_c import _core
 from tornado_c._web.errors import HTTPError
 
-# Names none of which begins with a dot, one slash between any two: nothing to be normalised.
-_PLAIN = re.compile(r"(?:[^/.\0][^/\0]*/)*[^/.\0][^/\0]*").fullmatch
 _PIECE = 64 * 1024  # bytes read at once
 # Whoever swaps a FIFO in after the check gets an error, not a server that waits for its writer.
 _READ = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
@@ -47,7 +44,7 @@ def locate(root: str, path: str) -> str:
 
     :raises HTTPError: 403, it is not below the root.
     """
-    if _PLAIN(path):
+    if _core.is_plain_path(path):
         return folder_of(root) + path
     absolute_path = os.path.abspath(os.path.join(root, path))
     check_below(root, absolute_path, path)
