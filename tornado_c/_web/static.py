@@ -330,17 +330,22 @@ def _respond_with(handler: StaticFileHandler, include_body: bool) -> Awaitable[N
         if handler.should_return_304():
             handler.set_status(304)
             return None
-        part = _choose_part(handler, handler.get_content_size())
-        if part is None:
-            return None
-        start, end, length = part
+        length = handler.get_content_size()
+        start = end = None
+        if _may_be_conditional(handler.request):
+            part = _choose_part(handler, length)
+            if part is None:
+                return None
+            start, end, length = part
         handler.set_header("Content-Length", length)
         if not include_body:
             assert handler.request.method == "HEAD"
             return None
-        written = None
-        if handler._static_file is not None:
-            written = _flush_file(handler, start or 0, length)
+        file, written = handler._static_file, None
+        if file is not None and not (handler._transforms and _is_transformed(handler)):
+            written = handler._flush_file(file, start or 0, length)
+            if written is not None:
+                handler._static_file = None  # the stream's: it must not be closed while it is in the queue
     finally:
         if handler._static_file is not None:
             _close_file(handler)
@@ -381,17 +386,8 @@ def _close_file(handler: StaticFileHandler) -> None:
         file.close()
 
 
-def _flush_file(handler: StaticFileHandler, start: int, length: int) -> asyncio.Future[None] | None:
-    """Give the connection a part of the file. None if the content has to pass through Python after all."""
-    transforms: Iterable[Any] = handler._transforms or ()
-    for each in transforms:
-        if wants_body(each, handler._headers):
-            return None
-    file = handler._static_file
-    written = handler._flush_file(file, start, length)
-    if written is not None:
-        handler._static_file = None  # the stream's: it must not be closed while it is in the queue
-    return written
+def _is_transformed(handler: StaticFileHandler) -> bool:
+    return any(wants_body(each, handler._headers) for each in handler._transforms)
 
 
 async def _write_content(handler: StaticFileHandler, start: int | None, end: int | None) -> None:
@@ -435,8 +431,6 @@ def _choose_part(handler: StaticFileHandler, size: int) -> tuple[int | None, int
 
     None where the client wants a part that is not there.
     """
-    if not _may_be_conditional(handler.request):
-        return None, None, size
     start = end = None
     asked = handler.request.headers.get("Range")
     part = httputil._parse_request_range(asked) if asked else None

@@ -30,13 +30,10 @@ def _normal(folder: str) -> str:
     return folder if folder.endswith("/") else folder + "/"
 
 
-_normal_absolute = lru_cache(256)(_normal)
-
-
-def folder_of(root: str) -> str:
-    """The absolute path of a folder, with a slash at its end."""
-    known = root.__class__ is str and root.startswith("/")  # any other depends on where the process is
-    return _normal_absolute(root) if known else _normal(root)
+@lru_cache(256)
+def _folder_of(root: str) -> str | None:
+    """The same, as long as it does not depend on where the process is; None."""
+    return _normal(root) if isinstance(root, str) and root.startswith("/") else None
 
 
 def locate(root: str, path: str) -> str:
@@ -45,7 +42,7 @@ def locate(root: str, path: str) -> str:
     :raises HTTPError: 403, it is not below the root.
     """
     if _core.is_plain_path(path):
-        return folder_of(root) + path
+        return (_folder_of(root) or _normal(root)) + path
     absolute_path = os.path.abspath(os.path.join(root, path))
     check_below(root, absolute_path, path)
     return absolute_path
@@ -58,7 +55,7 @@ def check_below(root: str, absolute_path: str, path: str) -> str:
     :returns: the root's absolute path, with a slash at its end.
     :raises HTTPError: 403, it does not.
     """
-    root = folder_of(root)
+    root = _folder_of(root) or _normal(root)
     if not absolute_path.startswith(root) and not _within(absolute_path, root):
         raise HTTPError(403, "%s is not in root static directory", path)
     return root
