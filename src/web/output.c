@@ -6,6 +6,7 @@
 #include "web/handler.h"
 
 #include "base/args.h"
+#include "event/core.h"
 
 /* ---- write ---- */
 
@@ -356,6 +357,10 @@ output_write_file(HandlerObject *self, PyObject *file, size_t offset, size_t siz
     }
     else if (tc_http_conn_write_file(native, file, fd, offset, size) == 0) {
         result = tc_http_conn_written(native);
+        LoopCore *core = tc_http_conn_core(native);
+        if (result != NULL && core != NULL && result == core->done_future) {
+            Py_SETREF(result, Py_NewRef(Py_True));
+        }
     }
     Py_XDECREF(native);
     return result;
@@ -379,7 +384,9 @@ PyDoc_STRVAR(
     handler_flush_file_doc,
     "_flush_file($self, file, offset, count, /)\n--\n\n"
     "Write a range of a file and send it, after what was written before. Not through the transforms.\n\n"
-    "Returns a Future as flush() does; None where files must be written by write() and flush().");
+    "Returns True if all is sent, else a Future as flush() does; None where files must be written by "
+    "write()\n"
+    "and flush().");
 
 static PyObject *
 handler_flush_file(HandlerObject *self, PyObject *const *args, Py_ssize_t nargs)

@@ -349,12 +349,9 @@ def _respond_with(handler: StaticFileHandler, include_body: bool) -> Awaitable[N
     finally:
         if handler._static_file is not None:
             _close_file(handler)
-    if written is None:
-        return _write_content(handler, start, end)
-    if written.done() and not written.cancelled():
-        written.exception()  # at most: the client has gone
+    if written is True:
         return None
-    return _wait(written)
+    return _write_content(handler, start, end) if written is None else _wait(written)
 
 
 async def _wait(written: asyncio.Future[None]) -> None:
