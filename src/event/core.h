@@ -56,11 +56,13 @@ typedef struct {
 
 /* A Task that has not begun, see spare.h; NULL pointers where there is none. */
 typedef struct {
+    PyObject *(*make)(struct tc_state *state); /* what made the coroutine */
     PyObject *task, *coroutine, *handle, *name;
     PyObject *context;                                  /* the Task's own */
     PyObject *origin;                                   /* a copy of that as it was */
     Py_ssize_t task_refs, coroutine_refs, context_refs; /* without anybody else's */
     bool idle;                                          /* asyncio does not know of it */
+    uint8_t misses;                                     /* coroutines in a row that came in other contexts */
 } tc_spare;
 
 typedef struct LoopCore {
@@ -87,7 +89,7 @@ typedef struct LoopCore {
     bool capture;            /* the next call_soon of a Task's step is to be captured, not queued */
     unsigned long thread_id; /* guest mode: that of the last turn */
     PyObject *captured;      /* the handle that was */
-    tc_spare spare;
+    tc_spare spares[2];      /* of requests, and of WebSocket messages */
     PyObject *current_handle;
     PyObject *future_kwargs; /* {"loop": future_loop}, for new Futures */
     PyObject *future_loop;   /* borrowed from it */

@@ -31,11 +31,13 @@ tc_core_traverse(LoopCore *core, visitproc visit, void *arg)
     Py_VISIT(core->done_future);
     Py_VISIT(core->websockets);
     Py_VISIT(core->captured);
-    Py_VISIT(core->spare.task);
-    Py_VISIT(core->spare.coroutine);
-    Py_VISIT(core->spare.handle);
-    Py_VISIT(core->spare.context);
-    Py_VISIT(core->spare.origin);
+    for (size_t i = 0; i < TC_ARRAY_LEN(core->spares); i++) {
+        Py_VISIT(core->spares[i].task);
+        Py_VISIT(core->spares[i].coroutine);
+        Py_VISIT(core->spares[i].handle);
+        Py_VISIT(core->spares[i].context);
+        Py_VISIT(core->spares[i].origin);
+    }
     Py_VISIT(core->current_handle);
     Py_VISIT(core->host);
     Py_VISIT(core->guest_timer);
@@ -87,7 +89,9 @@ tc_core_drop(LoopCore *core)
     drop_watchers(core);
     Py_CLEAR(core->future_kwargs);
     Py_CLEAR(core->done_future);
-    tc_spare_clear(&core->spare);
+    for (size_t i = 0; i < TC_ARRAY_LEN(core->spares); i++) {
+        tc_spare_clear(&core->spares[i]);
+    }
 }
 
 PyObject *

@@ -42,6 +42,7 @@
     X(callback)                                                                                              \
     X(cancel)                                                                                                \
     X(cancelling)                                                                                            \
+    X(close)                                                                                                 \
     X(context)                                                                                               \
     X(create_task)                                                                                           \
     X(data_received)                                                                                         \
@@ -61,6 +62,7 @@
     X(name)                                                                                                  \
     X(remove_reader)                                                                                         \
     X(source_traceback)                                                                                      \
+    X(throw)                                                                                                 \
     X(time)                                                                                                  \
     X(timeout)                                                                                               \
     X(total_seconds)                                                                                         \

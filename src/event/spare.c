@@ -6,6 +6,8 @@
 #include "base/context.h"
 #include "event/handle.h"
 
+#define MISSES_MAX 32
+
 #if PY_VERSION_HEX < 0x030e0000
 
 /* ---- contexts ---- */
@@ -50,6 +52,7 @@ spare_make_task(LoopCore *core, PyObject *coroutine, PyObject *context)
 static int
 spare_make(LoopCore *core, PyObject *(*make)(tc_state *state), PyObject *context, tc_spare *spare)
 {
+    spare->make = make;
     spare->context = Py_NewRef(context);
     spare->origin = PyContext_Copy(context);
     spare->coroutine = spare->origin != NULL ? make(core->state) : NULL;
@@ -85,6 +88,18 @@ spare_is_possible(LoopCore *core)
     return has < 0 ? -1 : !has;
 }
 
+/* That of the loop's whose coroutine is made this way, or NULL. */
+static tc_spare *
+spare_kept(LoopCore *core, PyObject *(*make)(tc_state *state))
+{
+    for (size_t i = 0; i < TC_ARRAY_LEN(core->spares); i++) {
+        if (core->spares[i].task != NULL && core->spares[i].make == make) {
+            return &core->spares[i];
+        }
+    }
+    return NULL;
+}
+
 int
 tc_spare_take(LoopCore *core, PyObject *(*make)(tc_state *state), tc_spare *spare)
 {
@@ -97,11 +112,16 @@ tc_spare_take(LoopCore *core, PyObject *(*make)(tc_state *state), tc_spare *spar
         return -1;
     }
     int st = 1;
-    if (TC_LIKELY(core->spare.task != NULL && context_is_same(core->spare.context, context))) {
-        *spare = core->spare;
-        memset(&core->spare, 0, sizeof(core->spare));
+    tc_spare *kept = spare_kept(core, make);
+    if (TC_LIKELY(kept != NULL && context_is_same(kept->context, context))) {
+        *spare = *kept;
+        spare->misses = 0;
+        memset(kept, 0, sizeof(*kept));
     }
     else {
+        if (kept != NULL && ++kept->misses == MISSES_MAX) {
+            tc_spare_clear(kept); /* nobody comes in its context any more */
+        }
         memset(spare, 0, sizeof(*spare));
         st = spare_make(core, make, context, spare);
     }
@@ -173,14 +193,15 @@ spare_set_idle(LoopCore *core, tc_spare *spare, bool idle)
 static bool
 spare_keep(LoopCore *core, tc_spare *spare)
 {
-    if (core->spare.task != NULL || core->closed) {
+    tc_spare *place = core->spares[0].task == NULL ? &core->spares[0] : &core->spares[1];
+    if (place->task != NULL || core->closed || spare_kept(core, spare->make) != NULL) {
         return false;
     }
     if (!spare->idle && spare_set_idle(core, spare, true) < 0) {
         PyErr_WriteUnraisable(spare->task);
         return false;
     }
-    core->spare = *spare;
+    *place = *spare;
     memset(spare, 0, sizeof(*spare));
     return true;
 }

@@ -6,14 +6,7 @@
 #define TC_SPARE_H
 
 #include "event/core.h"
-
-/* What the C coroutines that begin this way begin with: the outcome of a step, to be repeated by the next
- * one. */
-typedef struct {
-    PyObject_HEAD bool repeats;
-    PySendResult how;
-    PyObject *outcome; /* of PYGEN_ERROR: the exception */
-} tc_coroutine;
+#include "event/coroutine.h"
 
 /* Takes the loop's spare Task, or makes one for a new coroutine, which `make` returns: 1, or 0 where a Task
  * must be started in the usual way, or -1. */

@@ -22,7 +22,6 @@
     X(add_handler)                                                                                           \
     X(address)                                                                                               \
     X(buf)                                                                                                   \
-    X(close)                                                                                                 \
     X(close_fd)                                                                                              \
     X(connect)                                                                                               \
     X(count)                                                                                                 \

@@ -9,6 +9,7 @@
 #include "web/execution.h"
 
 #include "event/core.h"
+#include "event/coroutine.h"
 #include "event/spare.h"
 #include "http/http_fields.h"
 
@@ -409,7 +410,7 @@ execute_suspend(HandlerObject *self, int phase, PyObject *awaitable)
         Py_DECREF(awaitable);
         return 0;
     }
-    PyObject *inner = tc_execution_iterator(awaitable);
+    PyObject *inner = tc_coroutine_iterator(awaitable);
     Py_DECREF(awaitable);
     if (inner == NULL) {
         return tc_execute_fail(self);

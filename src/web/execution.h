@@ -50,9 +50,6 @@ bool tc_streamed_is_lost(HandlerObject *self);
 
 /* execution_type.c */
 
-/* The iterator behind `await awaitable`. */
-PyObject *tc_execution_iterator(PyObject *awaitable);
-
 /* A coroutine that has nothing to run yet. NULL with an exception. */
 PyObject *tc_execution_new(tc_state *state);
 

@@ -84,7 +84,6 @@
     X(strip)                                                                                                 \
     X(target)                                                                                                \
     X(target_kwargs)                                                                                         \
-    X(throw)                                                                                                 \
     X(transform_chunk)                                                                                       \
     X(transform_first_chunk)                                                                                 \
     X(transforms)                                                                                            \

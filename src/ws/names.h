@@ -3,6 +3,7 @@
 #define TC_NAMES_WS_H
 
 #define TC_WS_TYPES(X)                                                                                       \
+    X(ws_await, tc_ws_await_init_type)                                                                       \
     X(ws_loop, tc_ws_loop_init_type)                                                                         \
     X(ws_protocol, tc_ws_protocol_init_type)
 

@@ -13,6 +13,7 @@ deliver_context(WsProtocolObject *self)
         if (context == NULL) {
             return NULL;
         }
+        self->early_context = !self->started;
         Py_XSETREF(self->context, context);
     }
     return Py_NewRef(self->context);
@@ -152,15 +153,14 @@ deliver_result(WsProtocolObject *self, PyObject *result, PyObject **future)
     return st;
 }
 
-/* Continues after a call of the application, or after what it awaited. */
-static int
-deliver_go_on(WsProtocolObject *self)
+int
+tc_ws_go_on(WsProtocolObject *self)
 {
     if (self->over) {
         return tc_ws_notify_over(self);
     }
     StreamObject *source = self->source;
-    if (source == NULL || self->pending != NULL || !self->started || !source->paused) {
+    if (source == NULL || tc_ws_is_held(self) || !self->started || !source->paused) {
         return 0;
     }
     Py_INCREF(source);
@@ -170,9 +170,8 @@ deliver_go_on(WsProtocolObject *self)
     return st;
 }
 
-/* Closes the stream for the exception that is set, and stays. -1. */
-static int
-deliver_end_stream(WsProtocolObject *self)
+int
+tc_ws_end_stream(WsProtocolObject *self)
 {
     PyObject *exc = PyErr_GetRaisedException();
     StreamObject *source = (StreamObject *)Py_XNewRef((PyObject *)self->source);
@@ -209,7 +208,7 @@ deliver_done(PyObject *data, PyObject *future)
             PyErr_SetRaisedException(exc);
         }
     }
-    st = st == 0 ? deliver_go_on(self) : deliver_end_stream(self);
+    st = st == 0 ? tc_ws_go_on(self) : tc_ws_end_stream(self);
     Py_DECREF(self);
     return st == 0 ? Py_NewRef(Py_None) : NULL;
 }
@@ -282,6 +281,20 @@ deliver_visible(WsProtocolObject *self, PyObject *future)
     return visible;
 }
 
+/* Runs a coroutine of Python's. 1; 0: what was returned is none; -1. */
+static int
+deliver_coroutine(WsProtocolObject *self, PyObject *result, bool holds)
+{
+    StreamObject *stream = PyCoro_CheckExact(result) ? tc_ws_stream(self) : NULL;
+    if (stream == NULL) {
+        return 0;
+    }
+    LoopCore *core = (LoopCore *)Py_NewRef((PyObject *)stream->core);
+    int st = tc_ws_await(self, core, result, holds);
+    Py_DECREF(core);
+    return st;
+}
+
 int
 tc_ws_call(WsProtocolObject *self, PyObject *name, PyObject *arg, bool holds)
 {
@@ -291,9 +304,17 @@ tc_ws_call(WsProtocolObject *self, PyObject *name, PyObject *arg, bool holds)
     if (deliver_enter(self, &frame) < 0) {
         return -1;
     }
-    PyObject *future;
+    PyObject *future = NULL;
     bool own = tc_ws_owns(self, TC_WS_OWN__run_callback);
-    int st = deliver_result(self, deliver_call(self, name, arg, own), &future);
+    PyObject *result = deliver_call(self, name, arg, own);
+    int st = result != NULL && visible == NULL ? deliver_coroutine(self, result, holds) : 0;
+    if (TC_LIKELY(st == 0)) {
+        st = deliver_result(self, result, &future);
+    }
+    else {
+        Py_DECREF(result);
+        st = st < 0 ? -1 : 0;
+    }
     if (future != NULL) {
         if (visible != NULL) {
             *visible = deliver_visible(self, future);
@@ -384,7 +405,7 @@ int
 tc_ws_notify_over(WsProtocolObject *self)
 {
     self->over = true;
-    if (self->told || !self->started || self->delivering > 0 || self->pending != NULL) {
+    if (self->told || !self->started || self->delivering > 0 || tc_ws_is_held(self)) {
         return 0;
     }
     self->told = true;
@@ -424,7 +445,7 @@ tc_ws_notify_soon(WsProtocolObject *self)
 {
     StreamObject *stream = tc_ws_stream(self);
     self->over = true;
-    if (self->told || !self->started || self->delivering > 0 || self->pending != NULL || stream == NULL ||
+    if (self->told || !self->started || self->delivering > 0 || tc_ws_is_held(self) || stream == NULL ||
         stream->core->closed) {
         return 0;
     }

@@ -59,7 +59,7 @@ ws_start(WsProtocolObject *self, PyObject *unused)
     if (self->started) {
         Py_RETURN_NONE;
     }
-    if (tc_ws_is_none(self->context)) {
+    if (tc_ws_is_none(self->context) || self->early_context) {
         PyObject *context = PyContext_CopyCurrent();
         if (context == NULL) {
             return NULL;
@@ -161,7 +161,7 @@ ws_close(WsProtocolObject *self, PyObject *const *args, Py_ssize_t nargs, PyObje
 static PyObject *
 ws_is_closing(WsProtocolObject *self, PyObject *unused)
 {
-    int closed = tc_ws_is_closed(self);
+    int closed = tc_ws_is_none(self->stream) ? 0 : tc_ws_is_closed(self); /* before the handshake it is not */
     return closed < 0 ? NULL : PyBool_FromLong(closed || self->client_terminated || self->server_terminated);
 }
 

@@ -53,13 +53,22 @@ typedef struct {
     uint16_t delivering;       /* calls of the application on the stack */
     uint8_t timing;            /* enum tc_ws_timing */
     bool client_terminated, server_terminated, mask_outgoing, received_pong;
-    bool compressed; /* what _handle_message() is called with is */
-    bool started;    /* messages are delivered */
-    bool over;       /* nothing is read any more: the handler is to be notified */
-    bool told;       /* it was */
-    bool ending;     /* the stream is closed once all is sent */
-    bool fails;      /* the peer broke the rules: the stream lingers, so that it sees our close frame */
+    bool compressed;    /* what _handle_message() is called with is */
+    bool held;          /* a coroutine of the application holds back the next message */
+    bool early_context; /* the context was made before open() was done */
+    bool started;       /* messages are delivered */
+    bool over;          /* nothing is read any more: the handler is to be notified */
+    bool told;          /* it was */
+    bool ending;        /* the stream is closed once all is sent */
+    bool fails;         /* the peer broke the rules: the stream lingers, so that it sees our close frame */
 } WsProtocolObject;
+
+/* Whether the application has not done with a message. */
+static inline bool
+tc_ws_is_held(const WsProtocolObject *self)
+{
+    return self->pending != NULL || self->held;
+}
 
 /* ---- ws_own.c: which methods nobody has overridden, in a class or on the instance ---- */
 
@@ -135,6 +144,17 @@ PyObject *tc_ws_wait_closed(WsProtocolObject *self, PyObject *unused);
 /* The connection is aborted because of the exception that is set, which is logged. -1: it is none that the
  * application's code may raise, and stays set. */
 int tc_ws_caught(WsProtocolObject *self);
+
+/* Continues after a call of the application, or after what it awaited. */
+int tc_ws_go_on(WsProtocolObject *self);
+
+/* Closes the stream for the exception that is set, and stays. -1. */
+int tc_ws_end_stream(WsProtocolObject *self);
+
+/* ---- ws_await_type.c ---- */
+
+/* Runs a coroutine that a callback has returned, its first step now. 1; 0: it has to be run another way; or -1. */
+int tc_ws_await(WsProtocolObject *self, LoopCore *core, PyObject *coroutine, bool holds);
 
 /* ---- ws_receive.c ---- */
 

@@ -379,7 +379,7 @@ static bool
 receive_goes_on(const WsProtocolObject *self, const StreamObject *stream)
 {
     return self->source == stream && self->started && !self->over && !self->client_terminated &&
-           self->pending == NULL && !stream->closed && tc_stream_feeds(stream) && !stream->inherited;
+           !tc_ws_is_held(self) && !stream->closed && tc_stream_feeds(stream) && !stream->inherited;
 }
 
 /* Whether the client has had its share of this turn. */
@@ -416,7 +416,7 @@ ws_data(PyObject *consumer, const char *data, size_t size)
     if (step != STEP_RAISED && self->over && tc_ws_notify_over(self) < 0) {
         step = STEP_RAISED;
     }
-    if (self->source == stream && self->pending != NULL) {
+    if (self->source == stream && tc_ws_is_held(self)) {
         tc_stream_pause(stream);
     }
     else if (self->source == stream && (self->over || self->client_terminated)) {

@@ -6,40 +6,7 @@ import socket
 import struct
 
 from support.iostream_world import turns, until
-from tornado_c import _core, iostream
-
-try:
-    import tornado_c.websocket as websocket
-except ImportError:  # the classes are not there yet: the core alone
-    from tornado_c import escape
-    from tornado_c.ioloop import _convert_awaitable
-
-    class websocket:  # type: ignore[no-redef]
-        class WebSocketClosedError(Exception):
-            pass
-
-        class _DecompressTooLargeError(Exception):
-            pass
-
-    def message_bytes(message):
-        if isinstance(message, dict):
-            message = escape.json_encode(message)
-        if isinstance(message, bytearray | memoryview):
-            return bytes(message)
-        message = escape.utf8(message)
-        assert isinstance(message, bytes)
-        return message
-
-    _core.register(
-        "websocket",
-        faces={
-            "WebSocketClosedError": websocket.WebSocketClosedError,
-            "DecompressTooLargeError": websocket._DecompressTooLargeError,
-            "PerMessageDeflateCompressor": type("Compressor", (), {}),
-            "PerMessageDeflateDecompressor": type("Decompressor", (), {}),
-        },
-        upcalls={"convert_yielded": _convert_awaitable, "message_bytes": message_bytes},
-    )
+from tornado_c import _core, iostream, websocket
 
 TEXT, BINARY, CLOSE, PING, PONG = 0x81, 0x82, 0x88, 0x89, 0x8A
 KEY = b"\x11\x22\x33\x44"

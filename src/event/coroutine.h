@@ -1,0 +1,41 @@
+/* Coroutines of C, which Tasks drive: each step sends into what is awaited, and when that ends the coroutine's
+ * own function says what comes next. A type embeds tc_coroutine as its first member and has the functions below
+ * in its slots. Every step runs Python. */
+#ifndef TC_COROUTINE_H
+#define TC_COROUTINE_H
+
+#include "base/state.h"
+
+typedef struct tc_coroutine tc_coroutine;
+struct tc_coroutine {
+    PyObject_HEAD tc_state *state; /* borrowed */
+    PyObject *inner;               /* what is awaited: a coroutine or an iterator; NULL: nothing */
+    /* `inner`, which is to be dropped, has ended with `value` (PYGEN_RETURN, stolen) or the exception that is set.
+     * Returns the step's outcome: what the next awaitable yields, or the end. */
+    PySendResult (*go_on)(tc_coroutine *self, PySendResult how, PyObject *value, PyObject **result);
+    /* The outcome of a step, to be repeated by the next one, see spare.h; of PYGEN_ERROR the exception. */
+    PyObject *outcome;
+    PySendResult how;
+    bool repeats;
+    bool running, ended;
+};
+
+/* tp_iternext, am_send, and the methods; am_await and tp_iter are PyObject_SelfIter. */
+PyObject *tc_coroutine_iternext(tc_coroutine *self);
+PySendResult tc_coroutine_am_send(tc_coroutine *self, PyObject *arg, PyObject **result);
+extern PyMethodDef tc_coroutine_methods[];
+
+/* For tp_traverse and tp_clear. */
+#define TC_COROUTINE_VISIT(self)                                                                             \
+    do {                                                                                                     \
+        Py_VISIT(Py_TYPE(self));                                                                             \
+        Py_VISIT((self)->base.inner);                                                                        \
+        Py_VISIT((self)->base.outcome);                                                                      \
+    } while (0)
+
+void tc_coroutine_clear(tc_coroutine *self);
+
+/* The iterator behind `await awaitable`; NULL with an exception. */
+PyObject *tc_coroutine_iterator(PyObject *awaitable);
+
+#endif

@@ -1,0 +1,149 @@
+/* The coroutine that runs what a callback has returned, where that is a coroutine: it sees to the exceptions of that,
+ * and lets the next message come. Mostly it ends in its first step, see event/spare.h. Runs Python. */
+#include "event/spare.h"
+#include "ws/ws_parts.h"
+
+typedef struct {
+    tc_coroutine base;
+    WsProtocolObject *protocol; /* NULL where there is nothing to run, before and after */
+    bool holds;
+} WsAwaitObject;
+
+/* The connection, new reference, which the coroutine has nothing more to do with; or NULL. */
+static WsProtocolObject *
+await_leave(WsAwaitObject *self)
+{
+    WsProtocolObject *protocol = self->protocol;
+    self->protocol = NULL;
+    self->base.ended = true;
+    if (protocol != NULL && self->holds) {
+        protocol->held = false;
+    }
+    return protocol;
+}
+
+static PySendResult
+await_go_on(tc_coroutine *base, PySendResult how, PyObject *value, PyObject **result)
+{
+    WsProtocolObject *protocol = await_leave((WsAwaitObject *)base);
+    PyObject *exc = how == PYGEN_ERROR ? PyErr_GetRaisedException() : NULL;
+    int st = 0;
+    Py_CLEAR(base->inner);
+    Py_XDECREF(value);
+    if (exc != NULL) {
+        PyErr_SetRaisedException(exc);
+        st = protocol != NULL ? tc_ws_caught(protocol) : -1;
+    }
+    if (protocol != NULL) {
+        st = st == 0 ? tc_ws_go_on(protocol) : tc_ws_end_stream(protocol);
+        Py_DECREF(protocol);
+    }
+    *result = st == 0 ? Py_NewRef(Py_None) : NULL;
+    return st == 0 ? PYGEN_RETURN : PYGEN_ERROR;
+}
+
+static PyObject *
+await_new(tc_state *state)
+{
+    WsAwaitObject *self = (WsAwaitObject *)state->ws_await_type->tp_alloc(state->ws_await_type, 0);
+    if (self != NULL) {
+        self->base.state = state;
+        self->base.go_on = await_go_on;
+        self->base.ended = true;
+    }
+    return (PyObject *)self;
+}
+
+int
+tc_ws_await(WsProtocolObject *protocol, LoopCore *core, PyObject *coroutine, bool holds)
+{
+    tc_spare spare;
+    int st = tc_spare_take(core, await_new, &spare);
+    if (st <= 0) {
+        return st;
+    }
+    WsAwaitObject *self = (WsAwaitObject *)spare.coroutine;
+    self->protocol = (WsProtocolObject *)Py_NewRef((PyObject *)protocol);
+    self->holds = holds;
+    self->base.inner = Py_NewRef(coroutine);
+    self->base.ended = false;
+    protocol->held |= holds;
+    return tc_spare_run(core, &spare) < 0 ? -1 : 1;
+}
+
+/* ---- the type ---- */
+
+static int
+await_traverse(WsAwaitObject *self, visitproc visit, void *arg)
+{
+    TC_COROUTINE_VISIT(self);
+    Py_VISIT(self->protocol);
+    return 0;
+}
+
+static int
+await_clear(WsAwaitObject *self)
+{
+    WsProtocolObject *protocol = await_leave(self);
+    Py_XDECREF(protocol);
+    tc_coroutine_clear(&self->base);
+    return 0;
+}
+
+static void
+await_dealloc(WsAwaitObject *self)
+{
+    PyTypeObject *type = Py_TYPE(self);
+    PyObject_GC_UnTrack(self);
+    await_clear(self);
+    type->tp_free(self);
+    Py_DECREF(type);
+}
+
+/* What else is asked of it (cr_frame, __qualname__) is the application's: a Task says what it runs. */
+static PyObject *
+await_getattro(WsAwaitObject *self, PyObject *name)
+{
+    PyObject *value = PyObject_GenericGetAttr((PyObject *)self, name);
+    if (value == NULL && self->base.inner != NULL && PyErr_ExceptionMatches(PyExc_AttributeError)) {
+        PyErr_Clear();
+        PyObject *inner = Py_NewRef(self->base.inner);
+        value = PyObject_GetAttr(inner, name);
+        Py_DECREF(inner);
+    }
+    return value;
+}
+
+static PyMemberDef await_members[] = {
+    {"cr_await", T_OBJECT, offsetof(WsAwaitObject, base.inner), READONLY, PyDoc_STR("What is awaited.")},
+    {NULL},
+};
+
+static PyType_Slot await_slots[] = {
+    {Py_tp_doc, "The coroutine that runs what a callback of a WebSocket has returned."},
+    {Py_tp_traverse, await_traverse},
+    {Py_tp_clear, await_clear},
+    {Py_tp_dealloc, await_dealloc},
+    {Py_tp_getattro, await_getattro},
+    {Py_tp_iter, PyObject_SelfIter},
+    {Py_tp_iternext, tc_coroutine_iternext},
+    {Py_am_await, PyObject_SelfIter},
+    {Py_am_send, tc_coroutine_am_send},
+    {Py_tp_methods, tc_coroutine_methods},
+    {Py_tp_members, await_members},
+    {0, NULL},
+};
+
+static PyType_Spec await_spec = {
+    .name = "tornado_c._core.WebSocketAwait",
+    .basicsize = sizeof(WsAwaitObject),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .slots = await_slots,
+};
+
+int
+tc_ws_await_init_type(PyObject *module, tc_state *state)
+{
+    state->ws_await_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &await_spec, NULL);
+    return state->ws_await_type != NULL ? 0 : -1;
+}
