@@ -44,3 +44,12 @@ class HTTPHeaders(_core.HeadersBase, collections.abc.MutableMapping[str, str]):
         @overload
         def __init__(self, **kwargs: str) -> None: ...
         def __init__(self, *args: Any, **kwargs: str) -> None: ...
+
+
+def peek_headers(request: Any) -> HTTPHeaders:
+    """Return the headers of a request to read them, not to keep them: where nobody has asked for them before,
+    the request stays without.
+    """
+    headers: HTTPHeaders
+    headers = request._peek_headers() if isinstance(request, _core.RequestBase) else request.headers
+    return headers

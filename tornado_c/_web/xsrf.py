@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from tornado_c import httputil
+from tornado_c._http.headers import peek_headers
 from tornado_c._web.errors import HTTPError
 from tornado_c._web.signed import _signed_value_version_re, same_digest
 from tornado_c.escape import utf8, xhtml_escape
@@ -141,7 +142,7 @@ class XsrfMixin:
 
     def _check_cross_origin(self, check: Callable[[str], bool]) -> str | None:
         """Return why the request is refused, or None. ``check`` is asked about origins other than our own."""
-        headers = self.request.headers
+        headers = peek_headers(self.request)
         site, origin = headers.get("sec-fetch-site"), headers.get("origin")
         if site in ("same-origin", "none"):
             return None
@@ -155,7 +156,7 @@ class XsrfMixin:
         return f"Sec-Fetch-Site {site} & origin {origin!r} not allowed"
 
     def _origin_matches_host(self, origin: str) -> bool:
-        host = self.request.headers.get("Host", "").lower()
+        host = peek_headers(self.request).get("Host", "").lower()
         return bool(urllib.parse.urlsplit(origin).netloc.lower() == host)
 
     def check_trusted_origin(self, origin: str) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 from tornado_c import httputil
+from tornado_c._http.headers import peek_headers
 from tornado_c._web.handler import RequestHandler
 from tornado_c._websocket import handshake
 from tornado_c._websocket.errors import WebSocketClosedError
@@ -99,7 +100,7 @@ class WebSocketHandler(RequestHandler):
 
     def get_websocket_protocol(self) -> WebSocketProtocol | None:
         """Return the protocol for the client's version; None: there is none, the client gets a 426."""
-        if handshake.headers_of(self.request).get("Sec-WebSocket-Version") != "13":
+        if peek_headers(self.request).get("Sec-WebSocket-Version") != "13":
             return None
         params = _WebSocketParams(
             ping_interval=self.ping_interval,
@@ -264,6 +265,6 @@ _own_execute = RequestHandler._execute
 
 def code_awaits_end(handler: Any) -> bool:
     """Whether get() or _execute() of a handler is not ours, so that code of the application may follow it."""
-    kind, own = type(handler), vars(handler)
-    ours = getattr(kind, "get", None) is _own_get and getattr(kind, "_execute", None) is _own_execute
-    return not ours or "get" in own or "_execute" in own
+    get, execute = getattr(handler, "get", None), getattr(handler, "_execute", None)
+    ours = getattr(get, "__func__", None) is _own_get and getattr(execute, "__func__", None) is _own_execute
+    return not ours

@@ -1,7 +1,7 @@
 """The HTTP before WebSocket (RFC 6455, section 4): what a request must have, and what a response.
 
-Headers of a native request are looked at without keeping them: a connection lives long, and few applications
-ask for them afterwards.
+Headers of a native request are only peeked at: a connection lives long, and few applications ask for them
+afterwards.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import binascii
 import hashlib
 from typing import TYPE_CHECKING, Any
 
-from tornado_c import _core
+from tornado_c._http.headers import peek_headers
 from tornado_c.escape import utf8
 from tornado_c.log import gen_log
 
@@ -22,17 +22,9 @@ _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _KEY_SIZE = 16
 
 
-def headers_of(request: HTTPServerRequest) -> HTTPHeaders:
-    """Return a request's headers to read them, not to keep them."""
-    if isinstance(request, _core.RequestBase):
-        peeked: HTTPHeaders = request._peek_headers()
-        return peeked
-    return request.headers
-
-
 def why_no_upgrade(request: HTTPServerRequest) -> str | None:
     """Return why a request does not ask for WebSocket, or None."""
-    headers = headers_of(request)
+    headers = peek_headers(request)
     if headers.get("Upgrade", "").lower() != "websocket":
         return 'Can "Upgrade" only to "WebSocket".'
     if not _has_token(headers.get("Connection", ""), "upgrade"):  # proxies add others
@@ -49,7 +41,7 @@ def check_request(request: HTTPServerRequest) -> None:
 
     :raises ValueError: it is not, or it is malformed.
     """
-    headers = headers_of(request)
+    headers = peek_headers(request)
     if not all(headers.get(name) for name in ("Host", "Sec-WebSocket-Key", "Sec-WebSocket-Version")):
         raise ValueError("Missing/Invalid WebSocket headers")
     try:
@@ -68,7 +60,7 @@ def accept_value(key: str | bytes) -> str:
 
 def offered_subprotocols(request: HTTPServerRequest) -> list[str]:
     """Return the subprotocols that a client proposes."""
-    text = headers_of(request).get("Sec-WebSocket-Protocol")
+    text = peek_headers(request).get("Sec-WebSocket-Protocol")
     return [name.strip() for name in text.split(",")] if text else []
 
 

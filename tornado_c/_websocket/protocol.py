@@ -11,6 +11,7 @@ from concurrent import futures
 from typing import TYPE_CHECKING, Any
 
 from tornado_c import _core, escape, httputil
+from tornado_c._http.headers import peek_headers
 from tornado_c._websocket import extensions, handshake
 from tornado_c._websocket import params as _params
 from tornado_c._websocket.errors import WebSocketClosedError, _DecompressTooLargeError
@@ -220,7 +221,7 @@ class WebSocketProtocol13(_core.WebSocketProtocolBase, WebSocketProtocol):  # ty
         return handshake.accept_value(key)
 
     def _challenge_response(self, handler: WebSocketHandler) -> str:
-        key = handshake.headers_of(handler.request)["Sec-WebSocket-Key"]
+        key = peek_headers(handler.request)["Sec-WebSocket-Key"]
         return WebSocketProtocol13.compute_accept_value(key)
 
     async def _accept_connection(self, handler: WebSocketHandler) -> None:
@@ -257,7 +258,7 @@ class WebSocketProtocol13(_core.WebSocketProtocolBase, WebSocketProtocol):  # ty
         options = self._compression_options
         if options is None:
             return
-        for name, offer in self._parse_extensions_header(handshake.headers_of(handler.request)):
+        for name, offer in self._parse_extensions_header(peek_headers(handler.request)):
             agreed = extensions.accept_offer(offer) if name == extensions.DEFLATE else None
             if agreed is not None:
                 self._create_compressors("server", agreed, options)
