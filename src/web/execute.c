@@ -220,13 +220,6 @@ execute_method_name(HandlerObject *self)
     return name;
 }
 
-/* What does for StaticFileHandler's own get() the same without a coroutine, borrowed; NULL for any other. */
-static PyObject *
-execute_static(HandlerObject *self)
-{
-    return tc_handler_owns(self, TC_HOOK_get) ? self->state->upcall_serve_static : NULL;
-}
-
 /* handler.<name>(*path_args, **path_kwargs) for what may be any objects by now. */
 static PyObject *
 execute_call_any(HandlerObject *self, PyObject *name)
@@ -267,9 +260,7 @@ execute_call_method(HandlerObject *self)
         for (Py_ssize_t i = 0; i < count; i++) {
             call[i + 1] = Py_NewRef(PyList_GET_ITEM(args, i)); /* the method may change the list */
         }
-        PyObject *serve = name == self->state->str_get ? execute_static(self) : NULL;
-        result = serve != NULL ? PyObject_Vectorcall(serve, call, (size_t)count + 1, NULL)
-                               : PyObject_VectorcallMethod(name, call, (size_t)count + 1, NULL);
+        result = PyObject_VectorcallMethod(name, call, (size_t)count + 1, NULL);
         for (Py_ssize_t i = 0; i < count; i++) {
             Py_DECREF(call[i + 1]);
         }

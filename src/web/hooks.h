@@ -29,7 +29,6 @@
     X(find_handler)                                                                                          \
     X(finish)                                                                                                \
     X(flush)                                                                                                 \
-    X(get)                                                                                                   \
     X(get_handler_delegate)                                                                                  \
     X(get_status)                                                                                            \
     X(initialize)                                                                                            \

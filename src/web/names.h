@@ -124,7 +124,6 @@
     X(convert_header_value, web, NULL)                                                                       \
     X(done_future, web, NULL)                                                                                \
     X(forget_versions, web, NULL)                                                                            \
-    X(serve_static, web, NULL)                                                                               \
     X(execute_failed, web, NULL)                                                                             \
     X(hook_originals, web, &PyDict_Type)                                                                     \
     X(http_responses, web, &PyDict_Type)                                                                     \

@@ -17,7 +17,7 @@ from tornado_c._web.handler import _ARG_DEFAULT, RequestHandler
 from tornado_c._web.handlers import ErrorHandler
 from tornado_c._web.reloading import start_autoreload
 from tornado_c._web.routes import _ApplicationRouter, compile_routes
-from tornado_c._web.static import StaticFileHandler, respond, static_rules
+from tornado_c._web.static import static_rules
 from tornado_c._web.targets import check_default, is_handler_class
 from tornado_c._web.transforms import GZipContentEncoding
 from tornado_c._web.ui_modules import TemplateModule, UIModule, _linkify, _xsrf_form_html
@@ -285,11 +285,9 @@ _core.register(
         **UPCALLS,
         "arg_default": _ARG_DEFAULT,
         "compile_routes": compile_routes,
-        "serve_static": respond,
         "hook_originals": {
             **{name: value for cls in reversed(RequestHandler.__mro__) for name, value in vars(cls).items()},
             "find_handler": Application.__dict__["find_handler"],
-            "get": StaticFileHandler.__dict__["get"],
             "get_handler_delegate": Application.__dict__["get_handler_delegate"],
             "log_request": Application.__dict__["log_request"],
             "settings": _core.ApplicationBase.__dict__["settings"],

@@ -79,7 +79,7 @@ class StaticFileHandler(RequestHandler):
 
     async def get(self, path: str, include_body: bool = True) -> None:
         """Respond with the file; with ``include_body=False`` only with its headers."""
-        waiting = respond(self, path, include_body)
+        waiting = _respond(self, path, include_body)
         if waiting is not None:
             await waiting
 
@@ -289,8 +289,8 @@ _HASHING = _functions("compute_etag", "_get_cached_version", "get_content_versio
 _HASHING += _functions("get_content", "get_content_size", "_stat")
 
 
-def respond(handler: StaticFileHandler, path: str, include_body: bool = True) -> Awaitable[None] | None:
-    """What ``get`` does. C calls it in place of that, to do without a Task where nothing is to be waited for.
+def _respond(handler: StaticFileHandler, path: str, include_body: bool = True) -> Awaitable[None] | None:
+    """What ``get`` does until something must be waited for.
 
     :returns: what is to be awaited, or None.
     """
