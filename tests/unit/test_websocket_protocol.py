@@ -168,7 +168,7 @@ BAD = {
 @pytest.mark.parametrize("what", BAD)
 @pytest.mark.parametrize("step", [1, 1000, 1_000_000])
 def test_bad_input(what, step):
-    """The peer gets the close frame and the end, though it sends on; the application gets what came before."""
+    """The peer gets the close frame and the end, though it goes on; the application has what came before."""
     data, code = BAD[what]
 
     async def main():

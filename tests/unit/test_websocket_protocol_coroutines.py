@@ -1,4 +1,4 @@
-"""A coroutine of on_message, whose first step runs without a Task of its own, finds what it would find in one.
+"""A coroutine of on_message, whose first step needs no Task of its own, finds what it would find in one.
 
 One difference is not looked at: what the coroutine raises is the connection's, the Task itself returns."""
 
