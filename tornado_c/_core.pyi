@@ -619,6 +619,11 @@ class Execution:
     def throw(self, typ: Any, val: Any = None, tb: Any = None, /) -> Any: ...
     def close(self) -> None: ...
 
+class WebSocketHandlerBase:
+    def write_message(
+        self, message: str | bytes | bytearray | memoryview | dict[str, Any], binary: bool = False
+    ) -> asyncio.Future[None]: ...
+
 @disjoint_base
 class WebSocketProtocolBase:
     handler: Any

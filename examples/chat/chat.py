@@ -22,7 +22,7 @@ class Chat(WebSocketHandler):
     everyone: set[Chat] = set()
     recent: collections.deque[str] = collections.deque(maxlen=20)
 
-    def open(self) -> None:  # type: ignore[override]
+    def open(self) -> None:
         for line in self.recent:
             self.write_message(line)
         self.everyone.add(self)

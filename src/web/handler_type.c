@@ -226,8 +226,7 @@ handler_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     PyObject *none = state != NULL ? PyTuple_New(0) : NULL;
     /* Through object(): it refuses abstract classes, and up to 3.12 it is the only one who makes room for
      * attributes in place, without a dict. Classes that come here have an __init__, and set some. */
-    HandlerObject *self =
-        none != NULL ? (HandlerObject *)PyBaseObject_Type.tp_new(type, none, NULL) : NULL;
+    HandlerObject *self = none != NULL ? (HandlerObject *)PyBaseObject_Type.tp_new(type, none, NULL) : NULL;
     if (self != NULL) {
         self->state = state;
         self->auto_finish = true;

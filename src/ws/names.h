@@ -4,6 +4,7 @@
 
 #define TC_WS_TYPES(X)                                                                                       \
     X(ws_await, tc_ws_await_init_type)                                                                       \
+    X(ws_handler, tc_ws_handler_init_type)                                                                   \
     X(ws_loop, tc_ws_loop_init_type)                                                                         \
     X(ws_protocol, tc_ws_protocol_init_type)
 
@@ -19,6 +20,7 @@
     X(decompress)                                                                                            \
     X(fin)                                                                                                   \
     X(flags)                                                                                                 \
+    X(is_closing)                                                                                            \
     X(log_exception)                                                                                         \
     X(max_message_size)                                                                                      \
     X(on_message)                                                                                            \
@@ -29,7 +31,9 @@
     X(ping_interval)                                                                                         \
     X(ping_timeout)                                                                                          \
     X(set_nodelay)                                                                                           \
+    X(write_message)                                                                                         \
     X(write_ping)                                                                                            \
+    X(ws_connection)                                                                                         \
     X(x)
 
 #define TC_WS_KEYWORDS(X) X(reason, "(s)", "reason")
@@ -46,6 +50,7 @@
 
 #define TC_WS_UPCALLS(X)                                                                                     \
     X(convert_yielded, websocket, NULL)                                                                      \
-    X(message_bytes, websocket, NULL)
+    X(message_bytes, websocket, NULL)                                                                        \
+    X(write_message, websocket, NULL)
 
 #endif

@@ -1,10 +1,10 @@
 /* What the files of a WebSocket connection share: WsProtocolObject, the C base of
  * tornado_c.websocket.WebSocketProtocol13.
  *
- * Files: ws_protocol_type.c (life, Python's attributes), ws_methods.c (Python's methods), ws_receive.c (frames
- * that come), ws_deliver.c (calls of the application), ws_write.c (frames that go), ws_close.c (the closing
- * handshake, and the end), ws_ping.c (pings, pongs and time limits), ws_loop.c (what the connections of a loop
- * share), ws_own.c (which methods are ours).
+ * Files: ws_protocol_type.c (life, Python's attributes), ws_methods.c (Python's methods), ws_handler_type.c (the
+ * handler's method that is called most), ws_receive.c (frames that come), ws_deliver.c (calls of the
+ * application), ws_write.c (frames that go), ws_close.c (the closing handshake, and the end), ws_ping.c (pings,
+ * pongs and time limits), ws_loop.c (what the connections of a loop share), ws_own.c (which methods are ours).
  *
  * From _watch() on the stream owns the connection, as its native consumer, until it is closed. Everything that
  * calls up runs Python, which may close the connection, replace or delete any attribute, run the loop, or drop
@@ -78,6 +78,8 @@ tc_ws_is_held(const WsProtocolObject *self)
     X(_run_callback)                                                                                         \
     X(_write_frame)                                                                                          \
     X(close)                                                                                                 \
+    X(is_closing)                                                                                            \
+    X(write_message)                                                                                         \
     X(write_ping)
 
 enum {

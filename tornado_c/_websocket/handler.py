@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
-from tornado_c import httputil
+from tornado_c import _core, httputil
 from tornado_c._http.headers import peek_headers
 from tornado_c._web.handler import RequestHandler
 from tornado_c._websocket import handshake
 from tornado_c._websocket.errors import WebSocketClosedError
 from tornado_c._websocket.params import _default_max_message_size, _WebSocketParams
 from tornado_c._websocket.protocol import WebSocketProtocol, WebSocketProtocol13
-from tornado_c.escape import json_encode, utf8
+from tornado_c.escape import utf8
 
 if TYPE_CHECKING:
     from tornado_c._web.application import Application
@@ -27,7 +26,7 @@ def _raise_not_supported_for_websockets(*args: Any, **kwargs: Any) -> None:
     raise RuntimeError("Method not supported for Web Sockets")
 
 
-class WebSocketHandler(RequestHandler):
+class WebSocketHandler(RequestHandler, _core.WebSocketHandlerBase):
     """Serves one WebSocket connection. Subclasses define :meth:`on_message`, mostly also :meth:`open` and
     :meth:`on_close`.
 
@@ -189,22 +188,6 @@ class WebSocketHandler(RequestHandler):
         """
 
     # ---- what it can do ----
-
-    def write_message(
-        self, message: bytes | str | dict[str, Any], binary: bool = False
-    ) -> asyncio.Future[None]:
-        """Send a message.
-
-        :param message: str, anything bytes-like, or a dict, which is sent as JSON.
-        :param binary: whether it is sent as binary; default: as text, which bytes must be UTF-8 for.
-        :returns: a Future that is done when it was sent.
-        :raises WebSocketClosedError: the connection is closed, or closing.
-        """
-        if self.ws_connection is None or self.ws_connection.is_closing():
-            raise WebSocketClosedError()
-        if isinstance(message, dict):
-            message = json_encode(message)
-        return self.ws_connection.write_message(message, binary=binary)
 
     def ping(self, data: str | bytes = b"") -> None:
         """Send a ping. The setting ``websocket_ping_interval`` is for those that keep a connection alive.

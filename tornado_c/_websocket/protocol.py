@@ -430,6 +430,15 @@ def _message_bytes(message: Any) -> bytes:
     return payload
 
 
+def _write_message(connection: Any, message: Any, binary: Any) -> Any:
+    """What a handler's write_message() does with a connection that C does not know."""
+    if connection is None or connection.is_closing():
+        raise WebSocketClosedError()
+    if isinstance(message, dict):
+        message = escape.json_encode(message)
+    return connection.write_message(message, binary=binary)
+
+
 _core.register(
     "websocket",
     faces={
@@ -438,5 +447,9 @@ _core.register(
         "PerMessageDeflateDecompressor": _PerMessageDeflateDecompressor,
         "WebSocketClosedError": WebSocketClosedError,
     },
-    upcalls={"convert_yielded": _convert_yielded, "message_bytes": _message_bytes},
+    upcalls={
+        "convert_yielded": _convert_yielded,
+        "message_bytes": _message_bytes,
+        "write_message": _write_message,
+    },
 )
