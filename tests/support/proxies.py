@@ -51,6 +51,15 @@ http {{
             proxy_request_buffering off;
             proxy_buffering off;
         }}
+        location /socket/ {{
+            proxy_pass {scheme}://closing;
+            proxy_set_header Upgrade $http_upgrade;
+            proxy_set_header Connection upgrade;
+            proxy_set_header Host $http_host;
+            proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+            proxy_set_header X-Forwarded-Proto https;
+            proxy_read_timeout 2s;
+        }}
         location /old/ {{
             proxy_pass {scheme}://closing;
             proxy_http_version 1.0;
@@ -68,6 +77,7 @@ defaults
     timeout connect 20s
     timeout client 60s
     timeout server 60s
+    timeout tunnel 2s
     option forwardfor
     option abortonclose
     http-reuse always

@@ -685,3 +685,130 @@ def test_a_client_that_leaves_meanwhile(same, path):
     notes, log = course(same.way, make, talk)
     assert notes == (["on_close"] if path == "/prepare" else ["open", "opened", "on_close"])
     assert [line for line in log if line[0] != "tornado.access"] == []
+
+
+# ---- what is replaced ----
+
+
+def test_write_message_wherever_it_is_replaced(same):
+    """In a subclass, on the instance, of the connection, and connections that are none of ours."""
+
+    def make(implementation, note):
+        class Recorder:
+            selected_subprotocol = None
+
+            def is_closing(self):
+                note("is_closing")
+                return False
+
+            def write_message(self, message, binary=False):
+                note((type(self).__name__, message, binary))
+                return "written"
+
+            def close(self, *args):
+                note(("close", args))
+
+            def on_connection_close(self):
+                note("on_connection_close")
+
+        class Handler(implementation.websocket.WebSocketHandler):
+            def write_message(self, message, binary=False):
+                note(("subclass", message, binary))
+                return super().write_message(message, binary)
+
+            def on_message(self, message):
+                connection = self.ws_connection
+                if message == "plain":
+                    self.write_message(message)
+                    self.write_message(b"bytes", binary=True)
+                    self.write_message({"a": [1, "</script>"]})
+                elif message == "instance":
+                    self.write_message = lambda *args: note(("instance", args))
+                    self.write_message(message, True)
+                    del self.write_message
+                elif message == "connection":
+                    connection.write_message = lambda message, binary: note(("connection", message, binary))
+                    self.write_message(message)
+                    self.write_message({"a": 1})
+                    del connection.write_message
+                    connection.is_closing = lambda: True
+                    with pytest.raises(implementation.websocket.WebSocketClosedError):
+                        self.write_message(message)
+                    del connection.is_closing
+                elif message == "mock":
+                    self.ws_connection = Recorder()
+                    note(self.write_message({"a": 1}, binary=True))
+                    self.close(1, "two")
+                    self.ws_connection = connection
+                elif message == "none":
+                    self.ws_connection = None
+                    with pytest.raises(implementation.websocket.WebSocketClosedError):
+                        self.write_message(message)
+                    self.ws_connection = connection
+                elif message == "wrong":
+                    for wrong in (None, 17, ["x"], object):
+                        try:
+                            self.write_message(wrong)
+                        except (TypeError, AssertionError) as e:
+                            note(type(e).__name__)
+
+            def on_close(self):
+                note("on_close")
+
+        return Handler
+
+    messages = ("plain", "instance", "connection", "mock", "none", "wrong")
+    assert same(make, until_closed(*messages))[-1] == "on_close"
+
+
+def test_ws_connection_that_is_deleted(same):
+    """While the parser holds bytes."""
+
+    def make(implementation, note):
+        class Handler(implementation.websocket.WebSocketHandler):
+            def on_message(self, message):
+                note(message)
+                if message == "one":
+                    self.kept = self.ws_connection
+                    del self.ws_connection
+                    note(hasattr(self, "ws_connection") and self.ws_connection)
+
+            def on_close(self):
+                note(("on_close", self.close_code))
+
+        return Handler
+
+    ours = course(same.way, make, until_closed("one", "two"))[0]
+    assert ours == ["one", None, "two", ("on_close", 1001)]
+
+
+def wrapped(function, name, note):
+    def wrapper(self, *args, **kwargs):
+        note(name)
+        return function(self, *args, **kwargs)
+
+    return wrapper
+
+
+def test_classes_that_are_patched(same, monkeypatch):
+    """As monitoring tools do, at run time."""
+
+    def make(implementation, note):
+        class Handler(implementation.websocket.WebSocketHandler):
+            def on_message(self, message):
+                note(message)
+                self.write_message(message)
+
+        for cls, name in (
+            (implementation.websocket.WebSocketHandler, "on_ws_connection_close"),
+            (implementation.websocket.WebSocketHandler, "write_message"),
+            (implementation.websocket.WebSocketHandler, "get"),
+            (implementation.websocket.WebSocketProtocol13, "_write_frame"),
+            (implementation.websocket.WebSocketProtocol13, "close"),
+        ):
+            monkeypatch.setattr(cls, name, wrapped(getattr(cls, name), name, note))
+        return Handler
+
+    notes = same(make, until_closed("hello"))
+    monkeypatch.undo()
+    assert {"get", "write_message", "_write_frame", "close", "on_ws_connection_close"} < set(notes)
