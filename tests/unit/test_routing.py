@@ -1,5 +1,9 @@
 """Which handler gets a request, and with which arguments: rules, hosts, routers, names of handlers."""
 
+import copy
+import dataclasses
+import pickle
+import weakref
 from unittest import mock
 
 import pytest
@@ -152,3 +156,30 @@ def test_dotted_names_and_handlers_attribute():
     with pytest.raises(KeyError, match="nothing not found in named urls"):
         app.reverse_url("nothing")
     web.Application([("/", Hello)], wsgi=True)
+
+
+@pytest.mark.parametrize("implementation", BOTH, ids=repr)
+def test_rules_are_plain_objects(implementation):
+    """They are copied, pickled, referred to weakly and subclassed as any others."""
+    routing = implementation.routing
+    rule = routing.Rule(routing.PathMatches("/a/(.*)"), print, {"a": 1}, "name")
+    router = routing.ReversibleRuleRouter([rule, routing.URLSpec("/b", print)])
+    for part in (rule, rule.matcher, router, router.rules[1]):
+        for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
+            assert vars(pickle.loads(pickle.dumps(part, protocol))).keys() == vars(part).keys()
+        assert vars(copy.copy(part)) == vars(part)
+        assert vars(copy.deepcopy(part)).keys() == vars(part).keys()
+        assert weakref.ref(part)() is part
+
+    @dataclasses.dataclass(frozen=True)
+    class Frozen(routing.Matcher):
+        number: int
+
+    class Mixed(routing.Matcher, dict):
+        __slots__ = ("slot",)
+
+    mixed = Mixed(a=1)
+    mixed.slot, mixed.other = 2, Frozen(5)
+    assert (mixed, mixed.slot, mixed.other.number) == ({"a": 1}, 2, 5)
+    with pytest.raises(AttributeError, match="'Rule' object has no attribute 'nothing'"):
+        del rule.nothing
