@@ -58,8 +58,7 @@ execute_parse_body(HandlerObject *self)
         return 0; /* parsed by the server that made the request */
     }
     RequestObject *request = (RequestObject *)self->request;
-    if (request->head != NULL && request->headers == NULL &&
-        !(request->info.flags & TC_HTTP_HAS_CONTENT_TYPE)) {
+    if (request->head != NULL && request->headers == NULL && !tc_request_has_form(request)) {
         return 0;
     }
     Py_INCREF(request);
@@ -173,6 +172,22 @@ execute_decode_path(HandlerObject *self, PyObject *groups, PyObject *named)
     return named != NULL && PyDict_GET_SIZE(named) > 0 ? execute_decode_kwargs(self, named) : 0;
 }
 
+/* Do the settings of an application of ours, which run no Python, ask for none of the checks? */
+static bool
+execute_is_unprotected(HandlerObject *self)
+{
+    tc_state *state = self->state;
+    PyObject *application = self->application;
+    if (application == NULL || !PyObject_TypeCheck(application, state->application_type) ||
+        !tc_hooks_own(state, application, TC_HOOK_settings)) {
+        return false;
+    }
+    PyObject *settings = ((ApplicationObject *)application)->settings;
+    return settings != NULL && PyDict_CheckExact(settings) &&
+           !tc_instance_dict_may_have(settings, state->str_xsrf_cookies) &&
+           !tc_instance_dict_may_have(settings, state->str_cross_origin_protection);
+}
+
 /* The XSRF and cross-origin checks; methods that only read need none. */
 static int
 execute_protect(HandlerObject *self)
@@ -181,6 +196,9 @@ execute_protect(HandlerObject *self)
         int safe = tc_handler_method_in(self, 1u << TC_HTTP_GET | 1u << TC_HTTP_HEAD | 1u << TC_HTTP_OPTIONS);
         if (safe != 0) {
             return safe < 0 ? -1 : 0;
+        }
+        if (execute_is_unprotected(self)) {
+            return 0;
         }
     }
     return tc_handler_call(self, self->state->str__cross_origin_protection);

@@ -40,6 +40,7 @@
     X(clear)                                                                                                 \
     X(compute_etag)                                                                                          \
     X(connection)                                                                                            \
+    X(cross_origin_protection)                                                                               \
     X(decode_argument)                                                                                       \
     X(default_host)                                                                                          \
     X(default_handler_args)                                                                                  \
@@ -87,7 +88,8 @@
     X(transform_chunk)                                                                                       \
     X(transform_first_chunk)                                                                                 \
     X(transforms)                                                                                            \
-    X(write_headers)
+    X(write_headers)                                                                                         \
+    X(xsrf_cookies)
 
 #define TC_WEB_TEXTS(X)                                                                                      \
     X(content_length, "Content-Length")                                                                      \
