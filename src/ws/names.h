@@ -10,7 +10,11 @@
 
 #define TC_WS_NAMES(X)                                                                                       \
     X(_abort)                                                                                                \
+    X(_compression_level)                                                                                    \
     X(_handle_message)                                                                                       \
+    X(_max_wbits)                                                                                            \
+    X(_mem_level)                                                                                            \
+    X(_persistent)                                                                                           \
     X(_run_callback)                                                                                         \
     X(_write_frame)                                                                                          \
     X(binary)                                                                                                \

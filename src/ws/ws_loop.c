@@ -1,5 +1,6 @@
 /* What the WebSockets of one loop share, made with the first of them that needs it: lists of time limits, by
- * their seconds, and masks bought in bulk. The loop owns it. Runs Python in os.urandom only. */
+ * their seconds, masks bought in bulk, and the frame of the message that was written last. The loop owns it. Runs
+ * Python in os.urandom, and where messages are freed. */
 #include "ws/ws_parts.h"
 
 enum { MASK_POOL = 1024 };
@@ -16,7 +17,25 @@ struct WsLoopObject {
     PyObject *masks; /* random bytes, or NULL */
     Py_ssize_t masks_used;
     unsigned masks_fork; /* tc_fork_count() when they were bought */
+    tc_ws_shared shared;
+    tc_task forget; /* drops it at the turn's end */
 };
+
+static void
+ws_loop_forget(WsLoopObject *self)
+{
+    tc_ws_shared shared = self->shared;
+    self->shared = (tc_ws_shared){0};
+    Py_XDECREF(shared.message);
+    Py_XDECREF(shared.frame);
+}
+
+static int
+ws_loop_forget_run(tc_task *task)
+{
+    ws_loop_forget(tc_container_of(task, WsLoopObject, forget));
+    return TC_OK;
+}
 
 static void
 ws_loop_dealloc(WsLoopObject *self)
@@ -28,6 +47,8 @@ ws_loop_dealloc(WsLoopObject *self)
         PyMem_Free(entry);
     }
     Py_XDECREF(self->masks);
+    tc_core_cancel_task(&self->forget);
+    ws_loop_forget(self);
     type->tp_free(self);
     Py_DECREF(type);
 }
@@ -39,7 +60,10 @@ tc_ws_loop(LoopCore *core)
         PyTypeObject *type = core->state->ws_loop_type;
         core->websockets = type->tp_alloc(type, 0);
         if (core->websockets != NULL) {
-            ((WsLoopObject *)core->websockets)->core = core;
+            WsLoopObject *self = (WsLoopObject *)core->websockets;
+            self->core = core;
+            tc_list_init(&self->forget.link);
+            self->forget.run = ws_loop_forget_run;
         }
     }
     return (WsLoopObject *)core->websockets;
@@ -102,6 +126,28 @@ tc_ws_loop_mask(WsLoopObject *self, uint8_t key[4])
     memcpy(key, PyBytes_AS_STRING(self->masks) + self->masks_used, 4);
     self->masks_used += 4;
     return 0;
+}
+
+tc_ws_shared *
+tc_ws_loop_shared(WsLoopObject *self, PyObject *message, uint64_t key)
+{
+    if (self->shared.message == message && self->shared.key == key) {
+        return &self->shared;
+    }
+    ws_loop_forget(self);
+    return NULL;
+}
+
+void
+tc_ws_loop_share(WsLoopObject *self, PyObject *message, uint64_t key, PyObject *frame, size_t size)
+{
+    ws_loop_forget(self);
+    self->shared =
+        (tc_ws_shared){.message = Py_NewRef(message), .frame = Py_XNewRef(frame), .key = key, .size = size};
+    if (!tc_list_linked(&self->forget.link)) {
+        self->forget.owner = Py_NewRef((PyObject *)self);
+        tc_core_defer(self->core, &self->forget);
+    }
 }
 
 static PyType_Slot ws_loop_slots[] = {

@@ -118,6 +118,19 @@ WsLoopObject *tc_ws_loop(LoopCore *core);
 /* The list of time limits of so many seconds; NULL with MemoryError. */
 tc_timeouts *tc_ws_loop_timeouts(WsLoopObject *self, double seconds);
 
+/* The message that was written last in this turn. */
+typedef struct {
+    PyObject *message, *frame; /* a str or bytes, and (or NULL) the frame that it became, bytes */
+    uint64_t key;              /* of what else the frame depends on */
+    size_t size;               /* of the message, in bytes */
+} tc_ws_shared;
+
+/* It, if it is this object under this key; else it is forgotten, and NULL. */
+tc_ws_shared *tc_ws_loop_shared(WsLoopObject *self, PyObject *message, uint64_t key);
+
+/* Keeps a message until the turn's end; `frame` may be NULL. */
+void tc_ws_loop_share(WsLoopObject *self, PyObject *message, uint64_t key, PyObject *frame, size_t size);
+
 /* A mask for the next frame. 0 or -1. */
 int tc_ws_loop_mask(WsLoopObject *self, uint8_t key[4]);
 

@@ -340,21 +340,133 @@ message_check(WsProtocolObject *self)
     return closed || self->server_terminated || self->client_terminated ? write_closed_error(self) : 0;
 }
 
-PyObject *
-tc_ws_write_message(WsProtocolObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+/* ---- the same message for many ---- */
+
+/* A setting of the compressor, a small number; -1 where it is something else. */
+static int
+share_setting(PyObject *compressor, PyObject *name)
 {
-    tc_state *state = self->state;
-    PyObject *const names[] = {state->str_message, state->str_binary}, *v[2];
-    if (tc_args_parse("write_message", args, nargs, kwnames, names, 2, 1, v) < 0) {
-        return NULL;
+    PyObject *value = PyObject_GetAttr(compressor, name);
+    int number = -1;
+    if (value == NULL) {
+        PyErr_Clear();
     }
-    int binary = v[1] != NULL ? PyObject_IsTrue(v[1]) : 0;
+    else if (!PyBool_Check(value) && (!tc_long_is_small(value, &number) || number < -1 || number > 100)) {
+        number = -2;
+    }
+    else if (PyBool_Check(value)) {
+        number = value == Py_True;
+    }
+    Py_XDECREF(value);
+    return number;
+}
+
+/* What a frame depends on besides its message; 0 where it is this connection's alone: what is compressed after
+ * other messages, masked, or made by somebody else's methods. */
+static uint64_t
+share_key(WsProtocolObject *self, PyObject *message, unsigned opcode)
+{
+    const tc_state *state = self->state;
+    if (self->mask_outgoing || !(PyUnicode_CheckExact(message) || PyBytes_CheckExact(message)) ||
+        !tc_ws_owns(self, TC_WS_OWN__write_frame)) {
+        return 0;
+    }
+    if (tc_ws_is_none(self->compressor)) {
+        return opcode;
+    }
+    if ((PyObject *)Py_TYPE(self->compressor) != state->face_PerMessageDeflateCompressor) {
+        return 0;
+    }
+    PyObject *compressor = Py_NewRef(self->compressor);
+    uint64_t key = 0;
+    if (share_setting(compressor, state->str__persistent) == 0) {
+        int level = share_setting(compressor, state->str__compression_level);
+        int bits = share_setting(compressor, state->str__max_wbits);
+        int memory = share_setting(compressor, state->str__mem_level);
+        if (level >= -1 && bits > 0 && memory > 0) {
+            key = TC_WS_RSV1 | opcode | (uint64_t)(level + 1) << 8 | (uint64_t)bits << 16 |
+                  (uint64_t)memory << 24;
+        }
+    }
+    Py_DECREF(compressor);
+    return key;
+}
+
+/* The whole frame as bytes. */
+static PyObject *
+share_frame(unsigned first, const write_message_text *text)
+{
+    char head[TC_WS_HEAD_MAX];
+    size_t head_size = tc_ws_write_head(head, first, text->size, NULL);
+    PyObject *frame = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)(head_size + text->size));
+    if (frame != NULL) {
+        memcpy(PyBytes_AS_STRING(frame), head, head_size);
+        memcpy(PyBytes_AS_STRING(frame) + head_size, text->data, text->size);
+    }
+    return frame;
+}
+
+/* A frame that is there already. */
+static int
+share_send(WsProtocolObject *self, StreamObject *stream, PyObject *frame)
+{
+    size_t size = (size_t)PyBytes_GET_SIZE(frame);
+    int st = stream->max_write_buffer_size >= 0 ? tc_stream_check_room(stream, size) : 0;
+    if (st == 0) {
+        self->wire_bytes_out += size;
+        st = tc_stream_write(stream, PyBytes_AS_STRING(frame), size, frame) == TC_RAISED ? -1 : 0;
+    }
+    return st;
+}
+
+/* Sends a message, framed (and compressed) once for all that get it in this turn. `key` is not 0. */
+static int
+message_send_shared(WsProtocolObject *self, PyObject *message, uint64_t key)
+{
+    StreamObject *stream = (StreamObject *)Py_NewRef((PyObject *)tc_ws_stream(self));
+    WsLoopObject *loop = (WsLoopObject *)Py_XNewRef((PyObject *)tc_ws_loop(stream->core));
+    tc_ws_shared *shared = loop != NULL ? tc_ws_loop_shared(loop, message, key) : NULL;
+    write_message_text text = {0};
+    PyObject *frame = shared != NULL ? Py_XNewRef(shared->frame) : NULL, *none;
+    size_t size = shared != NULL ? shared->size : 0;
+    bool again = shared != NULL;
+    int st = loop != NULL ? 0 : -1;
+    if (st == 0 && frame == NULL) {
+        st = message_read(self, message, &text);
+        size = text.size;
+        if (st == 0 && (key & TC_WS_RSV1)) {
+            st = message_compress(self, &text);
+        }
+        if (st == 0 && (again || (key & TC_WS_RSV1))) {
+            frame = share_frame(TC_WS_FIN | (key & 0xFF), &text);
+            st = frame != NULL ? 0 : -1;
+        }
+        if (st == 0) {
+            tc_ws_loop_share(loop, message, key, frame, size);
+            st = message_check(self); /* compressing may have run Python */
+        }
+    }
+    if (st == 0) {
+        self->message_bytes_out += size;
+        st = frame != NULL ? share_send(self, stream, frame)
+                           : message_send(self, (unsigned)key & TC_WS_OPCODE, 0, &text, &none);
+    }
+    Py_XDECREF(text.held);
+    Py_XDECREF(frame);
+    Py_XDECREF(loop);
+    Py_DECREF(stream);
+    return st;
+}
+
+/* A message of this connection's alone. */
+static int
+message_send_own(WsProtocolObject *self, PyObject *message, unsigned opcode, PyObject **future)
+{
     write_message_text text;
-    if (binary < 0 || message_read(self, v[0], &text) < 0) {
-        return NULL;
+    if (message_read(self, message, &text) < 0) {
+        return -1;
     }
     /* Converting the message may have run Python, so the state is looked at now. */
-    PyObject *future = NULL;
     unsigned flags = 0;
     size_t size = text.size;
     int st = message_check(self);
@@ -365,9 +477,29 @@ tc_ws_write_message(WsProtocolObject *self, PyObject *const *args, Py_ssize_t na
     }
     if (st == 0) {
         self->message_bytes_out += size;
-        st = message_send(self, binary ? TC_WS_BINARY : TC_WS_TEXT, flags, &text, &future);
+        st = message_send(self, opcode, flags, &text, future);
     }
     Py_DECREF(text.held);
+    return st;
+}
+
+PyObject *
+tc_ws_write_message(WsProtocolObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+{
+    tc_state *state = self->state;
+    PyObject *const names[] = {state->str_message, state->str_binary}, *v[2];
+    if (tc_args_parse("write_message", args, nargs, kwnames, names, 2, 1, v) < 0) {
+        return NULL;
+    }
+    int binary = v[1] != NULL ? PyObject_IsTrue(v[1]) : 0;
+    if (binary < 0 || message_check(self) < 0) {
+        return NULL;
+    }
+    PyObject *future = NULL;
+    unsigned opcode = binary ? TC_WS_BINARY : TC_WS_TEXT;
+    uint64_t key = tc_ws_stream(self) != NULL ? share_key(self, v[0], opcode) : 0;
+    int st = key != 0 && tc_ws_stream(self) != NULL ? message_send_shared(self, v[0], key)
+                                                    : message_send_own(self, v[0], opcode, &future);
     if (st < 0) {
         message_failed(self);
         return NULL;

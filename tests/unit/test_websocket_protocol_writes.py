@@ -1,10 +1,13 @@
 """The native half of a WebSocket connection: what it sends, how it closes, pings and their time."""
 
 import asyncio
+import contextlib
 import gc
 import logging
 import struct
+import sys
 import weakref
+import zlib
 
 import pytest
 
@@ -528,5 +531,91 @@ def test_run_callback():
             assert protocol._run_callback(lambda: 1 / 0) is None
             await until(lambda: handler.closes)
             assert isinstance(handler.events[0][1], ZeroDivisionError) and protocol.stream.closed()
+
+    run(main)
+
+
+# ---- one message for many ----
+
+
+def test_a_message_for_many_is_compressed_once(monkeypatch):
+    """Where no connection's output refers to what went before, for the same settings."""
+
+    async def main():
+        calls = []
+        compress = websocket._PerMessageDeflateCompressor.compress
+        monkeypatch.setattr(
+            websocket._PerMessageDeflateCompressor,
+            "compress",
+            lambda self, data: calls.append(data) or compress(self, data),
+        )
+        with contextlib.ExitStack() as stack:
+            members = [stack.enter_context(connected()) for _ in range(6)]
+            for i, (protocol, _handler, _peer) in enumerate(members):
+                protocol._compressor = websocket._PerMessageDeflateCompressor(
+                    i == 5, 15, {"compression_level": 9 if i == 4 else 6}
+                )
+            message = "to all " * 100
+            for turn in range(2):
+                calls.clear()
+                for protocol, _handler, _peer in members:
+                    protocol.write_message(message)
+                assert len(calls) == 3
+                for _protocol, _handler, peer in members:
+                    ((first, payload),) = await peer.receive(1)
+                    assert first == 0xC1
+                    if turn == 0:
+                        plain = zlib.decompressobj(-15).decompress(payload + b"\0\0\xff\xff")
+                        assert plain == message.encode()
+            assert members[0][0]._message_bytes_out == 2 * len(message)
+            assert members[0][0]._wire_bytes_out == members[1][0]._wire_bytes_out
+
+    run(main)
+
+
+@pytest.mark.parametrize("size", [0, 1, 100, 1024, 1025, 20_000, 3_000_000])
+def test_a_message_for_many(size):
+    async def main():
+        with contextlib.ExitStack() as stack:
+            members = [stack.enter_context(connected()) for _ in range(4)]
+            for message in ("x" * size, b"y" * size, "\u20ac" * (size // 3)):
+                for binary in (False, True):
+                    for protocol, _handler, _peer in members:
+                        protocol.write_message(message, binary)
+                    data = message.encode() if isinstance(message, str) else message
+                    for _protocol, _handler, peer in members:
+                        assert await peer.receive(1) == [(BINARY if binary else TEXT, data)]
+            totals = {(p._message_bytes_out, p._wire_bytes_out) for p, *_ in members}
+            assert len(totals) == 1
+
+    run(main)
+
+
+def test_what_can_change_is_not_shared():
+    async def main():
+        with contextlib.ExitStack() as stack:
+            members = [stack.enter_context(connected()) for _ in range(3)]
+            message, array = {}, bytearray(b"0")
+            for i, (protocol, _handler, _peer) in enumerate(members):
+                message["i"] = i
+                array[:] = b"%d" % i
+                protocol.write_message(message)
+                protocol.write_message(array)
+            for i, (_protocol, _handler, peer) in enumerate(members):
+                assert await peer.receive(2) == [(TEXT, b'{"i": %d}' % i), (TEXT, b"%d" % i)]
+
+    run(main)
+
+
+def test_a_message_is_not_kept():
+    async def main():
+        with connected() as (protocol, _handler, peer):
+            message = b"z" * 5000
+            count = sys.getrefcount(message)
+            protocol.write_message(message)
+            protocol.write_message(message)
+            await peer.receive(2)
+            await turns()
+            assert sys.getrefcount(message) == count
 
     run(main)
