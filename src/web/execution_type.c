@@ -125,6 +125,19 @@ static PyMemberDef execution_members[] = {
     {NULL},
 };
 
+/* What a Task's repr, asyncio's log lines and error trackers call a coroutine by. */
+static PyObject *
+execution_get_name(PyObject *self, void *name)
+{
+    return PyUnicode_FromString(name);
+}
+
+static PyGetSetDef execution_getset[] = {
+    {"__name__", execution_get_name, NULL, NULL, "_execute"},
+    {"__qualname__", execution_get_name, NULL, NULL, "RequestHandler._execute"},
+    {NULL},
+};
+
 PyDoc_STRVAR(execution_doc, "The coroutine that runs a request's handler from its first await on.");
 
 static PyType_Slot execution_slots[] = {
@@ -138,6 +151,7 @@ static PyType_Slot execution_slots[] = {
     {Py_am_send, tc_coroutine_am_send},
     {Py_tp_methods, tc_coroutine_methods},
     {Py_tp_members, execution_members},
+    {Py_tp_getset, execution_getset},
     {0, NULL},
 };
 

@@ -29,6 +29,9 @@ class Cases:
             task.done(),
             task.cancelling(),
             asyncio.iscoroutine(task.get_coro()),
+            task.get_coro().__name__,
+            task.get_coro().__qualname__,
+            "coro=<RequestHandler._execute()" in repr(task),
         ]
 
     async def same_task(self, handler):
