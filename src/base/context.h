@@ -18,6 +18,19 @@ tc_context_exit(PyObject *context, bool failed, PyObject *source)
     }
 }
 
+/* Have two contexts the same variables? They are an immutable map, CPython's second field of a context. False
+ * where that is not known. */
+static inline bool
+tc_context_is_same(PyObject *a, PyObject *b)
+{
+#if PY_VERSION_HEX < 0x030e0000
+    return ((PyObject **)((char *)a + sizeof(PyObject)))[1] ==
+           ((PyObject **)((char *)b + sizeof(PyObject)))[1];
+#else
+    return false;
+#endif
+}
+
 /* function(*args) in a context; NULL with an exception. The caller holds all of them. */
 static inline PyObject *
 tc_context_call(PyObject *context, PyObject *function, PyObject *const *args, size_t nargsf)

@@ -232,6 +232,10 @@ void tc_scratch_return(tc_scratch *scratch, char *data, bool own);
  * is current. Returns the Task (new reference), which may be done already. */
 PyObject *tc_task_start(LoopCore *core, PyObject *coroutine);
 
+/* The same in the current context itself, where `context` is that; in a copy of it where it is not, or where
+ * the application has a task factory. */
+PyObject *tc_task_start_in(LoopCore *core, PyObject *coroutine, PyObject *context);
+
 /* For the end of the module. */
 void tc_handle_clear_freelists(tc_state *state);
 

@@ -73,7 +73,8 @@
     X(context, "(s)", "context")                                                                             \
     X(loop, "(s)", "loop")                                                                                   \
     X(loop_context, "(ss)", "loop", "context")                                                               \
-    X(loop_eager_start, "(ss)", "loop", "eager_start")
+    X(loop_eager_start, "(ss)", "loop", "eager_start")                                                       \
+    X(loop_context_eager_start, "(sss)", "loop", "context", "eager_start")
 
 #define TC_EVENT_OWN(X)                                                                                      \
     X(ioloop_last_class) /* of the last IOLoop that ran a callback */                                        \

@@ -10,21 +10,6 @@
 
 #if PY_VERSION_HEX < 0x030e0000
 
-/* ---- contexts ---- */
-
-/* The variables of a context, an immutable map: CPython's second field of it. */
-static PyObject *
-context_variables(PyObject *context)
-{
-    return ((PyObject **)((char *)context + sizeof(PyObject)))[1];
-}
-
-static bool
-context_is_same(PyObject *a, PyObject *b)
-{
-    return context_variables(a) == context_variables(b);
-}
-
 /* ---- Tasks ---- */
 
 void
@@ -113,7 +98,7 @@ tc_spare_take(LoopCore *core, PyObject *(*make)(tc_state *state), tc_spare *spar
     }
     int st = 1;
     tc_spare *kept = spare_kept(core, make);
-    if (TC_LIKELY(kept != NULL && context_is_same(kept->context, context))) {
+    if (TC_LIKELY(kept != NULL && tc_context_is_same(kept->context, context))) {
         *spare = *kept;
         spare->misses = 0;
         memset(kept, 0, sizeof(*kept));
@@ -164,8 +149,9 @@ spare_is_untouched(LoopCore *core, tc_spare *spare)
 {
     PyTypeObject *type = Py_TYPE(spare->task);
     if (Py_REFCNT(spare->task) != spare->task_refs || Py_REFCNT(spare->coroutine) != spare->coroutine_refs ||
-        Py_REFCNT(spare->context) != spare->context_refs || !context_is_same(spare->context, spare->origin) ||
-        type->tp_dictoffset <= 0 || type->tp_weaklistoffset <= 0) {
+        Py_REFCNT(spare->context) != spare->context_refs ||
+        !tc_context_is_same(spare->context, spare->origin) || type->tp_dictoffset <= 0 ||
+        type->tp_weaklistoffset <= 0) {
         return false;
     }
     PyObject *dict = *(PyObject **)((char *)spare->task + type->tp_dictoffset);

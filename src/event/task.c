@@ -24,24 +24,27 @@ task_is_current(LoopCore *core)
 #endif
 }
 
+/* context: NULL for a copy of the current one */
 static PyObject *
-task_make_plain(LoopCore *core, PyObject *coroutine)
+task_make_plain(LoopCore *core, PyObject *coroutine, PyObject *context)
 {
-    PyObject *args[3] = {NULL, coroutine, tc_core_asyncio(core)};
+    PyObject *args[4] = {NULL, coroutine, tc_core_asyncio(core), context};
     return PyObject_Vectorcall(core->state->asyncio_task, args + 1, 1 | PY_VECTORCALL_ARGUMENTS_OFFSET,
-                               core->state->kw_loop);
+                               context != NULL ? core->state->kw_loop_context : core->state->kw_loop);
 }
 
 static PyObject *
-task_make_eager(LoopCore *core, PyObject *coroutine)
+task_make_eager(LoopCore *core, PyObject *coroutine, PyObject *context)
 {
 #if PY_VERSION_HEX >= 0x030c0000
-    PyObject *args[4] = {NULL, coroutine, tc_core_asyncio(core), Py_True};
+    PyObject *args[5] = {NULL, coroutine, tc_core_asyncio(core), context != NULL ? context : Py_True,
+                         Py_True};
     return PyObject_Vectorcall(core->state->asyncio_task, args + 1, 1 | PY_VECTORCALL_ARGUMENTS_OFFSET,
-                               core->state->kw_loop_eager_start);
+                               context != NULL ? core->state->kw_loop_context_eager_start
+                                               : core->state->kw_loop_eager_start);
 #else
     core->capture = true;
-    PyObject *task = task_make_plain(core, coroutine);
+    PyObject *task = task_make_plain(core, coroutine, context);
     core->capture = false;
     PyObject *handle = core->captured;
     core->captured = NULL;
@@ -94,13 +97,10 @@ task_from_factory(LoopCore *core, PyObject *awaitable)
     return task;
 }
 
-PyObject *
-tc_task_start(LoopCore *core, PyObject *awaitable)
+/* Where there is no factory. context: as above */
+static PyObject *
+task_start(LoopCore *core, PyObject *awaitable, PyObject *context)
 {
-    int factory = task_has_factory(core);
-    if (TC_UNLIKELY(factory != 0)) {
-        return factory < 0 ? NULL : task_from_factory(core, awaitable);
-    }
     int current = task_is_current(core);
     if (current < 0) {
         return NULL;
@@ -115,7 +115,40 @@ tc_task_start(LoopCore *core, PyObject *awaitable)
     bool eager =
         !current && core->running && !core->capture; /* a foreign loop's call_soon cannot be captured */
 #endif
-    PyObject *task = eager ? task_make_eager(core, coroutine) : task_make_plain(core, coroutine);
+    PyObject *task =
+        eager ? task_make_eager(core, coroutine, context) : task_make_plain(core, coroutine, context);
     Py_DECREF(coroutine);
+    return task;
+}
+
+PyObject *
+tc_task_start(LoopCore *core, PyObject *awaitable)
+{
+    int factory = task_has_factory(core);
+    if (TC_UNLIKELY(factory != 0)) {
+        return factory < 0 ? NULL : task_from_factory(core, awaitable);
+    }
+    return task_start(core, awaitable, NULL);
+}
+
+PyObject *
+tc_task_start_in(LoopCore *core, PyObject *coroutine, PyObject *context)
+{
+    int factory = task_has_factory(core);
+    if (factory < 0) {
+        return NULL;
+    }
+    if (factory || PyContext_Exit(context) < 0) {
+        PyErr_Clear();
+        return tc_task_start(core, coroutine);
+    }
+    PyObject *task = task_start(core, coroutine, context); /* whose step enters it */
+    PyObject *exc = task == NULL ? PyErr_GetRaisedException() : NULL;
+    if (PyContext_Enter(context) < 0) {
+        PyErr_WriteUnraisable(coroutine);
+    }
+    if (exc != NULL) {
+        PyErr_SetRaisedException(exc);
+    }
     return task;
 }

@@ -94,6 +94,8 @@ LoopCore *tc_http_conn_core(HttpConnObject *self);
 
 /* The context in which the current request is handled (borrowed, or NULL). */
 PyObject *tc_http_conn_context(HttpConnObject *self);
+/* The same where variables have been set in it, else NULL. */
+PyObject *tc_http_conn_changed_context(HttpConnObject *self);
 
 /* Maxima in bytes: of the current request's body, and of a piece of it. */
 uint64_t tc_http_conn_body_limit(const HttpConnObject *self);

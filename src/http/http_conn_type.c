@@ -2,6 +2,8 @@
  * methods are in http_conn_methods.c. */
 #include "http/http_conn_parts.h"
 
+#include "base/context.h"
+
 /* ---- for the rest of C ---- */
 
 HttpConnObject *
@@ -29,6 +31,14 @@ PyObject *
 tc_http_conn_context(HttpConnObject *self)
 {
     return self->context;
+}
+
+PyObject *
+tc_http_conn_changed_context(HttpConnObject *self)
+{
+    PyObject *origin = self->config != NULL ? self->config->context : NULL;
+    bool same = origin == NULL || self->context == NULL || tc_context_is_same(self->context, origin);
+    return same ? NULL : self->context;
 }
 
 HttpConfigObject *

@@ -394,6 +394,15 @@ tc_execute_fail(HandlerObject *self)
 
 /* ---- start ---- */
 
+/* The request's context where the steps so far have set variables in it, else NULL. A Task runs in that itself
+ * then: the token that prepare() got for a variable is good there alone. */
+static PyObject *
+execute_context(HandlerObject *self)
+{
+    HttpConnObject *conn = tc_handler_conn(self);
+    return conn != NULL ? tc_http_conn_changed_context(conn) : NULL;
+}
+
 /* Runs a coroutine in a Task of the handler's loop. */
 static int
 execute_spawn(HandlerObject *self, PyObject *coroutine)
@@ -401,7 +410,9 @@ execute_spawn(HandlerObject *self, PyObject *coroutine)
     LoopCore *core = tc_handler_core(self);
     PyObject *task;
     if (core != NULL) {
-        task = tc_task_start(core, coroutine);
+        PyObject *context = Py_XNewRef(execute_context(self));
+        task = context != NULL ? tc_task_start_in(core, coroutine, context) : tc_task_start(core, coroutine);
+        Py_XDECREF(context);
     }
     else {
         task = tc_web_call(self->state, spawn_task, coroutine);
@@ -426,7 +437,8 @@ execute_suspend(HandlerObject *self, int phase, PyObject *awaitable)
     }
     LoopCore *core = tc_handler_core(self);
     tc_spare spare;
-    int st = core != NULL ? tc_spare_take(core, tc_execution_new, &spare) : 0;
+    int st =
+        core != NULL && execute_context(self) == NULL ? tc_spare_take(core, tc_execution_new, &spare) : 0;
     if (TC_LIKELY(st > 0)) {
         tc_execution_arm(spare.coroutine, self, phase, inner);
         return tc_spare_run(core, &spare);

@@ -320,6 +320,35 @@ def test_variables_of_prepare_are_seen_in_the_method(each):
             assert body(server.exchange(request(path))) == expected
 
 
+@pytest.mark.parametrize("each", BOTH, ids=repr)
+def test_a_variable_that_prepare_set_is_reset_in_on_finish(each):
+    """A token is good in one context: that of prepare() is the method's, whether or not that waits."""
+    tokens = []
+
+    class Handler(each.web.RequestHandler):
+        def prepare(self):
+            self.token = VARIABLE.set("of prepare")
+
+        async def get(self):
+            self.inner = OTHER.set(1)
+            for _ in range(int(self.get_argument("turns"))):
+                await asyncio.sleep(0)
+            if self.get_argument("fail", None):
+                raise each.web.HTTPError(409)
+            self.write(VARIABLE.get())
+
+        def on_finish(self):
+            OTHER.reset(self.inner)
+            VARIABLE.reset(self.token)
+            tokens.append([VARIABLE.get(), OTHER.get("none")])
+
+    with serving(each.web.Application([("/", Handler)]), each) as server:
+        for query in ["turns=0", "turns=1", "turns=2", "turns=0&fail=1", "turns=2&fail=1"] * 2:
+            answer = server.exchange(request("/?" + query))
+            assert body(answer) == b"of prepare" or (b"409" in answer and "fail" in query)
+    assert tokens == [["unset", "none"]] * 10
+
+
 def test_a_loop_with_a_task_that_has_not_begun_closes():
     async def main():
         server = each.web.Application([("/(.*)", Handler)]).listen(0, "127.0.0.1")
