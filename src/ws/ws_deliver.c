@@ -449,11 +449,10 @@ tc_ws_notify_soon(WsProtocolObject *self)
         stream->core->closed) {
         return 0;
     }
-    PyObject *context = deliver_context(self);
-    PyObject *callback = context != NULL ? PyCFunction_New(&deliver_over_def, (PyObject *)self) : NULL;
-    PyObject *handle = callback != NULL ? tc_core_call_soon(stream->core, callback, NULL, 0, context) : NULL;
+    /* Not in the connection's context, which a callback that runs the loop has entered. */
+    PyObject *callback = PyCFunction_New(&deliver_over_def, (PyObject *)self);
+    PyObject *handle = callback != NULL ? tc_core_call_soon(stream->core, callback, NULL, 0, NULL) : NULL;
     Py_XDECREF(handle);
     Py_XDECREF(callback);
-    Py_XDECREF(context);
     return handle != NULL ? 0 : -1;
 }

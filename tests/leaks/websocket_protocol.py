@@ -81,7 +81,8 @@ def run(handler_class: type[Handler], *pieces: bytes, end: bool = True) -> None:
 
 
 def echo() -> None:
-    run(Handler, frame(0x81, b"text") * 3 + frame(0x82, b"bytes") + frame(0x89, b"ping"), frame(0x88, b"\x03\xe8bye"))
+    messages = frame(0x81, b"text") * 3 + frame(0x82, b"bytes") + frame(0x89, b"ping")
+    run(Handler, messages, frame(0x88, b"\x03\xe8bye"))
 
 
 def fragments() -> None:
