@@ -95,7 +95,7 @@ class WebSocketClientConnection(HTTPExchange):
 
     def __del__(self) -> None:
         if self.protocol is not None:
-            warnings.warn("Unclosed WebSocketClientConnection", ResourceWarning, stacklevel=2, source=self)
+            warnings.warn("Unclosed WebSocketClientConnection", ResourceWarning, stacklevel=2)
 
     # ---- the handshake ----
 
