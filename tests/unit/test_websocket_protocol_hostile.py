@@ -274,9 +274,8 @@ def slow_reader(data, limit):
             continue
         kind = kind or opcode
         final = first & 128
-        fragmented = opcode == 0 or not final
         parts += payload
-        if kind == 1 and (fragmented or whole):
+        if kind == 1:
             try:
                 parts.decode()
             except UnicodeDecodeError as exc:
