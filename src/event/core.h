@@ -60,6 +60,7 @@ typedef struct {
     PyObject *task, *coroutine, *handle, *name;
     PyObject *context;                                  /* the Task's own */
     PyObject *origin;                                   /* a copy of that as it was */
+    PyObject *ref;                                      /* a weak reference to the idle Task, up to 3.11 */
     Py_ssize_t task_refs, coroutine_refs, context_refs; /* without anybody else's */
     bool idle;                                          /* asyncio does not know of it */
     uint8_t misses;                                     /* coroutines in a row that came in other contexts */

@@ -45,6 +45,7 @@
     X(close)                                                                                                 \
     X(context)                                                                                               \
     X(create_task)                                                                                           \
+    X(data)                                                                                                  \
     X(data_received)                                                                                         \
     X(deadline)                                                                                              \
     X(delay)                                                                                                 \
@@ -87,6 +88,15 @@
 #define TC_CURRENT_TASKS "current_task" /* a function of the loop */
 #endif
 
+/* Where all_tasks() finds a Task that is inside its first step and not yet scheduled. */
+#if PY_VERSION_HEX < 0x030c0000
+#define TC_STEPPED_TASKS "_all_tasks" /* a WeakSet */
+#elif PY_VERSION_HEX < 0x030e0000
+#define TC_STEPPED_TASKS "_eager_tasks" /* a set */
+#else
+#define TC_STEPPED_TASKS "all_tasks" /* not needed */
+#endif
+
 #define TC_EVENT_IMPORTS(X)                                                                                  \
     X(asyncio_buffered_protocol, "asyncio", "BufferedProtocol")                                              \
     X(asyncio_cancelled_error, "asyncio", "CancelledError")                                                  \
@@ -97,6 +107,7 @@
     X(asyncio_handle, "asyncio", "Handle")                                                                   \
     X(asyncio_register_task, "asyncio.tasks", "_register_task")                                              \
     X(asyncio_selector_transport, "asyncio.selector_events", "_SelectorSocketTransport")                     \
+    X(asyncio_stepped_tasks, "asyncio.tasks", TC_STEPPED_TASKS)                                              \
     X(asyncio_task, "asyncio", "Task")                                                                       \
     X(asyncio_timer_handle, "asyncio", "TimerHandle")                                                        \
     X(asyncio_unregister_task, "asyncio.tasks", "_unregister_task")                                          \

@@ -21,6 +21,7 @@ tc_spare_clear(tc_spare *spare)
     Py_CLEAR(spare->context);
     Py_CLEAR(spare->origin);
     Py_CLEAR(spare->name);
+    Py_CLEAR(spare->ref);
 }
 
 static PyObject *
@@ -156,8 +157,36 @@ spare_is_untouched(LoopCore *core, tc_spare *spare)
     }
     PyObject *dict = *(PyObject **)((char *)spare->task + type->tp_dictoffset);
     PyObject *weak = *(PyObject **)((char *)spare->task + type->tp_weaklistoffset);
-    bool known = weak == NULL || (!spare->idle && ((PyWeakReference *)weak)->wr_next == NULL);
+    bool alone = weak == NULL || ((PyWeakReference *)weak)->wr_next == NULL;
+    bool known = alone && (!spare->idle || (weak == spare->ref && (weak == NULL || Py_REFCNT(weak) == 1)));
     return dict == NULL && known && spare_is_as_new(core->state, spare);
+}
+
+/* The set in which all_tasks() looks for the Task during a step, a new reference; NULL if there is none. */
+static PyObject *
+spare_known_tasks(tc_state *state)
+{
+    PyObject *tasks = Py_NewRef(state->asyncio_stepped_tasks);
+#if PY_VERSION_HEX < 0x030c0000
+    Py_SETREF(tasks, PyObject_GetAttr(tasks, state->str_data));
+#endif
+    if (tasks == NULL || !PySet_Check(tasks)) {
+        PyErr_Clear();
+        Py_CLEAR(tasks);
+    }
+    return tasks;
+}
+
+/* Has all_tasks() find an idle Task, or not any more. Without an exception: what goes wrong is cleared. */
+static void
+spare_show(LoopCore *core, tc_spare *spare, bool show)
+{
+    PyObject *entry = spare->ref != NULL ? spare->ref : spare->task;
+    PyObject *tasks = spare->idle ? spare_known_tasks(core->state) : NULL;
+    if (tasks != NULL && (show ? PySet_Add(tasks, entry) : PySet_Discard(tasks, entry)) < 0) {
+        PyErr_Clear();
+    }
+    Py_XDECREF(tasks);
 }
 
 /* Makes a Task that asyncio knows one that it does not know, or the other way round. */
@@ -187,6 +216,12 @@ spare_keep(LoopCore *core, tc_spare *spare)
         PyErr_WriteUnraisable(spare->task);
         return false;
     }
+#if PY_VERSION_HEX < 0x030c0000
+    if (spare->ref == NULL && (spare->ref = PyWeakref_NewRef(spare->task, NULL)) == NULL) {
+        PyErr_WriteUnraisable(spare->task);
+        return false;
+    }
+#endif
     *place = *spare;
     memset(spare, 0, sizeof(*spare));
     return true;
@@ -201,11 +236,13 @@ spare_step(LoopCore *core, tc_spare *spare, PyObject **value)
     if (PyDict_SetItem(tasks, loop, spare->task) < 0) {
         return PYGEN_ERROR;
     }
+    spare_show(core, spare, true);
     PySendResult how = PyIter_Send(spare->coroutine, Py_None, value);
     PyObject *exc = how == PYGEN_ERROR ? PyErr_GetRaisedException() : NULL;
     if (PyDict_DelItem(tasks, loop) < 0) {
         PyErr_Clear(); /* what ran has left the Task itself */
     }
+    spare_show(core, spare, false);
     if (exc != NULL) {
         PyErr_SetRaisedException(exc);
     }

@@ -25,7 +25,6 @@
     X(close_fd)                                                                                              \
     X(connect)                                                                                               \
     X(count)                                                                                                 \
-    X(data)                                                                                                  \
     X(delimiter)                                                                                             \
     X(end)                                                                                                   \
     X(exc_info)                                                                                              \

@@ -41,6 +41,19 @@ class Cases:
         await asyncio.sleep(0.001)
         return [before is middle, middle is asyncio.current_task(), before in asyncio.all_tasks()]
 
+    async def among_all_tasks(self, handler):
+        tasks = asyncio.all_tasks()
+        tasks.remove(asyncio.current_task())
+        return len([task for task in asyncio.all_tasks() if task is asyncio.current_task()])
+
+    async def keep_all_tasks(self, handler):
+        self.kept.extend(task for task in asyncio.all_tasks() if task is asyncio.current_task())
+        return len(self.kept)
+
+    async def refer_weakly(self, handler):
+        self.kept.extend(map(weakref.ref, asyncio.all_tasks() & {asyncio.current_task()}))
+        return len({id(ref) for ref in self.kept})
+
     async def keep(self, handler):
         self.kept.append(asyncio.current_task())
         return "kept"
@@ -259,6 +272,9 @@ ORDERS = [
     "fails current fails fails_later current fails_later",
     "bad_await current bad_await",
     "others current others keep others",
+    "among_all_tasks among_all_tasks current among_all_tasks same_task among_all_tasks",
+    "current keep_all_tasks keep_all_tasks keep_all_tasks current",
+    "current refer_weakly refer_weakly current refer_weakly",
 ]
 
 
