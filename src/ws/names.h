@@ -55,6 +55,7 @@
 #define TC_WS_UPCALLS(X)                                                                                     \
     X(convert_yielded, websocket, NULL)                                                                      \
     X(message_bytes, websocket, NULL)                                                                        \
+    X(start_task, websocket, NULL)                                                                           \
     X(write_message, websocket, NULL)
 
 #endif

@@ -401,13 +401,9 @@ tc_ws_wait_closed(WsProtocolObject *self, PyObject *unused)
     return future;
 }
 
-int
-tc_ws_notify_over(WsProtocolObject *self)
+static int
+deliver_close(WsProtocolObject *self)
 {
-    self->over = true;
-    if (self->told || !self->started || self->delivering > 0 || tc_ws_is_held(self)) {
-        return 0;
-    }
     self->told = true;
     PyObject *handler = Py_NewRef(self->handler != NULL ? self->handler : Py_None);
     PyObject *code = Py_NewRef(self->close_code != NULL ? self->close_code : Py_None);
@@ -425,8 +421,36 @@ tc_ws_notify_over(WsProtocolObject *self)
     Py_DECREF(handler);
     Py_DECREF(code);
     Py_DECREF(reason);
+    tc_ws_loop_leave(self);
     if (st == 0) {
         deliver_end(self);
+    }
+    return st;
+}
+
+int
+tc_ws_notify_over(WsProtocolObject *self)
+{
+    self->over = true;
+    if (self->told || !self->started || self->delivering > 0 || tc_ws_is_held(self)) {
+        return 0;
+    }
+    return deliver_close(self);
+}
+
+int
+tc_ws_notify_cancelled(WsProtocolObject *self)
+{
+    self->over = true;
+    return self->told || !self->started || self->delivering > 0 ? 0 : deliver_close(self);
+}
+
+int
+tc_ws_cancelled(WsProtocolObject *self)
+{
+    int st = tc_ws_notify_cancelled(self);
+    if (st == 0 && tc_ws_call_abort(self) < 0) {
+        st = deliver_logged(self);
     }
     return st;
 }

@@ -1,6 +1,7 @@
 /* What the WebSockets of one loop share, made with the first of them that needs it: lists of time limits, by
- * their seconds, masks bought in bulk, and the frame of the message that was written last. The loop owns it. Runs
- * Python in os.urandom, and where messages are freed. */
+ * their seconds, masks bought in bulk, the frame of the message that was written last, and one Task for all that
+ * are open. The loop owns it. Runs Python in os.urandom, where messages are freed, and for the Task. */
+#include "base/future.h"
 #include "ws/ws_parts.h"
 
 enum { MASK_POOL = 1024 };
@@ -18,7 +19,10 @@ struct WsLoopObject {
     Py_ssize_t masks_used;
     unsigned masks_fork; /* tc_fork_count() when they were bought */
     tc_ws_shared shared;
-    tc_task forget; /* drops it at the turn's end */
+    tc_task forget;   /* drops it at the turn's end */
+    tc_link open;     /* connections, oldest first */
+    PyObject *closed; /* the Future that their Task awaits, or NULL: there is none */
+    tc_task rest;     /* ends it at the turn's end, if none is open then */
 };
 
 static void
@@ -37,10 +41,43 @@ ws_loop_forget_run(tc_task *task)
     return TC_OK;
 }
 
+static int
+ws_loop_rest_run(tc_task *task)
+{
+    WsLoopObject *self = tc_container_of(task, WsLoopObject, rest);
+    PyObject *future = self->closed;
+    if (future != NULL && tc_list_empty(&self->open)) {
+        self->closed = NULL;
+        tc_future_resolve(self->core->state, future, Py_None);
+        Py_DECREF(future);
+    }
+    return TC_OK;
+}
+
+static int
+ws_loop_traverse(WsLoopObject *self, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(self->closed);
+    return 0;
+}
+
+static int
+ws_loop_clear(WsLoopObject *self)
+{
+    Py_CLEAR(self->closed);
+    return 0;
+}
+
 static void
 ws_loop_dealloc(WsLoopObject *self)
 {
     PyTypeObject *type = Py_TYPE(self);
+    PyObject_GC_UnTrack(self);
+    while (!tc_list_empty(&self->open)) {
+        tc_list_unlink(self->open.next);
+    }
+    ws_loop_clear(self);
     for (loop_timeouts *entry = self->timeouts, *next; entry != NULL; entry = next) {
         next = entry->next;
         tc_timeouts_stop(&entry->list);
@@ -48,6 +85,7 @@ ws_loop_dealloc(WsLoopObject *self)
     }
     Py_XDECREF(self->masks);
     tc_core_cancel_task(&self->forget);
+    tc_core_cancel_task(&self->rest);
     ws_loop_forget(self);
     type->tp_free(self);
     Py_DECREF(type);
@@ -64,6 +102,9 @@ tc_ws_loop(LoopCore *core)
             self->core = core;
             tc_list_init(&self->forget.link);
             self->forget.run = ws_loop_forget_run;
+            tc_list_init(&self->open);
+            tc_list_init(&self->rest.link);
+            self->rest.run = ws_loop_rest_run;
         }
     }
     return (WsLoopObject *)core->websockets;
@@ -150,7 +191,102 @@ tc_ws_loop_share(WsLoopObject *self, PyObject *message, uint64_t key, PyObject *
     }
 }
 
+/* ---- open connections ---- */
+
+/* Those that are open, in a new list. */
+static PyObject *
+ws_loop_list(WsLoopObject *self)
+{
+    PyObject *list = PyList_New(0);
+    for (tc_link *link = self->open.next; list != NULL && link != &self->open; link = link->next) {
+        WsProtocolObject *protocol = tc_container_of(link, WsProtocolObject, open);
+        if (PyList_Append(list, (PyObject *)protocol) < 0) {
+            Py_CLEAR(list);
+        }
+    }
+    return list;
+}
+
+/* self: the loop. The Task was cancelled, and ends; what is opened from now on gets another. */
+static PyObject *
+ws_loop_cancelled(PyObject *core, PyObject *unused)
+{
+    WsLoopObject *self = (WsLoopObject *)((LoopCore *)core)->websockets;
+    if (self == NULL) {
+        Py_RETURN_NONE;
+    }
+    Py_CLEAR(self->closed);
+    PyObject *list = ws_loop_list(self);
+    int st = list != NULL ? 0 : -1;
+    for (Py_ssize_t i = 0; st == 0 && i < PyList_GET_SIZE(list); i++) {
+        st = tc_ws_cancelled((WsProtocolObject *)PyList_GET_ITEM(list, i));
+    }
+    Py_XDECREF(list);
+    return st == 0 ? Py_NewRef(Py_None) : NULL;
+}
+
+static PyMethodDef ws_loop_cancelled_def = {"_connections_cancelled", ws_loop_cancelled, METH_NOARGS,
+                                            "_connections_cancelled()\n--\n\nAbort all that are open."};
+
+static int
+ws_loop_start_task(WsLoopObject *self)
+{
+    LoopCore *core = self->core;
+    PyObject *future = tc_core_future(core), *result = NULL;
+    PyObject *cancelled = future != NULL ? PyCFunction_New(&ws_loop_cancelled_def, (PyObject *)core) : NULL;
+    PyObject *start = cancelled != NULL ? tc_upcall(core->state, start_task) : NULL;
+    if (start != NULL) {
+        self->closed = Py_NewRef(future);
+        PyObject *args[] = {NULL, tc_core_asyncio(core), future, cancelled};
+        result = PyObject_Vectorcall(start, args + 1, 3 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
+    }
+    if (result == NULL && self->closed == future) {
+        Py_CLEAR(self->closed);
+    }
+    Py_XDECREF(result);
+    Py_XDECREF(cancelled);
+    Py_XDECREF(future);
+    return result != NULL ? 0 : -1;
+}
+
+int
+tc_ws_loop_enter(LoopCore *core, WsProtocolObject *protocol)
+{
+    WsLoopObject *self = tc_ws_loop(core);
+    if (self == NULL) {
+        return -1;
+    }
+    tc_list_append(&self->open, &protocol->open);
+    if (TC_LIKELY(self->closed != NULL)) {
+        return 0;
+    }
+    Py_INCREF(self);
+    int st = ws_loop_start_task(self);
+    Py_DECREF(self);
+    return st;
+}
+
+void
+tc_ws_loop_leave(WsProtocolObject *protocol)
+{
+    if (!tc_list_linked(&protocol->open)) {
+        return;
+    }
+    tc_list_unlink(&protocol->open);
+    StreamObject *stream = tc_ws_stream(protocol);
+    WsLoopObject *self =
+        stream != NULL && !stream->core->closed ? (WsLoopObject *)stream->core->websockets : NULL;
+    if (self != NULL && tc_list_empty(&self->open) && !tc_list_linked(&self->rest.link)) {
+        self->rest.owner = Py_NewRef((PyObject *)self);
+        tc_core_defer(self->core, &self->rest);
+    }
+}
+
+/* ---- the type ---- */
+
 static PyType_Slot ws_loop_slots[] = {
+    {Py_tp_traverse, ws_loop_traverse},
+    {Py_tp_clear, ws_loop_clear},
     {Py_tp_dealloc, ws_loop_dealloc},
     {0, NULL},
 };
@@ -158,7 +294,7 @@ static PyType_Slot ws_loop_slots[] = {
 static PyType_Spec ws_loop_spec = {
     .name = "tornado_c._core.WebSocketLoop",
     .basicsize = sizeof(WsLoopObject),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION,
     .slots = ws_loop_slots,
 };
 

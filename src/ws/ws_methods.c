@@ -82,6 +82,27 @@ ws_start(WsProtocolObject *self, PyObject *unused)
 }
 
 static PyObject *
+ws_serve(WsProtocolObject *self, PyObject *unused)
+{
+    PyObject *result = ws_start(self, NULL);
+    StreamObject *stream = result != NULL ? tc_ws_stream(self) : NULL;
+    if (stream != NULL && !stream->core->closed && !self->told && !tc_list_linked(&self->open)) {
+        LoopCore *core = (LoopCore *)Py_NewRef((PyObject *)stream->core);
+        if (tc_ws_loop_enter(core, self) < 0) {
+            PyErr_WriteUnraisable((PyObject *)self); /* the connection works without */
+        }
+        Py_DECREF(core);
+    }
+    return result;
+}
+
+static PyObject *
+ws_notify_cancelled(WsProtocolObject *self, PyObject *unused)
+{
+    return none_after(tc_ws_notify_cancelled(self));
+}
+
+static PyObject *
 ws_set_nodelay(WsProtocolObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
     PyObject *const names[] = {self->state->str_x}, *value;
@@ -193,6 +214,14 @@ PyDoc_STRVAR(ws_start_doc, "_start($self, /)\n--\n\n"
                            ":raises TypeError: the attribute ``stream`` is no IOStream.\n"
                            ":raises AssertionError: somebody reads it.");
 
+PyDoc_STRVAR(ws_serve_doc,
+             "_serve($self, /)\n--\n\n"
+             "The same, for a connection without a Task of its own: it is aborted when that of\n"
+             "the loop's connections is cancelled.");
+
+PyDoc_STRVAR(ws_notify_cancelled_doc, "_notify_cancelled($self, /)\n--\n\n"
+                                      "Notify the handler of the end now: the Task was cancelled.");
+
 PyDoc_STRVAR(ws_wait_closed_doc, "_wait_closed($self, /)\n--\n\n"
                                  "Return a Future that is done once the handler was notified of the end.");
 
@@ -240,7 +269,9 @@ PyDoc_STRVAR(ws_start_pinging_doc, "start_pinging($self, /)\n--\n\n"
 PyMethodDef tc_ws_methods[] = {
     {"_abort", (PyCFunction)ws_abort, METH_NOARGS, ws_abort_doc},
     {"_handle_message", TC_METHOD(ws_handle_message), ws_handle_message_doc},
+    {"_notify_cancelled", (PyCFunction)ws_notify_cancelled, METH_NOARGS, ws_notify_cancelled_doc},
     {"_run_callback", TC_METHOD(ws_run_callback), ws_run_callback_doc},
+    {"_serve", (PyCFunction)ws_serve, METH_NOARGS, ws_serve_doc},
     {"_start", (PyCFunction)ws_start, METH_NOARGS, ws_start_doc},
     {"_wait_closed", (PyCFunction)tc_ws_wait_closed, METH_NOARGS, ws_wait_closed_doc},
     {"_watch", (PyCFunction)ws_watch, METH_NOARGS, ws_watch_doc},

@@ -46,6 +46,7 @@ typedef struct {
     unsigned long long message_bytes_in, message_bytes_out, wire_bytes_in, wire_bytes_out;
     double interval, timeout; /* of pings, seconds; 0: none */
     tc_timeout timer;
+    tc_link open; /* in the loop's list of connections that have no Task of their own */
     tc_ws_reader reader;
     unsigned class_tag;        /* the version of the class for which `own` holds; 0: not known */
     uint32_t own;              /* enum tc_ws_own */
@@ -134,6 +135,11 @@ void tc_ws_loop_share(WsLoopObject *self, PyObject *message, uint64_t key, PyObj
 /* A mask for the next frame. 0 or -1. */
 int tc_ws_loop_mask(WsLoopObject *self, uint8_t key[4]);
 
+/* A connection that nobody awaits is served from now on: when the loop's Task for these, which is there while any
+ * is open, is cancelled, so are all of them. 0, or -1 where there can be no such Task. */
+int tc_ws_loop_enter(LoopCore *core, WsProtocolObject *protocol);
+void tc_ws_loop_leave(WsProtocolObject *protocol);
+
 /* ---- ws_deliver.c: 0, or -1 with an exception that is not the application's ---- */
 
 /* handler.<name>(arg), in the connection's context. An awaitable holds back the next message if `holds`. */
@@ -152,6 +158,12 @@ PyObject *tc_ws_run_callback(WsProtocolObject *self, PyObject *callback, PyObjec
  * may be on the stack, in the middle of a loop over its connections. */
 int tc_ws_notify_over(WsProtocolObject *self);
 int tc_ws_notify_soon(WsProtocolObject *self);
+
+/* The same when the Task is cancelled: now, whatever the application awaits. */
+int tc_ws_notify_cancelled(WsProtocolObject *self);
+
+/* Notifies the handler, and aborts the connection. */
+int tc_ws_cancelled(WsProtocolObject *self);
 
 /* The method _wait_closed(). */
 PyObject *tc_ws_wait_closed(WsProtocolObject *self, PyObject *unused);

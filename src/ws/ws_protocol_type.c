@@ -11,6 +11,7 @@ ws_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     }
     self->state = state;
     tc_list_init(&self->timer.link);
+    tc_list_init(&self->open);
     return (PyObject *)self;
 }
 
@@ -39,6 +40,7 @@ ws_clear(WsProtocolObject *self)
 {
     if (self->state != NULL) {
         tc_ws_stop_timer(self);
+        tc_ws_loop_leave(self);
     }
     Py_CLEAR(self->dict);
     Py_CLEAR(self->handler);

@@ -17,6 +17,7 @@ from tornado_c._websocket import params as _params
 from tornado_c._websocket.errors import WebSocketClosedError, _DecompressTooLargeError
 from tornado_c._websocket.extensions import _PerMessageDeflateCompressor, _PerMessageDeflateDecompressor
 from tornado_c._websocket.params import _WebSocketDelegate, _WebSocketParams
+from tornado_c._websocket.task import start_task
 from tornado_c.concurrent import future_add_done_callback, future_set_result_unless_cancelled
 from tornado_c.ioloop import IOLoop, _convert_awaitable
 from tornado_c.log import gen_log
@@ -245,7 +246,7 @@ class WebSocketProtocol13(_core.WebSocketProtocolBase, WebSocketProtocol):  # ty
         if self._is_awaited(handler):
             await self._receive_frame_loop()
         else:
-            self._start()
+            self._serve()
 
     def _select_subprotocol(self, handler: WebSocketHandler) -> None:
         offered = handshake.offered_subprotocols(handler.request)
@@ -283,20 +284,30 @@ class WebSocketProtocol13(_core.WebSocketProtocolBase, WebSocketProtocol):  # ty
         return False
 
     def _is_awaited(self, handler: WebSocketHandler) -> bool:
-        """Whether code of the application awaits the end of the connection."""
+        """Whether the handler's Task stays until the end: code of the application awaits that there, or has
+        cancelled the Task, which will be noticed where it waits.
+        """
         from tornado_c._websocket.handler import code_awaits_end
 
-        protocol = type(self)
-        return code_awaits_end(handler) or not (
-            protocol.accept_connection is WebSocketProtocol13.accept_connection
-            and protocol._accept_connection is WebSocketProtocol13._accept_connection
-            and protocol._receive_frame_loop is WebSocketProtocol13._receive_frame_loop
+        protocol, task = type(self), asyncio.current_task()
+        return (
+            code_awaits_end(handler)
+            or bool(task is not None and task.cancelling())
+            or not (
+                protocol.accept_connection is WebSocketProtocol13.accept_connection
+                and protocol._accept_connection is WebSocketProtocol13._accept_connection
+                and protocol._receive_frame_loop is WebSocketProtocol13._receive_frame_loop
+            )
         )
 
     async def _receive_frame_loop(self) -> None:
         """Receive until the connection has ended."""
         self._start()
-        await self._wait_closed()
+        try:
+            await self._wait_closed()
+        except asyncio.CancelledError:
+            self._notify_cancelled()
+            raise
 
     # ---- a client's handshake ----
 
@@ -450,6 +461,7 @@ _core.register(
     upcalls={
         "convert_yielded": _convert_yielded,
         "message_bytes": _message_bytes,
+        "start_task": start_task,
         "write_message": _write_message,
     },
 )
