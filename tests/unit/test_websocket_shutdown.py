@@ -407,7 +407,6 @@ async def main():
     task.cancel()
     say("main", await client.read_message())
     await client.write_message("still there")
-    client.close()
     await turns()
 """)
     assert said["main"] == ["None"] and "message still there" in said["a"]
