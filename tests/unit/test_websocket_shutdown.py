@@ -375,6 +375,16 @@ async def main():
     assert said["a"] == [*CANCELLED, "sees b''"]
 
 
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="asyncio has no such factory")
+def test_eager_tasks(same):
+    said = same("""
+async def main():
+    asyncio.get_running_loop().set_task_factory(asyncio.eager_task_factory)
+    await serve()
+""")
+    assert said["a"] == [*CANCELLED, "sees b''"]
+
+
 def test_clients(same):
     said = same("""
 async def main():
