@@ -260,6 +260,7 @@ def test_answers_that_are_taken(more, changed):
         )
         said = connection.selected_subprotocol, connection.headers.get("X-Other")
         connection.close()
+        assert await connection.read_message() is None  # or stock's socket would be left to the collector
         return said
 
     both(lambda peer: (peer.accept(*more, **changed), peer.frame()), talk)
