@@ -7,6 +7,8 @@
 
 #include "base/compat.h"
 
+struct tc_state;
+
 typedef struct {
     PyObject **values; /* by the shared names, each may be NULL; NULL where there is no array */
     PyObject *dict;    /* one that does not use the shared names, borrowed; NULL where there is none */
@@ -117,5 +119,27 @@ tc_instance_dict_may_have(PyObject *dict, PyObject *name)
 }
 
 #endif
+
+/* Are the attributes of a class's instances found in dicts alone? __getattr__ is only asked for what is missing.
+ * `name`: the str __getattribute__. */
+static inline bool
+tc_instance_class_is_plain(PyTypeObject *type, PyObject *name)
+{
+    return type->tp_getattro == PyObject_GenericGetAttr ||
+           _PyType_Lookup(type, name) == _PyType_Lookup(&PyBaseObject_Type, name);
+}
+
+/* May the dict (NULL: there is none) have one of the names whose bits are set? */
+static inline bool
+tc_instance_dict_may_have_any(PyObject *dict, struct tc_state *state,
+                              PyObject *(*name)(struct tc_state *state, size_t i), uint64_t bits)
+{
+    for (size_t i = 0; dict != NULL && i < 64 && bits >> i != 0; i++) {
+        if ((bits >> i & 1) && tc_instance_dict_may_have(dict, name(state, i))) {
+            return true;
+        }
+    }
+    return false;
+}
 
 #endif

@@ -14,16 +14,6 @@ hook_name(tc_state *state, size_t i)
     return names[i];
 }
 
-/* May any attribute of the class's instances be one that is found in no dict? __getattr__ is only asked for
- * what is missing. */
-static bool
-hooks_in_dicts(tc_state *state, PyTypeObject *type)
-{
-    return type->tp_getattro == PyObject_GenericGetAttr ||
-           _PyType_Lookup(type, state->str___getattribute__) ==
-               _PyType_Lookup(&PyBaseObject_Type, state->str___getattribute__);
-}
-
 /* The entry of a class; NULL where it has no version any more. */
 static tc_hook_entry *
 hooks_entry(tc_state *state, PyTypeObject *type, uint64_t own)
@@ -53,7 +43,7 @@ tc_hooks_compute(tc_state *state, PyTypeObject *type)
             own |= UINT64_C(1) << i;
         }
     }
-    if (!hooks_in_dicts(state, type)) {
+    if (!tc_instance_class_is_plain(type, state->str___getattribute__)) {
         own = 0;
     }
     PyErr_Clear();
@@ -111,12 +101,7 @@ tc_hooks_own_slow(tc_state *state, PyObject *obj, uint64_t hooks)
     if (at.values != NULL) {
         return values_own(state, type, at.values, hooks);
     }
-    for (size_t i = 0; at.dict != NULL && hooks >> i != 0; i++) {
-        if ((hooks >> i & 1) && tc_instance_dict_may_have(at.dict, hook_name(state, i))) {
-            return false;
-        }
-    }
-    return true;
+    return !tc_instance_dict_may_have_any(at.dict, state, hook_name, hooks);
 }
 
 /* 1, 0 or -1. */

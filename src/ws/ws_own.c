@@ -14,15 +14,6 @@ own_name(tc_state *state, size_t i)
     return names[i];
 }
 
-/* May an attribute be one that is found in no dict? */
-static bool
-own_in_dicts(tc_state *state, PyTypeObject *type)
-{
-    return type->tp_getattro == PyObject_GenericGetAttr ||
-           _PyType_Lookup(type, state->str___getattribute__) ==
-               _PyType_Lookup(&PyBaseObject_Type, state->str___getattribute__);
-}
-
 static uint32_t
 own_of_class(tc_state *state, PyTypeObject *type)
 {
@@ -31,7 +22,7 @@ own_of_class(tc_state *state, PyTypeObject *type)
         PyObject *name = own_name(state, i);
         own |= _PyType_Lookup(type, name) == _PyType_Lookup(state->ws_protocol_type, name) ? 1u << i : 0;
     }
-    return own_in_dicts(state, type) ? own : 0;
+    return tc_instance_class_is_plain(type, state->str___getattribute__) ? own : 0;
 }
 
 bool
@@ -46,10 +37,5 @@ tc_ws_owns_slow(WsProtocolObject *self, uint32_t methods)
     if ((self->own & methods) != methods || !at.known || at.values != NULL) {
         return false;
     }
-    for (size_t i = 0; at.dict != NULL && methods >> i != 0; i++) {
-        if ((methods >> i & 1) && tc_instance_dict_may_have(at.dict, own_name(self->state, i))) {
-            return false;
-        }
-    }
-    return true;
+    return !tc_instance_dict_may_have_any(at.dict, self->state, own_name, methods);
 }
