@@ -1,8 +1,8 @@
-"""Exceptions with which a handler ends its request, and what refuses features that are not here yet."""
+"""Exceptions with which a handler ends its request."""
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
+from typing import Any
 
 from tornado_c.httputil import responses
 
@@ -57,8 +57,3 @@ class MissingArgumentError(HTTPError):
     def __init__(self, arg_name: str) -> None:
         super().__init__(400, f"Missing argument {arg_name}")
         self.arg_name = arg_name
-
-
-def not_yet(what: str, instead: str) -> NoReturn:
-    """Refuse a feature of Tornado's that is not here yet."""
-    raise NotImplementedError(f"{what} is not supported yet; {instead}")

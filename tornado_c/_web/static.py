@@ -79,9 +79,45 @@ class StaticFileHandler(RequestHandler):
 
     async def get(self, path: str, include_body: bool = True) -> None:
         """Respond with the file; with ``include_body=False`` only with its headers."""
-        waiting = _respond(self, path, include_body)
-        if waiting is not None:
-            await waiting
+        written: Any = None
+        try:
+            self.path = self.parse_url_path(path)
+            absolute_path = self.get_absolute_path(self.root, self.path)
+            self.absolute_path = found = self.validate_absolute_path(self.root, absolute_path)
+            if found is None:
+                return
+            if self._static_file is not None and self._static_file_path != found:
+                _close_file(self)
+            if isinstance(found, str) and found not in self._static_hashes and _hashes_long(self):
+                await _hash_large(self)
+            self.modified = self.get_modified_time()
+            self.set_headers()
+            if self.should_return_304():
+                self.set_status(304)
+                return
+            length = self.get_content_size()
+            start = end = None
+            if _may_be_conditional(self.request):
+                part = _choose_part(self, length)
+                if part is None:
+                    return
+                start, end, length = part
+            self.set_header("Content-Length", length)
+            if not include_body:
+                assert self.request.method == "HEAD"
+                return
+            file = self._static_file
+            if file is not None and not (self._transforms and _is_transformed(self)):
+                written = self._flush_file(file, start or 0, length)
+                if written is not None:
+                    self._static_file = None  # the stream's: it must not be closed while it is in the queue
+        finally:
+            if self._static_file is not None:
+                _close_file(self)
+        if written is None:
+            await _write_content(self, start, end)
+        elif written is not True:
+            await _wait(written)
 
     def compute_etag(self) -> str | None:
         """Return the Etag: the file's version, which is that of its parts too. May be overridden."""
@@ -289,72 +325,8 @@ _HASHING = _functions("compute_etag", "_get_cached_version", "get_content_versio
 _HASHING += _functions("get_content", "get_content_size", "_stat")
 
 
-def _respond(handler: StaticFileHandler, path: str, include_body: bool = True) -> Awaitable[None] | None:
-    """What ``get`` does until something must be waited for.
-
-    :returns: what is to be awaited, or None.
-    """
-    try:
-        handler.path = handler.parse_url_path(path)
-        absolute_path = handler.get_absolute_path(handler.root, handler.path)
-        handler.absolute_path = found = handler.validate_absolute_path(handler.root, absolute_path)
-        if found is not None:
-            if handler._static_file is not None and handler._static_file_path != found:
-                _close_file(handler)
-            if not isinstance(found, str) or found in handler._static_hashes or not _hashes_long(handler):
-                return _respond_with(handler, include_body)
-            return _respond_hashed(handler, include_body)
-    except BaseException:
-        _close_file(handler)
-        raise
-    _close_file(handler)
-    return None
-
-
-async def _respond_hashed(handler: StaticFileHandler, include_body: bool) -> None:
-    try:
-        await _hash_large(handler)
-    except BaseException:
-        _close_file(handler)
-        raise
-    waiting = _respond_with(handler, include_body)
-    if waiting is not None:
-        await waiting
-
-
-def _respond_with(handler: StaticFileHandler, include_body: bool) -> Awaitable[None] | None:
-    """Respond with the file that was found. Returns what is to be awaited, or None."""
-    try:
-        handler.modified = handler.get_modified_time()
-        handler.set_headers()
-        if handler.should_return_304():
-            handler.set_status(304)
-            return None
-        length = handler.get_content_size()
-        start = end = None
-        if _may_be_conditional(handler.request):
-            part = _choose_part(handler, length)
-            if part is None:
-                return None
-            start, end, length = part
-        handler.set_header("Content-Length", length)
-        if not include_body:
-            assert handler.request.method == "HEAD"
-            return None
-        file, written = handler._static_file, None
-        if file is not None and not (handler._transforms and _is_transformed(handler)):
-            written = handler._flush_file(file, start or 0, length)
-            if written is not None:
-                handler._static_file = None  # the stream's: it must not be closed while it is in the queue
-    finally:
-        if handler._static_file is not None:
-            _close_file(handler)
-    if written is True:
-        return None
-    return _write_content(handler, start, end) if written is None else _wait(written)
-
-
 async def _wait(written: asyncio.Future[None]) -> None:
+    """In a frame of its own: a failed Future keeps the frames that its exception has passed."""
     try:
         await written
     except StreamClosedError:
