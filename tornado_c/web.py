@@ -20,9 +20,10 @@ from __future__ import annotations
 
 import datetime
 import numbers
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from tornado_c import escape, httputil, iostream
+from tornado_c._support.names import adopt, on_demand
 from tornado_c._web.application import Application, _ApplicationRouter, _HandlerDelegate
 from tornado_c._web.decorators import (
     _has_stream_request_body,
@@ -166,22 +167,9 @@ __all__ = [
     "iostream",
 ]
 
-for _value in [globals()[name] for name in __all__]:
-    if hasattr(_value, "__qualname__") and _value.__module__.startswith("tornado_c._web."):
-        _value.__module__ = __name__
-del _value
+adopt(globals(), "tornado_c._web")
 
 if not TYPE_CHECKING:
-    # "from tornado_c.web import *" imports what it imports of Tornado's: no private names, but modules.
-    _EXPORTED = [name for name in __all__ if not name.startswith("_")]
-    del __all__
+    __getattr__, __dir__ = on_demand(globals(), "tornado_c._web")
 
-    def __getattr__(name: str) -> Any:
-        from tornado_c._web.names import NAMES
-
-        return [*_EXPORTED, *NAMES.available()] if name == "__all__" else NAMES.find(name)
-
-    def __dir__() -> list[str]:
-        from tornado_c._web.names import NAMES
-
-        return sorted({*globals(), *NAMES.available()})
+del adopt, on_demand

@@ -21,9 +21,10 @@ The protocol is RFC 6455, with the compression of RFC 7692.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tornado_c import httputil
+from tornado_c._support.names import adopt, on_demand
 from tornado_c._websocket.client import WebSocketClientConnection, websocket_connect
 from tornado_c._websocket.errors import WebSocketClosedError, WebSocketError, _DecompressTooLargeError
 from tornado_c._websocket.extensions import (
@@ -84,22 +85,9 @@ __all__ = [
     "websocket_connect",
 ]
 
-for _value in [globals()[name] for name in __all__]:
-    if str(getattr(_value, "__module__", "")).startswith("tornado_c._websocket."):
-        _value.__module__ = __name__
-del _value
+adopt(globals(), "tornado_c._websocket")
 
 if not TYPE_CHECKING:
-    # "from tornado_c.websocket import *" imports what it imports of Tornado's: no private names, but modules.
-    _EXPORTED = [name for name in __all__ if not name.startswith("_")]
-    del __all__
+    __getattr__, __dir__ = on_demand(globals(), "tornado_c._websocket")
 
-    def __getattr__(name: str) -> Any:
-        from tornado_c._websocket.names import NAMES
-
-        return [*_EXPORTED, *NAMES.available()] if name == "__all__" else NAMES.find(name)
-
-    def __dir__() -> list[str]:
-        from tornado_c._websocket.names import NAMES
-
-        return sorted({*globals(), *NAMES.available()})
+del adopt, on_demand

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from tornado_c._support.optional import require_tornado
@@ -75,3 +75,35 @@ class Names:
         if importlib.util.find_spec("tornado") is not None:
             found += ["tornado", *self.tornado, *self.tornado_members]
         return found
+
+
+def adopt(namespace: dict[str, Any], package: str) -> None:
+    """Have a module's classes and functions that come from a private package name the module as theirs."""
+    for name in namespace["__all__"]:
+        value = namespace[name]
+        if hasattr(value, "__qualname__") and str(value.__module__).startswith(f"{package}."):
+            value.__module__ = namespace["__name__"]
+
+
+def on_demand(
+    namespace: dict[str, Any], package: str
+) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
+    """Return ``__getattr__`` and ``__dir__`` for a module that has more names on demand.
+
+    A star-import takes those as well: ``__all__`` becomes one of them.
+
+    :param package: its module ``names`` has them as ``NAMES``. It is imported when it is needed.
+    """
+    exported = [name for name in namespace.pop("__all__") if not name.startswith("_")]
+
+    def names() -> Names:
+        found: Names = importlib.import_module(f"{package}.names").NAMES
+        return found
+
+    def find(name: str) -> Any:
+        return [*exported, *names().available()] if name == "__all__" else names().find(name)
+
+    def listed() -> list[str]:
+        return sorted({*namespace, *names().available()})
+
+    return find, listed
