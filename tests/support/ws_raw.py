@@ -6,10 +6,20 @@ import socket
 import struct
 
 from support.iostream_world import turns, until
-from tornado_c import _core, iostream, websocket
+from tornado_c import EventLoop, _core, iostream, websocket
 
 TEXT, BINARY, CLOSE, PING, PONG = 0x81, 0x82, 0x88, 0x89, 0x8A
 KEY = b"\x11\x22\x33\x44"
+
+
+def run(main, factory=EventLoop, limit=20):
+    """Run a test's coroutine function on a loop of its own, for at most so many of the loop's seconds."""
+
+    async def limited():
+        return await asyncio.wait_for(main(), limit)
+
+    with asyncio.Runner(loop_factory=factory) as runner:
+        return runner.run(limited())
 
 
 def masked(payload, key=KEY):

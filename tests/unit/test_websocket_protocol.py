@@ -17,20 +17,11 @@ from support.ws_raw import (
     Params,
     connected,
     frame,
+    run,
     turns,
     until,
     websocket,
 )
-
-
-def run(main):
-    async def limited():
-        await asyncio.wait_for(main(), 20)
-
-    from tornado_c import EventLoop
-
-    with asyncio.Runner(loop_factory=EventLoop) as runner:
-        runner.run(limited())
 
 
 def closing(code):

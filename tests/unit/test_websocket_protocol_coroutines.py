@@ -9,8 +9,7 @@ import weakref
 
 import pytest
 
-from support.ws_raw import TEXT, Handler, connected, frame, turns, until
-from tornado_c import EventLoop
+from support.ws_raw import TEXT, Handler, connected, frame, run, turns, until
 
 var = contextvars.ContextVar("var", default=0)
 kept = []
@@ -178,14 +177,6 @@ COROUTINES = [
     shows_what_it_runs,
     waits_for_what_cannot_be,
 ]
-
-
-def run(main):
-    async def limited():
-        return await asyncio.wait_for(main(), 20)
-
-    with asyncio.Runner(loop_factory=EventLoop) as runner:
-        return runner.run(limited())
 
 
 def by_task(coroutine):

@@ -23,18 +23,10 @@ from support.ws_raw import (
     frame,
     masked,
     parse,
+    run,
     turns,
     until,
 )
-from tornado_c import EventLoop
-
-
-def run(main):
-    async def limited():
-        await asyncio.wait_for(main(), 20)
-
-    with asyncio.Runner(loop_factory=EventLoop) as runner:
-        runner.run(limited())
 
 
 def nested_loop():

@@ -23,6 +23,7 @@ from support.ws_raw import (
     connected,
     frame,
     parse,
+    run,
     turns,
     until,
     websocket,
@@ -38,14 +39,6 @@ class ManualLoop(EventLoop):
 
     def time(self):
         return super().time() + self.passed
-
-
-def run(main, factory=EventLoop):
-    async def limited():
-        await asyncio.wait_for(main(), 20 if factory is EventLoop else 2000)
-
-    with asyncio.Runner(loop_factory=factory) as runner:
-        runner.run(limited())
 
 
 def pass_time(seconds):
@@ -259,7 +252,7 @@ def test_a_peer_that_does_not_close():
             await until(lambda: handler.closes)
             assert handler.closes == [(None, None)] and await peer.end() == [(CLOSE, b"")]
 
-    run(main, ManualLoop)
+    run(main, ManualLoop, 2000)
 
 
 def test_what_was_written_before_the_close_arrives():
@@ -288,7 +281,7 @@ def test_a_peer_that_closes_and_does_not_read():
             await until(protocol.stream.closed)
             assert len(handler.closes) == 1
 
-    run(main, ManualLoop)
+    run(main, ManualLoop, 2000)
 
 
 def test_the_end_without_a_close_frame():
@@ -388,7 +381,7 @@ def test_pings():
             assert await peer.end() == []
             await until(lambda: handler.closes)
 
-    run(main, ManualLoop)
+    run(main, ManualLoop, 2000)
 
 
 def test_pings_end_with_the_connection():
@@ -403,7 +396,7 @@ def test_pings_end_with_the_connection():
             await peer.send(frame(CLOSE))
             assert await peer.end() == []
 
-    run(main, ManualLoop)
+    run(main, ManualLoop, 2000)
 
 
 def test_one_pong_at_a_time():
