@@ -394,7 +394,8 @@ class HTTPServer(TCPServer, Configurable, httputil.HTTPServerConnectionDelegate)
         are answered with ``Connection: close``, after which the connection is closed (RFC 9112, section 9.6).
         A connection whose response has begun without that may bring one more request. An idle connection is
         closed when nothing came over it for a while: at once, a request that is under way would meet a reset.
-        Connections that were detached, such as WebSockets, are waited for.
+        A WebSocket is closed with 1001, "going away" (RFC 6455, section 7.4.1). Other connections that were
+        detached are waited for.
 
         :param timeout: seconds after which the connections that are left are closed as they are.
         :param idle_grace: seconds for which idle connections stay open.
@@ -409,6 +410,8 @@ class HTTPServer(TCPServer, Configurable, httputil.HTTPServerConnectionDelegate)
     def _drain_connections(self) -> None:
         for connection in list(self._connections):
             connection._drain()
+        for stream in list(self._streams):
+            stream._leave()
 
     def _is_serving(self) -> bool:
         return bool(self._connections) or super()._is_serving()

@@ -48,6 +48,28 @@ tc_http_conn_leave(HttpConnObject *self, enum conn_reading reading)
     }
 }
 
+/* In a later step, since the application may be on the stack. */
+static int
+conn_tell_closed(HttpConnObject *self, PyObject *callback)
+{
+    PyObject *handle = tc_core_call_soon(self->stream->core, callback, NULL, 0, self->context);
+    Py_XDECREF(handle);
+    return handle != NULL ? TC_OK : TC_RAISED;
+}
+
+int
+tc_http_conn_set_close_callback(HttpConnObject *self, PyObject *callback)
+{
+    if (TC_LIKELY(!tc_http_conn_is_over(self))) {
+        Py_XSETREF(self->close_callback, Py_XNewRef(callback));
+        return 0;
+    }
+    Py_CLEAR(self->close_callback); /* it would never be called */
+    bool due = callback != NULL && self->close_due && self->stream != NULL;
+    self->close_due &= !due;
+    return due && conn_tell_closed(self, callback) == TC_RAISED ? -1 : 0;
+}
+
 /* The stream is closed: notifies the application, drops everything. */
 static int
 conn_closed(PyObject *consumer)
@@ -59,10 +81,9 @@ conn_closed(PyObject *consumer)
     int st = TC_OK;
     PyObject *callback = self->close_callback;
     self->close_callback = NULL;
+    self->close_due = handling && callback == NULL && self->dispatching;
     if (handling && callback != NULL) {
-        PyObject *handle = tc_core_call_soon(self->stream->core, callback, NULL, 0, self->context);
-        st = handle != NULL ? TC_OK : TC_RAISED;
-        Py_XDECREF(handle);
+        st = conn_tell_closed(self, callback);
     }
     Py_XDECREF(callback);
     if (!self->dispatching) {

@@ -40,7 +40,7 @@ bool tc_http_conn_wants_response(const HttpConnObject *self, const RequestObject
 
 /* What is called, without arguments, when the client goes away before its response is complete; NULL for
  * nothing. */
-void tc_http_conn_set_close_callback(HttpConnObject *self, PyObject *callback);
+int tc_http_conn_set_close_callback(HttpConnObject *self, PyObject *callback);
 PyObject *tc_http_conn_close_callback(HttpConnObject *self); /* borrowed, or NULL */
 
 /* Writes raw bytes of a response (the interface of 2.x-4.x; str is encoded as UTF-8); callback (or NULL) is

@@ -171,8 +171,7 @@ conn_set_close_callback(HttpConnObject *self, PyObject *const *args, Py_ssize_t 
         return PyErr_Format(PyExc_TypeError, "callback must be callable or None, not %.100s",
                             Py_TYPE(callback)->tp_name);
     }
-    tc_http_conn_set_close_callback(self, tc_arg_or_null(callback));
-    Py_RETURN_NONE;
+    return tc_http_conn_set_close_callback(self, tc_arg_or_null(callback)) < 0 ? NULL : Py_NewRef(Py_None);
 }
 
 PyDoc_STRVAR(

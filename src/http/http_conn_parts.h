@@ -82,6 +82,7 @@ struct HttpConnObject {
     bool dispatching; /* the application is on the stack, called by us */
     bool seen_idle;   /* by a drain, and nothing has come since */
     bool linger;      /* there may be unread input at the end: linger, so that the response arrives */
+    bool close_due;   /* closed by the application before anybody asked to be told of it */
 };
 
 /* Whether HTTP has ended on the stream. */

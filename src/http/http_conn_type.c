@@ -60,15 +60,6 @@ tc_http_conn_wants_response(const HttpConnObject *self, const RequestObject *req
            !tc_http_frame_is_done(&self->frame);
 }
 
-void
-tc_http_conn_set_close_callback(HttpConnObject *self, PyObject *callback)
-{
-    if (tc_http_conn_is_over(self)) {
-        callback = NULL; /* it would never be called, nor dropped */
-    }
-    Py_XSETREF(self->close_callback, Py_XNewRef(callback));
-}
-
 PyObject *
 tc_http_conn_close_callback(HttpConnObject *self)
 {

@@ -53,6 +53,7 @@ PyObject *tc_iostream_is_idle(StreamObject *self, PyObject *unused);
 PyObject *tc_iostream_linger(StreamObject *self, PyObject *const *args, Py_ssize_t nargs);
 PyObject *tc_iostream_has_arrived(StreamObject *self, PyObject *unused);
 PyObject *tc_iostream_has_unread(StreamObject *self, PyObject *unused);
+PyObject *tc_iostream_leave(StreamObject *self, PyObject *unused);
 PyObject *tc_iostream_call_later(StreamObject *self, PyObject *callback);
 
 /* iostream_attributes.c */

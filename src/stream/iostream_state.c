@@ -176,6 +176,18 @@ tc_iostream_has_unread(StreamObject *self, PyObject *unused)
 }
 
 PyObject *
+tc_iostream_leave(StreamObject *self, PyObject *unused)
+{
+    if (self->consumer == NULL || self->consumer_class->leave == NULL) {
+        Py_RETURN_NONE;
+    }
+    PyObject *consumer = Py_NewRef(self->consumer);
+    int st = self->consumer_class->leave(consumer);
+    Py_DECREF(consumer);
+    return st < 0 ? NULL : Py_NewRef(Py_None);
+}
+
+PyObject *
 tc_iostream_call_later(StreamObject *self, PyObject *callback)
 {
     if (self->core == NULL) {

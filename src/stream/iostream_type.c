@@ -254,6 +254,8 @@ static PyMethodDef stream_methods[] = {
      "_has_arrived($self, /)\n--\n\nWhether bytes have come that the loop has not read yet."},
     {"_has_unread", (PyCFunction)tc_iostream_has_unread, METH_NOARGS,
      "_has_unread($self, /)\n--\n\nWhether there is input under which a close would reset the connection."},
+    {"_leave", (PyCFunction)tc_iostream_leave, METH_NOARGS,
+     "_leave($self, /)\n--\n\nTell the peer that the server goes away, if its protocol has a way to."},
     {"_set_socket", (PyCFunction)tc_iostream_set_socket, METH_O,
      "_set_socket($self, socket, /)\n--\n\nWork on another object over the same descriptor."},
     {"_call_later", (PyCFunction)tc_iostream_call_later, METH_O,

@@ -45,6 +45,8 @@ typedef struct {
     /* What was lent does not come back, another stream has its socket: releases everything, and drops
      * itself. */
     void (*lost)(PyObject *consumer);
+    /* The server goes away, or NULL where there is no way to tell the peer. 0 or -1. */
+    int (*leave)(PyObject *consumer);
     /* While it is paused, a hang-up does not close the stream before it has been offered what is buffered. */
     bool reads_rest;
 } tc_consumer_class;

@@ -564,12 +564,10 @@ execute_watch_close(HandlerObject *self)
     }
     Py_INCREF(conn);
     PyObject *method = PyObject_GetAttr((PyObject *)self, self->state->str_on_connection_close);
-    if (method != NULL) {
-        tc_http_conn_set_close_callback(conn, method);
-        Py_DECREF(method);
-    }
+    int st = method != NULL ? tc_http_conn_set_close_callback(conn, method) : -1;
+    Py_XDECREF(method);
     Py_DECREF(conn);
-    return method != NULL ? 0 : -1;
+    return st;
 }
 
 /* The keyword arguments of a rule or of the settings; anything false means none. *dict becomes a new

@@ -475,11 +475,23 @@ ws_lost(PyObject *consumer)
     Py_DECREF(self);
 }
 
+/* 1001 means "going away, such as a server going down" (RFC 6455, 7.4.1). */
+static int
+ws_leave(PyObject *consumer)
+{
+    WsProtocolObject *self = (WsProtocolObject *)consumer;
+    PyObject *code = self->server_terminated ? NULL : PyLong_FromLong(1001);
+    int st = code != NULL ? tc_ws_call_close(self, code, Py_None) : PyErr_Occurred() ? -1 : 0;
+    Py_XDECREF(code);
+    return st;
+}
+
 const tc_consumer_class tc_ws_consumer = {
     .data = ws_data,
     .drained = ws_drained,
     .closed = ws_closed,
     .lends = ws_lends,
     .lost = ws_lost,
+    .leave = ws_leave,
     .reads_rest = true,
 };

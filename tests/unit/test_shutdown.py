@@ -39,11 +39,11 @@ IOLoop.current().start()
 """
 WEBSOCKET = """
 import tornado.web, tornado.websocket
-class Echo(tornado.websocket.WebSocketHandler):
+class Talk(tornado.websocket.WebSocketHandler):
     def on_message(self, message):
-        self.write_message(message)
+        print("heard", message, flush=True)
 
-tornado.web.Application([("/", Echo)]).listen(PORT, "127.0.0.1")
+tornado.web.Application([("/", Talk)]).listen(PORT, "127.0.0.1")
 IOLoop.current().start()
 """
 PROXY = """
@@ -181,7 +181,7 @@ def test_streams_are_cut_at_the_deadline(start):
     program.ends()
 
 
-def test_websockets_go_on(start):
+def test_websockets_are_told_and_what_they_send_before_they_know_is_served(start):
     program = start(WEBSOCKET)
     with socket.create_connection(("127.0.0.1", program.port), timeout=PATIENCE) as client:
         client.sendall(
@@ -190,11 +190,11 @@ def test_websockets_go_on(start):
         )
         assert client.recv(1000).startswith(b"HTTP/1.1 101 ")
         program.signal(signal.SIGTERM)
-        program.until(lambda: not program.serves())
-        client.sendall(b"\x81\x82\0\0\0\0hi")
-        assert client.recv(1000) == b"\x81\x02hi"
-        assert program.process.poll() is None
+        assert client.recv(1000) == b"\x88\x02\x03\xe9"  # 1001, "going away"
+        client.sendall(b"\x81\x82\0\0\0\0hi" + b"\x88\x82\0\0\0\0\x03\xe9")
+        assert client.recv(1000) == b""
     program.ends()
+    assert "heard hi" in program.output()
 
 
 def test_a_connection_whose_proxy_head_is_under_way(start):

@@ -3,6 +3,7 @@ hooks that are called then and their order.
 """
 
 import asyncio
+import threading
 
 import pytest
 from tornado import gen
@@ -312,3 +313,56 @@ def test_where_there_is_not_even_an_error_page_the_connection_ends(how, waits, w
     with collecting() as log, serving(application, **({"make": make} if make else {})) as server:
         assert server.exchange(request("/", close=False)) == b""
         assert log.take()[-1][2] == "Exception in exception handler"
+
+
+def by_stream(handler):
+    handler.request.connection.stream.close()
+
+
+def by_later_callback(handler):
+    by_stream(handler)
+    handler.request.connection.set_close_callback(lambda: handler.told("the connection's own"))
+
+
+def by_earlier_callback(handler):
+    handler.request.connection.set_close_callback(lambda: handler.told("the connection's own"))
+    by_stream(handler)
+
+
+def by_finishing_too(handler):
+    by_stream(handler)
+    handler.finish("too late")
+
+
+@pytest.mark.parametrize("place", ["prepare", "get"])
+@pytest.mark.parametrize("close", [by_stream, by_later_callback, by_earlier_callback, by_finishing_too])
+def test_a_handler_that_closes_its_own_stream_is_told_once(implementation, close, place):
+    seen, done = [], threading.Event()
+
+    class Handler(implementation.web.RequestHandler):
+        def told(self, what):
+            seen.append(what)
+
+        def on_connection_close(self):
+            self.told("the handler's")
+
+        def prepare(self):
+            if place == "prepare":
+                close(self)
+
+        async def get(self):
+            if place == "get":
+                close(self)
+            await asyncio.sleep(0.05)
+            done.set()
+
+    with serving(implementation.web.Application([("/", Handler)]), implementation) as server:
+        server.exchange(request("/"))
+        wanted = {
+            by_stream: ["the handler's"],
+            by_later_callback: ["the connection's own"],
+            by_earlier_callback: ["the connection's own"],
+            by_finishing_too: [],
+        }
+        assert close is by_finishing_too or done.wait(20)
+    assert seen == wanted[close]

@@ -456,3 +456,22 @@ say("main", "closed")
         assert by_name(ours) == {"a": ["opens"], "b": ["opens"], "main": ["closed"]}
     stock, _ = lines(text.replace("MAKE", "asyncio.new_event_loop()"), "tornado", "own")
     assert by_name(stock) == by_name(ours)
+
+
+def test_a_drain_tells_websockets_that_the_server_goes_away():
+    """Nobody waits for the drain's limit: they close in their own time, and what they sent still arrives."""
+    text = """
+async def main():
+    await serve()
+    await peers["b"].send("late")
+    drained = asyncio.ensure_future(server.drain(timeout=3600))
+    for name, peer in peers.items():
+        say(name, "gets", await asyncio.get_running_loop().sock_recv(peer.sock, 100))
+        await asyncio.get_running_loop().sock_sendall(peer.sock, bytes.fromhex("88820000000003e9"))
+    say("drained", await drained)
+"""
+    said = by_name(lines(text + ENDED, "tornado_c", "own")[0])
+    frame = f"gets {bytes.fromhex('880203e9')!r}"
+    ends = ["closed 1001 None [True, True]", "on_close 1001 None", "left None", "sees b''"]
+    assert said["a"] == ["opens", frame, *ends] and said["drained"] == ["True"]
+    assert said["b"] == ["opens", "message late", frame, *ends]
