@@ -9,6 +9,7 @@ import tornado_c
 
 TESTS = Path(__file__).resolve().parent.parent
 PROGRAMS = Path(__file__).resolve().parent / "programs"
+EXAMPLES = TESTS.parent / "examples"
 
 #: The folder in which the tornado_c that is tested here lies.
 ROOT = str(Path(tornado_c.__file__).resolve().parent.parent)

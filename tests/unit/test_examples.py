@@ -8,16 +8,14 @@ import socket
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
-from support.children import CHILD_ENVIRONMENT
+from support.children import CHILD_ENVIRONMENT, EXAMPLES
 from support.live_http import PATIENCE, Client
 from support.live_tcp import free_port
 from support.live_ws import Peer, close, text
 
-EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 WITH_WEB = ["hello_handler", "startup_listen", "startup_bind_start", "startup_add_sockets"]
 WITH_WEB += ["startup_reuse_port"]
 CORES = os.cpu_count() or 1

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import re
 import subprocess
 import sys
 
@@ -12,12 +13,20 @@ from support.children import CHILD_ENVIRONMENT
 pytest.importorskip("tornado")
 from typed import check  # noqa: E402
 
-BLOCKS = check.code_blocks((check.ROOT / "README.rst").read_text())
+README = (check.ROOT / "README.rst").read_text()
+BLOCKS = check.code_blocks(README)
 
 
 def block_with(text):
     (found,) = [block for block in BLOCKS if text in block]
     return found
+
+
+def test_pictures_are_there_and_have_words():
+    pictures = re.findall(r"^\.\. image:: (.*)\n   :alt: .", README, re.M)
+    assert len(pictures) == README.count(".. image::") > 0
+    for picture in pictures:
+        assert (check.ROOT / picture).read_bytes().startswith(b"\x89PNG")
 
 
 def run_tests(folder):
