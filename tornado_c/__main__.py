@@ -26,6 +26,7 @@ from types import TracebackType
 from typing import NoReturn
 
 from tornado_c import EventLoopPolicy, __version__, _core, install, version
+from tornado_c._swap.install import begin_again_if_late
 from tornado_c._workers import again, shutdown
 from tornado_c._workers.program import CannotRun, Program
 from tornado_c.httpserver import HTTPServer
@@ -140,6 +141,7 @@ class Demo:
 
 def run_program(program: Program, drain_timeout: float, keep_orphans: bool) -> None:
     """Run a program as plain Python would, swapped, with a graceful end on SIGTERM."""
+    begin_again_if_late()
     again.remember(program.command(), program.other_names())
     program.enter()
     if importlib.util.find_spec("tornado") is not None:

@@ -158,3 +158,30 @@ def test_other_pythons_say_nothing(version, tmp_path):
     """)
     done = run(python, "-c", code, path=os.pathsep.join([ROOT, str(tmp_path)]), PYTHONDONTWRITEBYTECODE="1")
     assert (done.stdout.split(), done.stderr, done.returncode) == ([version[0], "False", "True"], "", 0)
+
+
+def test_a_tool_that_imports_tornado_before_the_program_finds_ours(tmp_path):
+    """As ``opentelemetry-instrument`` does, which takes its folder out of PYTHONPATH, too."""
+    (tmp_path / "tool").mkdir()
+    (tmp_path / "tool" / "sitecustomize.py").write_text(
+        "import os, sys, tornado.web\n"
+        "os.environ['PYTHONPATH'] = os.environ['OTHERS']\n"
+        "tornado.web.patched = getattr(tornado.web, 'patched', 0) + 1\n"
+    )
+    (tmp_path / "app.py").write_text(
+        "import json, os, sys, tornado.web\n"
+        "mine = hasattr(sys.modules.get('tornado_c.web'), 'patched')\n"
+        "print(json.dumps([mine, tornado.web.patched, sys.argv[1:], 'TORNADO_C_BEGUN_AGAIN' in os.environ]))\n"
+    )
+    path = os.pathsep.join([str(tmp_path / "tool"), ROOT])
+    environment = {k: v for k, v in os.environ.items() if k != "LD_PRELOAD"}
+    done = subprocess.run(
+        [sys.executable, "-m", "tornado_c", "app.py", "--an-option"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        cwd=tmp_path,
+        env=environment | {"PYTHONPATH": path, "OTHERS": ROOT},
+    )
+    assert done.stderr == ""
+    assert json.loads(done.stdout) == [True, 1, ["--an-option"], False]

@@ -40,6 +40,7 @@ SWAPPED: tuple[str, ...] = (
 )
 
 _CHILDREN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "children")
+_BEGUN_AGAIN = "TORNADO_C_BEGUN_AGAIN"  # the process that was executed again for begin_again_if_late()
 
 
 class _Loader:
@@ -102,7 +103,7 @@ def install(children: bool = True) -> None:
     """
     if not installed():
         present = {name: module for name, module in sys.modules.items() if name.startswith("tornado.")}
-        stock = [name for name in _finder.names if name in present]
+        stock = _stock_core()
         if stock:
             raise RuntimeError(
                 f"{', '.join(stock)} was imported before tornado_c.install(); call it first thing in the "
@@ -117,6 +118,29 @@ def install(children: bool = True) -> None:
             when_imported(ours, _takes[ours])
     if children:
         _reach_children()
+
+
+def begin_again_if_late() -> None:
+    """Where a tool's sitecustomize has imported stock Tornado already, as that of ``opentelemetry-instrument``
+    does, execute this process again with ours in front of it. Else, or if that did not help, do nothing.
+    """
+    site = getattr(sys.modules.get("sitecustomize"), "__file__", None)
+    begun = os.environ.pop(_BEGUN_AGAIN, None)
+    if site is None or installed() or not _stock_core() or begun == str(os.getpid()):
+        return
+    folder = os.path.dirname(os.path.abspath(site))
+    others = [path for path in _python_path() if path not in (_CHILDREN, folder)]
+    os.environ["PYTHONPATH"] = os.pathsep.join([_CHILDREN, folder, *others])
+    os.environ["TORNADO_C_ENVIRONMENT"] = sys.prefix
+    os.environ[_BEGUN_AGAIN] = str(os.getpid())
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os.execv(sys.executable, sys.orig_argv)
+
+
+def _stock_core() -> list[str]:
+    """Those of the modules to be replaced that have been imported already."""
+    return [name for name in _finder.names if name in sys.modules]
 
 
 def installed() -> bool:
