@@ -77,17 +77,16 @@ etag_hash_pieces(tc_state *state, PyObject *pieces)
     return hash;
 }
 
-/* The SHA-1 of the pieces: bytes of that size. */
+/* The SHA-1, bytes of that size, of `small`, or of the pieces where that is NULL. */
 static PyObject *
-etag_digest(tc_state *state, PyObject *pieces)
+etag_digest(tc_state *state, PyObject *small, PyObject *pieces)
 {
-    PyObject *small = etag_join_small(pieces), *hash = NULL;
+    PyObject *hash;
     if (TC_LIKELY(small != NULL)) {
         PyObject *function = etag_small(state);
         hash = function != NULL ? PyObject_CallOneArg(function, small) : NULL;
-        Py_DECREF(small);
     }
-    else if (!PyErr_Occurred()) {
+    else {
         hash = etag_hash_pieces(state, pieces);
     }
     PyObject *digest = hash != NULL ? PyObject_CallMethodNoArgs(hash, state->str_digest) : NULL;
@@ -128,19 +127,67 @@ etag_text(const uint8_t *digest)
     return etag;
 }
 
-PyObject *
-tc_handler_etag_compute(HandlerObject *self)
+/* Where the Etag of a small body is remembered. */
+static tc_etag *
+etag_place(tc_state *state, PyObject *body)
 {
-    PyObject *pieces = Py_XNewRef(tc_handler_field(self, self->write_buffer, "_write_buffer")), *etag = NULL;
-    if (pieces == NULL) {
+    uint64_t end = 0;
+    size_t size = (size_t)PyBytes_GET_SIZE(body), part = size < sizeof(end) ? size : sizeof(end);
+    memcpy(&end, PyBytes_AS_STRING(body) + size - part, part);
+    return &state
+                ->etags[(end + size) * UINT64_C(0x9e3779b97f4a7c15) >> 32 & (TC_ARRAY_LEN(state->etags) - 1)];
+}
+
+static bool
+etag_is_of(const tc_etag *known, PyObject *body)
+{
+    Py_ssize_t size = PyBytes_GET_SIZE(body);
+    return known->body != NULL && PyBytes_GET_SIZE(known->body) == size &&
+           memcmp(PyBytes_AS_STRING(known->body), PyBytes_AS_STRING(body), (size_t)size) == 0;
+}
+
+/* The Etag of pieces. Many small bodies are those of an earlier response. */
+static PyObject *
+etag_make(tc_state *state, PyObject *pieces)
+{
+    PyObject *small = etag_join_small(pieces), *etag = NULL;
+    if (small == NULL && PyErr_Occurred()) {
         return NULL;
     }
-    PyObject *digest = etag_digest(self->state, pieces);
+    tc_etag *known = small != NULL ? etag_place(state, small) : NULL;
+    if (TC_LIKELY(known != NULL && etag_is_of(known, small))) {
+        etag = Py_NewRef(known->etag);
+        Py_DECREF(small);
+        return etag;
+    }
+    PyObject *digest = etag_digest(state, small, pieces);
     if (digest != NULL) {
         etag = etag_text((const uint8_t *)PyBytes_AS_STRING(digest));
         Py_DECREF(digest);
     }
-    Py_DECREF(pieces);
+    if (known != NULL && etag != NULL) {
+        Py_XSETREF(known->body, Py_NewRef(small));
+        Py_XSETREF(known->etag, Py_NewRef(etag));
+    }
+    Py_XDECREF(small);
+    return etag;
+}
+
+void
+tc_etags_forget(tc_state *state)
+{
+    for (size_t i = 0; i < TC_ARRAY_LEN(state->etags); i++) {
+        Py_CLEAR(state->etags[i].body);
+        Py_CLEAR(state->etags[i].etag);
+    }
+}
+
+PyObject *
+tc_handler_etag_compute(HandlerObject *self)
+{
+    PyObject *pieces = Py_XNewRef(tc_handler_field(self, self->write_buffer, "_write_buffer"));
+    PyObject *etag = pieces != NULL ? etag_make(self->state, pieces) : NULL;
+    Py_XDECREF(pieces);
     return etag;
 }
 

@@ -138,6 +138,9 @@ int tc_handler_etag_set(HandlerObject *self);
 /* 1 if If-None-Match names the response's Etag, 0, or -1. */
 int tc_handler_etag_check(HandlerObject *self);
 
+/* Drops what is remembered, at the end of the module. */
+void tc_etags_forget(tc_state *state);
+
 extern PyMethodDef tc_handler_etag_methods[];
 
 /* finish.c */

@@ -148,9 +148,15 @@ typedef struct {
     uint64_t own;    /* the hooks that are not overridden */
 } tc_hook_entry;
 
+/* Exact bytes and the Etag of a response with that body, or NULL. */
+typedef struct {
+    PyObject *body, *etag;
+} tc_etag;
+
 #define TC_JSON_WATCHED 4
 
 #define TC_WEB_FIELDS                                                                                        \
+    tc_etag etags[16];                                                                                       \
     tc_hook_entry hooks[256];                                                                                \
     bool json_busy;           /* json.c is encoding */                                                       \
     unsigned json_tag;        /* the version of json's class of encoders for which json_tools were made */   \
