@@ -3,6 +3,7 @@
 python -m tornado_c [--drain-timeout SECONDS] SCRIPT [ARGUMENTS]: a program, run with our event loop under
 asyncio.run, and with our core in the place of Tornado's, if that is installed. On SIGTERM it serves what
 is in flight, then ends; SIGHUP replaces it by the program as it is then, several processes one by one.
+With --generation 4 before it, a program that was written for Tornado 2 to 4.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from types import TracebackType
 from typing import NoReturn
 
 from tornado_c import EventLoopPolicy, __version__, _core, install, version
+from tornado_c._swap import generation as spoken
 from tornado_c._swap.install import begin_again_if_late
 from tornado_c._workers import again, shutdown
 from tornado_c._workers.program import CannotRun, Program
@@ -35,6 +37,8 @@ from tornado_c.ioloop import IOLoop
 from tornado_c.netutil import bind_sockets
 
 _ASYNCIO = os.path.dirname(asyncio.__file__) + os.sep
+#: Our options that may stand before a program, and how many arguments each takes up.
+_BEFORE_PROGRAM = {"--drain-timeout": 2, "--generation": 2, "--keep-orphans": 1}
 _AUTORELOAD = ("tornado.autoreload", "tornado_c.autoreload")
 
 PAGE = """<!doctype html>
@@ -139,13 +143,13 @@ class Demo:
         )
 
 
-def run_program(program: Program, drain_timeout: float, keep_orphans: bool) -> None:
+def run_program(program: Program, drain_timeout: float, keep_orphans: bool, generation: int) -> None:
     """Run a program as plain Python would, swapped, with a graceful end on SIGTERM."""
     begin_again_if_late()
     again.remember(program.command(), program.other_names())
     program.enter()
     if importlib.util.find_spec("tornado") is not None:
-        install()
+        install(generation=generation)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # from 3.14 on; nothing else reaches asyncio.run
         asyncio.set_event_loop_policy(EventLoopPolicy())
@@ -214,10 +218,18 @@ def seconds(text: str) -> float:
     return number
 
 
+def generation(text: str) -> int:
+    """The type of --generation."""
+    if text not in ("4", "6"):
+        raise argparse.ArgumentTypeError(f"{text!r} is neither 4 nor 6")
+    return int(text)
+
+
 def make_parser() -> Parser:
     parser = Parser(
         prog="python -m tornado_c",
-        usage="%(prog)s [--drain-timeout SECONDS] [--keep-orphans] (SCRIPT | -m MODULE) [ARGUMENTS]\n"
+        usage="%(prog)s [--drain-timeout SECONDS] [--keep-orphans] [--generation 4] "
+        "(SCRIPT | -m MODULE) [ARGUMENTS]\n"
         "       %(prog)s [--port PORT] [--address ADDRESS] | --version | --help",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -237,6 +249,12 @@ def make_parser() -> Parser:
         action="store_true",
         help="workers go on when their parent has ended without them (default: they drain and end)",
     )
+    parser.add_argument(
+        "--generation",
+        type=generation,
+        metavar="NUMBER",
+        help="4: the program was written for Tornado 2 to 4 (default: TORNADO_C_GENERATION's, else 6)",
+    )
     parser.add_argument("-m", dest="module", metavar="MODULE", help="run a module, or a package's __main__")
     demo = parser.add_argument_group("without a program")
     demo.add_argument("--port", type=port_number, default=8888, help="port to listen on (default: 8888)")
@@ -247,8 +265,8 @@ def make_parser() -> Parser:
 def split_arguments(arguments: list[str]) -> tuple[list[str], Program | None]:
     """Our options, and the program that stands behind them."""
     at = 0
-    while at < len(arguments) and arguments[at].startswith(("--drain-timeout", "--keep-orphans")):
-        at += 2 if arguments[at] == "--drain-timeout" else 1
+    while at < len(arguments) and arguments[at].partition("=")[0] in _BEFORE_PROGRAM:
+        at += _BEFORE_PROGRAM[arguments[at]] if "=" not in arguments[at] else 1
     ours, rest = arguments[:at], arguments[at:]
     if rest and not rest[0].startswith("-"):
         return ours, Program(rest[0], rest[1:])
@@ -263,7 +281,11 @@ def main() -> int:
     options = parser.parse_args(arguments)
     if program is not None:
         try:
-            run_program(program, options.drain_timeout, options.keep_orphans)
+            wanted = spoken.wanted(options.generation)
+        except ValueError as exc:
+            parser.error(str(exc))
+        try:
+            run_program(program, options.drain_timeout, options.keep_orphans, wanted)
         except CannotRun as exc:
             parser.error(str(exc))
         except ModuleNotFoundError as exc:

@@ -22,6 +22,8 @@ class Outcome:
     skipped: int = 0
     bad: list[str] = field(default_factory=list)
     crash: str = ""  # why the child gave no result
+    reasons: dict[str, str] = field(default_factory=dict)  # the last line of what a bad test raised
+    log: str = ""  # what the child wrote
 
     @property
     def passed(self) -> int:
@@ -55,7 +57,7 @@ def run_module(script: Path, arguments: list[str], timeout: float) -> Outcome:
                 child.wait()
                 why = f"no end within {timeout:.0f} s"
         if result.exists():
-            return Outcome(**json.loads(result.read_text()))
+            return Outcome(**json.loads(result.read_text()), log=log.read_text(errors="replace"))
         return Outcome(crash=f"{why}\n{log.read_text()[-2000:]}")
 
 
@@ -64,7 +66,8 @@ def run_tests(tests: unittest.TestSuite, result: str) -> None:
     loop that a test left behind cannot hold it."""
     ran = unittest.TextTestRunner(verbosity=2).run(tests)
     bad = [str(test) for test, _ in (*ran.errors, *ran.failures)] + [str(t) for t in ran.unexpectedSuccesses]
-    outcome = {"run": ran.testsRun, "skipped": len(ran.skipped), "bad": sorted(set(bad))}
+    reasons = {str(test): text.rstrip().rpartition("\n")[2] for test, text in (*ran.errors, *ran.failures)}
+    outcome = {"run": ran.testsRun, "skipped": len(ran.skipped), "bad": sorted(set(bad)), "reasons": reasons}
     partial = Path(result + ".partial")
     partial.write_text(json.dumps(outcome))
     partial.rename(result)

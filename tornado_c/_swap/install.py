@@ -15,6 +15,7 @@ from types import ModuleType
 from typing import Any
 
 from tornado_c._support.imports import Action, forget, when_imported
+from tornado_c._swap import generation as generations
 from tornado_c._swap import names
 
 #: Modules of Tornado that are replaced, whole. A module of ours that is partial yet is not in the list.
@@ -90,17 +91,23 @@ _takes: dict[str, Action] = {}  # what is done with each of our modules, while t
 _kept: dict[str, ModuleType] = {}  # what there was of Tornado's before
 
 
-def install(children: bool = True) -> None:
+def install(children: bool = True, generation: int | None = None) -> None:
     """Put tornado_c's core in the place of Tornado's for all later imports of ``tornado``.
 
-    Calling it again does nothing. Classes and functions of the modules that are replaced say from then on
-    that they are Tornado's, in ``__module__``: what is pickled can be loaded without tornado_c.
+    Calling it again does nothing, but for a generation that is given. Classes and functions of the modules
+    that are replaced say from then on that they are Tornado's, in ``__module__``: what is pickled can be
+    loaded without tornado_c.
 
     :param children: programs that this process starts are swapped too, through PYTHONPATH: those that the
         Python of this environment runs, or that of another environment which has tornado_c. Default True.
+    :param generation: 4: programs that were written for Tornado 2 to 4 find its behaviour where Tornado 6
+        has another, and its names in the modules that stay the installed Tornado's. 6: not so. Default: what
+        the environment variable TORNADO_C_GENERATION says, 6 without it.
+    :raises ValueError: there is no such generation.
     :raises RuntimeError: a core module of stock Tornado has been imported already.
     :raises ImportError: Tornado is not installed.
     """
+    wanted = generations.wanted(generation)
     if not installed():
         present = {name: module for name, module in sys.modules.items() if name.startswith("tornado.")}
         stock = _stock_core()
@@ -116,6 +123,9 @@ def install(children: bool = True) -> None:
         for theirs, ours in _finder.names.items():
             _takes[ours] = functools.partial(names.take, theirs=theirs)
             when_imported(ours, _takes[ours])
+        generations.enter(wanted)
+    elif generation is not None:
+        generations.enter(wanted)
     if children:
         _reach_children()
 
@@ -157,6 +167,7 @@ def uninstall() -> None:
     """
     if not installed():
         return
+    generations.leave()
     sys.meta_path.remove(_finder)
     for theirs, ours in _finder.names.items():
         forget(ours, _takes.pop(ours))
@@ -176,6 +187,7 @@ def _reach_children() -> None:
     if _CHILDREN not in _python_path():
         os.environ["PYTHONPATH"] = os.pathsep.join([_CHILDREN, *_python_path()])
     os.environ["TORNADO_C_ENVIRONMENT"] = sys.prefix
+    generations.reach_children()
 
 
 def _python_path() -> list[str]:

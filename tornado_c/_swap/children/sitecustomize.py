@@ -45,7 +45,7 @@ def _swap():
         from tornado_c._swap.install import install
 
         install()
-    except (ImportError, RuntimeError) as exc:
+    except (ImportError, RuntimeError, ValueError) as exc:
         sys.stderr.write("tornado_c: Tornado's core is not replaced in this process: %s\n" % (exc,))
 
 
