@@ -171,7 +171,7 @@ def test_a_tool_that_imports_tornado_before_the_program_finds_ours(tmp_path):
     (tmp_path / "app.py").write_text(
         "import json, os, sys, tornado.web\n"
         "mine = hasattr(sys.modules.get('tornado_c.web'), 'patched')\n"
-        "print(json.dumps([mine, tornado.web.patched, sys.argv[1:], 'TORNADO_C_BEGUN_AGAIN' in os.environ]))\n"
+        "print(json.dumps([mine, tornado.web.patched, sys.argv[1:]]))\n"
     )
     path = os.pathsep.join([str(tmp_path / "tool"), ROOT])
     environment = {k: v for k, v in os.environ.items() if k != "LD_PRELOAD"}
@@ -184,4 +184,4 @@ def test_a_tool_that_imports_tornado_before_the_program_finds_ours(tmp_path):
         env=environment | {"PYTHONPATH": path, "OTHERS": ROOT},
     )
     assert done.stderr == ""
-    assert json.loads(done.stdout) == [True, 1, ["--an-option"], False]
+    assert json.loads(done.stdout) == [True, 1, ["--an-option"]]

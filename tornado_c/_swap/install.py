@@ -131,8 +131,8 @@ def install(children: bool = True, generation: int | None = None) -> None:
 
 
 def begin_again_if_late() -> None:
-    """Where a tool's sitecustomize has imported stock Tornado already, as that of ``opentelemetry-instrument``
-    does, execute this process again with ours in front of it. Else, or if that did not help, do nothing.
+    """Where a tool's sitecustomize has imported stock Tornado already (that of ``opentelemetry-instrument``
+    does), execute this process again with ours in front of it. Else, or if that did not help, do nothing.
     """
     site = getattr(sys.modules.get("sitecustomize"), "__file__", None)
     begun = os.environ.pop(_BEGUN_AGAIN, None)
