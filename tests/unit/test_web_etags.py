@@ -56,7 +56,8 @@ def test_same_response(ask, name):
 
 def test_bodies_that_differ_little(ask):
     """The Etag is that of the whole body, whatever was sent before."""
-    pieces = ["", "a", "b", "ab", "ba", "x12345678", "y12345678", "xx12345678", "x1234567", "\x00", "\x00\x00"]
+    pieces = ["", "a", "b", "ab", "ba", "\x00", "\x00\x00"]
+    pieces += ["x12345678", "y12345678", "xx12345678", "x1234567"]
     bodies = [(a, b) for a in pieces for b in pieces] + [("z" * n, "tail") for n in (507, 508, 509)]
     for a, b in [*bodies, *reversed(bodies)]:
         same(ask(request("/pieces?" + urllib.parse.urlencode([("p", a), ("p", b)]))))
