@@ -21,6 +21,8 @@ pytestmark = pytest.mark.apps
         ("ws_sockjs.py", ["sockjs.tornado"]),
         ("ws_terminado.py", ["terminado"]),
         ("ws_webagg.py", ["matplotlib"]),
+        ("ws_panel.py", ["panel", "requests"]),
+        ("ws_ipykernel.py", ["ipykernel", "jupyter_client"]),
         ("ws_dask.py ws", ["distributed"]),
         ("ws_dask.py wss", ["distributed", "cryptography"]),
         ("ws_peers.py", ["aiohttp", "picows", "websockets", "wsproto"]),

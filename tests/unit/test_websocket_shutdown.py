@@ -475,3 +475,37 @@ async def main():
     ends = ["closed 1001 None [True, True]", "on_close 1001 None", "left None", "sees b''"]
     assert said["a"] == ["opens", frame, *ends] and said["drained"] == ["True"]
     assert said["b"] == ["opens", "message late", frame, *ends]
+
+
+@pytest.mark.parametrize(
+    "how", ["pass", "del loop, self.ws_connection", "loop.call_soon(loop.stop), loop.close()"]
+)
+def test_a_forked_child_leaves_its_parents_websockets_alone(how):
+    text = f"""
+import os
+
+class Forks(Handler):
+    def on_message(self, message):
+        super().on_message(message)
+        self.write_message("before")
+        loop = asyncio.get_running_loop()
+        if (pid := os.fork()) == 0:
+            with contextlib.suppress(RuntimeError):
+                {how}
+            gc.collect()
+            os._exit(0)
+        self.write_message(f"child {{os.waitpid(pid, 0)[1]}}")
+
+async def main():
+    await serve(handler=Forks)
+    for name, peer in [*peers.items()] * 2:
+        await peer.send("fork")
+        said = b""
+        while b"child" not in said:
+            said += await asyncio.get_running_loop().sock_recv(peer.sock, 100)
+        say(name, "hears", said)
+"""
+    said = by_name(lines(text + ENDED, "tornado_c", "own")[0])
+    heard = f"hears {bytes.fromhex('8106') + b'before' + bytes.fromhex('8107') + b'child 0'!r}"
+    assert said["a"] == said["b"]
+    assert [line for line in said["a"] if "hears" in line] == [heard, heard]
