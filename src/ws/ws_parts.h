@@ -195,11 +195,27 @@ int tc_ws_handle_bytes(WsProtocolObject *self, unsigned opcode, PyObject *data, 
 
 /* ---- ws_write.c ---- */
 
+StreamObject *tc_ws_stream_slow(const WsProtocolObject *self);
+int tc_ws_is_closed_slow(WsProtocolObject *self);
+
 /* The stream where it is one of ours and bound to a loop, borrowed; else NULL. */
-StreamObject *tc_ws_stream(const WsProtocolObject *self);
+static inline StreamObject *
+tc_ws_stream(const WsProtocolObject *self)
+{
+    if (TC_LIKELY(self->source != NULL && self->stream == (PyObject *)self->source &&
+                  self->source->core != NULL)) {
+        return self->source;
+    }
+    return tc_ws_stream_slow(self);
+}
 
 /* Whether nothing can be sent any more: the stream is closed, or there is none. -1 with an exception. */
-int tc_ws_is_closed(WsProtocolObject *self);
+static inline int
+tc_ws_is_closed(WsProtocolObject *self)
+{
+    const StreamObject *stream = tc_ws_stream(self);
+    return TC_LIKELY(stream != NULL) ? stream->closed : tc_ws_is_closed_slow(self);
+}
 
 /* Sends a frame. 0 or -1. `owner`: exact bytes that hold the data, or NULL. */
 int tc_ws_send(WsProtocolObject *self, unsigned first, const char *data, size_t size, PyObject *owner);

@@ -319,9 +319,10 @@ receive_max(WsProtocolObject *self, uint64_t *max)
     PyObject *params = Py_NewRef(self->params != NULL ? self->params : Py_None);
     PyObject *value = PyObject_GetAttr(params, self->state->str_max_message_size);
     Py_DECREF(params);
-    int small;
-    if (value != NULL && tc_long_is_small(value, &small)) {
-        *max = small > 0 ? (uint64_t)small : 0;
+    if (TC_LIKELY(value != NULL && PyLong_CheckExact(value))) {
+        int overflow;
+        long long number = PyLong_AsLongLongAndOverflow(value, &overflow);
+        *max = overflow > 0 ? UINT64_MAX : number > 0 ? (uint64_t)number : 0;
         Py_DECREF(value);
         return 0;
     }

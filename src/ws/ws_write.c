@@ -7,7 +7,7 @@
 #define SMALL 1024 /* a frame of this size is put together on the stack */
 
 StreamObject *
-tc_ws_stream(const WsProtocolObject *self)
+tc_ws_stream_slow(const WsProtocolObject *self)
 {
     PyObject *stream = self->stream;
     if (TC_UNLIKELY(stream == NULL || !PyObject_TypeCheck(stream, self->state->stream_type))) {
@@ -17,12 +17,8 @@ tc_ws_stream(const WsProtocolObject *self)
 }
 
 int
-tc_ws_is_closed(WsProtocolObject *self)
+tc_ws_is_closed_slow(WsProtocolObject *self)
 {
-    const StreamObject *stream = tc_ws_stream(self);
-    if (TC_LIKELY(stream != NULL)) {
-        return stream->closed;
-    }
     if (tc_ws_is_none(self->stream)) {
         return 1;
     }
@@ -361,8 +357,15 @@ share_setting(PyObject *compressor, PyObject *name)
     return number;
 }
 
-/* What a frame depends on besides its message; 0 where it is this connection's alone: what is compressed after
- * other messages, masked, or made by somebody else's methods. */
+/* Is a frame as cheap to make as to find? The UTF-8 of a str that is not ASCII stays with it. */
+static bool
+share_is_small(PyObject *message)
+{
+    return (PyBytes_CheckExact(message) ? PyBytes_GET_SIZE(message) : PyUnicode_GET_LENGTH(message)) <= SMALL;
+}
+
+/* What a frame depends on besides its message; 0 where it is this connection's alone: what is small, compressed
+ * after other messages, masked, or made by somebody else's methods. */
 static uint64_t
 share_key(WsProtocolObject *self, PyObject *message, unsigned opcode)
 {
@@ -372,7 +375,7 @@ share_key(WsProtocolObject *self, PyObject *message, unsigned opcode)
         return 0;
     }
     if (tc_ws_is_none(self->compressor)) {
-        return opcode;
+        return share_is_small(message) ? 0 : opcode;
     }
     if ((PyObject *)Py_TYPE(self->compressor) != state->face_PerMessageDeflateCompressor) {
         return 0;

@@ -26,6 +26,16 @@ class _WebSocketParams:
         too; its items ``compression_level`` and ``mem_level`` are zlib's.
     """
 
+    # With these an instance has a dict only for what somebody adds.
+    __slots__ = (
+        "ping_interval",
+        "ping_timeout",
+        "max_message_size",
+        "compression_options",
+        "__dict__",
+        "__weakref__",
+    )
+
     def __init__(
         self,
         ping_interval: float | None = None,
