@@ -1,6 +1,7 @@
 /* What the layers above use of a loop (see core.h): calls, timers, watchers, error reports, scratch
  * buffers. */
 #include "event/handle.h"
+#include "event/spare.h"
 
 #include <math.h>
 #include <time.h>
@@ -31,6 +32,9 @@ tc_core_call_soon(LoopCore *core, PyObject *callback, PyObject *const *args, Py_
     PyObject *handle = tc_handle_new(core, false, callback, args, nargs, context);
     if (handle == NULL) {
         return NULL;
+    }
+    if (TC_UNLIKELY(core->ending != NULL) && tc_spare_captures(core, callback, handle)) {
+        return handle;
     }
     if (TC_UNLIKELY(core->capture)) {
         /* task.c is making a Task and wants its first step for itself. */

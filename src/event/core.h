@@ -54,17 +54,14 @@ typedef struct {
     bool taken;
 } tc_scratch;
 
-/* A Task that has not begun, see spare.h; NULL pointers where there is none. */
+/* The idle Tasks of one kind of coroutine, see spare.h. */
 typedef struct {
-    PyObject *(*make)(struct tc_state *state); /* what made the coroutine */
-    PyObject *task, *coroutine, *handle, *name;
-    PyObject *context;                                  /* the Task's own */
-    PyObject *origin;                                   /* a copy of that as it was */
-    PyObject *ref;                                      /* a weak reference to the idle Task, up to 3.11 */
-    Py_ssize_t task_refs, coroutine_refs, context_refs; /* without anybody else's */
-    bool idle;                                          /* asyncio does not know of it */
-    uint8_t misses;                                     /* coroutines in a row that came in other contexts */
-} tc_spare;
+    PyObject *(*make)(struct tc_state *state); /* what makes the coroutines; NULL: free */
+    struct tc_spare *first;
+    unsigned count;
+    uint8_t misses; /* coroutines in a row that came in other contexts */
+    bool waits;     /* the last coroutine had to wait */
+} tc_spares;
 
 typedef struct LoopCore {
     PyObject_HEAD tc_state *state; /* borrowed */
@@ -90,7 +87,8 @@ typedef struct LoopCore {
     bool capture;            /* the next call_soon of a Task's step is to be captured, not queued */
     unsigned long thread_id; /* guest mode: that of the last turn */
     PyObject *captured;      /* the handle that was */
-    tc_spare spares[2];      /* of requests, and of WebSocket messages */
+    tc_spares spares[2];     /* of requests, and of WebSocket messages */
+    PyObject *ending;        /* a coroutine whose Task is about to become idle, or NULL */
     PyObject *current_handle;
     PyObject *future_kwargs; /* {"loop": future_loop}, for new Futures */
     PyObject *future_loop;   /* borrowed from it */

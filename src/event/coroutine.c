@@ -2,6 +2,7 @@
 #include "event/coroutine.h"
 
 #include "base/args.h"
+#include "event/spare.h"
 
 /* ---- what is awaited ---- */
 
@@ -40,6 +41,9 @@ void
 tc_coroutine_clear(tc_coroutine *self)
 {
     self->ended = true;
+    if (self->spare != NULL) {
+        tc_spare_drop(self);
+    }
     Py_CLEAR(self->inner);
     Py_CLEAR(self->outcome);
 }
@@ -86,8 +90,8 @@ coroutine_repeat(tc_coroutine *self, PyObject **result)
     return self->how;
 }
 
-PySendResult
-tc_coroutine_am_send(tc_coroutine *self, PyObject *arg, PyObject **result)
+static PySendResult
+coroutine_step(tc_coroutine *self, PyObject *arg, PyObject **result)
 {
     *result = NULL;
     if (TC_UNLIKELY(self->repeats)) {
@@ -101,6 +105,13 @@ tc_coroutine_am_send(tc_coroutine *self, PyObject *arg, PyObject **result)
     how = coroutine_continue(self, how, value, result);
     self->running = false;
     return how;
+}
+
+PySendResult
+tc_coroutine_am_send(tc_coroutine *self, PyObject *arg, PyObject **result)
+{
+    PySendResult how = coroutine_step(self, arg, result);
+    return self->spare != NULL ? tc_spare_stepped(self, how, result) : how;
 }
 
 /* A step's outcome as Python methods return it. */
@@ -228,6 +239,9 @@ coroutine_throw(tc_coroutine *self, PyObject *const *args, Py_ssize_t nargs)
     }
     PySendResult how = coroutine_continue(self, coroutine_outcome(&value), value, &result);
     self->running = false;
+    if (self->spare != NULL && how != PYGEN_NEXT) {
+        tc_spare_drop(self);
+    }
     return coroutine_return(how, result);
 }
 
@@ -236,8 +250,10 @@ PyDoc_STRVAR(coroutine_close_doc, "close($self)\n--\n\nEnd what is awaited.");
 static PyObject *
 coroutine_close(tc_coroutine *self, PyObject *unused)
 {
-    self->repeats = false;
-    Py_CLEAR(self->outcome);
+    tc_coroutine_renew(self);
+    if (self->spare != NULL) {
+        tc_spare_drop(self);
+    }
     if (self->ended && !self->running) {
         Py_RETURN_NONE;
     }

@@ -18,7 +18,25 @@ struct tc_coroutine {
     PySendResult how;
     bool repeats;
     bool running, ended;
+    struct tc_spare *spare; /* owned, NULL: its Task ends with it */
 };
+
+/* Before a run of a coroutine that has ended. */
+static inline void
+tc_coroutine_renew(tc_coroutine *self)
+{
+    self->repeats = false;
+    Py_CLEAR(self->outcome);
+}
+
+/* Has the next step repeat an outcome (stolen). */
+static inline void
+tc_coroutine_repeat_later(tc_coroutine *self, PySendResult how, PyObject *outcome)
+{
+    self->repeats = true;
+    self->how = how;
+    Py_XSETREF(self->outcome, outcome);
+}
 
 /* tp_iternext, am_send, and the methods; am_await and tp_iter are PyObject_SelfIter. */
 PyObject *tc_coroutine_iternext(tc_coroutine *self);
@@ -31,9 +49,18 @@ extern PyMethodDef tc_coroutine_methods[];
         Py_VISIT(Py_TYPE(self));                                                                             \
         Py_VISIT((self)->base.inner);                                                                        \
         Py_VISIT((self)->base.outcome);                                                                      \
+        if ((self)->base.spare != NULL) {                                                                    \
+            int st = tc_spare_traverse((self)->base.spare, visit, arg);                                      \
+            if (st != 0) {                                                                                   \
+                return st;                                                                                   \
+            }                                                                                                \
+        }                                                                                                    \
     } while (0)
 
 void tc_coroutine_clear(tc_coroutine *self);
+
+/* spare.c */
+int tc_spare_traverse(struct tc_spare *spare, visitproc visit, void *arg);
 
 /* The iterator behind `await awaitable`; NULL with an exception. */
 PyObject *tc_coroutine_iterator(PyObject *awaitable);

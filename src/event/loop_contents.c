@@ -31,12 +31,9 @@ tc_core_traverse(LoopCore *core, visitproc visit, void *arg)
     Py_VISIT(core->done_future);
     Py_VISIT(core->websockets);
     Py_VISIT(core->captured);
-    for (size_t i = 0; i < TC_ARRAY_LEN(core->spares); i++) {
-        Py_VISIT(core->spares[i].task);
-        Py_VISIT(core->spares[i].coroutine);
-        Py_VISIT(core->spares[i].handle);
-        Py_VISIT(core->spares[i].context);
-        Py_VISIT(core->spares[i].origin);
+    int st = tc_spares_traverse(core, visit, arg);
+    if (st != 0) {
+        return st;
     }
     Py_VISIT(core->current_handle);
     Py_VISIT(core->host);
@@ -89,9 +86,7 @@ tc_core_drop(LoopCore *core)
     drop_watchers(core);
     Py_CLEAR(core->future_kwargs);
     Py_CLEAR(core->done_future);
-    for (size_t i = 0; i < TC_ARRAY_LEN(core->spares); i++) {
-        tc_spare_clear(&core->spares[i]);
-    }
+    tc_spares_clear(core);
 }
 
 PyObject *

@@ -14,6 +14,7 @@
     X(transport, tc_transport_init_type)
 
 #define TC_EVENT_NAMES(X)                                                                                    \
+    X(__self__)                                                                                              \
     X(_args)                                                                                                 \
     X(_callbacks)                                                                                            \
     X(_cancelled)                                                                                            \

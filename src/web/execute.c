@@ -436,12 +436,12 @@ execute_suspend(HandlerObject *self, int phase, PyObject *awaitable)
         return tc_execute_fail(self);
     }
     LoopCore *core = tc_handler_core(self);
-    tc_spare spare;
+    tc_spare *spare;
     int st =
         core != NULL && execute_context(self) == NULL ? tc_spare_take(core, tc_execution_new, &spare) : 0;
     if (TC_LIKELY(st > 0)) {
-        tc_execution_arm(spare.coroutine, self, phase, inner);
-        return tc_spare_run(core, &spare);
+        tc_execution_arm(tc_spare_coroutine(spare), self, phase, inner);
+        return tc_spare_run(core, spare);
     }
     PyObject *execution = st == 0 ? tc_execution_new(self->state) : NULL;
     if (execution == NULL) {

@@ -57,18 +57,18 @@ await_new(tc_state *state)
 int
 tc_ws_await(WsProtocolObject *protocol, LoopCore *core, PyObject *coroutine, bool holds)
 {
-    tc_spare spare;
+    tc_spare *spare;
     int st = tc_spare_take(core, await_new, &spare);
     if (st <= 0) {
         return st;
     }
-    WsAwaitObject *self = (WsAwaitObject *)spare.coroutine;
+    WsAwaitObject *self = (WsAwaitObject *)tc_spare_coroutine(spare);
     self->protocol = (WsProtocolObject *)Py_NewRef((PyObject *)protocol);
     self->holds = holds;
     self->base.inner = Py_NewRef(coroutine);
     self->base.ended = false;
     protocol->held |= holds;
-    return tc_spare_run(core, &spare) < 0 ? -1 : 1;
+    return tc_spare_run(core, spare) < 0 ? -1 : 1;
 }
 
 /* ---- the type ---- */

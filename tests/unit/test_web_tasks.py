@@ -244,6 +244,102 @@ class Cases:
         except RuntimeError as e:
             return str(e).partition("Task got")[2]
 
+    async def keep_later(self, handler):
+        await asyncio.sleep(0)
+        self.kept.append(asyncio.current_task())
+        return "kept"
+
+    async def keep_coroutine_later(self, handler):
+        await asyncio.sleep(0)
+        self.kept.append(asyncio.current_task().get_coro())
+        return "kept"
+
+    async def callback_later(self, handler):
+        await asyncio.sleep(0)
+        asyncio.current_task().add_done_callback(lambda task: self.kept.append([task.done(), task.result()]))
+        return "added"
+
+    async def attribute_later(self, handler):
+        await asyncio.sleep(0)
+        return await self.attribute(handler)
+
+    async def name_later(self, handler):
+        await asyncio.sleep(0)
+        return await self.name(handler)
+
+    async def weak_later(self, handler):
+        await asyncio.sleep(0)
+        return await self.weak(handler)
+
+    async def context_kept_later(self, handler):
+        await asyncio.sleep(0)
+        VARIABLE.set("later")
+        loop = asyncio.get_running_loop()
+        self.timer = loop.call_later(0.001, lambda: self.kept.append(VARIABLE.get()))
+        return "kept"
+
+    async def cancel_later(self, handler):
+        await asyncio.sleep(0)
+        asyncio.current_task().cancel()
+        return "returned"
+
+    async def cancelled_by_another(self, handler):
+        task = asyncio.current_task()
+        asyncio.get_running_loop().call_soon(task.cancel, "by another")
+        try:
+            await asyncio.sleep(10)
+        except asyncio.CancelledError as e:
+            return [str(e), task.cancelling(), task.uncancel()]
+
+    async def cancelled_and_over(self, handler):
+        asyncio.get_running_loop().call_soon(asyncio.current_task().cancel)
+        try:
+            await asyncio.sleep(10)
+        except asyncio.CancelledError:
+            return "caught"
+
+    async def awaited_by_another(self, handler):
+        async def other(task):
+            await task
+            self.kept.append([task.done(), task.result()])
+
+        self.other = asyncio.ensure_future(other(asyncio.current_task()))
+        await asyncio.sleep(0.001)
+        return "awaited"
+
+    async def thread(self, handler):
+        return await asyncio.get_running_loop().run_in_executor(None, lambda: 17)
+
+    async def woken_twice(self, handler):
+        """By a Future of Python's whose callbacks are called once more."""
+
+        class Twice:
+            _asyncio_future_blocking = False
+
+            def __init__(self):
+                self.loop = asyncio.get_running_loop()
+
+            def get_loop(self):
+                return self.loop
+
+            def add_done_callback(self, callback, *, context):
+                self.loop.call_soon(callback, self, context=context)
+                self.loop.call_later(0.002, callback, self, context=context)
+
+            def result(self):
+                return None
+
+            def __await__(self):
+                self._asyncio_future_blocking = True
+                yield self
+
+        await Twice()
+        return "woken"
+
+    async def pause(self, handler):
+        await asyncio.sleep(0.01)
+        return "waited"
+
     async def others(self, handler):
         """The Tasks of handlers but this one."""
         await asyncio.sleep(0.001)
@@ -271,7 +367,22 @@ ORDERS = [
     "group shielded current group",
     "fails current fails fails_later current fails_later",
     "bad_await current bad_await",
-    "others current others keep others",
+    "same_task keep_later same_task keep_later kept_tasks same_task kept_tasks",
+    "same_task keep_coroutine_later same_task kept_coroutine same_task",
+    "same_task callback_later called_back same_task called_back",
+    "attribute_later attribute_later same_task attribute_later attribute",
+    "name_later name_later same_task name_later name",
+    "same_task weak_later weakly_kept same_task weak_later same_task",
+    "variable_and_wait variable_and_wait variable same_task variable_and_wait",
+    "context_kept_later pause called_back variable_and_wait",
+    "same_task cancel_later same_task cancel_later same_task",
+    "same_task cancelled_by_another same_task cancelled_by_another cancelled_by_another",
+    "same_task cancelled_and_over cancel_uncancel same_task cancelled_and_over same_task",
+    "same_task awaited_by_another called_back same_task called_back",
+    "thread same_task thread current thread",
+    "same_task current same_task current current same_task same_task current",
+    "same_task fails_later same_task fails same_task",
+    "others current others keep others same_task others",
     "among_all_tasks among_all_tasks current among_all_tasks same_task among_all_tasks",
     "current keep_all_tasks keep_all_tasks keep_all_tasks current",
     "current refer_weakly refer_weakly current refer_weakly",
@@ -363,6 +474,133 @@ def test_a_variable_that_prepare_set_is_reset_in_on_finish(each):
             answer = server.exchange(request("/?" + query))
             assert body(answer) == b"of prepare" or (b"409" in answer and "fail" in query)
     assert tokens == [["unset", "none"]] * 10
+
+
+def executions():
+    """The Tasks of handlers."""
+    return [task for task in asyncio.all_tasks() if task.get_coro().__name__ == "_execute"]
+
+
+@pytest.mark.parametrize("each", BOTH, ids=repr)
+def test_many_handlers_that_wait_at_once(each):
+    """Each has a Task of its own, which is among all Tasks while it waits."""
+    waiting, release = [], []
+
+    class Handler(each.web.RequestHandler):
+        async def get(self, number):
+            task = asyncio.current_task()
+            waiting.append(task.get_name())
+            await release[0].wait()
+            assert asyncio.current_task() is task
+            self.write(f"{number} {VARIABLE.get()}")
+            VARIABLE.set(number)
+
+    async def main():
+        server = each.web.Application([("/(.*)", Handler)]).listen(0, "127.0.0.1")
+        port = next(iter(server._sockets.values())).getsockname()[1]
+        for count in (3, 100, 70, 1, 100):
+            release[:] = [asyncio.Event()]
+            clients = [await asyncio.open_connection("127.0.0.1", port) for _ in range(count)]
+            for i, (_, writer) in enumerate(clients):
+                writer.write(request(f"/{i}"))
+            while len(waiting) < count:
+                await asyncio.sleep(0)
+            assert len(set(waiting)) == count
+            waiting.clear()
+            assert len(executions()) == count
+            release[0].set()
+            for i, (reader, writer) in enumerate(clients):
+                assert body(await reader.read()) == b"%d unset" % i
+                writer.close()
+        server.stop()
+
+    each.run(main())
+
+
+@pytest.mark.parametrize("each", BOTH[:1], ids=repr)
+@pytest.mark.parametrize("before", [0, 2])
+def test_a_task_that_is_lost_while_it_waits(each, before):
+    """The loop's handler hears of it, as of any."""
+    heard, refs = [], []
+
+    class Handler(each.web.RequestHandler):
+        async def get(self, how):
+            await asyncio.sleep(0)
+            if how == "lose":
+                refs.append(weakref.ref(asyncio.current_task()))
+                await asyncio.get_running_loop().create_future()
+            self.write(how)
+
+    async def main():
+        asyncio.get_running_loop().set_exception_handler(lambda loop, context: heard.append(context["message"]))
+        server = each.web.Application([("/(.*)", Handler)]).listen(0, "127.0.0.1")
+        port = next(iter(server._sockets.values())).getsockname()[1]
+        for _ in range(before):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(request("/answer"))
+            assert body(await reader.read()) == b"answer"
+            writer.close()
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(request("/lose"))
+        while not refs:
+            await asyncio.sleep(0.001)
+        await asyncio.sleep(0.001)
+        writer.close()
+        await asyncio.sleep(0.01)
+        gc.collect()
+        assert refs[0]() is None
+        assert not executions()
+        server.stop()
+
+    each.run(main())
+    assert heard == ["Task was destroyed but it is pending!"]
+
+
+def test_a_task_that_is_woken_once_too_often():
+    """Then it is done, and the next handler gets another."""
+    with pair(make_app) as ask:
+        for _ in range(2):
+            for name in ("woken_twice", "same_task", "pause", "same_task"):
+                assert body(ask(request("/" + name))["ours"][0]) != b""
+
+
+@pytest.mark.parametrize("each", BOTH, ids=repr)
+def test_handlers_that_wait_are_found_and_cancelled(each):
+    ended = []
+
+    class Handler(each.web.RequestHandler):
+        async def get(self, how):
+            try:
+                await asyncio.sleep(0)
+                if how == "wait":
+                    ended.append("begun")
+                    await asyncio.sleep(100)
+                self.write("done")
+            except asyncio.CancelledError:
+                ended.append("cancelled")
+                raise
+
+    async def main():
+        server = each.web.Application([("/(.*)", Handler)]).listen(0, "127.0.0.1")
+        port = next(iter(server._sockets.values())).getsockname()[1]
+        for path in ("/", "/", "/wait"):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(request(path))
+            if path == "/":
+                assert body(await reader.read()) == b"done"
+                writer.close()
+        while not ended:
+            await asyncio.sleep(0.001)
+        for task in executions():
+            task.cancel()
+        while len(ended) < 2:
+            await asyncio.sleep(0.001)
+        await reader.read()
+        server.stop()
+        writer.close()
+
+    each.run(main())
+    assert ended == ["begun", "cancelled"]
 
 
 def test_a_loop_with_a_task_that_has_not_begun_closes():
