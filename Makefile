@@ -102,10 +102,11 @@ lint: $(VENV)/.ready stubs ## ruff, mypy, stubtest, clang-format and the documen
 stubs: dev ## does tornado_c/_core.pyi agree with the extension?
 	$(PY) -m mypy.stubtest tornado_c._core --mypy-config-file pyproject.toml --concise
 
-bench: $(VENV)/.ready ## the limit, stock Tornado and ours side by side; then system calls (BENCH="--rows ...")
+bench: $(VENV)/.ready ## the limit, stock Tornado and ours side by side; then system calls, imports (BENCH="--rows ...")
 	$(PY) -m pip install --quiet .
 	$(PY) tests/bench/compare.py $(BENCH)
 	$(PY) tests/bench/syscalls.py
+	$(PY) tests/bench/imports.py
 
 bench-loop: $(VENV)/.ready ## asyncio, uvloop and our loop, operation by operation (BENCH="--rows ...")
 	$(PY) -m pip install --quiet .

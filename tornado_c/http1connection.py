@@ -20,6 +20,7 @@ from tornado_c._http.errors import logging_errors
 from tornado_c._http.gzip import _GzipMessageDelegate
 from tornado_c._http.limits import DEFAULT_LINGER_SIZE, DEFAULT_LINGER_TIMEOUT, within
 from tornado_c._http.writer import MessageWriter
+from tornado_c._support.regex import regex
 from tornado_c.concurrent import future_set_result_unless_cancelled
 from tornado_c.httputil import is_transfer_encoding_chunked as is_transfer_encoding_chunked
 from tornado_c.httputil import parse_hex_int as parse_hex_int
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from tornado_c.httputil import HTTPHeaders, HTTPMessageDelegate
 
 CR_OR_LF_RE = re.compile(b"\r|\n")
-_HEAD_END = re.compile(b"\r?\n\r?\n")
+_HEAD_END = regex(b"\r?\n\r?\n")
 
 #: How many informational responses (1xx) a client accepts before the final one.
 _MAX_1XX_RESPONSES = 10

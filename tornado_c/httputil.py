@@ -6,10 +6,8 @@ The interfaces between connections and applications (``HTTPServerConnectionDeleg
 
 from __future__ import annotations
 
-import http.cookies
 import re
 import ssl
-import unicodedata
 import warnings
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -29,10 +27,6 @@ from tornado_c._http.delegates import HTTPServerConnectionDelegate as HTTPServer
 from tornado_c._http.delegates import RequestStartLine as RequestStartLine
 from tornado_c._http.delegates import ResponseStartLine as ResponseStartLine
 from tornado_c._http.forms import HTTPFile as HTTPFile
-from tornado_c._http.forms import ParseBodyConfig as ParseBodyConfig
-from tornado_c._http.forms import ParseMultipartConfig as ParseMultipartConfig
-from tornado_c._http.forms import ParseUrlEncodedConfig as ParseUrlEncodedConfig
-from tornado_c._http.grammar import _ABNF
 from tornado_c._http.headers import HTTPHeaders as HTTPHeaders
 from tornado_c._http.params import _encode_header as _encode_header
 from tornado_c._http.params import _parse_header as _parse_header
@@ -40,16 +34,25 @@ from tornado_c._http.params import _parseparam as _parseparam
 from tornado_c._http.ranges import _get_content_range as _get_content_range
 from tornado_c._http.ranges import _int_or_none as _int_or_none
 from tornado_c._http.ranges import _parse_request_range as _parse_request_range
-from tornado_c._http.reasons import responses as responses
 from tornado_c._http.urls import qs_to_qsl as qs_to_qsl
 from tornado_c._http.urls import split_host_and_port as split_host_and_port
 from tornado_c._http.urls import url_concat as url_concat
 from tornado_c._support.attributes import restore, shown, state
+from tornado_c._support.imports import when_imported
+from tornado_c._support.names import on_demand
+from tornado_c._support.regex import regex
 from tornado_c.escape import parse_qs_bytes, utf8
 
 if TYPE_CHECKING:
     import asyncio
+    import http.cookies
     import unittest
+
+    from tornado_c._http.form_limits import ParseBodyConfig as ParseBodyConfig
+    from tornado_c._http.form_limits import ParseMultipartConfig as ParseMultipartConfig
+    from tornado_c._http.form_limits import ParseUrlEncodedConfig as ParseUrlEncodedConfig
+    from tornado_c._http.grammar import _ABNF as _ABNF
+    from tornado_c._http.reasons import responses as responses
 
 # What may stand around a header's value; for str.strip and its kin.
 HTTP_WHITESPACE = " \t"
@@ -181,6 +184,8 @@ def _checked_host(headers: HTTPHeaders, version: str) -> str:
         if version != "HTTP/1.0":
             raise HTTPInputError("Missing Host header")
         host = "127.0.0.1"
+    from tornado_c._http.grammar import _ABNF
+
     if not _ABNF.host.fullmatch(host):
         raise HTTPInputError(f"Invalid Host header: {host!r}")
     if "," in host:
@@ -191,7 +196,7 @@ def _checked_host(headers: HTTPHeaders, version: str) -> str:
 
 def _parse_query(query: str) -> dict[str, list[bytes]]:
     """The arguments of a request's query string."""
-    limit = _DEFAULT_PARSE_BODY_CONFIG.urlencoded.max_arguments
+    limit = _default_config().urlencoded.max_arguments
     try:
         return parse_qs_bytes(query, keep_blank_values=True, max_num_fields=limit)
     except Exception as e:
@@ -206,6 +211,8 @@ def _cookie_text(headers: HTTPHeaders) -> str:
 
 def _load_cookies(headers: HTTPHeaders) -> http.cookies.SimpleCookie:
     """The cookies of a request; those that ``http.cookies`` does not accept are left out."""
+    import http.cookies
+
     cookies = http.cookies.SimpleCookie()
     if "Cookie" not in headers:
         return cookies
@@ -241,7 +248,13 @@ def _parse_body(
     parse_body_arguments(headers.get("Content-Type", ""), body, body_arguments, files, headers)
 
 
-_DEFAULT_PARSE_BODY_CONFIG = ParseBodyConfig()
+_DEFAULT_PARSE_BODY_CONFIG: ParseBodyConfig  # on demand
+
+
+def _default_config() -> ParseBodyConfig:
+    from tornado_c import httputil
+
+    return httputil._DEFAULT_PARSE_BODY_CONFIG
 
 
 def set_parse_body_config(config: ParseBodyConfig) -> None:
@@ -281,7 +294,7 @@ def parse_body_arguments(
     if headers and "Content-Encoding" in headers:
         raise HTTPInputError("Unsupported Content-Encoding: {}".format(headers["Content-Encoding"]))
     if config is None:
-        config = _DEFAULT_PARSE_BODY_CONFIG
+        config = _default_config()
     if is_urlencoded:
         limit = config.urlencoded.max_arguments
         try:
@@ -323,7 +336,7 @@ def parse_multipart_form_data(
     :raises HTTPInputError: the body is malformed, or beyond the limits of ``config``.
     """
     if config is None:
-        config = _DEFAULT_PARSE_BODY_CONFIG.multipart
+        config = _default_config().multipart
     if not config.enabled:
         raise HTTPInputError("multipart/form-data parsing is disabled")
     # Some clients quote the boundary. Escapes inside the quotes are not looked for.
@@ -403,6 +416,8 @@ def parse_request_start_line(line: str) -> RequestStartLine:
     >>> parse_request_start_line("POST /form?a=1 HTTP/1.1")
     RequestStartLine(method='POST', path='/form?a=1', version='HTTP/1.1')
     """
+    from tornado_c._http.grammar import _ABNF
+
     match = _ABNF.request_line.fullmatch(line)
     if match is None:
         raise HTTPInputError("Malformed HTTP request line")
@@ -419,6 +434,8 @@ def parse_response_start_line(line: str) -> ResponseStartLine:
     >>> parse_response_start_line("HTTP/1.1 404 Not Found")
     ResponseStartLine(version='HTTP/1.1', code=404, reason='Not Found')
     """
+    from tornado_c._http.grammar import _ABNF
+
     match = _ABNF.status_line.fullmatch(line)
     if match is None:
         raise HTTPInputError("Error parsing response start line")
@@ -429,6 +446,8 @@ def parse_response_start_line(line: str) -> ResponseStartLine:
 
 def encode_username_password(username: str | bytes, password: str | bytes) -> bytes:
     """Join a name and a password by a colon, as HTTP's basic authentication wants them before base64."""
+    import unicodedata
+
     both = (
         unicodedata.normalize("NFC", part) if isinstance(part, str) else part for part in (username, password)
     )
@@ -445,8 +464,8 @@ def doctests() -> unittest.TestSuite:
     return suite
 
 
-_DIGITS = re.compile(r"[0-9]+")
-_HEX_DIGITS = re.compile(r"[0-9a-fA-F]+")
+_DIGITS = regex(r"[0-9]+")
+_HEX_DIGITS = regex(r"[0-9a-fA-F]+")
 
 
 def parse_int(s: str) -> int:
@@ -481,7 +500,7 @@ def is_transfer_encoding_chunked(headers: HTTPHeaders) -> bool:
 
 _PUBLIC: tuple[Any, ...] = (
     *(HTTPConnection, HTTPFile, HTTPHeaders, HTTPMessageDelegate, HTTPServerConnectionDelegate),
-    *(ParseBodyConfig, ParseMultipartConfig, ParseUrlEncodedConfig, RequestStartLine, ResponseStartLine),
+    *(RequestStartLine, ResponseStartLine),
     *(format_timestamp, parse_cookie, qs_to_qsl, split_host_and_port, url_concat),
 )
 for _name in _PUBLIC:
@@ -509,3 +528,17 @@ _core.register(
         "split_host_and_port": split_host_and_port,
     },
 )
+
+
+def _share_reasons(client: Any) -> None:
+    from tornado_c._http import reasons
+
+    reasons.share(client)
+
+
+when_imported("http.client", _share_reasons)
+
+if not TYPE_CHECKING:
+    __getattr__, __dir__ = on_demand(globals(), "tornado_c._http")
+
+del on_demand, when_imported

@@ -10,19 +10,21 @@ import inspect
 import logging
 import math
 import os
-import random
 import sys
 import threading
 import warnings
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
-from typing import Any, ClassVar, Protocol, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar, overload
 from weakref import WeakKeyDictionary
 
 from tornado_c import _core
 from tornado_c._asyncio.eventloop import GuestCore
+from tornado_c._support.names import Names, on_demand
 from tornado_c.concurrent import future_add_done_callback, is_future
 from tornado_c.util import Configurable, import_object
+
+if TYPE_CHECKING:
+    from datetime import timedelta
 
 app_log = logging.getLogger("tornado.application")
 gen_log = logging.getLogger("tornado.general")
@@ -454,8 +456,10 @@ class PeriodicCallback:
         if isinstance(jitter, IOLoop) or jitter is None:
             io_loop, jitter = jitter if io_loop is None else io_loop, 0
         self.callback = callback
-        if isinstance(callback_time, timedelta):
-            self.callback_time = callback_time / timedelta(milliseconds=1)
+        if hasattr(callback_time, "total_seconds"):
+            from datetime import timedelta
+
+            self.callback_time = callback_time / timedelta(milliseconds=1)  # type: ignore[operator]
         else:
             if callback_time <= 0:
                 raise ValueError("Periodic callback must have a positive callback_time")
@@ -503,6 +507,8 @@ class PeriodicCallback:
     def _update_next(self, current_time: float) -> None:
         seconds = self.callback_time / 1000.0
         if self.jitter:
+            import random
+
             seconds *= 1 + self.jitter * (random.random() - 0.5)  # type: ignore[operator]
         if self._next_timeout <= current_time:
             # Measured from start to start; periods that a slow call has used up are skipped.
@@ -511,3 +517,11 @@ class PeriodicCallback:
         else:
             # The clock went back: move on all the same, or the same moment would be scheduled again.
             self._next_timeout += seconds
+
+
+if not TYPE_CHECKING:
+    __getattr__, __dir__ = on_demand(
+        globals(), Names(__name__, modules=("random",), members={"timedelta": "datetime"})
+    )
+
+del Names, on_demand

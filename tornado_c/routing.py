@@ -13,6 +13,7 @@ from typing import Any, Union
 from urllib.parse import quote, unquote_to_bytes
 
 from tornado_c import _core, httputil
+from tornado_c._support.regex import regex
 from tornado_c.escape import utf8
 from tornado_c.httpserver import _CallableAdapter
 from tornado_c.log import app_log
@@ -350,7 +351,7 @@ def _compile(pattern: str | re.Pattern[str]) -> re.Pattern[str]:
     return pattern
 
 
-_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
+_ESCAPED = regex(r"\\(.)", re.DOTALL)
 _ALPHANUMERIC = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")
 
 

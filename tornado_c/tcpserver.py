@@ -14,10 +14,9 @@ import weakref
 from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, Any, overload
 
-from tornado_c import process
 from tornado_c._stream import tls
-from tornado_c._stream.proxy_protocol import HeadReader, TrustedProxies, log_refusal
 from tornado_c._support.generations import bind_arguments
+from tornado_c._support.names import Names, on_demand
 from tornado_c._workers import serving
 from tornado_c.concurrent import is_future
 from tornado_c.ioloop import IOLoop
@@ -25,6 +24,9 @@ from tornado_c.iostream import IOStream, SSLIOStream
 from tornado_c.log import app_log
 from tornado_c.netutil import _DEFAULT_BACKLOG, add_accept_handler, bind_sockets, ssl_wrap_socket
 from tornado_c.util import errno_from_exception
+
+if TYPE_CHECKING:
+    from tornado_c._stream.proxy_protocol import HeadReader, TrustedProxies
 
 _SSLOptions = dict[str, Any] | ssl.SSLContext
 
@@ -118,7 +120,10 @@ class TCPServer:
         self.max_buffer_size = max_buffer_size
         self.read_chunk_size = read_chunk_size
         self.proxy_protocol_timeout = proxy_protocol_timeout
-        self._trusted = TrustedProxies(trusted_proxies) if proxy_protocol else None
+        if proxy_protocol:
+            from tornado_c._stream.proxy_protocol import TrustedProxies
+
+            self._trusted = TrustedProxies(trusted_proxies)
         self._sockets: dict[int, socket.socket] = {}
         self._handlers: dict[int, Callable[[], None]] = {}
         self._pending_sockets: list[socket.socket] = []
@@ -185,6 +190,8 @@ class TCPServer:
         assert not self._started
         self._started = True
         if num_processes != 1:
+            from tornado_c import process
+
             process.fork_processes(num_processes, max_restarts)
         sockets, self._pending_sockets = self._pending_sockets, []
         self.add_sockets(sockets)
@@ -207,6 +214,8 @@ class TCPServer:
 
     def _read_proxy_head(self, connection: socket.socket, address: Any) -> None:
         """Take the PROXY protocol's head off a connection, and handle the rest as the client's."""
+        from tornado_c._stream.proxy_protocol import HeadReader, log_refusal
+
         assert self._trusted is not None
         if self._trusted.trust(connection, address):
             limit = self.proxy_protocol_timeout
@@ -406,3 +415,9 @@ def _peer_left(error: Exception) -> bool:
     if isinstance(error, ssl.SSLError) and error.args[0] == ssl.SSL_ERROR_EOF:
         return True
     return isinstance(error, OSError) and errno_from_exception(error) in _GONE
+
+
+if not TYPE_CHECKING:
+    __getattr__, __dir__ = on_demand(globals(), Names(__name__, members={"process": "tornado_c"}))
+
+del Names, on_demand

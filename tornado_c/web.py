@@ -18,9 +18,7 @@ Templates and locales are the installed Tornado's: ``pip install 'tornado_c[torn
 
 from __future__ import annotations
 
-import datetime
-import numbers
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from tornado_c import escape, httputil, iostream
 from tornado_c._support.names import adopt, on_demand
@@ -86,10 +84,10 @@ from tornado_c.routing import (
 )
 from tornado_c.util import ObjectDict, _websocket_mask, unicode_type
 
-url = URLSpec
+if TYPE_CHECKING:
+    from tornado_c._web.header_types import _HeaderTypes as _HeaderTypes
 
-#: What a header may be set to.
-_HeaderTypes: TypeAlias = bytes | str | int | numbers.Integral | datetime.datetime
+url = URLSpec
 
 guard_stock()
 del guard_stock
@@ -161,7 +159,6 @@ __all__ = [
     "ObjectDict",
     "_websocket_mask",
     "unicode_type",
-    "_HeaderTypes",
     "escape",
     "httputil",
     "iostream",

@@ -169,23 +169,41 @@ handler_clear_header(HandlerObject *self, PyObject *const *args, Py_ssize_t narg
 
 /* ---- status ---- */
 
+/* The dict of reasons, borrowed. Its module is imported when a reason other than that of 200 is needed. */
+static PyObject *
+status_reasons(tc_state *state)
+{
+    if (TC_UNLIKELY(state->upcall_http_responses == NULL)) {
+        PyObject *module = PyImport_ImportModule("tornado_c._http.reasons");
+        if (module == NULL) {
+            return NULL;
+        }
+        Py_DECREF(module);
+    }
+    return tc_upcall(state, http_responses);
+}
+
 /* responses.get(status, "Unknown") */
 static PyObject *
 status_reason(tc_state *state, PyObject *status)
 {
-    PyObject *responses = tc_upcall(state, http_responses), *reason;
+    PyObject *responses = status_reasons(state), *reason;
     if (responses == NULL || PyDict_GetItemRef(responses, status, &reason) < 0) {
         return NULL;
     }
     return reason != NULL ? reason : PyUnicode_FromString("Unknown");
 }
 
-/* The same for 200, which is remembered as long as the dict does not change. */
+/* The same for 200, which is remembered as long as the dict does not change. Before it was made nobody can have
+ * changed it. */
 static PyObject *
 status_reason_ok(tc_state *state, PyObject *status)
 {
-    PyObject *responses = tc_upcall(state, http_responses);
-    uint64_t version = responses != NULL ? tc_dict_version(responses) : 0;
+    PyObject *responses = state->upcall_http_responses;
+    if (responses == NULL) {
+        return Py_NewRef(state->str_OK);
+    }
+    uint64_t version = tc_dict_version(responses);
     if (TC_LIKELY(version != 0 && version == state->reasons_version)) {
         return Py_NewRef(state->reason_ok);
     }

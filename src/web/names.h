@@ -15,6 +15,7 @@
 #define TC_WEB_NAMES(X)                                                                                      \
     X(Date)                                                                                                  \
     X(Etag)                                                                                                  \
+    X(OK)                                                                                                    \
     X(SUPPORTED_METHODS)                                                                                     \
     X(Server)                                                                                                \
     X(_cache)                                                                                                \
@@ -128,7 +129,7 @@
     X(forget_versions, web, NULL)                                                                            \
     X(execute_failed, web, NULL)                                                                             \
     X(hook_originals, web, &PyDict_Type)                                                                     \
-    X(http_responses, web, &PyDict_Type)                                                                     \
+    X(http_responses, reasons, &PyDict_Type)                                                                 \
     X(json_encode, web, NULL)                                                                                \
     X(json_tools, web, NULL)                                                                                 \
     X(log_bad_target, web, NULL)                                                                             \

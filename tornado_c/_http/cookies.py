@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import functools
-import http.cookies
-import re
+from typing import TYPE_CHECKING
 
-_COOKIE_ESCAPE = re.compile(r"\\(?:([0-3][0-7]{2})|(.))")
+from tornado_c._support.regex import regex
+
+if TYPE_CHECKING:
+    import re
+
+_COOKIE_ESCAPE = regex(r"\\(?:([0-3][0-7]{2})|(.))")
 
 
 def _unescape_cookie(match: re.Match[str]) -> str:
@@ -56,6 +60,8 @@ def find_cookie(cookie: str, name: str) -> str | None:
 
 
 def _accepts(name: str, value: str) -> bool:
+    import http.cookies
+
     try:
         http.cookies.SimpleCookie()[name] = value
     except Exception:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import datetime
-import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tornado_c import _core
+
+if TYPE_CHECKING:
+    import datetime
+    import time
 
 
 def format_timestamp(ts: int | float | tuple[Any, ...] | time.struct_time | datetime.datetime) -> str:
@@ -23,6 +25,7 @@ def format_timestamp(ts: int | float | tuple[Any, ...] | time.struct_time | date
     if text is not None:
         return text
     import calendar
+    import datetime
     import email.utils
 
     if isinstance(ts, datetime.datetime):

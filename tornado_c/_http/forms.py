@@ -1,8 +1,6 @@
-"""What forms bring, and how much of it they may."""
+"""What forms bring."""
 
 from __future__ import annotations
-
-import dataclasses
 
 from tornado_c.util import ObjectDict
 
@@ -13,31 +11,3 @@ class HTTPFile(ObjectDict):
     filename: str
     body: bytes
     content_type: str
-
-
-@dataclasses.dataclass
-class ParseMultipartConfig:
-    """Limits on bodies of the type ``multipart/form-data``."""
-
-    #: False refuses all of them.
-    enabled: bool = True
-    #: How many parts (form fields and files) a body may have.
-    max_parts: int = 100
-    #: How many bytes of headers each part may have.
-    max_part_header_size: int = 10 * 1024
-
-
-@dataclasses.dataclass
-class ParseUrlEncodedConfig:
-    """Limits on bodies of the type ``application/x-www-form-urlencoded`` and on query strings."""
-
-    #: How many arguments there may be.
-    max_arguments: int = 1000
-
-
-@dataclasses.dataclass
-class ParseBodyConfig:
-    """Limits on the form bodies of requests, by their type."""
-
-    multipart: ParseMultipartConfig = dataclasses.field(default_factory=ParseMultipartConfig)
-    urlencoded: ParseUrlEncodedConfig = dataclasses.field(default_factory=ParseUrlEncodedConfig)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from tornado_c._support.regex import regex
 from tornado_c.escape import native_str
 
-_PARAM_MARKS = re.compile(r'\\"|"|;')
+_PARAM_MARKS = regex(r'\\"|"|;')
 
 
 def _parseparam(s: str) -> Iterator[str]:

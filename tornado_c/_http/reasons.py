@@ -1,7 +1,7 @@
 """The reasons of status codes: the dict that ``http.client`` has.
 
 The rest of that module takes longer to import than all that is ours for HTTP; so when others import it, it
-gets the dict from here. What programs add to either is in both.
+gets the dict from here. What programs add to either is in both. C imports it for any reason but that of 200.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import sys
 from http import HTTPStatus
 from typing import Any
 
-from tornado_c._support.imports import when_imported
+from tornado_c import _core
 
 
 def _make() -> dict[int, str]:
@@ -21,8 +21,9 @@ def _make() -> dict[int, str]:
 responses: dict[int, str] = _make()
 
 
-def _share(client: Any) -> None:
+def share(client: Any) -> None:
+    """Give ``http.client`` the dict."""
     client.responses = responses
 
 
-when_imported("http.client", _share)
+_core.register("reasons", upcalls={"http_responses": responses})

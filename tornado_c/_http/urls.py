@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from typing import AnyStr
 from urllib.parse import parse_qsl, urlencode, urlparse, urlunparse
+
+from tornado_c._support.regex import regex
 
 
 def url_concat(
@@ -31,7 +32,7 @@ def url_concat(
     return urlunparse(parts._replace(query=urlencode(query)))
 
 
-_HOST_AND_PORT = re.compile(r"(.+):(\d+)$")
+_HOST_AND_PORT = regex(r"(.+):(\d+)$")
 
 
 def split_host_and_port(netloc: str) -> tuple[str, int | None]:

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import ipaddress
 import os
-import re
 import socket
 import struct
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from tornado_c._support.regex import regex
 from tornado_c.log import gen_log
 
 #: Bytes of a head at most: what the specification says for version 1, our own bound for version 2, whose
@@ -29,7 +29,7 @@ _V1_START = b"PROXY "
 _V2_START = b"\r\n\r\n\0\r\nQUIT\n"
 _V2_FIXED = 16  # bytes up to and including the length of the rest
 
-_V1_LINE = re.compile(
+_V1_LINE = regex(
     r"PROXY (?:UNKNOWN(?: [^\r\n]*)?|(TCP4|TCP6) (\S+) (\S+) (0|[1-9][0-9]{0,4}) (0|[1-9][0-9]{0,4}))"
 )
 

@@ -1,12 +1,14 @@
-"""What programs reach through a module of Tornado's though it is not of its making: what it has imported. For
-ours it is imported when somebody asks for it.
+"""What a module has on demand: parts of ours that few programs need, and what programs reach through a module
+of Tornado's though it is not of its making: what it has imported. It is imported when somebody asks for it.
 """
 
 from __future__ import annotations
 
 import importlib
 import importlib.util
+import sys
 from collections.abc import Callable, Iterable, Mapping
+from types import BuiltinFunctionType, FunctionType
 from typing import Any
 
 from tornado_c._support.optional import require_tornado
@@ -37,15 +39,15 @@ class Names:
     def __init__(
         self,
         module: str,
-        modules: Iterable[str],
-        members: Mapping[str, str],
+        modules: Iterable[str] = (),
+        members: Mapping[str, str] | None = None,
         packages: Mapping[str, str] | None = None,
         tornado: Iterable[str] = (),
         tornado_members: Mapping[str, str] | None = None,
     ) -> None:
         self.module = module
         self.modules = frozenset(modules)
-        self.members = members
+        self.members = members or {}
         self.packages = packages or {}
         self.tornado = frozenset(tornado)
         self.tornado_members = tornado_members or {}
@@ -69,6 +71,10 @@ class Names:
             raise AttributeError(f"module {self.module!r} has no attribute {name!r}")
         return importlib.import_module(name)
 
+    def keeps(self, name: str) -> bool:
+        """Whether a name stands for the same as long as the process lives: Tornado may be swapped."""
+        return name in self.members or name in self.modules or name in self.packages
+
     def available(self) -> list[str]:
         """The names that ``find`` finds here."""
         found = [*self.modules, *self.packages, *self.members]
@@ -85,25 +91,54 @@ def adopt(namespace: dict[str, Any], package: str) -> None:
             value.__module__ = namespace["__name__"]
 
 
+def rename(values: Iterable[Any], old: str, new: str) -> None:
+    """Have classes and functions of one module say that they are another's, and what is in those classes."""
+    private = "tornado_c._"  # methods of public classes are written there
+    for value in values:
+        if not isinstance(value, (FunctionType, BuiltinFunctionType, type)) or value.__module__ != old:
+            continue
+        value.__module__ = new
+        for member in vars(value).values() if isinstance(value, type) else ():
+            function = getattr(member, "__func__", member)
+            if isinstance(function, FunctionType):
+                if function.__module__ == old or function.__module__.startswith(private):
+                    function.__module__ = new
+
+
 def on_demand(
-    namespace: dict[str, Any], package: str
+    namespace: dict[str, Any], names: Names | str
 ) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
     """Return ``__getattr__`` and ``__dir__`` for a module that has more names on demand.
 
-    A star-import takes those as well: ``__all__`` becomes one of them.
+    What is found is kept in the module, unless it is Tornado's. A star-import takes those names as well:
+    ``__all__`` becomes one of them.
 
-    :param package: its module ``names`` has them as ``NAMES``. It is imported when it is needed.
+    :param names: or a package whose module ``names`` has them as ``NAMES``, and is imported when needed.
     """
-    exported = [name for name in namespace.pop("__all__") if not name.startswith("_")]
+    exported = namespace.pop("__all__", None)
 
-    def names() -> Names:
-        found: Names = importlib.import_module(f"{package}.names").NAMES
+    def all_names() -> Names:
+        found: Names = names if isinstance(names, Names) else importlib.import_module(f"{names}.names").NAMES
         return found
 
     def find(name: str) -> Any:
-        return [*exported, *names().available()] if name == "__all__" else names().find(name)
+        if name == "__all__":
+            listed = dict.fromkeys([*(exported or namespace), *all_names().available()])
+            return [each for each in listed if not each.startswith("_")]
+        found, members = all_names().find(name), all_names().members
+        if members.get(name, "").startswith("tornado_c._"):
+            move_in(members[name], [each for each in members if members[each] == members[name]])
+        elif all_names().keeps(name):
+            namespace.setdefault(name, found)
+        return found
 
-    def listed() -> list[str]:
-        return sorted({*namespace, *names().available()})
+    def move_in(home: str, moved: list[str]) -> None:
+        """Take all that one module of ours has for this one: parts of a whole say the same of themselves."""
+        ours = namespace["__name__"]
+        theirs = ours.replace("tornado_c.", "tornado.", 1)  # while it is swapped
+        for each in moved:
+            namespace.setdefault(each, getattr(sys.modules[home], each))
+        values = [namespace[each] for each in moved]
+        rename(values, home, theirs if sys.modules.get(theirs) is sys.modules[ours] else ours)
 
-    return find, listed
+    return find, lambda: sorted({*namespace, *all_names().available()})

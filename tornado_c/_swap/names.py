@@ -11,7 +11,7 @@ import sys
 import types
 from typing import Any
 
-_NAMED = (type, types.FunctionType, types.BuiltinFunctionType)
+from tornado_c._support.names import rename
 
 
 def take(module: types.ModuleType, theirs: str) -> None:
@@ -20,7 +20,7 @@ def take(module: types.ModuleType, theirs: str) -> None:
     It is imported by that name, so that tools which wait for it learn of it. They go by its ``__name__``.
     """
     ours = module.__name__
-    _rename(module, ours, theirs)
+    rename(vars(module).values(), ours, theirs)
     module.__name__ = theirs
     try:
         importlib.import_module(theirs)
@@ -30,20 +30,7 @@ def take(module: types.ModuleType, theirs: str) -> None:
 
 def give_back(module: types.ModuleType, theirs: str) -> None:
     """Undo the renaming."""
-    _rename(module, theirs, module.__name__)
-
-
-def _rename(module: types.ModuleType, old: str, new: str) -> None:
-    private = f"{module.__name__.partition('.')[0]}._"  # methods of public classes are written there
-    for value in vars(module).values():
-        if not isinstance(value, _NAMED) or value.__module__ != old:
-            continue
-        value.__module__ = new
-        for member in vars(value).values() if isinstance(value, type) else ():
-            function = getattr(member, "__func__", member)
-            if isinstance(function, types.FunctionType):
-                if function.__module__ == old or function.__module__.startswith(private):
-                    function.__module__ = new
+    rename(vars(module).values(), theirs, module.__name__)
 
 
 def drop(kept: dict[str, Any]) -> None:

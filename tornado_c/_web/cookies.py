@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import datetime
-import http.cookies
-import re
 import warnings
 from typing import TYPE_CHECKING, Any, overload
 
 from tornado_c import httputil
+from tornado_c._support.regex import regex
 from tornado_c._web import signed
 from tornado_c.escape import native_str
 
 if TYPE_CHECKING:
+    import datetime
+    import http.cookies
+
     from tornado_c._web.application import Application
 
-_COOKIE_VALUE_CONTROLS = re.compile(r"[\x00-\x20]")
-_COOKIE_ATTRIBUTE_CONTROLS = re.compile(r"[\x00-\x20\x3b\x7f]")
+_COOKIE_VALUE_CONTROLS = regex(r"[\x00-\x20]")
+_COOKIE_ATTRIBUTE_CONTROLS = regex(r"[\x00-\x20\x3b\x7f]")
 
 
 def _check_cookie(name: str, attributes: dict[str, str | None], others: dict[str, Any]) -> None:
@@ -24,22 +25,10 @@ def _check_cookie(name: str, attributes: dict[str, str | None], others: dict[str
     texts = attributes | {key: str(value) for key, value in others.items()}
     for attribute, text in texts.items():
         if text is not None and _COOKIE_ATTRIBUTE_CONTROLS.search(text):
+            from http.cookies import CookieError
+
             shown = others.get(attribute, text)
-            raise http.cookies.CookieError(
-                f"Invalid cookie attribute {attribute}={shown!r} for cookie {name!r}"
-            )
-
-
-class _Cookie(http.cookies.Morsel[str]):
-    """A cookie of a response: a Morsel that holds the attributes that were set. One of :mod:`http.cookies`
-    has all of them, mostly blank, and looks at each where it is made and where it is sent."""
-
-    __init__ = dict.__init__  # type: ignore[assignment]
-
-    def __missing__(self, attribute: str) -> str:
-        if attribute not in self._reserved:  # type: ignore[attr-defined]
-            raise KeyError(attribute)
-        return ""
+            raise CookieError(f"Invalid cookie attribute {attribute}={shown!r} for cookie {name!r}")
 
 
 class CookieMixin:
@@ -93,6 +82,8 @@ class CookieMixin:
         :raises ValueError: control characters or spaces in the value.
         :raises http.cookies.CookieError: such, or a semicolon, in name or attributes.
         """
+        from tornado_c._web import morsels
+
         if not isinstance(name, str) or not isinstance(value, str):
             name, value = native_str(name), native_str(value)
         if _COOKIE_VALUE_CONTROLS.search(value):
@@ -100,15 +91,17 @@ class CookieMixin:
         if kwargs or domain or samesite or path != "/" or _COOKIE_ATTRIBUTE_CONTROLS.search(name):
             _check_cookie(name, {"name": name, "domain": domain, "path": path, "samesite": samesite}, kwargs)
         if not hasattr(self, "_new_cookie"):
-            self._new_cookie = http.cookies.SimpleCookie()
+            self._new_cookie = morsels.SimpleCookie()
         cookies = self._new_cookie
         cookies.pop(name, None)
-        morsel: Any = _Cookie()
+        morsel: Any = morsels.Cookie()
         morsel.set(name, *cookies.value_encode(value))
         cookies[name] = morsel
         if domain:
             morsel["domain"] = domain
         if expires_days is not None and not expires:
+            import datetime
+
             expires = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=expires_days)
         if expires:
             morsel["expires"] = httputil.format_timestamp(expires)
@@ -136,6 +129,8 @@ class CookieMixin:
         for refused in ("expires", "max_age"):
             if refused in kwargs:
                 raise TypeError(f"clear_cookie() got an unexpected keyword argument '{refused}'")
+        import datetime
+
         long_ago = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=365)
         self.set_cookie(name, value="", expires=long_ago, **kwargs)
 

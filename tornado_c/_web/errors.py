@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tornado_c.httputil import responses
+from tornado_c import httputil
 
 
 class HTTPError(Exception):
@@ -38,7 +38,7 @@ class HTTPError(Exception):
         return self._log_message
 
     def __str__(self) -> str:
-        reason = self.reason or responses.get(self.status_code, "Unknown")
+        reason = self.reason or httputil.responses.get(self.status_code, "Unknown")
         text = f"HTTP {self.status_code:d}: {reason}"
         message = self.get_message()
         return f"{text} ({message})" if message else text

@@ -12,6 +12,9 @@ NAMES = Names(
         *("types", "warnings"),
     ),
     packages={"email": "email.utils", "http": "http.cookies", "urllib": "urllib.parse"},
-    members={name: MEMBERS[name] for name in MEMBERS if name != "Protocol"},
+    members={
+        **{name: MEMBERS[name] for name in MEMBERS if name != "Protocol"},
+        "_HeaderTypes": "tornado_c._web.header_types",
+    },
     tornado=("gen", "locale", "template"),
 )

@@ -8,16 +8,18 @@ import re
 from functools import lru_cache
 from typing import Any
 
+from tornado_c._support.regex import regex
+
 _MULTILINE, _DEBUG = int(re.MULTILINE), int(re.DEBUG)
 _OTHER_FLAGS = ~int(re.UNICODE | re.ASCII | re.DOTALL | re.MULTILINE | re.DEBUG)
 _LITERAL = r"\\[^a-zA-Z0-9]|[^.^$*+?{}\[\]\\|()]"
-_LITERALS = re.compile(rf"(?:{_LITERAL})*+", re.DOTALL)
-_LAST_LITERAL = re.compile(rf"((?:{_LITERAL})*)(?:{_LITERAL})", re.DOTALL)
-_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
+_LITERALS = regex(rf"(?:{_LITERAL})*+", re.DOTALL)
+_LAST_LITERAL = regex(rf"((?:{_LITERAL})*)(?:{_LITERAL})", re.DOTALL)
+_ESCAPED = regex(r"\\(.)", re.DOTALL)
 _BRACKETS = r"\[\^?+\]?+(?:\\.|[^\]\\])*+\]"
-_NOISE = re.compile(rf"\\.|{_BRACKETS}", re.DOTALL)
-_ODD_GROUP = re.compile(r"\(\?(?![:=!]|P<|<[=!])")
-_USABLE = re.compile(r"[\0-\x09\x0b-\xff]*")
+_NOISE = regex(rf"\\.|{_BRACKETS}", re.DOTALL)
+_ODD_GROUP = regex(r"\(\?(?![:=!]|P<|<[=!])")
+_USABLE = regex(r"[\0-\x09\x0b-\xff]*")
 
 
 def _has_alternatives(text: str) -> bool:
@@ -68,8 +70,8 @@ Step = tuple[bytes, int, int, bool] | bytes
 
 _CLASS = rf"(?P<set>\.|\\[dDsSwW]|{_BRACKETS})"
 _TIMES = r"(?P<times>[*+?]|\{[0-9]{1,4}(?:,[0-9]{0,4})?\})?"
-_REPEATED = re.compile(rf"(?P<group>\((?:\?P<\w+>)?)?{_CLASS}{_TIMES}(?(group)\))(?![*+?{{])", re.DOTALL)
-_DOUBTFUL = re.compile(r"(?s).\[|--|&&|~~|\|\|")  # in a class: it may come to mean something else
+_REPEATED = regex(rf"(?P<group>\((?:\?P<\w+>)?)?{_CLASS}{_TIMES}(?(group)\))(?![*+?{{])", re.DOTALL)
+_DOUBTFUL = regex(r"(?s).\[|--|&&|~~|\|\|")  # in a class: it may come to mean something else
 _TIMES_OF = {None: (1, 1), "*": (0, -1), "+": (1, -1), "?": (0, 1)}
 _MOST_GROUPS = 8
 

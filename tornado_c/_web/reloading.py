@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from tornado_c import process
 from tornado_c._support.optional import require_tornado
 from tornado_c.ioloop import IOLoop
 from tornado_c.log import gen_log
@@ -12,6 +11,8 @@ _warned = False
 
 def start_autoreload() -> None:
     """Have the installed Tornado watch the modules of this process. Where there is none, say so, once."""
+    from tornado_c import process
+
     global _warned
     if process.task_id() is not None:
         return  # one of several workers, which would all start the whole program

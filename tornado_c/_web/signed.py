@@ -8,11 +8,11 @@ have their lengths in front, as in ``3:key``. Values are in base64, signatures i
 from __future__ import annotations
 
 import base64
-import re
 import time
 from collections.abc import Callable
 from typing import TypeAlias
 
+from tornado_c._support.regex import regex
 from tornado_c.escape import utf8
 from tornado_c.log import gen_log
 
@@ -28,7 +28,7 @@ DEFAULT_SIGNED_VALUE_MIN_VERSION = 1
 _DAY = 86400
 _FUTURE_DAYS = 31  # how far ahead the clock of another server may be, in version 1
 
-_signed_value_version_re = re.compile(rb"^([1-9][0-9]*)\|(.*)$")
+_signed_value_version_re = regex(rb"^([1-9][0-9]*)\|(.*)$")
 
 
 def create_signed_value(

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import datetime
 import os
 import re
 import threading
 from collections.abc import Awaitable, Generator, Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tornado_c import _core, httputil
 from tornado_c._web import static_files
@@ -18,6 +17,9 @@ from tornado_c._web.transforms import wants_body
 from tornado_c._web.urls import _is_protocol_relative
 from tornado_c.iostream import StreamClosedError
 from tornado_c.log import gen_log
+
+if TYPE_CHECKING:
+    import datetime
 
 _HASHED_AT_ONCE = 1024 * 1024  # bytes; of more the loop's default executor takes the hash
 _hashing: dict[tuple[Any, ...], asyncio.Future[Any]] = {}  # by the loop that waits
@@ -136,6 +138,8 @@ class StaticFileHandler(RequestHandler):
             self.set_header("Content-Type", content_type)
         seconds = self.get_cache_time(self.path, self.modified, content_type)
         if seconds > 0:
+            import datetime
+
             expires = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=seconds)
             self.set_header("Expires", expires)
             self.set_header("Cache-Control", f"max-age={seconds}")
@@ -225,6 +229,8 @@ class StaticFileHandler(RequestHandler):
 
         A time without a time zone is in UTC.
         """
+        import datetime
+
         seconds = int(self._stat().st_mtime) if self._static_file is None else self._static_file.modified
         return datetime.datetime.fromtimestamp(seconds, datetime.UTC)
 
@@ -450,7 +456,11 @@ def _parse_date(text: str) -> datetime.datetime | None:
 
 
 def _aware(time: datetime.datetime) -> datetime.datetime:
-    return time if time.tzinfo is not None else time.replace(tzinfo=datetime.UTC)
+    if time.tzinfo is not None:
+        return time
+    import datetime
+
+    return time.replace(tzinfo=datetime.UTC)
 
 
 def static_rules(settings: dict[str, Any]) -> list[tuple[Any, ...]]:

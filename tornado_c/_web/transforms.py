@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
 import zlib
 from typing import Any
 
 from tornado_c import httputil
+from tornado_c._support.regex import regex
 from tornado_c.escape import to_unicode
 
-_NO_WEIGHT = re.compile(r"\s*[qQ]\s*=\s*0(?:\.0*)?\s*")
+_NO_WEIGHT = regex(r"\s*[qQ]\s*=\s*0(?:\.0*)?\s*")
 _GZIP = 16 + zlib.MAX_WBITS
 
 

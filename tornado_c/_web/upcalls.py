@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import datetime
-import numbers
-import re
 from collections.abc import Awaitable, Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from tornado_c import escape, httputil
 from tornado_c._http.adapters import watch_request_task
+from tornado_c._support.regex import regex
 from tornado_c._web.targets import log_bad_target
 from tornado_c._web.ui_modules import _UIModuleNamespace
 from tornado_c.escape import utf8
@@ -21,7 +19,7 @@ from tornado_c.util import ObjectDict
 if TYPE_CHECKING:
     from tornado_c._web.handler import RequestHandler
 
-_ETAGS = re.compile(rb'\*|(?:W/)?"[^"]*"')
+_ETAGS = regex(rb'\*|(?:W/)?"[^"]*"')
 
 
 def _execute_failed(handler: RequestHandler, e: BaseException) -> bool:
@@ -107,6 +105,9 @@ def _forget_versions(application: Any) -> None:
 
 def _convert_header_value(value: Any) -> str:
     """The text of a header's value of a type that C does not know."""
+    import datetime
+    import numbers
+
     if isinstance(value, numbers.Integral):
         return str(value)
     if isinstance(value, datetime.datetime):
@@ -211,7 +212,6 @@ UPCALLS = {
     "done_future": _done_future,
     "execute_failed": _execute_failed,
     "forget_versions": _forget_versions,
-    "http_responses": httputil.responses,
     "json_encode": _json_encode,
     "json_tools": _json_tools,
     "log_bad_target": log_bad_target,
