@@ -6,6 +6,7 @@ import asyncio
 import builtins
 import concurrent.futures
 import functools
+import importlib
 import inspect
 import logging
 import math
@@ -358,7 +359,7 @@ class IOLoop(Configurable, _core.IOLoopBase):
         """A callback returned ``result``: if that is awaitable, log what it raises."""
         try:
             future = _convert_awaitable(result)
-        except _not_awaitable_errors():
+        except _gen().BadYieldError:
             return
         self.add_future(future, self._discard_future_result)
 
@@ -416,23 +417,16 @@ class IOLoop(Configurable, _core.IOLoopBase):
 
 
 def _convert_awaitable(value: Any) -> asyncio.Future[Any]:
-    """A Future for a coroutine, Future or other awaitable; one of _not_awaitable_errors() for anything else.
+    """A Future for a coroutine, Future or whatever else ``gen`` can yield.
 
-    Lists, dicts and whatever else stock Tornado's ``gen`` can yield are left to it where it is loaded.
+    :raises BadYieldError: it is nothing that can be waited for.
     """
-    gen = sys.modules.get("tornado.gen")
-    if gen is not None:
-        return gen.convert_yielded(value)
-    if is_future(value):
-        return value
-    if inspect.isawaitable(value):
-        return asyncio.ensure_future(value)
-    raise TypeError(f"yielded unknown object {value!r}")
+    return _gen().convert_yielded(value)
 
 
-def _not_awaitable_errors() -> tuple[type[Exception], ...]:
-    gen = sys.modules.get("tornado.gen")
-    return (TypeError,) if gen is None else (TypeError, gen.BadYieldError)
+def _gen() -> Any:
+    """The module of coroutines, which is imported at the first use."""
+    return importlib.import_module("tornado_c.gen")
 
 
 class PeriodicCallback:

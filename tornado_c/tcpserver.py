@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import errno
 import functools
+import importlib
 import inspect
 import os
 import socket
 import ssl
-import sys
 import weakref
 from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, Any, overload
@@ -343,9 +343,7 @@ def _future_of(result: Any, loop: Any) -> Any:
         return result
     if inspect.isawaitable(result):
         return asyncio.ensure_future(result, loop=loop.asyncio_loop)
-    gen = sys.modules.get("tornado.gen")
-    if gen is None:
-        return None
+    gen: Any = importlib.import_module("tornado_c.gen")
     # Lists of futures, and the types that an application taught Tornado to yield.
     try:
         return gen.convert_yielded(result)

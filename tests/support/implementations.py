@@ -13,6 +13,7 @@ import tornado_c
 MODULES = (
     "concurrent",
     "escape",
+    "gen",
     "http1connection",
     "httpserver",
     "httputil",

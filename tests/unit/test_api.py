@@ -19,6 +19,7 @@ SNAPSHOT = Path(tornado.test.__file__).parent / "api.txt"
 
 #: Where our signature is another on purpose: additions, nearly all of them from Tornado before 6.0.
 ACCEPTED = {
+    "tornado.gen.with_timeout": ("(timeout, future, quiet_exceptions=..., io_loop=None, *, message=None)"),
     "tornado.httpserver.HTTPServer.initialize": (
         "(self, request_callback, no_keep_alive=False, xheaders=False, ssl_options=None, protocol=None, "
         "decompress_request=False, chunk_size=None, max_header_size=None, idle_connection_timeout=None, "

@@ -26,6 +26,8 @@ SWAPPED: tuple[str, ...] = (
     "log",
     "options",
     "ioloop",
+    "gen",
+    "stack_context",
     "platform.asyncio",
     "iostream",
     "tcpserver",

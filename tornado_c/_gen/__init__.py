@@ -1,0 +1,1 @@
+"""Coroutines: what ``gen`` hands out besides the coroutines themselves."""

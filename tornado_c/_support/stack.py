@@ -1,0 +1,14 @@
+"""Which contexts of ``stack_context`` are active: all that ``gen`` knows of them where they are not used."""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from typing import Any
+
+#: Two views of the same: a tuple of the contexts that are entered around a callback, outermost first, and
+#: the innermost of all, which knows the one around it. An exception is offered to these.
+Contexts = tuple[tuple[Any, ...], Any]
+
+NONE: Contexts = ((), None)
+
+active: ContextVar[Contexts] = ContextVar("stack_contexts", default=NONE)
