@@ -8,26 +8,18 @@ prints what failed and what it raised, --log all that the module wrote. The exit
 failed."""
 
 import argparse
-import functools
-import hashlib
 import importlib
 import importlib.util
-import os
-import subprocess
 import sys
-import tarfile
-import tempfile
 import time
 import unittest
 from pathlib import Path
 
 import suite
 
-CACHE = Path(__file__).resolve().parents[2] / "build" / "old-tornado"
-SHA256 = {
-    "4.5.3": "6d14e47eab0e15799cf3cdcc86b0b98279da68522caace2bd7ce644287685f0a",
-    "2.4.1": "14d392cf14698eba75b9299748fa83716f7c02fc49684dfc5011668c30ba6b00",
-}
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from support.old_tornado import SHA256, Unavailable, fetch  # noqa: E402
+
 #: No tests, and tests of what Tornado had for other systems and for Twisted.
 LEFT_OUT = {
     "4.5.3": {"resolve_test_helper", "runtests", "util", "twisted_test", "windows_test"},
@@ -35,81 +27,15 @@ LEFT_OUT = {
 }
 
 
-class Unavailable(Exception):
-    """The tests cannot be had here; the message says why."""
-
-
-def download(version: str, folder: Path) -> Path:
-    """The source distribution, in `folder`."""
-    # The last setuptools that does not refuse 2.4.1, where this Python has it.
-    (folder / "constraints.txt").write_text("setuptools<58\n" if version == "2.4.1" else "")
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", "tornado"]
-    try:
-        got = subprocess.run(
-            [*command, "--dest", str(folder), f"tornado=={version}"],
-            capture_output=True,
-            text=True,
-            timeout=240,
-            env={**os.environ, "PIP_CONSTRAINT": str(folder / "constraints.txt")},
-        )
-    except subprocess.TimeoutExpired:
-        raise Unavailable(f"pip download of Tornado {version} did not end") from None
-    archive = folder / f"tornado-{version}.tar.gz"
-    if got.returncode != 0 or not archive.exists():
-        lines = [line for line in got.stderr.splitlines() if line.startswith("ERROR")] or ["no archive"]
-        raise Unavailable(f"pip cannot download Tornado {version}: {lines[-1]}")
-    if hashlib.sha256(archive.read_bytes()).hexdigest() != SHA256[version]:
-        raise Unavailable(f"{archive.name} is not the file that these tests are pinned to")
-    return archive
-
-
-def unpack(archive: Path, folder: Path) -> None:
-    with tarfile.open(archive) as file:
-        prefix = archive.name.removesuffix(".tar.gz") + "/"
-        members = [member for member in file if member.name.startswith(prefix)]
-        for member in members:
-            member.name = member.name.removeprefix(prefix)
-        extra = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
-        file.extractall(folder, members, **extra)
-
-
-def translate(folder: Path) -> None:
-    """Translate the tests from Python 2."""
-    command = [sys.executable, "-W", "ignore", "-m", "lib2to3", "--write", "--nobackups", "--no-diffs"]
-    subprocess.run([*command, str(folder)], capture_output=True, check=True)
-
-
-@functools.cache
-def fetch(version: str) -> Path:
-    """The folder `tornado` of a version, with tests for Python 3."""
-    if importlib.util.find_spec("tornado") is None:
-        raise Unavailable("tornado is not installed")
-    folder = CACHE / version
-    if not folder.is_dir():
-        if version == "2.4.1" and importlib.util.find_spec("lib2to3") is None:
-            raise Unavailable("this Python has no lib2to3, which translates Tornado 2.4.1's tests")
-        CACHE.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=CACHE) as temporary:
-            unpack(download(version, Path(temporary)), Path(temporary, "unpacked"))
-            if version == "2.4.1":
-                translate(Path(temporary, "unpacked", "tornado", "test"))
-            try:
-                Path(temporary, "unpacked").rename(folder)
-            except OSError:  # another process was first
-                if not folder.is_dir():
-                    raise
-    return folder / "tornado"
-
-
 def available(version: str) -> list[str]:
-    found = {path.stem for path in (fetch(version) / "test").glob("*_test.py")}
+    found = {path.stem for path in (fetch(version) / "tornado" / "test").glob("*_test.py")}
     return sorted(found - LEFT_OUT[version])
 
 
 def child(result: str, version: str, module_name: str) -> None:
     tornado_c = importlib.import_module("tornado_c")
     tornado_c.install(generation=4)
-    folder = fetch(version) / "test"
+    folder = fetch(version) / "tornado" / "test"
     spec = importlib.util.spec_from_file_location(
         "tornado.test", folder / "__init__.py", submodule_search_locations=[str(folder)]
     )
