@@ -532,7 +532,8 @@ def test_a_task_that_is_lost_while_it_waits(each, before):
             self.write(how)
 
     async def main():
-        asyncio.get_running_loop().set_exception_handler(lambda loop, context: heard.append(context["message"]))
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda loop, context: heard.append(context["message"]))
         server = each.web.Application([("/(.*)", Handler)]).listen(0, "127.0.0.1")
         port = next(iter(server._sockets.values())).getsockname()[1]
         for _ in range(before):
