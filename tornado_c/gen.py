@@ -49,6 +49,7 @@ from tornado_c._gen.waiting import (
     with_timeout,
 )
 from tornado_c._support import stack
+from tornado_c._support.generations import take_callback
 from tornado_c._support.names import adopt
 from tornado_c.concurrent import (
     Future,
@@ -109,10 +110,6 @@ __all__ = [
 _T = TypeVar("_T")
 _OF_LOOP = (asyncio.Future, asyncio.Task)
 
-#: Whether ``callback=`` is a coroutine's caller's in any case, as it was in Tornado 3 to 5. Else it is only
-#: where the function has no such parameter.
-callbacks_are_callers = False
-
 
 class LeakedCallbackError(Exception):
     """A coroutine has ended without a ``Wait`` for each of its Callbacks."""
@@ -162,13 +159,12 @@ def coroutine(func: Callable[..., Any]) -> Callable[..., Future[Any]]:
 
     @functools.wraps(func)
     def call(*args: Any, **kwargs: Any) -> Future[Any]:
-        if kwargs and "callback" in kwargs and (callbacks_are_callers or not _takes_callback(func)):
-            callback = kwargs.pop("callback")
-            future = _start(func, args, kwargs)
-            if callback is not None:
-                IOLoop.current().add_future(future, lambda f: callback(f.result()))
-            return future
-        return _start(func, args, kwargs)
+        callback = take_callback(func, kwargs) if kwargs else None
+        if callback is None:
+            return _start(func, args, kwargs)
+        future = _start(func, args, kwargs)
+        IOLoop.current().add_future(future, functools.partial(_call_with_result, callback))
+        return future
 
     call.__tornado_coroutine__ = True  # type: ignore[attr-defined]
     return call
@@ -200,17 +196,13 @@ def _end_engine(future: Future[Any]) -> None:
         raise ReturnValueIgnoredError(f"@gen.engine functions cannot return values: {result!r}")
 
 
+def _call_with_result(callback: Callable[[Any], object], future: Future[Any]) -> None:
+    callback(future.result())
+
+
 def is_coroutine_function(func: Any) -> bool:
     """Whether ``func`` was decorated with ``coroutine``."""
     return getattr(func, "__tornado_coroutine__", False)
-
-
-def _takes_callback(func: Callable[..., Any]) -> bool:
-    """Whether a function has a parameter ``callback`` or takes any; True where that cannot be seen."""
-    code = getattr(func, "__code__", None)
-    if not isinstance(code, types.CodeType) or code.co_flags & inspect.CO_VARKEYWORDS:
-        return True
-    return "callback" in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
 
 
 def _failed(error: BaseException) -> Future[Any]:
@@ -406,7 +398,7 @@ class Runner:
         self, typ: type[BaseException], value: BaseException, tb: types.TracebackType | None
     ) -> bool:
         """Raise an exception in the generator where it waits; False where it does not wait."""
-        if self.running or self.finished:
+        if self.running or self.finished or not isinstance(value, Exception):
             return False
         self.future = _failed(value)
         self.ctx_run(self.run)

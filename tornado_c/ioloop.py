@@ -370,13 +370,12 @@ class IOLoop(Configurable, _core.IOLoopBase):
             if not isinstance(future, asyncio.Task):  # a task's step has raised it out of the loop already
                 raise
 
-    def _log_callback_exception(self, callback: Any, exc: BaseException) -> None:
-        self.handle_callback_exception(callback, exc)
+    def handle_callback_exception(self, callback: Any) -> None:
+        """Called with a callback that raised, inside the handling of its exception; logs that.
 
-    def handle_callback_exception(self, callback: Any, exc: BaseException | None = None) -> None:
-        """Called with a callback that raised; logs it. Applications may override this."""
-        info = exc if exc is not None else sys.exc_info()[1]
-        app_log.error("Exception in callback %r", callback, exc_info=info)
+        Applications may override this. The exception is ``sys.exc_info()[1]``.
+        """
+        app_log.error("Exception in callback %r", callback, exc_info=True)
 
     def set_blocking_log_threshold(self, seconds: float | None) -> None:
         """Log callbacks that take longer than ``seconds``; None ends that.

@@ -14,10 +14,12 @@ ioloop_log_exception(IOLoopObject *self, PyObject *callback)
         }
         return -1;
     }
-    PyObject *exc = PyErr_GetRaisedException();
-    PyObject *args[4] = {NULL, (PyObject *)self, callback, exc};
-    PyObject *result = PyObject_VectorcallMethod(self->state->str__log_callback_exception, args + 1,
-                                                 3 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
+    PyObject *exc = PyErr_GetRaisedException(), *outer = PyErr_GetHandledException();
+    PyErr_SetHandledException(exc); /* sys.exc_info() in the method, which applications override */
+    PyObject *result =
+        PyObject_CallMethodOneArg((PyObject *)self, self->state->str_handle_callback_exception, callback);
+    PyErr_SetHandledException(outer);
+    Py_XDECREF(outer);
     Py_DECREF(exc);
     Py_XDECREF(result);
     return result != NULL ? 0 : -1;

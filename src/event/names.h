@@ -23,7 +23,6 @@
     X(_fatal_error)                                                                                          \
     X(_guest_due)                                                                                            \
     X(_guest_turn)                                                                                           \
-    X(_log_callback_exception)                                                                               \
     X(_log_destroy_pending)                                                                                  \
     X(_log_slow)                                                                                             \
     X(_must_cancel)                                                                                          \
@@ -57,6 +56,7 @@
     X(get_name)                                                                                              \
     X(get_task_factory)                                                                                      \
     X(handle)                                                                                                \
+    X(handle_callback_exception)                                                                             \
     X(handler)                                                                                               \
     X(is_running)                                                                                            \
     X(loop)                                                                                                  \

@@ -1,6 +1,7 @@
 /* IOStream's read methods, in both generations of the interface: a callable as the second positional
  * argument, or callback=, selects that of 2.x-4.x, where the method returns None and the callback is called
- * in a later turn. Otherwise a Future is returned. The read itself is in stream_read.c. Runs Python. */
+ * in a later turn; max_bytes may follow there. Otherwise a Future is returned. The read itself is in
+ * stream_read.c. Runs Python. */
 #include "base/args.h"
 #include "stream/iostream.h"
 
@@ -19,16 +20,44 @@ reads_pattern(PyObject *value, const char *what)
                         Py_TYPE(value)->tp_name);
 }
 
-/* Sorts out the second positional argument: a callable is a callback, anything else stays in *other. */
-static void
-reads_split_callback(PyObject **other, PyObject **callback)
+/* Whether the arguments after the first are in the order of 4.x: the callback, then max_bytes. */
+static bool
+reads_old_order(tc_state *state, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
-    *callback = tc_arg_or_null(*callback);
-    *other = tc_arg_or_null(*other);
-    if (*other != NULL && *callback == NULL && PyCallable_Check(*other)) {
-        *callback = *other;
-        *other = NULL;
+    if (nargs < 2 || args[1] != Py_None) {
+        return nargs >= 2 && PyCallable_Check(args[1]);
     }
+    if (nargs > 2) {
+        return args[2] != Py_None && !PyCallable_Check(args[2]);
+    }
+    for (Py_ssize_t i = 0; kwnames != NULL && i < PyTuple_GET_SIZE(kwnames); i++) {
+        if (PyUnicode_Compare(PyTuple_GET_ITEM(kwnames, i), state->str_max_bytes) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Of read_until and read_until_regex: out becomes the pattern, max_bytes and the callback, as tc_args_sort. */
+static int
+reads_sort(tc_state *state, const char *method, PyObject *pattern, PyObject *const *args, Py_ssize_t nargs,
+           PyObject *kwnames, PyObject **out)
+{
+    bool old = reads_old_order(state, args, nargs, kwnames);
+    PyObject *const names[] = {pattern, old ? state->str_callback : state->str_max_bytes,
+                               old ? state->str_max_bytes : state->str_callback};
+    PyObject *found[3];
+    if (tc_args_parse(method, args, nargs, kwnames, names, 3, 1, found) < 0) {
+        return -1;
+    }
+    out[0] = found[0];
+    out[1] = tc_arg_or_null(found[old ? 2 : 1]);
+    out[2] = tc_arg_or_null(found[old ? 1 : 2]);
+    if (out[1] != NULL && out[2] == NULL && PyCallable_Check(out[1])) { /* max_bytes=callback */
+        out[2] = out[1];
+        out[1] = NULL;
+    }
+    return 0;
 }
 
 static int
@@ -46,17 +75,15 @@ PyObject *
 tc_iostream_read_until(StreamObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
     tc_state *state = self->state;
-    PyObject *const names[] = {state->str_delimiter, state->str_max_bytes, state->str_callback};
     PyObject *v[3];
     if (TC_LIKELY(nargs == 1 && kwnames == NULL && PyBytes_CheckExact(args[0]))) {
         tc_read request = {.kind = TC_READ_UNTIL, .pattern = args[0], .max_bytes = -1};
         return tc_stream_check_ready(self) < 0 ? NULL : tc_stream_start_read(self, &request, NULL, NULL);
     }
     if (tc_stream_check_ready(self) < 0 ||
-        tc_args_parse("read_until", args, nargs, kwnames, names, 3, 1, v) < 0) {
+        reads_sort(state, "read_until", state->str_delimiter, args, nargs, kwnames, v) < 0) {
         return NULL;
     }
-    reads_split_callback(&v[1], &v[2]);
     tc_read request = {.kind = TC_READ_UNTIL};
     if (reads_max_bytes(v[1], &request.max_bytes) < 0 ||
         !(request.pattern = reads_pattern(v[0], "delimiter"))) {
@@ -71,13 +98,11 @@ PyObject *
 tc_iostream_read_until_regex(StreamObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
     tc_state *state = self->state;
-    PyObject *const names[] = {state->str_regex, state->str_max_bytes, state->str_callback};
     PyObject *v[3];
     if (tc_stream_check_ready(self) < 0 ||
-        tc_args_parse("read_until_regex", args, nargs, kwnames, names, 3, 1, v) < 0) {
+        reads_sort(state, "read_until_regex", state->str_regex, args, nargs, kwnames, v) < 0) {
         return NULL;
     }
-    reads_split_callback(&v[1], &v[2]);
     tc_read request = {.kind = TC_READ_REGEX};
     if (reads_max_bytes(v[1], &request.max_bytes) < 0) {
         return NULL;

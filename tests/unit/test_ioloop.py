@@ -368,23 +368,29 @@ class TestCallbacks:
         run_until_stopped(both)
         assert len(messages(caplog)) == 1
 
-    def test_overridden_handle_callback_exception(self):
-        """The hook of 2.x-5.x."""
+    @pytest.mark.parametrize("place", ["class", "loop"])
+    def test_overridden_handle_callback_exception(self, place):
+        """The hook of 2.x-5.x, with one argument."""
         got = []
 
         class Loop(IOLoop):
-            def handle_callback_exception(self, callback, exc=None):
-                got.append((callback, exc))
+            def handle_callback_exception(self, callback):
+                got.append((callback, sys.exc_info()))
 
         def fail():
             raise KeyError("told")
 
-        loop = Loop(make_current=False)
+        loop = Loop(make_current=False) if place == "class" else IOLoop(make_current=False)
+        if place == "loop":
+            loop.handle_callback_exception = lambda callback: Loop.handle_callback_exception(None, callback)
         loop.add_callback(fail)
         loop.add_callback(loop.stop)
         run_until_stopped(loop)
         loop.close()
-        assert got[0][0] is fail
+        ((callback, (kind, exc, traceback)),) = got
+        assert callback is fail and kind is KeyError and exc.args == ("told",)
+        assert traceback is exc.__traceback__ and traceback.tb_frame.f_code is fail.__code__
+        assert sys.exc_info() == (None, None, None)
 
     @pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit])
     def test_interrupts_leave_the_loop(self, both, kind):

@@ -68,6 +68,55 @@ class TestArguments:
 
         ours.run(main)
 
+    @pytest.mark.parametrize("name", ["read_until", "read_until_regex"])
+    @pytest.mark.parametrize(
+        ("args", "kwargs"),
+        [
+            ((list.append,), {"max_bytes": 10}),
+            ((list.append, 10), {}),
+            ((list.append, None), {}),
+            ((10,), {"callback": list.append}),
+            ((None, list.append), {}),
+            ((), {"callback": list.append, "max_bytes": 10}),
+        ],
+    )
+    def test_limit_beside_a_callback(self, ours, name, args, kwargs):
+        async def main():
+            stream, peer = ours.pair()
+            got = []
+            given = [got.append if arg is list.append else arg for arg in args]
+            named = {k: got.append if v is list.append else v for k, v in kwargs.items()}
+            assert getattr(stream, name)(b"\n", *given, **named) is None
+            peer.sendall(b"line\n")
+            await until(lambda: got)
+            assert got == [b"line\n"]
+            if 10 in (*args, *kwargs.values()):
+                getattr(stream, name)(b"\n", *given, **named)
+                peer.sendall(b"x" * 11)
+                await until(stream.closed)
+                assert isinstance(stream.error, iostream.UnsatisfiableReadError) and len(got) == 1
+
+        ours.run(main)
+
+    @pytest.mark.parametrize("name", ["read_until", "read_until_regex"])
+    def test_limit_beside_no_callback(self, ours, name):
+        async def main():
+            stream, peer = ours.pair()
+            peer.sendall(b"a\nb\n" + b"x" * 11)
+            assert await getattr(stream, name)(b"\n", None, max_bytes=10) == b"a\n"
+            assert await getattr(stream, name)(b"\n", None, 10) == b"b\n"
+            for args, kwargs, text in (
+                ((list.append,), {"callback": list.append}, "multiple values for argument 'callback'"),
+                ((list.append, 1), {"max_bytes": 1}, "multiple values for argument 'max_bytes'"),
+                ((1,), {"max_bytes": 1}, "multiple values for argument 'max_bytes'"),
+                ((list.append, 1, 1), {}, "takes at most 3 arguments"),
+                ((list.append, "1"), {}, "'str' object cannot be interpreted as an integer"),
+            ):
+                with pytest.raises(TypeError, match=text):
+                    getattr(stream, name)(b"\n", *args, **kwargs)
+
+        ours.run(main)
+
     def test_callback_of_connect(self, ours):
         async def main():
             with socket.create_server(("127.0.0.1", 0)) as listener:

@@ -51,7 +51,7 @@ def Task(func: Callable[..., Any], *args: Any, **kwargs: Any) -> Future[Any]:
     future: Future[Any] = _create_future()
 
     def fail(typ: Any, value: BaseException, tb: Any) -> bool:
-        if future.done():
+        if future.done() or not isinstance(value, Exception):
             return False
         future.set_exception(value)
         return True

@@ -1,9 +1,15 @@
-"""Arguments of calls that are understood in the order of more than one generation of Tornado."""
+"""Arguments of calls that mean different things in the generations of Tornado."""
 
 from __future__ import annotations
 
-from collections.abc import Container
+import inspect
+import types
+from collections.abc import Callable, Container
 from typing import Any
+
+#: Whether ``callback=`` in a call of a decorated function is the decorator's in any case, as in Tornado 3
+#: to 5. Else it is only where the function has no such parameter.
+callbacks_are_decorators = False
 
 
 def bind_arguments(
@@ -37,3 +43,18 @@ def bind_arguments(
             raise TypeError(f"{function}() got an unexpected keyword argument {name!r}")
         given[name] = value
     return given
+
+
+def take_callback(function: Callable[..., Any], kwargs: dict[str, Any]) -> Callable[..., Any] | None:
+    """Remove ``callback`` from the arguments of a call and return it, where it is not the function's own."""
+    if "callback" not in kwargs or not (callbacks_are_decorators or _has_no_callback(function)):
+        return None
+    return kwargs.pop("callback")
+
+
+def _has_no_callback(function: Callable[..., Any]) -> bool:
+    """Whether it has no parameter ``callback`` and does not take any; False where that cannot be seen."""
+    code = getattr(function, "__code__", None)
+    if not isinstance(code, types.CodeType) or code.co_flags & inspect.CO_VARKEYWORDS:
+        return False
+    return "callback" not in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
