@@ -18,6 +18,19 @@ tc_context_exit(PyObject *context, bool failed, PyObject *source)
     }
 }
 
+/* A context with the variables of the current one, new reference: that itself where it can be had without a copy. */
+static inline PyObject *
+tc_context_look(void)
+{
+#if PY_VERSION_HEX < 0x030e0000
+    PyObject *current = PyThreadState_Get()->context;
+    if (TC_LIKELY(current != NULL)) {
+        return Py_NewRef(current);
+    }
+#endif
+    return PyContext_CopyCurrent();
+}
+
 /* Have two contexts the same variables? They are an immutable map, CPython's second field of a context. False
  * where that is not known. */
 static inline bool

@@ -90,6 +90,7 @@ typedef struct LoopCore {
     tc_spares spares[2];     /* of requests, and of WebSocket messages */
     PyObject *ending;        /* a coroutine whose Task is about to become idle, or NULL */
     PyObject *current_handle;
+    PyObject *task_factory;  /* as the standard library's methods leave it in _task_factory, or NULL */
     PyObject *future_kwargs; /* {"loop": future_loop}, for new Futures */
     PyObject *future_loop;   /* borrowed from it */
     PyObject *done_future;   /* a Future with the result None, for writes that were done at once */

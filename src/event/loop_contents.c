@@ -36,6 +36,7 @@ tc_core_traverse(LoopCore *core, visitproc visit, void *arg)
         return st;
     }
     Py_VISIT(core->current_handle);
+    Py_VISIT(core->task_factory);
     Py_VISIT(core->host);
     Py_VISIT(core->guest_timer);
     return tc_fd_traverse(core, visit, arg);

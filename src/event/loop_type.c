@@ -99,6 +99,7 @@ core_clear(LoopCore *core)
     tc_core_drop(core);
     Py_CLEAR(core->captured);
     Py_CLEAR(core->current_handle);
+    Py_CLEAR(core->task_factory);
     core->ioloop = NULL;
     Py_CLEAR(core->host);
     Py_CLEAR(core->guest_timer);
@@ -371,6 +372,7 @@ static PyGetSetDef core_getset[] = {
 
 static PyMemberDef core_members[] = {
     {"_current_handle", T_OBJECT, offsetof(LoopCore, current_handle), 0, NULL},
+    {"_task_factory", T_OBJECT, offsetof(LoopCore, task_factory), 0, NULL},
     {"_clock_resolution", T_DOUBLE, offsetof(LoopCore, clock_resolution), 0, NULL},
     {NULL},
 };

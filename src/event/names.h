@@ -29,7 +29,6 @@
     X(_read_ready__on_eof)                                                                                   \
     X(_run)                                                                                                  \
     X(_run_once)                                                                                             \
-    X(_task_factory)                                                                                         \
     X(_watch_result)                                                                                         \
     X(_watched_by_host)                                                                                      \
     X(add_reader)                                                                                            \
@@ -80,6 +79,7 @@
 
 #define TC_EVENT_OWN(X)                                                                                      \
     X(ioloop_last_class) /* of the last IOLoop that ran a callback */                                        \
+    X(known_tasks)       /* the set of asyncio's in which all_tasks() looks */                               \
     X(ioloop_run)        /* the function that a queued callback's handle calls */                            \
     X(transport_write)   /* the standard library's write() of a transport */
 
@@ -125,10 +125,17 @@ typedef struct {
     int size;
 } tc_handle_freelist;
 
+/* Of asyncio.Task, see spare_task.c; borrowed, or NULL. */
+typedef struct {
+    PyObject *callbacks, *must_cancel, *log, *cancelling, *name;
+    bool looked;
+} tc_task_parts;
+
 #define TC_EVENT_FIELDS                                                                                      \
     tc_link cores; /* every LoopCore */                                                                      \
     /* A C type that asyncio takes for a coroutine; borrowed, set by its layer. */                           \
     PyTypeObject *native_coroutine_type;                                                                     \
+    tc_task_parts task_parts;                                                                                \
     tc_handle_freelist handles, timer_handles;                                                               \
     /* The versions of our handles' types for which _run is asyncio's own. */                                \
     unsigned handle_run_tag, timer_handle_run_tag;                                                           \

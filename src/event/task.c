@@ -71,9 +71,10 @@ task_coroutine_of(LoopCore *core, PyObject *awaitable)
 static int
 task_has_factory(LoopCore *core)
 {
-    PyObject *factory = core->host != NULL
-                            ? PyObject_CallMethodNoArgs(core->host, core->state->str_get_task_factory)
-                            : PyObject_GetAttr((PyObject *)core, core->state->str__task_factory);
+    if (core->host == NULL) {
+        return core->task_factory != NULL && core->task_factory != Py_None;
+    }
+    PyObject *factory = PyObject_CallMethodNoArgs(core->host, core->state->str_get_task_factory);
     int has = factory != NULL ? factory != Py_None : -1;
     Py_XDECREF(factory);
     return has;

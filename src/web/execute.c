@@ -559,7 +559,9 @@ static int
 execute_watch_close(HandlerObject *self)
 {
     HttpConnObject *conn = self->finished ? NULL : tc_handler_conn(self);
-    if (conn == NULL || tc_http_conn_close_callback(conn) != NULL) {
+    bool deaf =
+        !self->streams && tc_handler_owns(self, TC_HOOK_on_connection_close); /* it would do nothing */
+    if (conn == NULL || deaf || tc_http_conn_close_callback(conn) != NULL) {
         return 0;
     }
     Py_INCREF(conn);

@@ -33,6 +33,7 @@
     X(get_status)                                                                                            \
     X(initialize)                                                                                            \
     X(log_request)                                                                                           \
+    X(on_connection_close)                                                                                   \
     X(on_finish)                                                                                             \
     X(prepare)                                                                                               \
     X(set_default_headers)                                                                                   \
