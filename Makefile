@@ -102,8 +102,10 @@ lint: $(VENV)/.ready stubs ## ruff, mypy, stubtest, clang-format and the documen
 stubs: dev ## does tornado_c/_core.pyi agree with the extension?
 	$(PY) -m mypy.stubtest tornado_c._core --mypy-config-file pyproject.toml --concise
 
-bench: $(VENV)/.ready ## the limit, stock Tornado and ours side by side; then system calls, imports (BENCH="--rows ...")
+bench: $(VENV)/.ready ## the limit, stock Tornado, ours, other servers side by side; system calls, imports (BENCH="--rows ...")
 	$(PY) -m pip install --quiet .
+	for package in $$($(PY) tests/bench/peers.py); do \
+	    $(PY) -m pip install --quiet "$$package" || echo "bench: $$package cannot be had"; done
 	$(PY) tests/bench/compare.py $(BENCH)
 	$(PY) tests/bench/syscalls.py
 	$(PY) tests/bench/imports.py

@@ -1,9 +1,9 @@
-"""User instructions for each request, by callgrind: repeatable to the digit, blind to noise and to the
-kernel.
+"""User instructions for each request or message, by callgrind: repeatable to the digit, blind to noise and
+to the kernel.
 
     python tests/bench/instructions.py [--servers limit,stock,ours] [--rows callback,handler] [--check]
 
-A server is run twice under valgrind, with two different counts of requests over one keep-alive
+A server is run twice under valgrind, with two different counts of requests (or messages) over one
 connection; the difference of the totals divided by the difference of the counts leaves start-up and
 shut-down out."""
 
@@ -11,12 +11,18 @@ import argparse
 import re
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
+import http_load
 import servers
-from rows import BY_NAME, ROWS, Row
+import ws_load
+from http_rows import HttpRow
+from row import Row
+from rows import BY_NAME, ROWS
 
-COUNTS = {"limit": (200, 2200), "ours": (200, 2200), "stock": (50, 250)}
+COUNTS = {"limit": (192, 2192), "ours": (192, 2192), "stock": (48, 240)}
 
 
 def callgrind(folder: str) -> list[str]:
@@ -41,35 +47,35 @@ def total_instructions(server: str, row: Row, requests: int) -> int:
             process,
             port,
         ):
-            client = servers.Client(port)
-            body = servers.BODY if row.post else b""
-            client.ask(servers.request_bytes(row.path, body=body), requests, row.pipeline)
+            (http_load if isinstance(row, HttpRow) else ws_load).ask(port, row, requests)
             process.terminate()
             process.wait(60)
-            client.close()
         return collected(folder)
 
 
-def per_request(server: str, row: Row) -> float:
+def per_operation(server: str, row: Row) -> float:
     few, many = COUNTS[server]
-    return (total_instructions(server, row, many) - total_instructions(server, row, few)) / (many - few)
+    with ThreadPoolExecutor() as pool:  # noise does not count
+        less, more = pool.map(partial(total_instructions, server, row), (few, many))
+    return (more - less) / (many - few)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--servers", default=",".join(servers.SERVERS))
-    parser.add_argument("--rows", default=",".join(r.name for r in ROWS if r.instructions))
+    parser.add_argument("--rows", default=",".join(r.name for r in ROWS if r.counted))
     parser.add_argument("--check", action="store_true", help="fail where ours is over its figure to reach")
     args = parser.parse_args()
     over = False
     for name in args.rows.split(","):
         row = BY_NAME[name]
         for server in args.servers.split(","):
-            reason = servers.missing_reason(server, row.app)
-            if reason:
+            if server not in row.servers:
+                continue
+            if reason := servers.missing_reason(server, row.app):
                 print(f"{row.title:38} {server:6} missing: {reason}", flush=True)
                 continue
-            count = per_request(server, row)
+            count = per_operation(server, row)
             note = f"(reach {row.instructions:,})" if row.instructions and server == "ours" else ""
             print(f"{row.title:38} {server:6} {count:12,.0f} {note}", flush=True)
             over |= server == "ours" and row.instructions is not None and count > row.instructions

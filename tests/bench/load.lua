@@ -1,14 +1,16 @@
--- wrk ... -s load.lua URL -- PIPELINE BODY_BYTES CLOSE
+-- wrk ... -s load.lua URL -- PIPELINE CONTENT_TYPE BODY_FILE CLOSE
 -- Sends the same bytes each time; ends with one line that compare.py reads.
 
 local bytes
 
 function init(args)
-   local pipeline, body, close = tonumber(args[1]), tonumber(args[2]), args[3] == "1"
-   if body > 0 then
+   local pipeline, content_type, close = tonumber(args[1]), args[2], args[4] == "1"
+   if content_type ~= "" then
+      local file = io.open(args[3], "rb")
       wrk.method = "POST"
-      wrk.body = string.rep("b", body)
-      wrk.headers["Content-Type"] = "application/octet-stream"
+      wrk.body = file:read("*a")
+      wrk.headers["Content-Type"] = content_type
+      file:close()
    end
    if close then
       wrk.headers["Connection"] = "close"

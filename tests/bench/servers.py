@@ -4,6 +4,7 @@ stopping a server on its own core, and reading how much CPU it has used."""
 import functools
 import importlib.util
 import os
+import random
 import re
 import shutil
 import socket
@@ -11,14 +12,15 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+import peers
 
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results"
 SERVERS = ("limit", "stock", "ours")
 PACKAGES = {"stock": "tornado", "ours": "tornado_c"}
-BODY = b"b" * 10240
 
 
 class Missing(Exception):
@@ -61,6 +63,8 @@ def application(name: str, package: str) -> Path:
 @functools.cache
 def missing_reason(server: str, app: str) -> str | None:
     """Why this server cannot run this application, or None."""
+    if server in peers.ALL:
+        return peers.missing_reason(server)
     if server == "limit":
         return "nginx is not installed" if app == "static" and shutil.which("nginx") is None else None
     package = PACKAGES[server]
@@ -110,6 +114,8 @@ def nginx(port: int) -> list[str]:
 def command_line(server: str, app: str, limit_mode: str, port: int) -> list[str]:
     if app == "static":
         static_folder()
+    if server in peers.ALL:
+        return peers.command_line(server, app, port, static_folder())
     if server == "limit" and limit_mode == "nginx":
         return nginx(port)
     if server == "limit":
@@ -118,15 +124,23 @@ def command_line(server: str, app: str, limit_mode: str, port: int) -> list[str]
 
 
 def free_port() -> int:
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """Of those that the system gives nobody: a server is measured on a busy machine, too."""
+    while True:
+        port = random.randrange(10_000, 32_000)
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 def cores() -> tuple[int, int]:
     """The server's core and the client's; the same one on a machine that has no second."""
     available = sorted(os.sched_getaffinity(0))
     return available[0], available[-1]
+
+
+def family(pid: int) -> list[int]:
+    """A process and its descendants: some servers work in a child."""
+    children = [Path(task, "children").read_text() for task in Path(f"/proc/{pid}/task").iterdir()]
+    return [pid, *(each for text in children for child in text.split() for each in family(int(child)))]
 
 
 def cpu_seconds(pid: int) -> float:
@@ -139,6 +153,23 @@ def cpu_split(pid: int) -> tuple[int, int]:
     """(user, system) clock ticks from /proc/PID/stat: coarse, used for the proportion only."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return int(fields[11]), int(fields[12])
+
+
+def measured(pid: int, drive) -> dict:
+    """What `drive()` found, its "operations" among it, and the server's CPU time for each of them."""
+    pids = family(pid)
+
+    def spent() -> tuple[float, int, int]:
+        ticks = [cpu_split(each) for each in pids]
+        return sum(map(cpu_seconds, pids)), sum(t[0] for t in ticks), sum(t[1] for t in ticks)
+
+    before = spent()
+    result = drive()
+    time.sleep(0.05)
+    cpu, user, system = (new - old for new, old in zip(spent(), before, strict=True))
+    result["cpu_us"] = cpu / result["operations"] * 1e6
+    result["user_share"] = user / (user + system) if user + system else 0.0
+    return result
 
 
 def wait_until_listening(process: subprocess.Popen, port: int, timeout: float) -> None:
@@ -189,7 +220,7 @@ class Client:
     """One keep-alive connection that sends prepared bytes and counts whole answers."""
 
     def __init__(self, port: int):
-        self.socket = socket.create_connection(("127.0.0.1", port))
+        self.socket = socket.create_connection(("127.0.0.1", port), 20)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.pending = b""
 
@@ -206,15 +237,26 @@ class Client:
         """The next answer's head and body."""
         while (end := self.pending.find(b"\r\n\r\n")) < 0:
             self._more()
-        head = self.pending[:end]
+        head = self._take(end + 4)
         found = re.search(rb"\r\ncontent-length: *(\d+)", head, re.I)
-        if found is None or not head.startswith(b"HTTP/1.1 200 "):
+        chunked = re.search(rb"\r\ntransfer-encoding: *chunked\r", head, re.I)
+        if not (found or chunked) or not head.startswith(b"HTTP/1.1 200 "):
             raise RuntimeError(f"unexpected answer: {head!r}")
-        total = end + 4 + int(found[1])
-        while len(self.pending) < total:
+        return head, self._take(int(found[1])) if found else b"".join(self._chunks())
+
+    def _take(self, count: int) -> bytes:
+        while len(self.pending) < count:
             self._more()
-        body, self.pending = self.pending[end + 4 : total], self.pending[total:]
-        return head, body
+        taken, self.pending = self.pending[:count], self.pending[count:]
+        return taken
+
+    def _chunks(self):
+        size = 1
+        while size:
+            while (end := self.pending.find(b"\r\n")) < 0:
+                self._more()
+            size = int(self._take(end + 2), 16)
+            yield self._take(size + 2)[:-2]
 
     def ask(self, request: bytes, times: int = 1, batch: int = 1) -> None:
         """Sends `request` `times` times, `batch` of them at once, and reads every answer."""
@@ -222,12 +264,3 @@ class Client:
             self.socket.sendall(request * batch)
             for _ in range(batch):
                 self.answer()
-
-
-def request_bytes(path: str = "/", *, body: bytes = b"", close: bool = False) -> bytes:
-    head = f"{'POST' if body else 'GET'} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n"
-    if body:
-        head += f"Content-Length: {len(body)}\r\nContent-Type: application/octet-stream\r\n"
-    if close:
-        head += "Connection: close\r\n"
-    return head.encode() + b"\r\n" + body

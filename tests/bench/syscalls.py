@@ -19,7 +19,8 @@ from collections import Counter
 from pathlib import Path
 
 import servers
-from rows import BY_NAME, Row
+from http_rows import HttpRow
+from rows import BY_NAME
 
 REQUESTS = 200
 PIPELINE = 16
@@ -55,10 +56,10 @@ def calls_during(pid: int, work) -> Counter:
         return Counter(re.findall(r"^(?:\d+ +)?(\w+)\(", log.read_text(), re.M))
 
 
-def count(server: str, row: Row) -> dict:
+def count(server: str, row: HttpRow) -> dict:
     with servers.running(server, row.app, row.limit_mode) as (process, port):
         client = servers.Client(port)
-        request = servers.request_bytes(row.path)
+        request = row.request()
         client.ask(request, 20)
         single = calls_during(process.pid, lambda: client.ask(request, REQUESTS))
         batches = []

@@ -8,8 +8,11 @@ import sys
 from pathlib import Path
 
 import pytest
+import readme
+from rows import BY_NAME
 
 HERE = Path(__file__).resolve().parent
+QUICK = ["--rounds", "1", "--seconds", "1", "--no-instructions", "--output"]
 
 
 def run(program: str, *args: str) -> subprocess.CompletedProcess:
@@ -45,10 +48,23 @@ def test_compare_reports_the_limit(tmp_path):
     for tool in ("wrk", "taskset"):
         if shutil.which(tool) is None:
             pytest.skip(f"{tool} is not installed")
-    flags = ["--rounds", "1", "--seconds", "1", "--no-instructions", "--output", str(tmp_path)]
-    result = run("compare.py", "--servers", "limit", "--rows", "callback,close", *flags)
+    result = run("compare.py", "--servers", "limit", "--rows", "callback,close", *QUICK, str(tmp_path))
     assert result.returncode == 0, result.stderr
     assert "hello, callback" in result.stdout
     report = json.loads((tmp_path / "compare.json").read_text())
     assert report["rows"]["callback"]["limit"]["cpu_us"] > 0
     assert (tmp_path / "compare.svg").read_text().startswith("<svg ")
+
+
+def test_compare_reports_websockets_and_the_readme_shows_them(tmp_path):
+    if shutil.which("taskset") is None:
+        pytest.skip("taskset is not installed")
+    arguments = ["--servers", "ours,zlib", "--rows", "ws_pipeline,ws_deflate", *QUICK, str(tmp_path)]
+    result = run("compare.py", *arguments)
+    assert result.returncode == 0, result.stderr
+    report = json.loads((tmp_path / "compare.json").read_text())
+    rows = report["rows"]
+    assert rows["ws_deflate"]["ours"]["ratios"]["zlib"] > 0
+    assert rows["ws_pipeline"]["ours"]["cpu_us"] > 0 and "zlib" not in rows["ws_pipeline"]
+    text = readme.tables(report)
+    assert BY_NAME["ws_pipeline"].title in text and "are zlib's own" in text
