@@ -15,6 +15,7 @@ from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any, TypeVar
 
+from tornado_c import _core
 from tornado_c._support.stack import NONE, Contexts, active
 
 _T = TypeVar("_T")
@@ -233,43 +234,76 @@ def _call(contexts: Contexts, function: Callable[..., Any], args: Any, kwargs: d
         innermost = contexts[1]
         result = function(*args, **kwargs)
     except BaseException as exception:
-        if innermost is None:
-            raise
         error = exception
     try:
         if error is not None or contexts[0]:
-            _leave(innermost, error)
+            error = _handle(innermost, error)
+        if error is not None:
+            raise error
         return result
     finally:
         error = None  # its traceback has this frame
 
 
-def _leave(context: Any, error: BaseException | None) -> None:
-    """Leave contexts, from the innermost on, of which any may end an exception or raise another.
-
-    :raises BaseException: the one that is left.
-    """
-    try:
-        while context is not None:
-            try:
-                typ, traceback = (type(error), error.__traceback__) if error is not None else (None, None)
-                if context.exit(typ, error, traceback):
-                    error = None
-            except BaseException as exception:
-                error = exception
-            context = context.old_contexts[1]
-        if error is not None:
-            raise error
-    finally:
-        error = None
+def _handle(context: Any, error: BaseException | None) -> BaseException | None:
+    """Leave contexts, from this one outwards; return the exception that is left, theirs or the given one."""
+    while context is not None:
+        try:
+            typ, traceback = (type(error), error.__traceback__) if error is not None else (None, None)
+            if context.exit(typ, error, traceback):
+                error = None
+        except BaseException as exception:
+            error = exception
+        context = context.old_contexts[1]
+    return error
 
 
-def _call_in_active(function: Callable[..., Any], *args: Any) -> Any:
-    """Call a function in the contexts that are active; one that has its own is only called."""
-    if hasattr(function, "_wrapped"):
-        return function(*args)
-    contexts = active.get()
+def _call_active(contexts: Contexts, function: Callable[..., Any], *args: Any) -> Any:
+    """What C does with a callback where a context is to be entered."""
     kept = _without_inactive(contexts)
     if kept is not contexts:
         active.set(kept)
     return _call(kept, function, args, {})
+
+
+def _handle_active(contexts: Contexts, error: BaseException) -> BaseException | None:
+    """What C does with the exception of a callback where nothing was entered."""
+    return _handle(_without_inactive(contexts)[1], error)
+
+
+def _enter(contexts: Contexts) -> list[StackContext]:
+    """Enter context managers, and no handlers of exceptions."""
+    entered: list[StackContext] = []
+    try:
+        for context in _without_inactive(contexts)[0]:
+            context.enter()
+            entered.append(context)
+    except BaseException as error:
+        raised = _leave(entered, error)
+        assert raised is not None
+        raise raised from raised.__cause__
+    return entered
+
+
+def _leave(entered: list[StackContext], error: BaseException | None) -> BaseException | None:
+    """Leave what was entered; return the exception that is left, theirs or the given one."""
+    for context in reversed(entered):
+        try:
+            typ, traceback = (type(error), error.__traceback__) if error is not None else (None, None)
+            context.exit(typ, error, traceback)
+        except BaseException as exception:
+            error = exception
+    return error
+
+
+_core.register(
+    "stack_context",
+    upcalls={
+        "stack_active": active,
+        "stack_call": _call_active,
+        "stack_enter": _enter,
+        "stack_handle": _handle_active,
+        "stack_leave": _leave,
+        "stack_none": NONE,
+    },
+)

@@ -44,18 +44,6 @@ tc_context_is_same(PyObject *a, PyObject *b)
 #endif
 }
 
-/* function(*args) in a context; NULL with an exception. The caller holds all of them. */
-static inline PyObject *
-tc_context_call(PyObject *context, PyObject *function, PyObject *const *args, size_t nargsf)
-{
-    if (PyContext_Enter(context) < 0) {
-        return NULL;
-    }
-    PyObject *result = PyObject_Vectorcall(function, args, nargsf, NULL);
-    tc_context_exit(context, result == NULL, function);
-    return result;
-}
-
 /* For a callback to be called later: *context becomes a copy of the current context, or NULL if there is no
  * callback. 0, or -1 with an exception. */
 static inline int

@@ -7,6 +7,7 @@
 #include "base/context.h"
 #include "event/fd_callbacks.h"
 #include "event/handle.h"
+#include "event/stack.h"
 
 #include <stdlib.h>
 
@@ -32,8 +33,9 @@ fd_call_handler(FdEntry *entry, unsigned events)
     PyObject *args[3] = {NULL, Py_NewRef(entry->handler_fd), PyLong_FromUnsignedLong(ready)};
     PyObject *result = NULL;
     int status = TC_OK;
-    if (args[2] != NULL) {
-        result = tc_context_call(context, handler, args + 1, 2 | PY_VECTORCALL_ARGUMENTS_OFFSET);
+    if (args[2] != NULL && PyContext_Enter(context) == 0) {
+        result = tc_stack_call(core->state, handler, args + 1, 2 | PY_VECTORCALL_ARGUMENTS_OFFSET);
+        tc_context_exit(context, result == NULL, handler);
     }
     if (result == NULL) {
         status = tc_core_report(core, "Exception in I/O handler", handler);

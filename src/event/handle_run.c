@@ -2,6 +2,7 @@
  * fd_callbacks.c. Runs Python. */
 #include "base/context.h"
 #include "event/handle.h"
+#include "event/stack.h"
 
 #include <limits.h>
 
@@ -59,13 +60,24 @@ done:
     return 0;
 }
 
+/* Calls in the contexts of stack_context, too, but for ours that do so themselves. */
+static inline PyObject *
+handle_call_function(tc_state *state, PyObject *callback, PyObject *const *args, size_t nargsf)
+{
+    if (tc_stack_is_used(state) && callback != state->ioloop_run && callback != state->stream_run_callback) {
+        return tc_stack_call_inside(state, callback, args, nargsf);
+    }
+    return PyObject_Vectorcall(callback, args, nargsf, NULL);
+}
+
 static PyObject *
-handle_call(PyObject *handle, PyObject *callback)
+handle_call(tc_state *state, PyObject *handle, PyObject *callback)
 {
     const HandleExtra *extra = EXTRA(handle);
     if (extra->nargs < 0) {
         PyObject *args = Py_NewRef(SLOT(handle, args));
-        PyObject *result = PyObject_Call(callback, args, NULL);
+        PyObject *result =
+            handle_call_function(state, callback, &PyTuple_GET_ITEM(args, 0), (size_t)PyTuple_GET_SIZE(args));
         Py_DECREF(args);
         return result;
     }
@@ -74,7 +86,7 @@ handle_call(PyObject *handle, PyObject *callback)
     PyObject *stack[3] = {NULL, nargs >= 1 ? Py_NewRef(extra->arg0) : NULL,
                           nargs >= 2 ? Py_NewRef(extra->arg1) : NULL};
     PyObject *result =
-        PyObject_Vectorcall(callback, stack + 1, (size_t)nargs | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
+        handle_call_function(state, callback, stack + 1, (size_t)nargs | PY_VECTORCALL_ARGUMENTS_OFFSET);
     Py_XDECREF(stack[1]);
     Py_XDECREF(stack[2]);
     return result;
@@ -145,7 +157,7 @@ tc_handle_run(LoopCore *core, PyObject *handle)
     PyObject *result = NULL;
     int status = 0;
     if (PyContext_Enter(context) == 0) {
-        result = handle_call(handle, callback);
+        result = handle_call(core->state, handle, callback);
         tc_context_exit(context, result == NULL, handle);
     }
     if (TC_UNLIKELY(result == NULL)) {

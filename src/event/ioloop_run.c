@@ -1,6 +1,7 @@
 /* Runs an IOLoop's callbacks: an exception is logged to tornado.application and swallowed; what a callback
  * returns is awaited where that can be. Runs Python. */
 #include "event/ioloop.h"
+#include "event/stack.h"
 
 /* Logs the exception that is set as app_log.error("Exception in callback %r", callback, exc_info=exc).
  * Cancellation is silent; KeyboardInterrupt and SystemExit stay set. */
@@ -50,7 +51,7 @@ ioloop_handle_result(IOLoopObject *self, PyObject *result)
 PyObject *
 tc_ioloop_run(IOLoopObject *self, PyObject *callback, PyObject *const *args, Py_ssize_t nargs)
 {
-    PyObject *result = PyObject_Vectorcall(callback, args, (size_t)nargs, NULL);
+    PyObject *result = tc_stack_call(self->state, callback, args, (size_t)nargs);
     if (TC_UNLIKELY(result == NULL) || ioloop_handle_result(self, result) < 0) {
         if (ioloop_log_exception(self, callback) < 0) {
             return NULL;

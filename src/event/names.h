@@ -31,6 +31,7 @@
     X(_run_once)                                                                                             \
     X(_watch_result)                                                                                         \
     X(_watched_by_host)                                                                                      \
+    X(_wrapped)                                                                                              \
     X(add_reader)                                                                                            \
     X(buffer_updated)                                                                                        \
     X(call_at)                                                                                               \
@@ -50,6 +51,7 @@
     X(delay)                                                                                                 \
     X(events)                                                                                                \
     X(fd)                                                                                                    \
+    X(func)                                                                                                  \
     X(get_buffer)                                                                                            \
     X(get_debug)                                                                                             \
     X(get_name)                                                                                              \
@@ -117,7 +119,14 @@
     X(number_real, "numbers", "Real")                                                                        \
     X(partial, "functools", "partial")
 
-#define TC_EVENT_UPCALLS(X) X(wrap_awaitable, ioloop, NULL)
+#define TC_EVENT_UPCALLS(X)                                                                                  \
+    X(stack_active, stack_context, &PyContextVar_Type)                                                       \
+    X(stack_call, stack_context, NULL)                                                                       \
+    X(stack_enter, stack_context, NULL)                                                                      \
+    X(stack_handle, stack_context, NULL)                                                                     \
+    X(stack_leave, stack_context, NULL)                                                                      \
+    X(stack_none, stack_context, NULL)                                                                       \
+    X(wrap_awaitable, ioloop, NULL)
 
 /* Dead handles kept for the next call_soon. */
 typedef struct {

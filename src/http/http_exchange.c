@@ -3,6 +3,7 @@
  *
  * A request that has come whole, as nearly all have, is begun and ended in one step. Runs Python. */
 #include "base/context.h"
+#include "event/stack.h"
 #include "http/http_conn_parts.h"
 #include "http/http_request_parts.h"
 
@@ -86,23 +87,32 @@ exchange_decompress(HttpConnObject *self, RequestObject *request)
     return result != NULL ? 0 : -1;
 }
 
-/* Begins a call of the application, in the request's context. */
+/* Begins a call of the application, in the request's context. `entered` is for exchange_leave. */
 static bool
-exchange_enter(HttpConnObject *self, PyObject *context)
+exchange_enter(HttpConnObject *self, PyObject *context, PyObject **entered)
 {
     if (context == NULL || PyContext_Enter(context) < 0) {
+        return false;
+    }
+    if (tc_stack_enter(self->state, entered) < 0) {
+        tc_context_exit(context, true, (PyObject *)self);
         return false;
     }
     self->dispatching = true;
     return true;
 }
 
-/* Ends it. If the call `failed`, its exception stays set. */
-static void
-exchange_leave(HttpConnObject *self, PyObject *context, bool failed)
+/* Ends it. An exception of the call stays set; true if there is one now. */
+static bool
+exchange_leave(HttpConnObject *self, PyObject *context, PyObject *entered, bool failed)
 {
     self->dispatching = false;
+    if (TC_UNLIKELY(entered != NULL)) {
+        tc_stack_leave(self->state, entered);
+        failed = PyErr_Occurred() != NULL;
+    }
     tc_context_exit(context, failed, (PyObject *)self);
+    return failed;
 }
 
 /* ---- calls ---- */
@@ -187,11 +197,12 @@ exchange_run(HttpConnObject *self, const tc_exchange *call, const char *body, si
         return -1;
     }
     PyObject *context = tc_http_config_copy_context(self->config);
+    PyObject *entered;
     int mode = -1;
-    if (exchange_enter(self, context)) {
+    if (exchange_enter(self, context, &entered)) {
         Py_XSETREF(self->context, Py_NewRef(context));
         mode = exchange_begin(self, call, body, size, whole);
-        exchange_leave(self, context, mode < 0);
+        mode = exchange_leave(self, context, entered, mode < 0) ? -1 : mode;
     }
     Py_XDECREF(context);
     return mode;
@@ -377,11 +388,11 @@ tc_http_conn_request_end(HttpConnObject *self, bool ahead)
     }
     tc_http_conn_drop_incoming(self);
     tc_train_call(call.stream, ahead);
-    PyObject *context = Py_XNewRef(self->context);
+    PyObject *context = Py_XNewRef(self->context), *entered;
     int status = -1;
-    if (exchange_enter(self, context)) {
+    if (exchange_enter(self, context, &entered)) {
         status = exchange_end(self, &call, mode);
-        exchange_leave(self, context, status < 0);
+        status = exchange_leave(self, context, entered, status < 0 && status != TC_AGAIN) ? -1 : status;
     }
     self->linger |= self->frame.closes && ahead;
     status = status < 0 ? exchange_failed(self, call.stream) : exchange_ended(self, call.stream);
@@ -395,11 +406,11 @@ int
 tc_http_conn_piece(HttpConnObject *self, const char *data, size_t size)
 {
     tc_exchange call = exchange_of_incoming(self);
-    PyObject *context = Py_XNewRef(self->context);
+    PyObject *context = Py_XNewRef(self->context), *entered;
     int st = TC_RAISED, status = 0;
-    if (exchange_enter(self, context)) {
+    if (exchange_enter(self, context, &entered)) {
         st = call.app_class->piece(call.app, self, call.request, data, size);
-        exchange_leave(self, context, st == TC_RAISED);
+        st = exchange_leave(self, context, entered, st == TC_RAISED) ? TC_RAISED : st;
     }
     if (st == TC_RAISED) {
         status = tc_http_conn_fail(self);

@@ -2,6 +2,7 @@
  * the application. HTTPServer uses it if nothing in between is overridden. The registration owns the listener
  * until stop(). */
 #include "base/context.h"
+#include "event/stack.h"
 #include "http/http_conn_parts.h"
 #include "stream/acceptor.h"
 
@@ -40,8 +41,10 @@ listener_hand_over(HttpListenerObject *self, StreamObject *stream, const struct 
     PyObject *context = tc_http_config_copy_context(self->config);
     PyObject *result = NULL;
     if (address != NULL && context != NULL && PyContext_Enter(context) == 0) {
-        PyObject *args[3] = {self->server, (PyObject *)stream, address};
-        result = PyObject_VectorcallMethod(self->state->str__accepted, args, 3, NULL);
+        PyObject *args[2] = {(PyObject *)stream, address};
+        PyObject *accepted = PyObject_GetAttr(self->server, self->state->str__accepted);
+        result = accepted != NULL ? tc_stack_call(self->state, accepted, args, 2) : NULL;
+        Py_XDECREF(accepted);
         tc_context_exit(context, result == NULL, self->server);
     }
     Py_XDECREF(address);

@@ -3,6 +3,7 @@
 #include "base/future.h"
 #include "base/log.h"
 #include "base/raise.h"
+#include "event/stack.h"
 #include "stream/stream_parts.h"
 
 #include <unistd.h>
@@ -79,7 +80,7 @@ run_user_callback(PyObject *stream_type, PyObject *const *args, Py_ssize_t nargs
         return NULL;
     }
     self->pending_callbacks -= self->pending_callbacks > 0;
-    PyObject *result = PyObject_Vectorcall(args[1], args + 2, (size_t)(nargs - 2), NULL);
+    PyObject *result = tc_stack_call(self->state, args[1], args + 2, (size_t)(nargs - 2));
     if (result == NULL && PyErr_ExceptionMatches(PyExc_Exception)) {
         tc_stream_close_uncaught(self, "application");
     }

@@ -1,6 +1,7 @@
 /* Calls of the application: in one context, that of the request, with its exceptions logged and the connection
  * aborted for them, and an awaitable that holds back the next message. Every function runs Python. */
 #include "base/future.h"
+#include "event/stack.h"
 #include "ws/ws_parts.h"
 
 /* ---- the context ---- */
@@ -22,6 +23,7 @@ deliver_context(WsProtocolObject *self)
 /* A call of the application on the stack. */
 typedef struct {
     PyObject *context; /* entered, or NULL: it was already */
+    PyObject *entered; /* for tc_stack_leave */
 } deliver_frame;
 
 static int
@@ -31,9 +33,15 @@ deliver_enter(WsProtocolObject *self, deliver_frame *frame)
     if (frame->context == NULL) {
         return -1;
     }
+    frame->entered = NULL;
     if (PyContext_Enter(frame->context) < 0) { /* a callback runs the loop, and this is a call within it */
         PyErr_Clear();
         Py_CLEAR(frame->context);
+    }
+    else if (tc_stack_enter(self->state, &frame->entered) < 0) {
+        tc_context_exit(frame->context, true, (PyObject *)self);
+        Py_CLEAR(frame->context);
+        return -1;
     }
     self->delivering++;
     return 0;
@@ -44,6 +52,7 @@ deliver_leave(WsProtocolObject *self, deliver_frame *frame)
 {
     self->delivering--;
     if (frame->context != NULL) {
+        tc_stack_leave(self->state, frame->entered);
         tc_context_exit(frame->context, PyErr_Occurred() != NULL, (PyObject *)self);
         Py_DECREF(frame->context);
     }

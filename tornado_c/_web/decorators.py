@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib
 import urllib.parse
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -21,14 +22,17 @@ _RequestHandlerType = TypeVar("_RequestHandlerType", bound="RequestHandler")
 def asynchronous(method: _Method) -> _Method:
     """Leave the request open when ``method`` returns; something must call ``self.finish()`` later.
 
-    An awaitable that the method returns is awaited, and the request is finished then if it is not yet.
+    An exception of a callback that it registers ends the request, as one of its own does. An awaitable that
+    it returns is awaited, and the request is finished then if it is not yet.
     """
+    stack_context: Any = importlib.import_module("tornado_c.stack_context")
 
     @functools.wraps(method)
     def wrapper(self: Any, *args: Any, **kwargs: Any) -> Any:
         self._auto_finish = False
-        result = method(self, *args, **kwargs)
-        return None if result is None else _await_and_finish(self, result)
+        with stack_context.ExceptionStackContext(self._stack_context_handle_exception):
+            result = method(self, *args, **kwargs)
+            return None if result is None else _await_and_finish(self, result)
 
     return wrapper
 

@@ -243,6 +243,14 @@ class RequestHandler(_core.HandlerBase, CookieMixin, LocaleMixin, TemplateMixin,
         status = e.status_code if isinstance(e, HTTPError) else 500
         self.send_error(status, exc_info=sys.exc_info())
 
+    def _stack_context_handle_exception(self, type: Any, value: BaseException, traceback: Any) -> bool:
+        """Handle an exception of a callback that was registered while ``asynchronous`` was at work."""
+        try:
+            raise value.with_traceback(traceback)
+        except Exception as e:
+            self._handle_request_exception(e)
+        return True
+
     # ---- the request ----
 
     async def _execute(self, transforms: list[Any], *args: bytes, **kwargs: bytes) -> None:

@@ -1,0 +1,145 @@
+/* See stack.h. Entering and leaving contexts, and asking them what to do with an exception, is Python's
+ * (stack_context.py); here is what needs none of it. */
+#include "event/stack.h"
+
+#define FEW_ARGS 6
+
+/* The contexts that are active: a new reference, or NULL; with an exception only if it failed. */
+static PyObject *
+stack_active(tc_state *state)
+{
+    PyObject *contexts = NULL;
+    if (PyContextVar_Get(state->upcall_stack_active, NULL, &contexts) < 0) {
+        return NULL;
+    }
+    if (contexts == state->upcall_stack_none) {
+        Py_CLEAR(contexts);
+    }
+    return contexts;
+}
+
+/* Whether a function is one that wrap() has made, or our own partial of it with keyword arguments. */
+static bool
+stack_is_wrapped(tc_state *state, PyObject *function)
+{
+    PyObject *mark, *inner = NULL;
+    if ((PyObject *)Py_TYPE(function) == state->partial) {
+        inner = PyObject_GetAttr(function, state->str_func);
+    }
+    int found = PyObject_GetOptionalAttr(inner != NULL ? inner : function, state->str__wrapped, &mark);
+    Py_XDECREF(inner);
+    if (found > 0) {
+        Py_DECREF(mark);
+    }
+    PyErr_Clear();
+    return found > 0;
+}
+
+/* Whether contexts are only such that handle exceptions: there is nothing to enter. */
+static bool
+stack_only_handles(PyObject *contexts)
+{
+    if (!PyTuple_CheckExact(contexts) || PyTuple_GET_SIZE(contexts) != 2) {
+        return false;
+    }
+    PyObject *around = PyTuple_GET_ITEM(contexts, 0);
+    return PyTuple_CheckExact(around) && PyTuple_GET_SIZE(around) == 0;
+}
+
+/* An exception that an upcall returned (stolen) is raised; true if there is one, or the upcall itself raised. */
+static bool
+stack_raises(PyObject *returned)
+{
+    if (returned != NULL && PyExceptionInstance_Check(returned)) {
+        PyErr_SetRaisedException(returned);
+        return true;
+    }
+    Py_XDECREF(returned);
+    return returned == NULL;
+}
+
+/* A call has failed: asks the contexts. None, or NULL with the exception that is left. */
+static PyObject *
+stack_handle(tc_state *state, PyObject *contexts)
+{
+    PyObject *exc = PyErr_GetRaisedException();
+    PyObject *args[] = {contexts, exc};
+    PyObject *left = PyObject_Vectorcall(state->upcall_stack_handle, args, 2, NULL);
+    Py_DECREF(exc);
+    return stack_raises(left) ? NULL : Py_NewRef(Py_None);
+}
+
+/* By Python, with contexts to be entered. */
+static PyObject *
+stack_call_python(tc_state *state, PyObject *contexts, PyObject *function, PyObject *const *args,
+                  Py_ssize_t nargs)
+{
+    PyObject *few[FEW_ARGS + 2], **all = few;
+    if (nargs > FEW_ARGS && (all = PyMem_Malloc((size_t)(nargs + 2) * sizeof(PyObject *))) == NULL) {
+        return PyErr_NoMemory();
+    }
+    all[0] = contexts;
+    all[1] = function;
+    for (Py_ssize_t i = 0; i < nargs; i++) {
+        all[i + 2] = args[i];
+    }
+    PyObject *result = PyObject_Vectorcall(state->upcall_stack_call, all, (size_t)(nargs + 2), NULL);
+    if (all != few) {
+        PyMem_Free(all);
+    }
+    return result;
+}
+
+PyObject *
+tc_stack_call_inside(tc_state *state, PyObject *function, PyObject *const *args, size_t nargsf)
+{
+    PyObject *contexts = stack_active(state), *result;
+    if (contexts == NULL && PyErr_Occurred()) {
+        return NULL;
+    }
+    if (contexts == NULL || stack_is_wrapped(state, function)) {
+        result = PyObject_Vectorcall(function, args, nargsf, NULL);
+    }
+    else if (stack_only_handles(contexts)) {
+        result = PyObject_Vectorcall(function, args, nargsf, NULL);
+        if (result == NULL) {
+            result = stack_handle(state, contexts);
+        }
+    }
+    else {
+        result = stack_call_python(state, contexts, function, args, PyVectorcall_NARGS(nargsf));
+    }
+    Py_XDECREF(contexts);
+    return result;
+}
+
+int
+tc_stack_enter(tc_state *state, PyObject **entered)
+{
+    *entered = NULL;
+    if (!tc_stack_is_used(state)) {
+        return 0;
+    }
+    PyObject *contexts = stack_active(state);
+    if (contexts == NULL) {
+        return PyErr_Occurred() ? -1 : 0;
+    }
+    if (!stack_only_handles(contexts)) {
+        *entered = PyObject_CallOneArg(state->upcall_stack_enter, contexts);
+    }
+    Py_DECREF(contexts);
+    return *entered == NULL && PyErr_Occurred() ? -1 : 0;
+}
+
+void
+tc_stack_leave(tc_state *state, PyObject *entered)
+{
+    if (TC_LIKELY(entered == NULL)) {
+        return;
+    }
+    PyObject *exc = PyErr_GetRaisedException();
+    PyObject *args[] = {entered, exc != NULL ? exc : Py_None};
+    (void)stack_raises(PyObject_Vectorcall(state->upcall_stack_leave, args, 2, NULL));
+    Py_XDECREF(exc);
+    Py_DECREF(entered);
+}

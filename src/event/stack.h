@@ -1,0 +1,34 @@
+/* The contexts of tornado_c.stack_context around calls of the application. They are in a variable of contextvars,
+ * so whatever keeps the context of a callback keeps them as well. Until that module is imported all this is one
+ * branch at each call. Runs Python. */
+#ifndef TC_STACK_H
+#define TC_STACK_H
+
+#include "base/state.h"
+
+static inline bool
+tc_stack_is_used(const tc_state *state)
+{
+    return TC_UNLIKELY(state->upcall_stack_active != NULL);
+}
+
+/* As tc_stack_call, where contexts are used at all. */
+PyObject *tc_stack_call_inside(tc_state *state, PyObject *function, PyObject *const *args, size_t nargsf);
+
+/* function(*args) inside the contexts that are active: None where they have ended its exception. What
+ * stack_context.wrap has made is inside its own alone. The caller holds all of them. */
+static inline PyObject *
+tc_stack_call(tc_state *state, PyObject *function, PyObject *const *args, size_t nargsf)
+{
+    return tc_stack_is_used(state) ? tc_stack_call_inside(state, function, args, nargsf)
+                                   : PyObject_Vectorcall(function, args, nargsf, NULL);
+}
+
+/* Around calls whose exceptions have a handling of their own, and are not those of contexts: *entered is for
+ * tc_stack_leave. 0, or -1 with an exception and nothing to leave. */
+int tc_stack_enter(tc_state *state, PyObject **entered);
+
+/* An exception that is set stays so, or another takes its place. */
+void tc_stack_leave(tc_state *state, PyObject *entered);
+
+#endif
