@@ -237,7 +237,8 @@ coroutine_throw(tc_coroutine *self, PyObject *const *args, Py_ssize_t nargs)
     else if (found == 0) {
         coroutine_raise(args, nargs);
     }
-    PySendResult how = coroutine_continue(self, coroutine_outcome(&value), value, &result);
+    PySendResult how = coroutine_outcome(&value);
+    how = coroutine_continue(self, how, value, &result);
     self->running = false;
     if (self->spare != NULL && how != PYGEN_NEXT) {
         tc_spare_drop(self);
