@@ -1,7 +1,7 @@
 /* HandlerObject, the C base of tornado_c.web.RequestHandler: one request and the response it gets.
  *
  * * Files: handler_type.c (life, attributes, the table of methods), handler_headers.c (status, headers,
- * clear), handler_args.c (arguments), output.c (write, flush), json.c, finish.c (finish), etag.c, execute.c
+ * clear), handler_args.c (arguments), output.c (write, flush), finish.c (finish), etag.c, execute.c
  * (from prepare() to finish()), execution_type.c (the same after an await), streamed.c (a streamed body
  * between the two).
  *
@@ -112,11 +112,6 @@ extern PyMethodDef tc_handler_header_methods[];
 PyObject *tc_handler_decode_argument(HandlerObject *self, PyObject *value, PyObject *name);
 
 extern PyMethodDef tc_handler_arg_methods[];
-
-/* json.c */
-
-/* The text that escape.json_encode(dict) returns. */
-PyObject *tc_json_encode(tc_state *state, PyObject *dict);
 
 /* output.c */
 int tc_handler_write(HandlerObject *self, PyObject *chunk);

@@ -1,8 +1,10 @@
-/* The JSON of a dict that a handler writes. json.dumps() makes a new encoder in C for each call. As long as
- * nothing has been replaced that the call would use, one such encoder is kept; the Python half, _json_tools()
- * in upcalls.py, makes it and says what to watch. Else escape.json_encode() is called. Runs Python in the
- * encoder, for what it has to ask the dict's values. */
-#include "web/handler.h"
+/* The JSON of a dict that a handler writes. As long as nothing has been replaced that json.dumps() would use, C writes
+ * what it can (json_text.c), and one encoder is kept for the rest, where json.dumps() makes a new one in C for
+ * each call; the Python half, _json_tools() in upcalls.py, makes it and says what to watch. Else
+ * escape.json_encode() is called. Runs Python in the encoder, for what it has to ask the dict's values. */
+#include "web/json.h"
+
+#include "web/hooks.h"
 
 /* What _json_tools() returns: (encoder, its markers, the class of json's own encoder, what is watched). */
 enum { TOOL_ENCODE, TOOL_MARKERS, TOOL_CLASS, TOOL_WATCHED, TOOL_COUNT };
@@ -168,7 +170,8 @@ tc_json_encode(tc_state *state, PyObject *dict)
 {
     PyObject *tools = json_tools(state);
     if (TC_LIKELY(tools != NULL)) {
-        return json_escape(json_dumps(state, tools, dict));
+        PyObject *bytes = tc_json_bytes(state, dict);
+        return bytes != NULL || PyErr_Occurred() ? bytes : json_escape(json_dumps(state, tools, dict));
     }
     return !PyErr_Occurred() ? tc_web_call(state, json_encode, dict) : NULL;
 }

@@ -3,6 +3,7 @@
 #define TC_NAMES_WEB_H
 
 #include "base/base.h"
+#include "base/buf.h"
 
 #define TC_WEB_TYPES(X)                                                                                      \
     X(application, tc_application_init_type)                                                                 \
@@ -159,6 +160,7 @@ typedef struct {
 #define TC_WEB_FIELDS                                                                                        \
     tc_etag etags[16];                                                                                       \
     tc_hook_entry hooks[256];                                                                                \
+    tc_bytes_buf json_buffer; /* of json_text.c */                                                           \
     bool json_busy;           /* json.c is encoding */                                                       \
     unsigned json_tag;        /* the version of json's class of encoders for which json_tools were made */   \
     uint64_t reasons_version; /* of the dict in which reason_ok was found */                                 \

@@ -4,6 +4,7 @@
  * A native connection is written through the functions of http_conn.h, any other through its methods. Runs
  * Python for transforms, cookies, dicts to be sent as JSON, foreign connections and an overridden flush(). */
 #include "web/handler.h"
+#include "web/json.h"
 
 #include "base/args.h"
 #include "event/core.h"

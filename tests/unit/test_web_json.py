@@ -6,6 +6,7 @@ import decimal
 import enum
 import json
 import json.encoder
+import random
 import sys
 from unittest import mock
 
@@ -176,3 +177,77 @@ def test_the_type_is_set_after_the_encoding():
     with pair(make) as ask:
         same(ask(request("/")))
     assert seen[: len(seen) // 2] == seen[len(seen) // 2 :]
+
+
+PIECES = [
+    "",
+    "a",
+    "</",
+    "<",
+    "/",
+    "//",
+    '"',
+    "\\",
+    "\x00",
+    "\x1f",
+    "\x7f",
+    "\x80",
+    "é",
+    "ÿ",
+    "\u0100",
+    "\ud800",
+]
+PIECES += ["\u2028", "\uffff", "\U00010000", "\U0010ffff", "\n\r\t\b\f", "plain text", "x" * 300]
+SCALARS = [
+    0,
+    1,
+    -1,
+    9,
+    10,
+    2**30,
+    -(2**31),
+    2**63 - 1,
+    -(2**63),
+    2**63,
+    10**40,
+    0.0,
+    -0.0,
+    1.5,
+    1e16,
+    1e-7,
+    1e22,
+]
+SCALARS += [float("nan"), float("inf"), -float("inf"), 1 / 3, True, False, None, Number.ONE, Text("</")]
+
+
+def random_text(rng):
+    return "".join(rng.choices(PIECES, k=rng.randrange(4)))
+
+
+def random_value(rng, depth):
+    kind = rng.randrange(6) if depth else rng.randrange(2)
+    if kind == 0:
+        return rng.choice(SCALARS)
+    if kind == 1:
+        return random_text(rng)
+    values = [random_value(rng, depth - 1) for _ in range(rng.randrange(4))]
+    if kind == 2:
+        return values
+    if kind == 3:
+        return tuple(values)
+    names = [rng.choice(SCALARS) if rng.random() < 0.02 else random_text(rng) for _ in values]
+    return dict(zip(names, values, strict=True))
+
+
+def test_random_values():
+    """Beside json.dumps(), which does it in another way."""
+    rng = random.Random(2)
+    handler = BOTH[0].web.RequestHandler.__new__(BOTH[0].web.RequestHandler)
+    handler.clear()
+    for i in range(3000):
+        value = {"value": random_value(rng, rng.randrange(5))}
+        if i % 100 == 0:
+            for _ in range(rng.randrange(200)):
+                value = {"deeper": [value]}
+        handler.write(value)
+        assert handler._write_buffer.pop() == json.dumps(value).replace("</", "<\\/").encode()
