@@ -8,6 +8,7 @@
 #include "http/http_fields.h"
 #include "web/application.h"
 #include "web/handler.h"
+#include "web/static_file.h"
 #include "ws/websocket_mask.h"
 
 #ifdef __linux__
@@ -135,6 +136,19 @@ PyDoc_STRVAR(module_is_plain_path_doc,
              "is_plain_path($module, path, /)\n--\n\n"
              "Whether a path is of ASCII names, one slash between any two, none of which begins with a dot.");
 
+PyDoc_STRVAR(module_remember_static_file_doc,
+             "remember_static_file($module, root, path, absolute_path, modified, seconds, content_type, /)"
+             "\n--\n\n"
+             "Keep what follows from a path below a folder, and from the time when the file was changed.\n\n"
+             ":param content_type: what static_files.type_by_suffix() returns.");
+
+PyDoc_STRVAR(
+    module_serve_static_file_doc,
+    "serve_static_file($module, handler, path, include_body, /)\n--\n\n"
+    "What StaticFileHandler's get() does, as far as it is as we wrote it.\n\n"
+    "Returns True if all is sent, a Future if some of it waits; the open file, if its headers are set\n"
+    "and the rest is to be done; None if nothing was done.");
+
 PyDoc_STRVAR(module_open_static_file_doc,
              "open_static_file($module, path, resolved, /)\n--\n\n"
              "Open a regular file, unless a symbolic link leads there. None if it is none or that fails.\n\n"
@@ -159,7 +173,9 @@ static PyMethodDef module_methods[] = {
     {"peer_ip", tc_http_peer_ip, METH_O, module_peer_ip_doc},
     {"register", (PyCFunction)(void (*)(void))module_register, METH_VARARGS | METH_KEYWORDS,
      module_register_doc},
+    {"remember_static_file", TC_FASTCALL(tc_static_remember), module_remember_static_file_doc},
     {"resolve_path", tc_resolve_path, METH_O, module_resolve_path_doc},
+    {"serve_static_file", TC_FASTCALL(tc_static_serve), module_serve_static_file_doc},
     {"slice_bytes", module_slice, METH_VARARGS, module_slice_doc},
     {"signal_when_parent_ends", module_parent_ends, METH_O, module_parent_ends_doc},
     {"unquote_to_bytes", tc_http_unquote_bytes, METH_O, module_unquote_doc},

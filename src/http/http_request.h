@@ -56,6 +56,12 @@ tc_request_has_form(const RequestObject *self)
     return TC_UNLIKELY(self->info.flags & TC_HTTP_HAS_CONTENT_TYPE) && tc_request_has_form_type(self);
 }
 
+/* False if there is no header Range or If-... in the head, and nobody has asked for its headers. */
+bool tc_request_is_conditional(const RequestObject *self);
+
+/* Whether there are certainly no arguments, neither in the query nor in the body, nor assigned ones. */
+bool tc_request_has_no_arguments(const RequestObject *self);
+
 /* The attributes as C uses them: borrowed references, NULL with an exception. */
 PyObject *tc_request_method(RequestObject *self);
 PyObject *tc_request_uri(RequestObject *self);

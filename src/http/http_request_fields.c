@@ -142,22 +142,36 @@ const char tc_request_may_be_conditional_doc[] = PyDoc_STR(
     "_may_be_conditional($self, /)\n--\n\n"
     "False if the request has no header Range or If-...; looks at no headers that were made of the head.");
 
-PyObject *
-tc_request_may_be_conditional(RequestObject *self, PyObject *unused)
+bool
+tc_request_is_conditional(const RequestObject *self)
 {
     if (self->head == NULL || self->headers != NULL) {
-        Py_RETURN_TRUE;
+        return true;
     }
     const char *line = self->head + self->info.headers.off, *end = line + self->info.headers.len;
     while (line != NULL && end - line > 2) {
         int first = line[0] | 0x20, second = line[1] | 0x20;
         if ((first == 'i' && second == 'f') || (first == 'r' && second == 'a')) {
-            Py_RETURN_TRUE;
+            return true;
         }
         line = memchr(line, '\n', (size_t)(end - line));
         line = line != NULL ? line + 1 : NULL;
     }
-    Py_RETURN_FALSE;
+    return false;
+}
+
+PyObject *
+tc_request_may_be_conditional(RequestObject *self, PyObject *unused)
+{
+    return PyBool_FromLong(tc_request_is_conditional(self));
+}
+
+bool
+tc_request_has_no_arguments(const RequestObject *self)
+{
+    return self->head != NULL && request_query_span(self).len == 0 && !tc_request_has_body(self) &&
+           self->query == NULL && self->body == self->state->empty_bytes && self->arguments == NULL &&
+           self->query_arguments == NULL && self->body_arguments == NULL;
 }
 
 const char tc_request_peek_headers_doc[] =

@@ -120,6 +120,10 @@ PyObject *tc_handler_flush(HandlerObject *self, bool footers, bool want);
 /* The same, even where flush() is overridden. */
 PyObject *tc_handler_flush_own(HandlerObject *self, bool footers, bool want);
 
+/* Sends a range of a file behind what was written before. True if all is sent, else a Future; None where files
+ * must be written by write() and flush(). NULL with an exception. */
+PyObject *tc_handler_flush_file(HandlerObject *self, PyObject *file, size_t offset, size_t size);
+
 extern PyMethodDef tc_handler_output_methods[];
 
 /* etag.c */
@@ -144,12 +148,6 @@ extern PyMethodDef tc_handler_etag_methods[];
 PyObject *tc_handler_finish(HandlerObject *self, PyObject *chunk, bool want);
 
 extern PyMethodDef tc_handler_finish_methods[];
-
-/* static_file.c: the module's functions is_plain_path(path), resolve_path(path) and
- * open_static_file(path, resolved). */
-PyObject *tc_path_is_plain(PyObject *unused, PyObject *path);
-PyObject *tc_resolve_path(PyObject *unused, PyObject *path);
-PyObject *tc_static_file_open(PyObject *module, PyObject *const *args, Py_ssize_t nargs);
 
 /* streamed.c */
 

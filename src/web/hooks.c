@@ -1,4 +1,4 @@
-/* See hooks.h. What is ours is in the dict of originals, which the Python module registers at import. */
+/* See hooks.h. What is ours is in the dicts of originals, which the Python module registers at import. */
 #include "web/hooks.h"
 
 #include "base/args.h"
@@ -8,7 +8,7 @@ hook_name(tc_state *state, size_t i)
 {
     PyObject *const names[TC_HOOK_COUNT] = {
 #define TC_X(name) state->str_##name,
-        TC_HOOKS(TC_X)
+        TC_HOOKS(TC_X) TC_STATIC_HOOKS(TC_X)
 #undef TC_X
     };
     return names[i];
@@ -32,12 +32,13 @@ hooks_entry(tc_state *state, PyTypeObject *type, uint64_t own)
 uint64_t
 tc_hooks_compute(tc_state *state, PyTypeObject *type)
 {
-    PyObject *originals = state->upcall_hook_originals;
     uint64_t own = 0;
-    if (originals == NULL) {
+    if (state->upcall_hook_originals == NULL) {
         return 0;
     }
     for (size_t i = 0; i < TC_HOOK_COUNT; i++) {
+        PyObject *originals =
+            i < TC_HOOK_FIRST_STATIC ? state->upcall_hook_originals : state->upcall_static_hook_originals;
         PyObject *name = hook_name(state, i), *found = _PyType_Lookup(type, name); /* borrowed */
         if (found != NULL && found == PyDict_GetItemWithError(originals, name)) {
             own |= UINT64_C(1) << i;

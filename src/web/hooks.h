@@ -45,18 +45,44 @@
     X(transforms)                                                                                            \
     X(write)
 
+/* Those of StaticFileHandler. */
+#define TC_STATIC_HOOKS(X)                                                                                   \
+    X(_get_cached_version)                                                                                   \
+    X(_stat)                                                                                                 \
+    X(compute_etag)                                                                                          \
+    X(get_absolute_path)                                                                                     \
+    X(get_cache_time)                                                                                        \
+    X(get_content)                                                                                           \
+    X(get_content_size)                                                                                      \
+    X(get_content_type)                                                                                      \
+    X(get_modified_time)                                                                                     \
+    X(parse_url_path)                                                                                        \
+    X(set_extra_headers)                                                                                     \
+    X(set_headers)                                                                                           \
+    X(should_return_304)                                                                                     \
+    X(validate_absolute_path)
+
 enum {
 #define TC_X(name) TC_HOOK_INDEX_##name,
     TC_HOOKS(TC_X)
 #undef TC_X
-        TC_HOOK_COUNT
+#define TC_X(name) TC_STATIC_HOOK_INDEX_##name,
+        TC_STATIC_HOOKS(TC_X)
+#undef TC_X
+            TC_HOOK_COUNT,
+    TC_HOOK_FIRST_STATIC = TC_STATIC_HOOK_INDEX__get_cached_version
 };
 
 enum tc_hook {
 #define TC_X(name) TC_HOOK_##name = UINT64_C(1) << TC_HOOK_INDEX_##name,
     TC_HOOKS(TC_X)
 #undef TC_X
+#define TC_X(name) TC_STATIC_HOOK_##name = UINT64_C(1) << TC_STATIC_HOOK_INDEX_##name,
+        TC_STATIC_HOOKS(TC_X)
+#undef TC_X
 };
+
+_Static_assert(TC_HOOK_COUNT <= 64, "a hook for each bit");
 
 /* The slow parts of the two functions below. */
 uint64_t tc_hooks_compute(tc_state *state, PyTypeObject *type);

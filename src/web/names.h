@@ -19,22 +19,28 @@
     X(OK)                                                                                                    \
     X(SUPPORTED_METHODS)                                                                                     \
     X(Server)                                                                                                \
-    X(_cache)                                                                                                \
     X(__class__)                                                                                             \
     X(__init__)                                                                                              \
     X(_body_future)                                                                                          \
     X(_break_cycles)                                                                                         \
+    X(_cache)                                                                                                \
     X(_clear_representation_headers)                                                                         \
     X(_convert_header_value)                                                                                 \
     X(_cross_origin_protection)                                                                              \
     X(_execute)                                                                                              \
     X(_get_argument)                                                                                         \
     X(_get_arguments)                                                                                        \
+    X(_get_cached_version)                                                                                   \
     X(_log)                                                                                                  \
     X(_request_summary)                                                                                      \
     X(_should_not_send_content)                                                                              \
-    X(_transforms)                                                                                           \
+    X(_stat)                                                                                                 \
+    X(_static_file)                                                                                          \
+    X(_static_hashes)                                                                                        \
     X(_stream_request_body)                                                                                  \
+    X(_transforms)                                                                                           \
+    X(absolute_path)                                                                                         \
+    X(allowed_symlink_directory)                                                                             \
     X(application)                                                                                           \
     X(arguments)                                                                                             \
     X(body_arguments)                                                                                        \
@@ -44,19 +50,27 @@
     X(connection)                                                                                            \
     X(cross_origin_protection)                                                                               \
     X(decode_argument)                                                                                       \
-    X(default_host)                                                                                          \
     X(default_handler_args)                                                                                  \
     X(default_handler_class)                                                                                 \
+    X(default_host)                                                                                          \
     X(digest)                                                                                                \
+    X(encodings_map)                                                                                         \
     X(execute)                                                                                               \
     X(find_handler)                                                                                          \
     X(flush)                                                                                                 \
     X(get)                                                                                                   \
+    X(get_absolute_path)                                                                                     \
+    X(get_cache_time)                                                                                        \
+    X(get_content)                                                                                           \
+    X(get_content_size)                                                                                      \
+    X(get_content_type)                                                                                      \
     X(get_handler_delegate)                                                                                  \
+    X(get_modified_time)                                                                                     \
     X(get_status)                                                                                            \
     X(get_target_delegate)                                                                                   \
     X(groupdict)                                                                                             \
     X(groups)                                                                                                \
+    X(guess_type)                                                                                            \
     X(host_name)                                                                                             \
     X(host_pattern)                                                                                          \
     X(initialize)                                                                                            \
@@ -67,37 +81,49 @@
     X(match)                                                                                                 \
     X(matcher)                                                                                               \
     X(method)                                                                                                \
+    X(modified)                                                                                              \
     X(on_finish)                                                                                             \
+    X(parse_url_path)                                                                                        \
     X(path)                                                                                                  \
     X(path_args)                                                                                             \
     X(path_kwargs)                                                                                           \
     X(post)                                                                                                  \
     X(prepare)                                                                                               \
+    X(root)                                                                                                  \
     X(rules)                                                                                                 \
     X(set_close_callback)                                                                                    \
     X(set_default_headers)                                                                                   \
     X(set_etag_header)                                                                                       \
+    X(set_extra_headers)                                                                                     \
     X(set_header)                                                                                            \
+    X(set_headers)                                                                                           \
     X(set_status)                                                                                            \
     X(settings)                                                                                              \
+    X(should_return_304)                                                                                     \
     X(source)                                                                                                \
     X(static_hash_cache)                                                                                     \
     X(status_code)                                                                                           \
     X(stream_request_body)                                                                                   \
     X(strip)                                                                                                 \
+    X(suffix_map)                                                                                            \
     X(target)                                                                                                \
     X(target_kwargs)                                                                                         \
     X(transform_chunk)                                                                                       \
     X(transform_first_chunk)                                                                                 \
     X(transforms)                                                                                            \
+    X(types_map)                                                                                             \
+    X(validate_absolute_path)                                                                                \
     X(write_headers)                                                                                         \
     X(xsrf_cookies)
 
 #define TC_WEB_TEXTS(X)                                                                                      \
+    X(accept_ranges, "Accept-Ranges")                                                                        \
+    X(bytes, "bytes")                                                                                        \
     X(content_length, "Content-Length")                                                                      \
     X(content_type, "Content-Type")                                                                          \
     X(html, "text/html; charset=UTF-8")                                                                      \
     X(json, "application/json; charset=UTF-8")                                                               \
+    X(last_modified, "Last-Modified")                                                                        \
     X(server, "TornadoServer/6.6.1")                                                                         \
     X(x_real_ip, "X-Real-Ip")
 
@@ -111,7 +137,8 @@
     X(hashlib_sha1)      /* when first needed */                                                             \
     X(reason_ok)         /* the reason phrase of status 200 */                                               \
     X(json_tools)        /* what json.c encodes with, or None */                                             \
-    X(small_sha1)        /* when first needed */
+    X(small_sha1)        /* when first needed */                                                             \
+    X(static_facts)      /* by the folder and then by the path, see static_serve.c */
 
 #define TC_WEB_FACES(X)                                                                                      \
     X(ErrorHandler, web, state->request_handler_type)                                                        \
@@ -138,7 +165,9 @@
     X(no_delegate, web, NULL)                                                                                \
     X(run_delegate, web, NULL)                                                                               \
     X(run_execute, web, NULL)                                                                                \
-    X(spawn_task, web, NULL)
+    X(spawn_task, web, NULL)                                                                                 \
+    X(static_expire, web, NULL)                                                                              \
+    X(static_hook_originals, web, &PyDict_Type)
 
 /* The class of one version tag, see web/hooks.h. */
 typedef struct {

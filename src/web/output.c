@@ -381,6 +381,19 @@ output_file(HandlerObject *self, PyObject *file, size_t offset, size_t size)
     return output_write_file(self, file, offset, size);
 }
 
+PyObject *
+tc_handler_flush_file(HandlerObject *self, PyObject *file, size_t offset, size_t size)
+{
+    if (self->finished) {
+        PyErr_SetString(PyExc_RuntimeError, "Cannot write() after finish()");
+        return NULL;
+    }
+    if (tc_handler_conn(self) == NULL || !tc_handler_owns(self, TC_HOOK_write | TC_HOOK_flush)) {
+        Py_RETURN_NONE;
+    }
+    return output_file(self, file, offset, size);
+}
+
 PyDoc_STRVAR(
     handler_flush_file_doc,
     "_flush_file($self, file, offset, count, /)\n--\n\n"
@@ -402,14 +415,7 @@ handler_flush_file(HandlerObject *self, PyObject *const *args, Py_ssize_t nargs)
         }
         return NULL;
     }
-    if (self->finished) {
-        PyErr_SetString(PyExc_RuntimeError, "Cannot write() after finish()");
-        return NULL;
-    }
-    if (tc_handler_conn(self) == NULL || !tc_handler_owns(self, TC_HOOK_write | TC_HOOK_flush)) {
-        Py_RETURN_NONE;
-    }
-    return output_file(self, args[0], (size_t)offset, (size_t)size);
+    return tc_handler_flush_file(self, args[0], (size_t)offset, (size_t)size);
 }
 
 PyObject *

@@ -1,8 +1,9 @@
 /* What static files want of the system: where a path leads, and an open file with what the headers say of it,
  * which is closed with the last reference to it: a queue of a stream may hold one. Called by
  * tornado_c/_web/static_files.py, on any thread. Runs Python only to convert paths. */
+#include "web/static_file.h"
+
 #include "base/args.h"
-#include "base/state.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -109,13 +110,16 @@ tc_resolve_path(PyObject *unused, PyObject *path)
     return result;
 }
 
-/* ---- open files ---- */
+/* The same where the system cannot tell. */
+static bool
+path_is_real(const char *path)
+{
+    char resolved[PATH_MAX];
+    const char *found = realpath(path, resolved);
+    return found != NULL && strcmp(found, path) == 0;
+}
 
-typedef struct {
-    PyObject_HEAD int fd; /* -1: closed */
-    Py_ssize_t size;      /* bytes */
-    double modified;      /* whole seconds since the epoch */
-} StaticFileObject;
+/* ---- open files ---- */
 
 /* Opens a regular file, without waiting for the other end of what turns out to be a FIFO. A negative errno;
  * -EISDIR for what is no file. */
@@ -127,7 +131,7 @@ file_open(const char *path, bool resolved, struct stat *info)
     }
     int flags = O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
     int fd = open_without_links(path, flags);
-    if (fd == -ENOSYS && resolved) {
+    if (fd == -ENOSYS && (resolved || path_is_real(path))) {
         fd = open(path, flags | O_NOFOLLOW);
         fd = fd >= 0 ? fd : -errno;
     }
@@ -136,6 +140,29 @@ file_open(const char *path, bool resolved, struct stat *info)
         return -EISDIR;
     }
     return fd;
+}
+
+StaticFileObject *
+tc_static_file_new(tc_state *state, const char *path, bool resolved)
+{
+    struct stat info;
+    int fd;
+    Py_BEGIN_ALLOW_THREADS;
+    fd = file_open(path, resolved, &info);
+    Py_END_ALLOW_THREADS;
+    if (fd < 0) {
+        return NULL;
+    }
+    PyTypeObject *type = state->static_file_type;
+    StaticFileObject *self = (StaticFileObject *)type->tp_alloc(type, 0);
+    if (self == NULL) {
+        close(fd);
+        return NULL;
+    }
+    self->fd = fd;
+    self->size = (Py_ssize_t)info.st_size;
+    self->modified = (double)info.st_mtime;
+    return self;
 }
 
 PyObject *
@@ -147,26 +174,9 @@ tc_static_file_open(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
         !PyUnicode_FSConverter(args[0], &path)) {
         return NULL;
     }
-    struct stat info;
-    const char *name = PyBytes_AS_STRING(path);
-    int fd;
-    Py_BEGIN_ALLOW_THREADS;
-    fd = file_open(name, resolved, &info);
-    Py_END_ALLOW_THREADS;
+    StaticFileObject *file = tc_static_file_new(PyModule_GetState(module), PyBytes_AS_STRING(path), resolved);
     Py_DECREF(path);
-    if (fd < 0) {
-        Py_RETURN_NONE;
-    }
-    PyTypeObject *type = ((tc_state *)PyModule_GetState(module))->static_file_type;
-    StaticFileObject *self = (StaticFileObject *)type->tp_alloc(type, 0);
-    if (self == NULL) {
-        close(fd);
-        return NULL;
-    }
-    self->fd = fd;
-    self->size = (Py_ssize_t)info.st_size;
-    self->modified = (double)info.st_mtime;
-    return (PyObject *)self;
+    return file != NULL || PyErr_Occurred() ? (PyObject *)file : Py_NewRef(Py_None);
 }
 
 static void

@@ -17,7 +17,7 @@ from tornado_c._web.handler import _ARG_DEFAULT, RequestHandler
 from tornado_c._web.handlers import ErrorHandler
 from tornado_c._web.reloading import start_autoreload
 from tornado_c._web.routes import _ApplicationRouter, compile_routes
-from tornado_c._web.static import static_rules
+from tornado_c._web.static import StaticFileHandler, expire, static_rules
 from tornado_c._web.targets import check_default, is_handler_class
 from tornado_c._web.transforms import GZipContentEncoding
 from tornado_c._web.ui_modules import TemplateModule, UIModule, _linkify, _xsrf_form_html
@@ -294,5 +294,7 @@ _core.register(
             "start_request": Application.start_request,
             "transforms": _core.ApplicationBase.__dict__["transforms"],
         },
+        "static_expire": expire,
+        "static_hook_originals": dict(vars(StaticFileHandler)),
     },
 )

@@ -81,45 +81,15 @@ class StaticFileHandler(RequestHandler):
 
     async def get(self, path: str, include_body: bool = True) -> None:
         """Respond with the file; with ``include_body=False`` only with its headers."""
-        written: Any = None
         try:
-            self.path = self.parse_url_path(path)
-            absolute_path = self.get_absolute_path(self.root, self.path)
-            self.absolute_path = found = self.validate_absolute_path(self.root, absolute_path)
-            if found is None:
-                return
-            if self._static_file is not None and self._static_file_path != found:
-                _close_file(self)
-            if isinstance(found, str) and found not in self._static_hashes and _hashes_long(self):
-                await _hash_large(self)
-            self.modified = self.get_modified_time()
-            self.set_headers()
-            if self.should_return_304():
-                self.set_status(304)
-                return
-            length = self.get_content_size()
-            start = end = None
-            if _may_be_conditional(self.request):
-                part = _choose_part(self, length)
-                if part is None:
-                    return
-                start, end, length = part
-            self.set_header("Content-Length", length)
-            if not include_body:
-                assert self.request.method == "HEAD"
-                return
-            file = self._static_file
-            if file is not None and not (self._transforms and _is_transformed(self)):
-                written = self._flush_file(file, start or 0, length)
-                if written is not None:
-                    self._static_file = None  # the stream's: it must not be closed while it is in the queue
+            served = _core.serve_static_file(self, path, include_body)
+            if served is None or isinstance(served, _core.StaticFile):
+                served = await _serve(self, path, include_body, served)
         finally:
             if self._static_file is not None:
                 _close_file(self)
-        if written is None:
-            await _write_content(self, start, end)
-        elif written is not True:
-            await _wait(written)
+        if served is not True:
+            await _send_rest(self, served)
 
     def compute_etag(self) -> str | None:
         """Return the Etag: the file's version, which is that of its parts too. May be overridden."""
@@ -136,13 +106,7 @@ class StaticFileHandler(RequestHandler):
         content_type = self.get_content_type()
         if content_type:
             self.set_header("Content-Type", content_type)
-        seconds = self.get_cache_time(self.path, self.modified, content_type)
-        if seconds > 0:
-            import datetime
-
-            expires = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=seconds)
-            self.set_header("Expires", expires)
-            self.set_header("Cache-Control", f"max-age={seconds}")
+        expire(self, self.get_cache_time(self.path, self.modified, content_type))
         self.set_extra_headers(self.path)
 
     def should_return_304(self) -> bool:
@@ -161,10 +125,7 @@ class StaticFileHandler(RequestHandler):
     def get_content_type(self) -> str:
         """Return the file's type, which its name tells. May be overridden."""
         assert self.absolute_path is not None
-        kind, encoding = static_files.guess_type(self.absolute_path)
-        if encoding == "gzip":
-            return "application/gzip"
-        return kind if kind is not None and encoding is None else "application/octet-stream"
+        return static_files.content_type(self.absolute_path)
 
     def set_extra_headers(self, path: str) -> None:
         """Set further headers. For subclasses."""
@@ -229,10 +190,8 @@ class StaticFileHandler(RequestHandler):
 
         A time without a time zone is in UTC.
         """
-        import datetime
-
-        seconds = int(self._stat().st_mtime) if self._static_file is None else self._static_file.modified
-        return datetime.datetime.fromtimestamp(seconds, datetime.UTC)
+        file = self._static_file
+        return _time_of(int(self._stat().st_mtime) if file is None else file.modified)
 
     @classmethod
     def get_content(
@@ -329,6 +288,96 @@ def _functions(*names: str) -> tuple[Any, ...]:
 _READING = _functions("get_content", "get_content_size", "_stat")
 _HASHING = _functions("compute_etag", "_get_cached_version", "get_content_version")
 _HASHING += _functions("get_content", "get_content_size", "_stat")
+
+
+async def _serve(
+    handler: StaticFileHandler, path: str, include_body: bool, file: _core.StaticFile | None
+) -> Any:
+    """Respond with a file as the handler's methods say.
+
+    :param file: it is open and its headers are set, by C.
+    :returns: True: that is all; a Future of what waits to be sent; start and end of what is still to be sent.
+    """
+    if file is not None:
+        handler._static_file = file
+    elif not await _find_file(handler, path):
+        return True
+    if handler.should_return_304():
+        handler.set_status(304)
+        return True
+    length = handler.get_content_size()
+    start = end = None
+    if _may_be_conditional(handler.request):
+        part = _choose_part(handler, length)
+        if part is None:
+            return True
+        start, end, length = part
+    handler.set_header("Content-Length", length)
+    if not include_body:
+        assert handler.request.method == "HEAD"
+        return True
+    file = handler._static_file
+    if file is not None and not (handler._transforms and _is_transformed(handler)):
+        written = handler._flush_file(file, start or 0, length)
+        if written is not None:
+            handler._static_file = None  # the stream's: it must not be closed while it is in the queue
+            return written
+    return start, end
+
+
+async def _find_file(handler: StaticFileHandler, path: str) -> bool:
+    """Find the file and set the headers. False: there is a response already."""
+    handler.path = handler.parse_url_path(path)
+    absolute_path = handler.get_absolute_path(handler.root, handler.path)
+    handler.absolute_path = found = handler.validate_absolute_path(handler.root, absolute_path)
+    if found is None:
+        return False
+    if handler._static_file is not None and handler._static_file_path != found:
+        _close_file(handler)
+    if isinstance(found, str) and found not in handler._static_hashes and _hashes_long(handler):
+        await _hash_large(handler)
+    handler.modified = handler.get_modified_time()
+    handler.set_headers()
+    if handler._static_file is not None:
+        _remember_file(handler, path, handler._static_file)
+    return True
+
+
+def _remember_file(handler: StaticFileHandler, path: str, file: _core.StaticFile) -> None:
+    """Let C serve the next request for this path, if what was found follows from root and path alone."""
+    root, found = handler.root, handler._static_file_path
+    if type(root) is not str or type(path) is not str or type(found) is not str:
+        return
+    if not (root.startswith("/") and _core.is_plain_path(path) and static_files.locate(root, path) == found):
+        return
+    content_type = static_files.type_by_suffix(found)
+    if content_type is not None:
+        modified = _time_of(file.modified)
+        _core.remember_static_file(root, path, found, modified, file.modified, content_type)
+
+
+def _time_of(seconds: float) -> datetime.datetime:
+    import datetime
+
+    return datetime.datetime.fromtimestamp(seconds, datetime.UTC)
+
+
+async def _send_rest(handler: StaticFileHandler, rest: Any) -> None:
+    """Wait for what is not sent yet, or send what Python has to."""
+    if isinstance(rest, tuple):
+        await _write_content(handler, *rest)
+    else:
+        await _wait(rest)
+
+
+def expire(handler: RequestHandler, seconds: Any) -> None:
+    """Set the headers that say for how many seconds the response keeps, if that is more than 0."""
+    if seconds > 0:
+        import datetime
+
+        expires = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=seconds)
+        handler.set_header("Expires", expires)
+        handler.set_header("Cache-Control", f"max-age={seconds}")
 
 
 async def _wait(written: asyncio.Future[None]) -> None:

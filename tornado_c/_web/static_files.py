@@ -6,15 +6,16 @@ then where it leads through symbolic links must be in a folder that is allowed. 
 
 from __future__ import annotations
 
-import mimetypes
 import os
 import stat
 from collections.abc import Generator, Iterable
 from functools import lru_cache
+from typing import Any
 
 from tornado_c import _core
 from tornado_c._web.errors import HTTPError
 
+_UNKNOWN_TYPE = "application/octet-stream"
 _PIECE = 64 * 1024  # bytes read at once
 # Whoever swaps a FIFO in after the check gets an error, not a server that waits for its writer.
 _READ = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
@@ -124,16 +125,32 @@ def read_file(absolute_path: str, start: int | None, end: int | None) -> Generat
         os.close(fd)
 
 
-def guess_type(path: str) -> tuple[str | None, str | None]:
-    """As mimetypes.guess_type(), at once for a plain suffix whose type is known."""
-    if path.__class__ is str and mimetypes.inited and mimetypes.guess_type is _guess_type:
-        dot = path.rfind(".")
-        suffix = path[dot:]
-        kind = mimetypes.types_map.get(suffix)
-        if kind is not None and dot > 1 and path[dot - 1] not in "/." and path[0] == "/":
-            if suffix not in mimetypes.suffix_map and suffix not in mimetypes.encodings_map:
-                return kind, None
-    return mimetypes.guess_type(path)
+def content_type(path: str) -> str:
+    """Return the type of a file, which its name tells."""
+    found = type_by_suffix(path)
+    if found is not None:
+        return found[0]
+    import mimetypes
+
+    kind, encoding = mimetypes.guess_type(path)
+    if encoding == "gzip":
+        return "application/gzip"
+    return kind if kind is not None and encoding is None else _UNKNOWN_TYPE
 
 
-_guess_type = mimetypes.guess_type
+def type_by_suffix(path: str) -> tuple[str, str, str | None, dict[str, Any], Any] | None:
+    """Return the type of a file of which mimetypes looks at the suffix alone, only into its ``types_map``.
+
+    :returns: the type; the suffix; what ``types_map`` has for it; the module's dict; its ``guess_type``. None
+        where more has to be looked at, or ``guess_type`` has been replaced.
+    """
+    import mimetypes
+
+    known, guess = vars(mimetypes), mimetypes.guess_type
+    if not mimetypes.inited or getattr(guess, "__globals__", None) is not known or path[:1] != "/":
+        return None
+    suffix = os.path.splitext(path)[1]
+    if suffix in mimetypes.suffix_map or suffix in mimetypes.encodings_map or suffix != suffix.lower():
+        return None
+    kind = mimetypes.types_map.get(suffix)
+    return kind or _UNKNOWN_TYPE, suffix, kind, known, guess
