@@ -65,11 +65,10 @@ hooks_see_names(tc_state *state, tc_hook_entry *entry, const tc_instance_names *
             }
             if (entry->shadows == TC_ARRAY_LEN(entry->value)) {
                 entry->own &= ~(UINT64_C(1) << i);
-                break;
+                continue;
             }
             entry->value[entry->shadows] = (uint8_t)entry->seen;
-            entry->hook[entry->shadows++] = (uint8_t)i;
-            break;
+            entry->hook[entry->shadows++] = (uint8_t)i; /* a name may be that of another hook, too */
         }
     }
 }
