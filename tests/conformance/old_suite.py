@@ -10,6 +10,7 @@ failed."""
 import argparse
 import importlib
 import importlib.util
+import logging
 import sys
 import time
 import unittest
@@ -35,6 +36,7 @@ def available(version: str) -> list[str]:
 def child(result: str, version: str, module_name: str) -> None:
     tornado_c = importlib.import_module("tornado_c")
     tornado_c.install(generation=4)
+    logging.getLogger().setLevel(logging.INFO)  # as their own runner does
     folder = fetch(version) / "tornado" / "test"
     spec = importlib.util.spec_from_file_location(
         "tornado.test", folder / "__init__.py", submodule_search_locations=[str(folder)]
