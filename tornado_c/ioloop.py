@@ -25,6 +25,9 @@ from tornado_c.util import Configurable, import_object
 
 if TYPE_CHECKING:
     from datetime import timedelta
+    from types import FrameType
+
+    from tornado_c._asyncio.pollioloop import PollIOLoop as PollIOLoop
 
 app_log = logging.getLogger("tornado.application")
 gen_log = logging.getLogger("tornado.general")
@@ -38,6 +41,10 @@ class _Selectable(Protocol):
     def fileno(self) -> int: ...
 
     def close(self) -> None: ...
+
+
+#: What add_timeout() returns is one; in Tornado 2 to 4 the class was its own.
+_Timeout = asyncio.TimerHandle
 
 
 def _thread_asyncio_loop() -> asyncio.AbstractEventLoop | None:
@@ -67,6 +74,16 @@ class IOLoop(Configurable, _core.IOLoopBase):
     READ = 0x001
     WRITE = 0x004
     ERROR = 0x018
+
+    # epoll's own, which programs for Tornado 2 to 4 combine; only the three above are watched for.
+    _EPOLLIN = 0x001
+    _EPOLLPRI = 0x002
+    _EPOLLOUT = 0x004
+    _EPOLLERR = 0x008
+    _EPOLLHUP = 0x010
+    _EPOLLRDHUP = 0x2000
+    _EPOLLONESHOT = 1 << 30
+    _EPOLLET = 1 << 31
 
     _ioloop_for_asyncio: ClassVar[WeakKeyDictionary[asyncio.AbstractEventLoop, IOLoop]] = WeakKeyDictionary()
     _in_start = False  # start() runs
@@ -376,6 +393,16 @@ class IOLoop(Configurable, _core.IOLoopBase):
         """
         app_log.error("Exception in callback %r", callback, exc_info=True)
 
+    def log_stack(self, signal: int, frame: FrameType | None) -> None:
+        """A signal's handler: log where the thread that it came to was.
+
+        :param signal: its number.
+        :param frame: that place.
+        """
+        import traceback
+
+        gen_log.warning("IOLoop blocked in\n%s", "".join(traceback.format_stack(frame)))
+
     def set_blocking_log_threshold(self, seconds: float | None) -> None:
         """Log callbacks that take longer than ``seconds``; None ends that.
 
@@ -513,7 +540,12 @@ class PeriodicCallback:
 
 if not TYPE_CHECKING:
     __getattr__, __dir__ = on_demand(
-        globals(), Names(__name__, modules=("random",), members={"timedelta": "datetime"})
+        globals(),
+        Names(
+            __name__,
+            modules=("random",),
+            members={"timedelta": "datetime", "PollIOLoop": "tornado_c._asyncio.pollioloop"},
+        ),
     )
 
 del Names, on_demand

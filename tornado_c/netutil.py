@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import functools
+import ipaddress
 import os
 import socket
 import ssl
@@ -29,6 +30,8 @@ from tornado_c._workers.activation import activated_sockets
 from tornado_c.ioloop import IOLoop
 from tornado_c.util import errno_from_exception
 
+SSLCertificateError = ssl.CertificateError
+
 #: Length of the queue of connections that wait to be accepted, where none is given.
 _DEFAULT_BACKLOG = 128
 
@@ -52,6 +55,31 @@ def __getattr__(name: str) -> Any:
 
         return TCPServer
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def ssl_match_hostname(cert: dict[str, Any] | None, hostname: str) -> None:
+    """Check that a certificate is for a host, as Python did before 3.12.
+
+    What its alternative names say counts. ``*`` may stand for the whole of the first label.
+
+    :param cert: what ``SSLSocket.getpeercert()`` returned.
+    :param hostname: a host name, or the text of an IP address.
+    :raises SSLCertificateError: it is for others.
+    :raises ValueError: there is no certificate.
+    """
+    if not cert:
+        raise ValueError("empty or no certificate, match_hostname needs a SSL socket with CERT_REQUIRED")
+    kind, wanted = ("IP Address", hostname) if is_valid_ip(hostname) else ("DNS", hostname.lower())
+    names = [value for name, value in cert.get("subjectAltName", ()) if name == kind]
+    if kind == "DNS":
+        _, dot, parent = wanted.partition(".")
+        accepted = {wanted, f"*{dot}{parent}"} if "." in parent else {wanted}
+        found = any(name.lower() in accepted for name in names)
+    else:
+        addresses = {ipaddress.ip_address(name.strip()) for name in names if is_valid_ip(name.strip())}
+        found = ipaddress.ip_address(wanted.partition("%")[0]) in addresses
+    if not found:
+        raise SSLCertificateError(f"hostname {hostname!r} doesn't match {', '.join(map(repr, names))}")
 
 
 # --------------------------------------------------------------------------- listening

@@ -9,6 +9,7 @@ from __future__ import annotations
 import builtins
 import re
 import string
+import sys
 import warnings
 import zlib
 from collections.abc import Callable, Mapping, Sequence
@@ -26,6 +27,21 @@ if TYPE_CHECKING:
 bytes_type = bytes
 unicode_type = str
 basestring_type = str
+xrange = range
+PY3 = True
+
+is_finalizing = sys.is_finalizing
+
+
+def u(s: str) -> str:
+    """Return ``s``: text, where literals of Python 2 were not."""
+    return s
+
+
+def b(s: str) -> bytes:
+    """Return the bytes that ``s``, an ASCII literal, stood for where Python had no literals of bytes."""
+    return s.encode("latin1")
+
 
 TimeoutError = builtins.TimeoutError
 

@@ -32,6 +32,7 @@ from tornado_c._web.decorators import (
     removeslash,
     stream_request_body,
 )
+from tornado_c._web.earlier import ChunkedTransferEncoding
 from tornado_c._web.errors import Finish, HTTPError, MissingArgumentError
 from tornado_c._web.handler import _ARG_DEFAULT, RequestHandler, _ArgDefaultMarker
 from tornado_c._web.handlers import ErrorHandler, FallbackHandler, RedirectHandler
@@ -51,6 +52,7 @@ from tornado_c._web.signed import (
     create_signed_value,
     decode_signed_value,
     get_signature_key_version,
+    same_digest,
 )
 from tornado_c._web.static import StaticFileHandler
 from tornado_c._web.targets import guard_stock
@@ -89,6 +91,10 @@ if TYPE_CHECKING:
 
 url = URLSpec
 
+# The names of Tornado 2.
+_create_signature = _create_signature_v1
+_time_independent_equals = same_digest
+
 guard_stock()
 del guard_stock
 
@@ -99,6 +105,7 @@ __all__ = [
     "MIN_SUPPORTED_SIGNED_VALUE_VERSION",
     "_ARG_DEFAULT",
     "Application",
+    "ChunkedTransferEncoding",
     "ErrorHandler",
     "FallbackHandler",
     "Finish",
@@ -115,6 +122,7 @@ __all__ = [
     "_CookieSecretTypes",
     "_HandlerDelegate",
     "_RequestHandlerType",
+    "_create_signature",
     "_create_signature_v1",
     "_create_signature_v2",
     "_decode_fields_v2",
@@ -123,6 +131,7 @@ __all__ = [
     "_get_version",
     "_has_stream_request_body",
     "_signed_value_version_re",
+    "_time_independent_equals",
     "addslash",
     "asynchronous",
     "authenticated",

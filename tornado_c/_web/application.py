@@ -18,6 +18,7 @@ from tornado_c._web.handlers import ErrorHandler
 from tornado_c._web.reloading import start_autoreload
 from tornado_c._web.routes import _ApplicationRouter, compile_routes
 from tornado_c._web.static import StaticFileHandler, expire, static_rules
+from tornado_c._web.synchronous import Unfinished, is_synchronous
 from tornado_c._web.targets import check_default, is_handler_class
 from tornado_c._web.transforms import GZipContentEncoding
 from tornado_c._web.ui_modules import TemplateModule, UIModule, _linkify, _xsrf_form_html
@@ -117,6 +118,20 @@ class Application(_core.ApplicationBase, ReversibleRouter):
         if self.default_host is not None:
             by_default = DefaultHostMatches(self, matcher.host_pattern)
             self.wildcard_router.add_rules([(by_default, host_handlers)])  # type: ignore[list-item]
+
+    def _get_host_handlers(self, request: httputil.HTTPServerRequest) -> list[Rule] | None:
+        """Return the rules for the host of a request, or for the default host, as Tornado 2 to 4 did.
+
+        :returns: None if there are none.
+        """
+        hosts = [request.host_name]
+        if self.default_host is not None and "X-Real-Ip" not in request.headers:
+            hosts.append(self.default_host)
+        for host in hosts:
+            for pattern, rules in self.handlers:
+                if pattern.match(host):
+                    return rules
+        return None
 
     def add_transform(self, transform_class: type[Any]) -> None:
         """Add a class that alters responses."""
@@ -230,6 +245,8 @@ class _HandlerDelegate(httputil.HTTPMessageDelegate):
     def headers_received(self, start_line: Any, headers: httputil.HTTPHeaders) -> Awaitable[None] | None:
         if not self.stream_request_body:
             return None
+        if is_synchronous():
+            raise Unfinished()  # a body comes piece by piece, in later turns of a loop
         self.request._body_future = asyncio.Future()
         return self.execute()
 

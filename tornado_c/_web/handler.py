@@ -19,8 +19,10 @@ from typing import TYPE_CHECKING, Any
 from tornado_c import _core, httputil
 from tornado_c._support.attributes import restore, shown, state
 from tornado_c._web.cookies import CookieMixin
+from tornado_c._web.earlier import EarlierMixin
 from tornado_c._web.errors import Finish, HTTPError
 from tornado_c._web.locale import LocaleMixin
+from tornado_c._web.synchronous import is_synchronous
 from tornado_c._web.templates import TemplateMixin
 from tornado_c._web.upcalls import _execute_failed
 from tornado_c._web.xsrf import XsrfMixin
@@ -42,7 +44,7 @@ _ARG_DEFAULT = _ArgDefaultMarker()
 
 
 # The C base comes first: a call of a C method looks for it among the class's bases, one after another.
-class RequestHandler(_core.HandlerBase, CookieMixin, LocaleMixin, TemplateMixin, XsrfMixin):
+class RequestHandler(_core.HandlerBase, CookieMixin, LocaleMixin, TemplateMixin, XsrfMixin, EarlierMixin):
     """Serves one request. Subclasses define ``get``, ``post`` and so on.
 
     For each request an instance is made, ``initialize`` is called with the keyword arguments of the route,
@@ -117,7 +119,11 @@ class RequestHandler(_core.HandlerBase, CookieMixin, LocaleMixin, TemplateMixin,
         :returns: a Future that is done when the connection has taken it.
         """
         future: asyncio.Future[None] = self._flush_output(include_footers)
-        if callback is not None:
+        if callback is None:
+            return future
+        if is_synchronous():
+            callback()
+        else:
             current_ioloop().add_future(future, lambda _: callback())
         return future
 
@@ -369,5 +375,5 @@ def _adopt(mixin: type) -> None:
                 function.__qualname__ = f"RequestHandler.{function.__name__}"
 
 
-for _mixin in (CookieMixin, LocaleMixin, TemplateMixin, XsrfMixin):
+for _mixin in (CookieMixin, EarlierMixin, LocaleMixin, TemplateMixin, XsrfMixin):
     _adopt(_mixin)

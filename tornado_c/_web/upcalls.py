@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tornado_c import escape, httputil
 from tornado_c._http.adapters import watch_request_task
 from tornado_c._support.regex import regex
+from tornado_c._web.synchronous import FINISHED, is_synchronous, run_now
 from tornado_c._web.targets import log_bad_target
 from tornado_c._web.ui_modules import _UIModuleNamespace
 from tornado_c.escape import utf8
@@ -66,15 +67,20 @@ def _run_execute(handler: RequestHandler, transforms: Any, args: Any, kwargs: An
 _tasks: set[asyncio.Future[Any]] = set()
 
 
-def _spawn_task(awaitable: Any) -> asyncio.Future[Any]:
-    """Run a coroutine in a Task of the running loop, for connections that are not native."""
+def _spawn_task(awaitable: Any) -> asyncio.Future[Any] | None:
+    """Run a coroutine for a connection that is not native: in a Task of the running loop, or at once."""
+    if is_synchronous():
+        run_now(awaitable)
+        return None
     task = asyncio.ensure_future(awaitable)
     _tasks.add(task)
     task.add_done_callback(_tasks.discard)
     return task
 
 
-def _done_future() -> asyncio.Future[None]:
+def _done_future() -> Any:
+    if is_synchronous():
+        return FINISHED
     future: asyncio.Future[None] = asyncio.get_event_loop().create_future()
     future.set_result(None)
     return future
@@ -190,7 +196,9 @@ def _run_delegate(delegate: Any, request: httputil.HTTPServerRequest) -> Any:
     for step in pending:
         waiting = step()
         if waiting is not None:
-            watch_request_task(_spawn_task(_run_steps(waiting, pending)), request.connection)
+            task = _spawn_task(_run_steps(waiting, pending))
+            if task is not None:
+                watch_request_task(task, request.connection)
             break
     return None
 
