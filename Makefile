@@ -108,7 +108,7 @@ bench: $(VENV)/.ready ## the limit, stock Tornado, ours, other servers side by s
 	    $(PY) -m pip install --quiet "$$package" || echo "bench: $$package cannot be had"; done
 	$(PY) tests/bench/compare.py $(BENCH)
 	$(PY) tests/bench/syscalls.py
-	$(PY) tests/bench/imports.py
+	$(PY) tests/bench/imports.py --modules web --rounds 5
 
 bench-loop: $(VENV)/.ready ## asyncio, uvloop and our loop, operation by operation (BENCH="--rows ...")
 	$(PY) -m pip install --quiet .

@@ -33,7 +33,9 @@ import ws_load
 from http_rows import HttpRow
 from row import Row, targets
 from rows import BRIEF, BY_NAME
+from ws_rows import WsRow
 
+LOADS = {HttpRow: http_load, WsRow: ws_load}
 SERVERS = (*servers.SERVERS, *peers.ALL, "zlib")
 PROBLEMS = (RuntimeError, OSError, servers.Missing)
 
@@ -50,7 +52,7 @@ def ratio(of: list[dict], to: list[dict], figure: str) -> float:
 
 def run_row(row: Row, args: argparse.Namespace) -> dict:
     """One row's results by server; a server that cannot take part has {"missing": why}."""
-    load = http_load if isinstance(row, HttpRow) else ws_load
+    load = LOADS[type(row)]
     names = [name for name in row.servers if name in args.servers]
     results: dict = {}
     measured: dict[str, list[dict]] = {}

@@ -12,7 +12,7 @@ from http_rows import BODIES, HttpRow
 def check_answer(server: str, port: int, row: HttpRow) -> None:
     """The server answers what the row asks before it is measured."""
     client = servers.Client(port)
-    client.socket.settimeout(5)
+    client.socket.settimeout(10)
     client.socket.sendall(row.request())
     head, body = client.answer()
     if not row.close:  # warms up, and shows a server that does not know pipelines

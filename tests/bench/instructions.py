@@ -43,7 +43,7 @@ def collected(folder: str) -> int:
 def total_instructions(server: str, row: Row, requests: int) -> int:
     with tempfile.TemporaryDirectory() as folder:
         wrapper = callgrind(folder)
-        with servers.running(server, row.app, row.limit_mode, wrapper=wrapper, timeout=120, quiet=True) as (
+        with servers.running(server, row.app, row.limit_mode, wrapper=wrapper, timeout=300, quiet=True) as (
             process,
             port,
         ):

@@ -199,7 +199,7 @@ def stop(process: subprocess.Popen) -> None:
 
 @contextmanager
 def running(
-    server: str, app: str, limit_mode: str = "hello", *, wrapper=(), core=None, timeout=20.0, quiet=False
+    server: str, app: str, limit_mode: str = "hello", *, wrapper=(), core=None, timeout=60.0, quiet=False
 ):
     """Starts a server; yields (process, port). `wrapper` goes before its command line (valgrind, strace)."""
     port = free_port()
@@ -220,7 +220,7 @@ class Client:
     """One keep-alive connection that sends prepared bytes and counts whole answers."""
 
     def __init__(self, port: int):
-        self.socket = socket.create_connection(("127.0.0.1", port), 20)
+        self.socket = socket.create_connection(("127.0.0.1", port), 60)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.pending = b""
 
