@@ -346,7 +346,8 @@ def test_no_reference_cycles(serve, method):
             for _ in range(5):
                 fetch(path, method, ["Content-Length: 0"])
             objects = server.call(lambda: [o for o in gc.get_objects() if isinstance(o, PER_REQUEST)])
-            left = [o for o in objects if getattr(o, "handler", o) is not None]  # not the coroutine of an idle Task
+            # Not the coroutine of an idle Task.
+            left = [o for o in objects if getattr(o, "handler", o) is not None]
         finally:
             gc.enable()
         assert left == [] and before == server.call(count)
