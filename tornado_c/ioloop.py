@@ -11,6 +11,7 @@ import inspect
 import logging
 import math
 import os
+import sys
 import threading
 import warnings
 from collections.abc import Awaitable, Callable
@@ -347,6 +348,9 @@ class IOLoop(Configurable, _core.IOLoopBase):
             future.add_done_callback(lambda f: self._run_callback(functools.partial(callback, f)))
         else:
             assert is_future(future)
+            stack_context = sys.modules.get("tornado_c.stack_context")
+            if stack_context is not None:  # what another thread runs has no context of this one
+                callback = stack_context.wrap(callback)
             future_add_done_callback(future, lambda f: self.add_callback(callback, f))
 
     def run_in_executor(
@@ -380,6 +384,8 @@ class IOLoop(Configurable, _core.IOLoopBase):
         self.add_future(future, self._discard_future_result)
 
     def _discard_future_result(self, future: asyncio.Future[Any]) -> None:
+        if future.cancelled():
+            return
         try:
             future.result()
         except (KeyboardInterrupt, SystemExit):

@@ -12,6 +12,7 @@ import ssl
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
+from tornado_c._support.generations import with_callback
 from tornado_c.concurrent import chain_future, future_add_done_callback
 from tornado_c.ioloop import IOLoop
 from tornado_c.iostream import IOStream
@@ -237,6 +238,7 @@ class TCPClient:
         if self._own_resolver:
             self.resolver.close()
 
+    @with_callback
     async def connect(
         self,
         host: str,

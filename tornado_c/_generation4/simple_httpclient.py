@@ -1,4 +1,4 @@
-"""The simple client on a loop that is given."""
+"""The simple client on a loop that is given, with errors that show their code."""
 
 from __future__ import annotations
 
@@ -38,5 +38,7 @@ def add(module: ModuleType, changes: Changes) -> None:
 
     changes.set(client, "initialize", initialize)
     changes.set(client, "_handle_request", handle_request)
+    for error in (module.HTTPTimeoutError, module.HTTPStreamClosedError):
+        changes.set(error, "__str__", module.HTTPError.__str__)  # "HTTP 599: " comes first
     changes.set(module, "_default_ca_certs", _default_ca_certs)
     changes.set(module, "_DEFAULT_CA_CERTS", _default_ca_certs())

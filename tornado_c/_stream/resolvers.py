@@ -9,6 +9,7 @@ import socket
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from tornado_c._support.generations import with_callback
 from tornado_c.ioloop import IOLoop
 from tornado_c.util import Configurable
 
@@ -73,6 +74,7 @@ class Resolver(Configurable):
 class DefaultLoopResolver(Resolver):
     """Resolves through the running asyncio loop's ``getaddrinfo``."""
 
+    @with_callback
     async def resolve(
         self, host: str, port: int, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[tuple[int, Any]]:
@@ -85,6 +87,7 @@ class DefaultLoopResolver(Resolver):
 class DefaultExecutorResolver(Resolver):
     """Resolves on the IOLoop's default executor."""
 
+    @with_callback
     async def resolve(
         self, host: str, port: int, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[tuple[int, Any]]:
@@ -131,6 +134,7 @@ class ExecutorResolver(Resolver):
             self.executor.shutdown()
         self.executor = None  # type: ignore[assignment]
 
+    @with_callback
     def resolve(
         self, host: str, port: int, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> asyncio.Future[list[tuple[int, Any]]]:
@@ -186,6 +190,7 @@ class OverrideResolver(Resolver):
     def close(self) -> None:
         self.resolver.close()
 
+    @with_callback
     def resolve(
         self, host: str, port: int, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> Awaitable[list[tuple[int, Any]]]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import types
 from collections.abc import Callable, Container
-from typing import Any
+from typing import Any, TypeVar
+
+_Method = TypeVar("_Method", bound=Callable[..., Any])
 
 #: Whether ``callback=`` in a call of a decorated function is the decorator's in any case, as in Tornado 3
 #: to 5. Else it is only where the function has no such parameter.
@@ -58,3 +61,27 @@ def _has_no_callback(function: Callable[..., Any]) -> bool:
     if not isinstance(code, types.CodeType) or code.co_flags & inspect.CO_VARKEYWORDS:
         return False
     return "callback" not in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+
+
+def with_callback(method: _Method) -> _Method:
+    """Let a method that returns an awaitable take a ``callback``, as before Tornado 6.
+
+    It begins at once then, and returns a Future; the callback is called with the result. What goes wrong is
+    raised where the callback would have been called.
+    """
+
+    @functools.wraps(method)
+    def wrapper(self: Any, *args: Any, callback: Callable[[Any], Any] | None = None, **kwargs: Any) -> Any:
+        import asyncio
+
+        from tornado_c.ioloop import IOLoop
+
+        result = method(self, *args, **kwargs)
+        if callback is None:
+            return result
+        io_loop = IOLoop.current()
+        future = asyncio.ensure_future(result, loop=io_loop.asyncio_loop)
+        io_loop.add_future(future, lambda done: callback(done.result()))
+        return future
+
+    return wrapper  # type: ignore[return-value]

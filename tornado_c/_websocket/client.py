@@ -236,6 +236,8 @@ def websocket_connect(
     max_message_size: int = _default_max_message_size,
     subprotocols: list[str] | None = None,
     resolver: Resolver | None = None,
+    *,
+    io_loop: IOLoop | None = None,
 ) -> asyncio.Future[WebSocketClientConnection]:
     """Connect to a server.
 
@@ -248,7 +250,8 @@ def websocket_connect(
 
     :param url: a str, or an ``HTTPRequest``, or an object with attributes of one (``url``, ``headers``,
         ``ssl_options``, timeouts, ``auth_username``...). It is left as it is.
-    :param callback: deprecated; called with the Future when it is done.
+    :param callback: deprecated; called with the Future when it is done. An IOLoop or None, with a callback
+        behind it, is the ``io_loop`` of Tornado 3 and 4.
     :param connect_timeout: seconds, for a str; default 20.
     :param on_message_callback: called with each message, and with None at the end. Default: messages wait for
         ``read_message``.
@@ -258,11 +261,18 @@ def websocket_connect(
     :param max_message_size: bytes of the largest message; default 10 MB.
     :param subprotocols: names that are proposed, in order of preference.
     :param resolver: looks the host's name up; default: a ``Resolver()`` of the connection's own.
+    :param io_loop: of Tornado 3 and 4; the current loop is meant.
     :returns: a Future of a :class:`WebSocketClientConnection`. It fails with ``HTTPClientError`` (Tornado's,
         where that is installed) if the server answers with an error, with code 599 if it does not answer in
         time; with ``WebSocketError`` if it answers without agreeing; with ``StreamClosedError`` if what it
         agrees to is not what was asked for; with ``OSError`` if there is no connection.
     """
+    if isinstance(callback, IOLoop):
+        callback = None
+    if callable(connect_timeout):
+        callback, connect_timeout = connect_timeout, None
+        if isinstance(on_message_callback, (int, float)):
+            connect_timeout, on_message_callback = on_message_callback, None
     if isinstance(url, str):
         request = RequestView(Request(url, connect_timeout))
     else:
