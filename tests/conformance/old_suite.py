@@ -34,7 +34,7 @@ def available(version: str) -> list[str]:
 
 
 def child(result: str, version: str, module_name: str) -> None:
-    importlib.import_module("concurrent.futures.thread")  # a module of the package from the start, in its time
+    importlib.import_module("concurrent.futures.thread")  # was imported with the package then
     tornado_c = importlib.import_module("tornado_c")
     tornado_c.install(generation=4)
     logging.getLogger().setLevel(logging.INFO)  # as their own runner does
