@@ -111,7 +111,10 @@ def multi_future(children: Any, quiet_exceptions: _Quiet = ()) -> Future[Any]:
     if not futures:
         together.set_result([] if keys is None else {})
     for future in waiting.copy():
-        future_add_done_callback(future, one_is_done)
+        if future.done() or isinstance(future, Future):
+            future_add_done_callback(future, one_is_done)
+        else:
+            IOLoop.current().add_future(future, one_is_done)  # it will be done in another thread
     return together
 
 
