@@ -185,7 +185,7 @@ def engine(func: Callable[..., Any]) -> Callable[..., None]:
         if future.done():
             _end_engine(future)
         else:
-            future.add_done_callback(_in_stack(_end_engine))
+            future.add_done_callback(stack.follow(_end_engine))
 
     return call
 
@@ -256,14 +256,6 @@ def _restore_stack(contexts: stack.Contexts) -> Exception:
     stack.active.set(contexts)
     module: Any = importlib.import_module("tornado_c.stack_context")
     return module.StackContextInconsistentError('"yield" inside the block of a stack context')
-
-
-def _in_stack(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A function to be called in the stack contexts that are active now."""
-    if stack.active.get() is stack.NONE:
-        return function
-    module: Any = importlib.import_module("tornado_c.stack_context")
-    return module.wrap(function)
 
 
 class Runner:
@@ -385,7 +377,7 @@ class Runner:
         if future.done():
             return True
         if type(future) in _OF_LOOP:
-            future.add_done_callback(_in_stack(self._wake))
+            future.add_done_callback(stack.follow(self._wake))
         else:
             self.io_loop.add_future(future, self._wake)
         return False
@@ -467,7 +459,7 @@ class Runner:
 
     def result_callback(self, key: Hashable) -> Callable[..., None]:
         """A function that takes the result with this key."""
-        return _in_stack(_argument_adapter(functools.partial(self.set_result, key)))
+        return stack.follow(_argument_adapter(functools.partial(self.set_result, key)))
 
 
 adopt(globals(), "tornado_c._gen")

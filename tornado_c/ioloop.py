@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import builtins
 import concurrent.futures
+import contextvars
 import functools
 import importlib
 import inspect
@@ -20,6 +21,7 @@ from weakref import WeakKeyDictionary
 
 from tornado_c import _core
 from tornado_c._asyncio.eventloop import GuestCore
+from tornado_c._support import stack
 from tornado_c._support.names import Names, on_demand
 from tornado_c.concurrent import future_add_done_callback, is_future
 from tornado_c.util import Configurable, import_object
@@ -345,12 +347,16 @@ class IOLoop(Configurable, _core.IOLoopBase):
     ) -> None:
         """Call callback(future) in a turn of this loop after the future is done."""
         if isinstance(future, asyncio.Future):
-            future.add_done_callback(lambda f: self._run_callback(functools.partial(callback, f)))
+
+            def run(f: Any) -> None:
+                self._run_callback(functools.partial(callback, f))
+
+            if stack.active.get() is not stack.NONE:
+                run._wrapped = True  # type: ignore[attr-defined]  # what it calls is called in the contexts
+            future.add_done_callback(run)
         else:
             assert is_future(future)
-            stack_context = sys.modules.get("tornado_c.stack_context")
-            if stack_context is not None:  # what another thread runs has no context of this one
-                callback = stack_context.wrap(callback)
+            callback = stack.follow(callback)
             future_add_done_callback(future, lambda f: self.add_callback(callback, f))
 
     def run_in_executor(
@@ -368,11 +374,18 @@ class IOLoop(Configurable, _core.IOLoopBase):
         self.asyncio_loop.set_default_executor(executor)  # type: ignore[arg-type]
 
     def add_callback_from_signal(self, callback: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
-        """As add_callback, from a signal handler.
+        """As add_callback, from a signal handler, which takes no stack context along: it may be in any.
 
         Deprecated: asyncio's add_signal_handler is the better way.
         """
         warnings.warn("add_callback_from_signal is deprecated", DeprecationWarning, stacklevel=2)
+        if stack.active.get() is stack.NONE:
+            self.add_callback(callback, *args, **kwargs)
+        else:
+            contextvars.copy_context().run(self._add_bare_callback, callback, args, kwargs)
+
+    def _add_bare_callback(self, callback: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> None:
+        stack.active.set(stack.NONE)
         self.add_callback(callback, *args, **kwargs)
 
     def _watch_result(self, result: Any) -> None:

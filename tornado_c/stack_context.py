@@ -29,12 +29,21 @@ class StackContextInconsistentError(Exception):
 class _State:
     @property
     def contexts(self) -> Contexts:
-        """Those that are active: the ones to enter around a callback, and the innermost of all."""
+        """Those that are active: the ones to enter around a callback, and the innermost of all.
+
+        :raises TypeError: what is set is not a tuple of contexts and a context or None.
+        """
         return active.get()
 
     @contexts.setter
     def contexts(self, contexts: Contexts) -> None:
-        active.set(contexts)
+        if not (isinstance(contexts, tuple) and len(contexts) == 2 and isinstance(contexts[0], tuple)):
+            raise TypeError(f"not a tuple of contexts and a context: {contexts!r}")
+        around, head = contexts
+        for context in around if head is None else (*around, head):
+            if not isinstance(context, _Context):
+                raise TypeError(f"not a context: {context!r}")
+        active.set((around, head) if head is not None else NONE)
 
 
 _state = _State()
