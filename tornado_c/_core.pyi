@@ -634,6 +634,19 @@ class Execution:
     def throw(self, typ: Any, val: Any = None, tb: Any = None, /) -> Any: ...
     def close(self) -> None: ...
 
+@disjoint_base
+class MessageCompressorBase:
+    _compressor: Any
+    _persistent: bool
+    def compress(self, data: bytes) -> bytes: ...
+
+@disjoint_base
+class MessageDecompressorBase:
+    _decompressor: Any
+    _persistent: bool
+    _max_message_size: int
+    def decompress(self, data: bytes) -> bytes: ...
+
 class WebSocketHandlerBase:
     def write_message(
         self, message: str | bytes | bytearray | memoryview | dict[str, Any], binary: bool = False

@@ -6,6 +6,7 @@
     X(done)                                                                                                  \
     X(errno)                                                                                                 \
     X(exception)                                                                                             \
+    X(flush)                                                                                                 \
     X(set_exception)                                                                                         \
     X(set_result)
 

@@ -57,7 +57,6 @@
     X(encodings_map)                                                                                         \
     X(execute)                                                                                               \
     X(find_handler)                                                                                          \
-    X(flush)                                                                                                 \
     X(get)                                                                                                   \
     X(get_absolute_path)                                                                                     \
     X(get_cache_time)                                                                                        \

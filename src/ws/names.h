@@ -4,6 +4,8 @@
 
 #define TC_WS_TYPES(X)                                                                                       \
     X(ws_await, tc_ws_await_init_type)                                                                       \
+    X(ws_compressor, tc_ws_compressor_init_type)                                                             \
+    X(ws_decompressor, tc_ws_decompressor_init_type)                                                         \
     X(ws_handler, tc_ws_handler_init_type)                                                                   \
     X(ws_loop, tc_ws_loop_init_type)                                                                         \
     X(ws_protocol, tc_ws_protocol_init_type)
@@ -11,6 +13,8 @@
 #define TC_WS_NAMES(X)                                                                                       \
     X(_abort)                                                                                                \
     X(_compression_level)                                                                                    \
+    X(_create_compressor)                                                                                    \
+    X(_create_decompressor)                                                                                  \
     X(_handle_message)                                                                                       \
     X(_max_wbits)                                                                                            \
     X(_mem_level)                                                                                            \
@@ -22,6 +26,7 @@
     X(code)                                                                                                  \
     X(compress)                                                                                              \
     X(decompress)                                                                                            \
+    X(eof)                                                                                                   \
     X(fin)                                                                                                   \
     X(flags)                                                                                                 \
     X(is_closing)                                                                                            \
@@ -35,6 +40,7 @@
     X(ping_interval)                                                                                         \
     X(ping_timeout)                                                                                          \
     X(set_nodelay)                                                                                           \
+    X(unused_data)                                                                                           \
     X(write_message)                                                                                         \
     X(write_ping)                                                                                            \
     X(ws_connection)                                                                                         \
@@ -49,7 +55,6 @@
 #define TC_WS_FACES(X)                                                                                       \
     X(DecompressTooLargeError, websocket, (PyTypeObject *)PyExc_Exception)                                   \
     X(PerMessageDeflateCompressor, websocket, &PyBaseObject_Type)                                            \
-    X(PerMessageDeflateDecompressor, websocket, &PyBaseObject_Type)                                          \
     X(WebSocketClosedError, websocket, (PyTypeObject *)PyExc_Exception)
 
 #define TC_WS_UPCALLS(X)                                                                                     \

@@ -5,6 +5,7 @@
  * handler's method that is called most), ws_receive.c (frames that come), ws_deliver.c (calls of the
  * application), ws_write.c (frames that go), ws_close.c (the closing handshake, and the end), ws_ping.c (pings,
  * pongs and time limits), ws_loop.c (what the connections of a loop share), ws_own.c (which methods are ours).
+ * ws_deflate_type.c (what compresses and decompresses) knows nothing of connections.
  *
  * From _watch() on the stream owns the connection, as its native consumer, until it is closed. Everything that
  * calls up runs Python, which may close the connection, replace or delete any attribute, run the loop, or drop

@@ -1,6 +1,7 @@
 """permessage-deflate: the header, what is agreed on, and the two machines alone, beside stock's and zlib."""
 
 import os
+import sys
 import time
 import zlib
 
@@ -8,8 +9,11 @@ import pytest
 import tornado.websocket
 
 from tornado_c._websocket import extensions
-from tornado_c._websocket.errors import _DecompressTooLargeError
-from tornado_c._websocket.extensions import _PerMessageDeflateCompressor, _PerMessageDeflateDecompressor
+from tornado_c.websocket import (
+    _DecompressTooLargeError,
+    _PerMessageDeflateCompressor,
+    _PerMessageDeflateDecompressor,
+)
 
 END = b"\x00\x00\xff\xff"
 MESSAGES = [b"Hello", b"", b"", b"hello " * 100, os.urandom(300), b"a" * 100_000, b"hello " * 100, b""]
@@ -203,3 +207,96 @@ def test_what_is_no_deflate(payload):
     with pytest.raises(zlib.error):
         for _ in range(2):
             _PerMessageDeflateDecompressor(True, None, 1000).decompress(b"\x07" + payload)
+
+
+@pytest.mark.parametrize("limit, message", [(-1, b""), (0, b""), (2**80, b"hello"), (sys.maxsize, b"hello")])
+def test_odd_limits(limit, message):
+    """They are no limit of 0 to zlib, which means none, and none that it cannot count to."""
+    compress = _PerMessageDeflateCompressor(False, None).compress
+    decompressor = _PerMessageDeflateDecompressor(False, None, limit)
+    assert decompressor.decompress(compress(message)) == message
+    if limit <= 0:
+        with pytest.raises(_DecompressTooLargeError):
+            decompressor.decompress(compress(b"b"))
+
+
+@pytest.mark.parametrize("data", [bytearray(b"abc"), memoryview(b"abc")])
+def test_other_buffers(data):
+    compress = _PerMessageDeflateCompressor(False, None).compress
+    decompressor = _PerMessageDeflateDecompressor(False, None, 100)
+    assert decompressor.decompress(bytearray(compress(data))) == b"abc"
+    assert decompressor.decompress(data=memoryview(compress(data=data))) == b"abc"
+
+
+class Odd:
+    """In the place of zlib's objects."""
+
+    eof = False
+    unused_data = b""
+
+    def __init__(self, *results):
+        self.results = list(results)
+
+    def result(self, *args):
+        result = self.results.pop(0)
+        if isinstance(result, Exception):
+            raise result
+        return result
+
+    compress = flush = decompress = result
+
+
+@pytest.mark.parametrize(
+    "results, error",
+    [
+        ((b"a", b"b\0\0\xff\xff"), None),
+        ((b"ab\0\0", b"\xff\xff"), None),
+        ((b"ab\0\0\xff\xff", b""), None),
+        ((b"", b"ab"), AssertionError),
+        ((b"", b""), AssertionError),
+        ((None, b"\0\0\xff\xff"), TypeError),
+        ((b"ab", "\0\0\xff\xff"), TypeError),
+        ((b"ab", KeyError()), KeyError),
+    ],
+)
+def test_compressors_of_others(results, error):
+    class Compressor(_PerMessageDeflateCompressor):
+        def _create_compressor(self):
+            return Odd(*results)
+
+    if error is None:
+        assert Compressor(True, None).compress(b"x") == b"ab"
+    else:
+        with pytest.raises(error):
+            Compressor(True, None).compress(b"x")
+
+
+@pytest.mark.parametrize(
+    "results, error", [((b"ab",), None), ((None,), TypeError), ((bytes(101),), _DecompressTooLargeError)]
+)
+def test_decompressors_of_others(results, error):
+    decompressor = _PerMessageDeflateDecompressor(True, None, 100)
+    decompressor._decompressor = Odd(*results)
+    if error is None:
+        assert decompressor.decompress(b"x") == b"ab"
+    else:
+        with pytest.raises(error):
+            decompressor.decompress(b"x")
+
+
+def test_decompressors_that_never_end():
+    class Endless(Odd):
+        eof = True
+        unused_data = b"more"
+
+        def decompress(self, data, limit):
+            return b"a"
+
+    class Decompressor(_PerMessageDeflateDecompressor):
+        def _create_decompressor(self, history=b""):
+            return Endless()
+
+    with pytest.raises(zlib.error, match="final blocks"):
+        Decompressor(True, None, 1000).decompress(b"x")
+    with pytest.raises(_DecompressTooLargeError):
+        Decompressor(True, None, 10).decompress(b"x")

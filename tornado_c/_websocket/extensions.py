@@ -10,20 +10,15 @@ import re
 import zlib
 from typing import Any, Protocol
 
+from tornado_c import _core
 from tornado_c._web.transforms import GZipContentEncoding
-from tornado_c._websocket.errors import _DecompressTooLargeError
 
 DEFLATE = "permessage-deflate"
-
-_END = b"\x00\x00\xff\xff"
 
 _NO_TAKEOVER = ("server_no_context_takeover", "client_no_context_takeover")
 _WINDOW = ("server_max_window_bits", "client_max_window_bits")
 _BITS = {str(bits): bits for bits in range(8, zlib.MAX_WBITS + 1)}
 _ZLIB_MIN_BITS = 9  # what zlib compresses with at least
-
-#: How many times a peer may end its stream within a message. Each time costs an object and a copy.
-_MAX_FINAL_BLOCKS = 64
 
 
 class _Compressor(Protocol):
@@ -132,7 +127,7 @@ def _window(max_wbits: int | None) -> int:
     return bits
 
 
-class _PerMessageDeflateCompressor:
+class _PerMessageDeflateCompressor(_core.MessageCompressorBase):
     """Compresses messages.
 
     :param persistent: whether a message may refer to those before it.
@@ -146,11 +141,10 @@ class _PerMessageDeflateCompressor:
         self, persistent: bool, max_wbits: int | None, compression_options: dict[str, Any] | None = None
     ) -> None:
         options = compression_options or {}
-        self._persistent = persistent
+        self._persistent = bool(persistent)
         self._max_wbits = _window(max_wbits)
         self._compression_level = options.get("compression_level", GZipContentEncoding.GZIP_LEVEL)
         self._mem_level = options.get("mem_level", 8)
-        self._compressor: _Compressor | None = None  # of all messages, made with the first: it is large
 
     def _create_compressor(self) -> _Compressor:
         bits, strategy = self._max_wbits, zlib.Z_DEFAULT_STRATEGY
@@ -158,21 +152,8 @@ class _PerMessageDeflateCompressor:
             bits, strategy = _ZLIB_MIN_BITS, zlib.Z_RLE  # which looks back one byte, and fits any window
         return zlib.compressobj(self._compression_level, zlib.DEFLATED, -bits, self._mem_level, strategy)
 
-    def compress(self, data: bytes) -> bytes:
-        """Return the payload for a message."""
-        if not data:
-            return b"\x00"  # zlib flushes nothing where nothing has come since its last flush
-        compressor = self._compressor
-        if compressor is None:
-            compressor = self._create_compressor()
-            if self._persistent:
-                self._compressor = compressor
-        payload = compressor.compress(data) + compressor.flush(zlib.Z_SYNC_FLUSH)
-        assert payload.endswith(_END)
-        return payload[: -len(_END)]
 
-
-class _PerMessageDeflateDecompressor:
+class _PerMessageDeflateDecompressor(_core.MessageDecompressorBase):
     """Decompresses messages.
 
     :param persistent: whether a message may refer to those before it.
@@ -188,33 +169,11 @@ class _PerMessageDeflateDecompressor:
         max_message_size: int,
         compression_options: dict[str, Any] | None = None,
     ) -> None:
-        self._persistent = persistent
+        self._persistent = bool(persistent)
         self._max_message_size = max_message_size
         self._max_wbits = _window(max_wbits)
-        self._decompressor: _Decompressor | None = None  # of all messages, made with the first
 
     def _create_decompressor(self, history: bytes = b"") -> _Decompressor:
         # Peers whose zlib is old use 9 bits where 8 were agreed on.
         bits = max(self._max_wbits, _ZLIB_MIN_BITS)
         return zlib.decompressobj(-bits, history) if history else zlib.decompressobj(-bits)
-
-    def decompress(self, data: bytes) -> bytes:
-        """Return the message of a payload.
-
-        :raises _DecompressTooLargeError: it would be longer than the limit.
-        :raises zlib.error: the payload is malformed.
-        """
-        decompressor = self._decompressor or self._create_decompressor()
-        message, data = b"", data + _END
-        for _ in range(_MAX_FINAL_BLOCKS + 1):
-            # A byte more than may come: zlib keeps output back without saying so, and takes 0 for no limit.
-            message += decompressor.decompress(data, self._max_message_size + 1 - len(message))
-            if len(message) > self._max_message_size:
-                raise _DecompressTooLargeError()
-            if not decompressor.eof:
-                self._decompressor = decompressor if self._persistent else None
-                return message
-            # A final block ends zlib's stream, but not the connection's.
-            data = decompressor.unused_data
-            decompressor = self._create_decompressor(message[-(1 << zlib.MAX_WBITS) :])
-        raise zlib.error("too many final blocks")

@@ -455,7 +455,6 @@ _core.register(
     faces={
         "DecompressTooLargeError": _DecompressTooLargeError,
         "PerMessageDeflateCompressor": _PerMessageDeflateCompressor,
-        "PerMessageDeflateDecompressor": _PerMessageDeflateDecompressor,
         "WebSocketClosedError": WebSocketClosedError,
     },
     upcalls={
