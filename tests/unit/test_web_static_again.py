@@ -7,6 +7,7 @@ import os
 
 import pytest
 
+from support.children import run_alone
 from support.implementations import BOTH, OURS
 from support.live_http import serving
 from support.web_servers import body, pair, request, same
@@ -292,3 +293,107 @@ def test_the_facts_are_bounded(root, serve):
 def test_what_is_not_a_handler():
     for handler in (None, 5, OURS.web.RequestHandler, object()):
         assert _core.serve_static_file(handler, "a.txt", True) is None
+
+
+HOSTILE = """
+import contextlib, gc, mimetypes, socket, sys
+from support.live_http import LiveServer
+from support.web_servers import request
+from tornado_c import _core, web
+
+root = sys.argv[1]
+actions = {
+    "request": lambda self: setattr(self, "request", None),
+    "headers": lambda self: setattr(self, "_headers", {}),
+    "no headers": lambda self: delattr(self, "_headers"),
+    "transforms": lambda self: setattr(self, "_transforms", 5),
+    "buffer": lambda self: setattr(self, "_write_buffer", [b"x"]),
+    "file": lambda self: self._static_file.close(),
+    "another file": lambda self: setattr(self, "_static_file", 5),
+    "path": lambda self: vars(self).clear(),
+    "versions": lambda self: setattr(type(self), "_static_hashes", None),
+    "no versions": lambda self: type(self)._static_hashes.clear(),
+    "connection": lambda self: self.request.connection.close(),
+    "stream": lambda self: self.request.connection.detach().close(),
+    "finished": lambda self: self.finish(b"mine"),
+    "again": lambda self: _core.serve_static_file(self, "a.txt", True),
+    "class": lambda self: setattr(self, "__class__", web.StaticFileHandler),
+    "facts": lambda self: forget(),
+    "collected": lambda self: gc.collect(),
+}
+
+def forget():
+    types = ("text/plain", ".txt", "text/plain", vars(mimetypes), mimetypes.guess_type)
+    for n in range(1100):
+        when = web.datetime.datetime.fromtimestamp(n, web.datetime.UTC)
+        _core.remember_static_file(root, f"{n}", f"/no/{n}", when, n, types)
+
+class Key(str):
+    def __hash__(self):
+        return hash(str(self))
+    def __eq__(self, other):
+        mimetypes.types_map, mimetypes.suffix_map, mimetypes.encodings_map = {}, {}, {}
+        Late._static_hashes = {}
+        forget()
+        gc.collect()
+        return False
+
+class Mine(web.StaticFileHandler):
+    action = None
+    def act(self, *args):
+        if Mine.action:
+            actions[Mine.action](self)
+
+class Late(Mine):
+    set_extra_headers = Mine.act
+
+class Early(Mine):
+    def get_content_type(self):
+        self.act()
+        return "x/y"
+
+class Timed(Mine):
+    def get_cache_time(self, *args):
+        self.act()
+        return 5
+
+rules = [(f"/{cls.__name__}/(.*)", cls, {"path": root}) for cls in (Late, Early, Timed)]
+def talk(data):
+    with socket.create_connection(server.address, timeout=0.3) as sock, contextlib.suppress(OSError):
+        sock.sendall(data)
+        while sock.recv(1000):
+            pass
+    server.settle()
+
+server = LiveServer(web.Application(rules, log_function=lambda handler: None))
+for cls in (Late, Early, Timed):
+    for action in actions:
+        for headers in ([], ["Range: bytes=1-2"]):
+            cls._static_hashes = {}
+            for Mine.action in (None, None, action):
+                talk(request(f"/{cls.__name__}/a.txt", headers=headers))
+Mine.action, Late._static_hashes = None, {}
+saved = mimetypes.types_map, mimetypes.suffix_map, mimetypes.encodings_map
+for name in ("types_map", "suffix_map", "encodings_map"):
+    for _ in range(3):
+        assert server.exchange(request("/Late/a.txt")).endswith(b"0123456789")
+    mimetypes.types_map, mimetypes.suffix_map, mimetypes.encodings_map = map(dict, saved)
+    for _ in range(3):
+        talk(request("/Late/a.txt"))
+    hostile = {Key(".txt"): "x"}
+    setattr(mimetypes, name, hostile)
+    del hostile
+    talk(request("/Late/a.txt"))
+    mimetypes.types_map, mimetypes.suffix_map, mimetypes.encodings_map = map(dict, saved)
+for value in (5, {Key(root + "/a.txt"): "x"}, {root + "/a.txt": 5}, {root + "/a.txt": "a\\nb"}):
+    Late._static_hashes = value
+    talk(request("/Late/a.txt"))
+Late._static_hashes = {}
+assert server.exchange(request("/Late/a.txt")).endswith(b"0123456789")
+server.stop()
+print("alive")
+"""
+
+
+def test_whatever_is_done_in_between(root):
+    assert run_alone(HOSTILE, str(root)).endswith("alive\n")
