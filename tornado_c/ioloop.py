@@ -12,7 +12,6 @@ import inspect
 import logging
 import math
 import os
-import sys
 import threading
 import warnings
 from collections.abc import Awaitable, Callable
