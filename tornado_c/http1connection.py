@@ -20,6 +20,7 @@ from tornado_c._http.errors import logging_errors
 from tornado_c._http.gzip import _GzipMessageDelegate
 from tornado_c._http.limits import DEFAULT_LINGER_SIZE, DEFAULT_LINGER_TIMEOUT, within
 from tornado_c._http.writer import MessageWriter
+from tornado_c._support import stack
 from tornado_c._support.regex import regex
 from tornado_c.concurrent import future_set_result_unless_cancelled
 from tornado_c.httputil import is_transfer_encoding_chunked as is_transfer_encoding_chunked
@@ -395,7 +396,7 @@ class HTTP1Connection(MessageWriter):
 
         Until the message was read its delegate's ``on_connection_close`` is called. None takes it back.
         """
-        self._close_callback = callback
+        self._close_callback = None if callback is None else stack.follow(callback)
 
     def _on_connection_close(self) -> None:
         callback, self._close_callback = self._close_callback, None

@@ -314,5 +314,6 @@ _core.register(
         "stack_handle": _handle_active,
         "stack_leave": _leave,
         "stack_none": NONE,
+        "stack_wrap": wrap,
     },
 )

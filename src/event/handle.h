@@ -50,6 +50,9 @@ extern PyGetSetDef tc_handle_getset[], tc_timer_handle_getset[];
 
 /* handle_run.c */
 int tc_handle_run(LoopCore *core, PyObject *handle); /* -1 only for KeyboardInterrupt and SystemExit */
+
+/* The same, where the contexts of stack_context were entered already. */
+int tc_handle_run_inside(LoopCore *core, PyObject *handle);
 bool tc_handle_is_cancelled(LoopCore *core, PyObject *handle);
 
 #endif

@@ -60,24 +60,25 @@ done:
     return 0;
 }
 
-/* Calls in the contexts of stack_context, too, but for ours that do so themselves. */
+/* Calls in the contexts of stack_context, too, unless that is `inside` of them; ours do so themselves. */
 static inline PyObject *
-handle_call_function(tc_state *state, PyObject *callback, PyObject *const *args, size_t nargsf)
+handle_call_function(tc_state *state, PyObject *callback, PyObject *const *args, size_t nargsf, bool inside)
 {
-    if (tc_stack_is_used(state) && callback != state->ioloop_run && callback != state->stream_run_callback) {
+    if (tc_stack_is_used(state) && !inside && callback != state->ioloop_run &&
+        callback != state->stream_run_callback) {
         return tc_stack_call_inside(state, callback, args, nargsf);
     }
     return PyObject_Vectorcall(callback, args, nargsf, NULL);
 }
 
 static PyObject *
-handle_call(tc_state *state, PyObject *handle, PyObject *callback)
+handle_call(tc_state *state, PyObject *handle, PyObject *callback, bool inside)
 {
     const HandleExtra *extra = EXTRA(handle);
     if (extra->nargs < 0) {
         PyObject *args = Py_NewRef(SLOT(handle, args));
-        PyObject *result =
-            handle_call_function(state, callback, &PyTuple_GET_ITEM(args, 0), (size_t)PyTuple_GET_SIZE(args));
+        PyObject *result = handle_call_function(state, callback, &PyTuple_GET_ITEM(args, 0),
+                                                (size_t)PyTuple_GET_SIZE(args), inside);
         Py_DECREF(args);
         return result;
     }
@@ -85,8 +86,8 @@ handle_call(tc_state *state, PyObject *handle, PyObject *callback)
     int nargs = extra->nargs;
     PyObject *stack[3] = {NULL, nargs >= 1 ? Py_NewRef(extra->arg0) : NULL,
                           nargs >= 2 ? Py_NewRef(extra->arg1) : NULL};
-    PyObject *result =
-        handle_call_function(state, callback, stack + 1, (size_t)nargs | PY_VECTORCALL_ARGUMENTS_OFFSET);
+    PyObject *result = handle_call_function(state, callback, stack + 1,
+                                            (size_t)nargs | PY_VECTORCALL_ARGUMENTS_OFFSET, inside);
     Py_XDECREF(stack[1]);
     Py_XDECREF(stack[2]);
     return result;
@@ -146,8 +147,8 @@ handle_is_native(tc_state *state, PyObject *handle)
     return args != NULL && PyTuple_CheckExact(args);
 }
 
-int
-tc_handle_run(LoopCore *core, PyObject *handle)
+static inline int
+handle_run(LoopCore *core, PyObject *handle, bool inside)
 {
     if (TC_UNLIKELY(!handle_is_native(core->state, handle))) {
         return handle_run_by_method(core, handle);
@@ -157,7 +158,7 @@ tc_handle_run(LoopCore *core, PyObject *handle)
     PyObject *result = NULL;
     int status = 0;
     if (PyContext_Enter(context) == 0) {
-        result = handle_call(core->state, handle, callback);
+        result = handle_call(core->state, handle, callback, inside);
         tc_context_exit(context, result == NULL, handle);
     }
     if (TC_UNLIKELY(result == NULL)) {
@@ -169,6 +170,18 @@ tc_handle_run(LoopCore *core, PyObject *handle)
     Py_DECREF(context);
     Py_DECREF(callback);
     return status;
+}
+
+int
+tc_handle_run(LoopCore *core, PyObject *handle)
+{
+    return handle_run(core, handle, false);
+}
+
+int
+tc_handle_run_inside(LoopCore *core, PyObject *handle)
+{
+    return handle_run(core, handle, true);
 }
 
 bool

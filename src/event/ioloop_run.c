@@ -37,7 +37,7 @@ ioloop_handle_result(IOLoopObject *self, PyObject *result)
     }
     if (PyCoro_CheckExact(result)) {
         LoopCore *core = tc_ioloop_core(self);
-        Py_SETREF(result, core != NULL ? tc_task_start(core, result) : NULL);
+        Py_SETREF(result, core != NULL ? tc_stack_task(core, result) : NULL);
         if (result == NULL) {
             return -1;
         }

@@ -126,6 +126,7 @@
     X(stack_handle, stack_context, NULL)                                                                     \
     X(stack_leave, stack_context, NULL)                                                                      \
     X(stack_none, stack_context, NULL)                                                                       \
+    X(stack_wrap, stack_context, NULL)                                                                       \
     X(wrap_awaitable, ioloop, NULL)
 
 /* Dead handles kept for the next call_soon. */

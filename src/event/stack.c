@@ -143,3 +143,34 @@ tc_stack_leave(tc_state *state, PyObject *entered)
     Py_XDECREF(exc);
     Py_DECREF(entered);
 }
+
+PyObject *
+tc_stack_task(LoopCore *core, PyObject *coroutine)
+{
+    PyObject *entered;
+    if (tc_stack_enter(core->state, &entered) < 0) {
+        return NULL;
+    }
+    PyObject *task = tc_task_start(core, coroutine);
+    if (TC_UNLIKELY(entered != NULL)) {
+        tc_stack_leave(core->state, entered);
+        if (PyErr_Occurred()) {
+            Py_CLEAR(task);
+        }
+    }
+    return task;
+}
+
+PyObject *
+tc_stack_follow(tc_state *state, PyObject *callback)
+{
+    if (TC_LIKELY(!tc_stack_is_used(state)) || callback == NULL) {
+        return Py_XNewRef(callback);
+    }
+    PyObject *contexts = stack_active(state);
+    if (contexts == NULL) {
+        return PyErr_Occurred() ? NULL : Py_NewRef(callback);
+    }
+    Py_DECREF(contexts);
+    return PyObject_CallOneArg(state->upcall_stack_wrap, callback);
+}

@@ -4,7 +4,7 @@
 #ifndef TC_STACK_H
 #define TC_STACK_H
 
-#include "base/state.h"
+#include "event/core.h"
 
 static inline bool
 tc_stack_is_used(const tc_state *state)
@@ -30,5 +30,12 @@ int tc_stack_enter(tc_state *state, PyObject **entered);
 
 /* An exception that is set stays so, or another takes its place. */
 void tc_stack_leave(tc_state *state, PyObject *entered);
+
+/* As tc_task_start, for what a callback has returned: its first step is inside the contexts, too. */
+PyObject *tc_stack_task(LoopCore *core, PyObject *coroutine);
+
+/* A callback that is kept without its context: one that wrap() makes of it where contexts are active. New
+ * reference; also of NULL. */
+PyObject *tc_stack_follow(tc_state *state, PyObject *callback);
 
 #endif

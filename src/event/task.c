@@ -48,7 +48,7 @@ task_make_eager(LoopCore *core, PyObject *coroutine, PyObject *context)
     core->capture = false;
     PyObject *handle = core->captured;
     core->captured = NULL;
-    if (task != NULL && handle != NULL && tc_handle_run(core, handle) < 0) {
+    if (task != NULL && handle != NULL && tc_handle_run_inside(core, handle) < 0) {
         Py_CLEAR(task);
     }
     Py_XDECREF(handle);

@@ -2,6 +2,7 @@
  * Python. */
 #include "base/args.h"
 #include "base/future.h"
+#include "event/stack.h"
 #include "http/http_conn_parts.h"
 #include "stream/stream_linger.h"
 
@@ -171,7 +172,10 @@ conn_set_close_callback(HttpConnObject *self, PyObject *const *args, Py_ssize_t 
         return PyErr_Format(PyExc_TypeError, "callback must be callable or None, not %.100s",
                             Py_TYPE(callback)->tp_name);
     }
-    return tc_http_conn_set_close_callback(self, tc_arg_or_null(callback)) < 0 ? NULL : Py_NewRef(Py_None);
+    callback = tc_stack_follow(self->state, tc_arg_or_null(callback));
+    int st = callback != NULL || !PyErr_Occurred() ? tc_http_conn_set_close_callback(self, callback) : -1;
+    Py_XDECREF(callback);
+    return st < 0 ? NULL : Py_NewRef(Py_None);
 }
 
 PyDoc_STRVAR(

@@ -85,7 +85,7 @@ run_user_callback(PyObject *stream_type, PyObject *const *args, Py_ssize_t nargs
         tc_stream_close_uncaught(self, "application");
     }
     if (result != NULL && result != Py_None && PyCoro_CheckExact(result)) {
-        Py_SETREF(result, tc_task_start(self->core, result));
+        Py_SETREF(result, tc_stack_task(self->core, result));
     }
     PyObject *raised = result == NULL ? PyErr_GetRaisedException() : NULL;
     if (tc_stream_update(self) < 0 || run_close_callback(self) == TC_RAISED) {
