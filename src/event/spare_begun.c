@@ -108,7 +108,7 @@ tc_spare_run_task(LoopCore *core, tc_spare *spare)
         PyErr_WriteUnraisable(spare->task);
         Py_INCREF(handle);
         tc_spare_free(spare);
-        int plain = tc_handle_run(core, handle);
+        int plain = tc_handle_run_inside(core, handle);
         Py_DECREF(handle);
         return plain;
     }
@@ -117,7 +117,7 @@ tc_spare_run_task(LoopCore *core, tc_spare *spare)
     spare->handle = NULL;
     Py_CLEAR(spare->coroutine);
     Py_CLEAR(spare->task);
-    int st = tc_handle_run(core, handle);
+    int st = tc_handle_run_inside(core, handle);
     Py_DECREF(handle);
     return st;
 }
@@ -132,7 +132,7 @@ tc_spare_run_task(LoopCore *core, tc_spare *spare)
     if (tc_spare_set_idle(core, spare, false) < 0) {
         PyErr_WriteUnraisable(spare->task);
     }
-    int st = tc_handle_run(core, spare->handle);
+    int st = tc_handle_run_inside(core, spare->handle);
     tc_spare_free(spare);
     return st;
 }
