@@ -69,6 +69,9 @@ PyObject *tc_request_path(RequestObject *self);
 PyObject *tc_request_headers(RequestObject *self);
 PyObject *tc_request_version(RequestObject *self);
 
+/* The path's Latin-1, which stays as long as the request does; NULL where it has been made or assigned already. */
+const char *tc_request_path_text(const RequestObject *self, size_t *size);
+
 /* Whether obj is a request of ours (a subclass's instance counts). */
 static inline bool
 tc_request_check(tc_state *state, PyObject *obj)

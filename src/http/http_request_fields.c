@@ -66,6 +66,16 @@ request_path_length(const RequestObject *self)
     return mark != NULL ? (uint32_t)(mark - target) : self->info.target.len;
 }
 
+const char *
+tc_request_path_text(const RequestObject *self, size_t *size)
+{
+    if (self->path != NULL || self->head == NULL) {
+        return NULL;
+    }
+    *size = request_path_length(self);
+    return self->head + self->info.target.off;
+}
+
 PyObject *
 tc_request_path(RequestObject *self)
 {

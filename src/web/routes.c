@@ -18,8 +18,8 @@
 typedef struct {
     tc_state *state;
     PyObject *request;
-    PyObject *path; /* a str of Latin-1 */
-    const uint8_t *text;
+    PyObject *path;      /* a str, or NULL as long as nobody has needed it */
+    const uint8_t *text; /* its Latin-1 */
     Py_ssize_t size;
     tc_route *route;
 } route_search;
@@ -55,7 +55,7 @@ route_match(PyObject *match, PyObject *text, PyObject **found)
 
 /* A dict of the named groups, or a tuple of the groups. */
 static PyObject *
-route_groups(PyObject *path, const tc_route_entry *entry, const tc_route_span *spans)
+route_groups(const route_search *search, const tc_route_entry *entry, const tc_route_span *spans)
 {
     Py_ssize_t count = 0;
     for (Py_ssize_t i = 0; i < entry->step_count; i++) {
@@ -63,7 +63,8 @@ route_groups(PyObject *path, const tc_route_entry *entry, const tc_route_span *s
     }
     PyObject *groups = entry->names != NULL ? PyDict_New() : PyTuple_New(count);
     for (Py_ssize_t i = 0; groups != NULL && i < count; i++) {
-        PyObject *text = PyUnicode_Substring(path, spans[i].start, spans[i].end);
+        PyObject *text = PyUnicode_DecodeLatin1((const char *)search->text + spans[i].start,
+                                                spans[i].end - spans[i].start, NULL);
         if (entry->names == NULL && text != NULL) {
             PyTuple_SET_ITEM(groups, i, text);
             continue;
@@ -87,9 +88,13 @@ route_try_path(route_search *search, const tc_route_entry *entry)
         if (!tc_route_steps_match(entry, search->text, search->size, spans)) {
             return 0;
         }
-        groups = wanted ? route_groups(search->path, entry, spans) : NULL;
+        groups = wanted ? route_groups(search, entry, spans) : NULL;
     }
     else {
+        if (search->path == NULL &&
+            (search->path = PyUnicode_DecodeLatin1((const char *)search->text, search->size, NULL)) == NULL) {
+            return -1;
+        }
         int st = route_match(entry->match, search->path, &match);
         if (st <= 0) {
             return st;
@@ -310,23 +315,25 @@ int
 tc_application_route(ApplicationObject *self, PyObject *request, tc_route *route)
 {
     tc_state *state = self->base.state;
-    PyObject *path =
-        tc_request_check(state, request) ? Py_XNewRef(tc_request_path((RequestObject *)request)) : NULL;
-    if (path == NULL && (PyErr_Occurred() || (path = PyObject_GetAttr(request, state->str_path)) == NULL)) {
-        return -1;
+    route_search search = {.state = state, .request = request, .route = route};
+    size_t size = 0;
+    if (tc_request_check(state, request)) {
+        search.text = (const uint8_t *)tc_request_path_text((RequestObject *)request, &size);
+        search.size = (Py_ssize_t)size;
     }
-    int st = TC_ROUTE_FOREIGN;
-    if (PyUnicode_CheckExact(path) && PyUnicode_READY(path) == 0 &&
-        PyUnicode_KIND(path) == PyUnicode_1BYTE_KIND) {
-        route_search search = {.state = state,
-                               .request = request,
-                               .path = path,
-                               .text = PyUnicode_1BYTE_DATA(path),
-                               .size = PyUnicode_GET_LENGTH(path),
-                               .route = route};
-        st = route_search_application(self, &search);
+    if (search.text == NULL) {
+        search.path = PyObject_GetAttr(request, state->str_path);
+        if (search.path == NULL) {
+            return -1;
+        }
+        if (PyUnicode_CheckExact(search.path) && PyUnicode_READY(search.path) == 0 &&
+            PyUnicode_KIND(search.path) == PyUnicode_1BYTE_KIND) {
+            search.text = PyUnicode_1BYTE_DATA(search.path);
+            search.size = PyUnicode_GET_LENGTH(search.path);
+        }
     }
-    Py_DECREF(path);
+    int st = search.text != NULL ? route_search_application(self, &search) : TC_ROUTE_FOREIGN;
+    Py_XDECREF(search.path);
     return st;
 }
 
