@@ -236,6 +236,9 @@ PyObject *tc_task_start(LoopCore *core, PyObject *coroutine);
  * the application has a task factory. */
 PyObject *tc_task_start_in(LoopCore *core, PyObject *coroutine, PyObject *context);
 
+/* The Task that is inside a step, a new reference, or None; NULL with an exception. */
+PyObject *tc_task_current(LoopCore *core);
+
 /* For the end of the module. */
 void tc_handle_clear_freelists(tc_state *state);
 

@@ -7,21 +7,25 @@
  * factory that the application has set makes its own tasks. Runs Python. */
 #include "event/handle.h"
 
+PyObject *
+tc_task_current(LoopCore *core)
+{
+#if PY_VERSION_HEX < 0x030e0000
+    PyObject *task = PyDict_GetItemWithError(core->state->asyncio_current_tasks, tc_core_asyncio(core));
+    return task != NULL ? Py_NewRef(task) : PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
+#else
+    return PyObject_CallOneArg(core->state->asyncio_current_tasks, tc_core_asyncio(core));
+#endif
+}
+
 /* Whether a task of this loop is inside a step: 1, 0, or -1. */
 static int
 task_is_current(LoopCore *core)
 {
-#if PY_VERSION_HEX < 0x030e0000
-    return PyDict_Contains(core->state->asyncio_current_tasks, tc_core_asyncio(core));
-#else
-    PyObject *task = PyObject_CallOneArg(core->state->asyncio_current_tasks, tc_core_asyncio(core));
-    if (task == NULL) {
-        return -1;
-    }
-    int current = task != Py_None;
-    Py_DECREF(task);
+    PyObject *task = tc_task_current(core);
+    int current = task == NULL ? -1 : task != Py_None;
+    Py_XDECREF(task);
     return current;
-#endif
 }
 
 /* context: NULL for a copy of the current one */

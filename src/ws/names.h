@@ -60,6 +60,8 @@
 #define TC_WS_UPCALLS(X)                                                                                     \
     X(convert_yielded, websocket, NULL)                                                                      \
     X(message_bytes, websocket, NULL)                                                                        \
+    X(message_written, websocket, NULL)                                                                      \
+    X(notify_closed, websocket, NULL)                                                                        \
     X(start_task, websocket, NULL)                                                                           \
     X(write_message, websocket, NULL)
 

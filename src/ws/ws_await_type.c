@@ -22,6 +22,23 @@ await_leave(WsAwaitObject *self)
     return protocol;
 }
 
+/* Has the coroutine cancelled its Task in the step in which it ended? 1, 0 or -1. */
+static int
+await_is_cancelled(tc_state *state, WsProtocolObject *protocol)
+{
+    const StreamObject *stream = tc_ws_stream(protocol);
+    PyObject *task = stream != NULL ? tc_task_current(stream->core) : Py_NewRef(Py_None);
+    if (task == NULL || task == Py_None || !PyObject_TypeCheck(task, (PyTypeObject *)state->asyncio_task)) {
+        Py_XDECREF(task);
+        return task != NULL ? 0 : -1;
+    }
+    PyObject *cancelled = PyObject_GetAttr(task, state->str__must_cancel);
+    int is = cancelled != NULL ? PyObject_IsTrue(cancelled) : -1;
+    Py_XDECREF(cancelled);
+    Py_DECREF(task);
+    return is;
+}
+
 static PySendResult
 await_go_on(tc_coroutine *base, PySendResult how, PyObject *value, PyObject **result)
 {
@@ -30,6 +47,13 @@ await_go_on(tc_coroutine *base, PySendResult how, PyObject *value, PyObject **re
     int st = 0;
     Py_CLEAR(base->inner);
     Py_XDECREF(value);
+    if (how == PYGEN_RETURN && protocol != NULL) {
+        int cancelled = await_is_cancelled(base->state, protocol);
+        if (cancelled > 0) {
+            PyErr_SetNone(base->state->asyncio_cancelled_error);
+        }
+        exc = cancelled != 0 ? PyErr_GetRaisedException() : NULL;
+    }
     if (exc != NULL) {
         PyErr_SetRaisedException(exc);
         st = protocol != NULL ? tc_ws_caught(protocol) : -1;

@@ -410,6 +410,29 @@ tc_ws_wait_closed(WsProtocolObject *self, PyObject *unused)
     return future;
 }
 
+/* handler.on_ws_connection_close(), in a Task that is current meanwhile where that can be had at once. */
+static int
+deliver_close_call(WsProtocolObject *self, PyObject *handler, PyObject *code, PyObject *reason)
+{
+    PyObject *args[] = {handler, code, reason}, *result = NULL;
+    StreamObject *stream = tc_ws_stream(self);
+    PyObject *make = stream != NULL ? tc_upcall(self->state, notify_closed) : NULL;
+    PyObject *coroutine = make != NULL ? PyObject_Vectorcall(make, args, 3, NULL) : NULL;
+    int st = coroutine != NULL ? deliver_coroutine(self, coroutine, false) : 0;
+    if (st == 0 && coroutine != NULL) {
+        result = PyObject_CallMethodNoArgs(coroutine, self->state->str_close);
+        Py_XDECREF(result);
+    }
+    Py_XDECREF(coroutine);
+    if (st != 0 || PyErr_Occurred()) {
+        return st > 0 ? 0 : st < 0 ? -1 : deliver_logged(self);
+    }
+    result = PyObject_VectorcallMethod(self->state->str_on_ws_connection_close, args,
+                                       3 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
+    Py_XDECREF(result);
+    return result != NULL ? 0 : deliver_logged(self);
+}
+
 static int
 deliver_close(WsProtocolObject *self)
 {
@@ -420,11 +443,7 @@ deliver_close(WsProtocolObject *self)
     deliver_frame frame;
     int st = deliver_enter(self, &frame);
     if (st == 0) {
-        PyObject *args[] = {handler, code, reason};
-        PyObject *result = PyObject_VectorcallMethod(self->state->str_on_ws_connection_close, args,
-                                                     3 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
-        st = result != NULL ? 0 : deliver_logged(self);
-        Py_XDECREF(result);
+        st = deliver_close_call(self, handler, code, reason);
         deliver_leave(self, &frame);
     }
     Py_DECREF(handler);

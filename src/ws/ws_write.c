@@ -486,6 +486,20 @@ message_send_own(WsProtocolObject *self, PyObject *message, unsigned opcode, PyO
     return st;
 }
 
+/* What write_message() returns where an overriding _write_frame() has returned this (stolen). */
+static PyObject *
+message_future(WsProtocolObject *self, PyObject *future)
+{
+    const StreamObject *stream = tc_ws_stream(self);
+    if (stream != NULL && future == stream->core->done_future) {
+        return future;
+    }
+    PyObject *convert = tc_upcall(self->state, message_written);
+    PyObject *result = convert != NULL ? PyObject_CallOneArg(convert, future) : NULL;
+    Py_DECREF(future);
+    return result;
+}
+
 PyObject *
 tc_ws_write_message(WsProtocolObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
@@ -507,5 +521,6 @@ tc_ws_write_message(WsProtocolObject *self, PyObject *const *args, Py_ssize_t na
         message_failed(self);
         return NULL;
     }
-    return future != NULL ? future : write_future(self, state->face_WebSocketClosedError);
+    return future != NULL ? message_future(self, future)
+                          : write_future(self, state->face_WebSocketClosedError);
 }

@@ -65,6 +65,31 @@ def until_closed(*messages):
 # ---- subclasses ----
 
 
+def test_on_close_runs_in_a_task(same):
+    def make(implementation, note):
+        class Handler(implementation.websocket.WebSocketHandler):
+            def on_message(self, message):
+                if message == "close":
+                    self.close()
+
+            def on_close(self):
+                task = asyncio.current_task()
+                note((task.done(), task in asyncio.all_tasks()))
+                if "raise" in self.open_args:
+                    raise ZeroDivisionError
+
+        return [("/some/(path)", Handler), ("/(.*)", Handler)]
+
+    assert same(make, until_closed()) == [(False, True)]
+    assert same(make, until_closed("close")) == [(False, True)]
+
+    def talk(peer, server):
+        peer.open("/raise")
+        peer.reset()
+
+    assert same(make, talk) == [(False, True)]
+
+
 def test_the_usual_course(same):
     def make(implementation, note):
         class Handler(implementation.websocket.WebSocketHandler):

@@ -80,6 +80,17 @@ async def cancels_itself_and_yields(log):
         raise
 
 
+async def cancels_itself_and_returns(log):
+    asyncio.current_task().cancel()
+    log("on")
+
+
+async def cancels_itself_later_and_returns(log):
+    await asyncio.sleep(0)
+    asyncio.current_task().cancel()
+    log("on")
+
+
 async def raises_after_a_cancel(log):
     asyncio.current_task().cancel()
     raise ValueError("x")
@@ -166,6 +177,8 @@ COROUTINES = [
     cancels_itself_and_waits,
     cancels_itself_and_waits_for_a_task,
     cancels_itself_and_yields,
+    cancels_itself_and_returns,
+    cancels_itself_later_and_returns,
     raises_after_a_cancel,
     a_callback,
     is_kept,

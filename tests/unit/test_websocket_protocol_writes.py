@@ -138,12 +138,23 @@ def test_a_reader_that_has_stopped():
     run(main)
 
 
+class Overriding(Protocol):
+    def _write_frame(self, fin, opcode, data, flags=0):
+        return super()._write_frame(fin, opcode, data, flags)
+
+
+class Awaiting(Protocol):
+    async def _write_frame(self, fin, opcode, data, flags=0):
+        await super()._write_frame(fin, opcode, data, flags)
+
+
+@pytest.mark.parametrize("cls", [Protocol, Overriding, Awaiting])
 @pytest.mark.parametrize("how", ["peer", "close", "abort"])
-def test_a_stream_that_dies_under_writes(how, caplog):
+def test_a_stream_that_dies_under_writes(how, cls, caplog):
     """Who awaits is told; nobody else hears of it."""
 
     async def main():
-        with connected() as (protocol, _handler, peer):
+        with connected(cls=cls) as (protocol, _handler, peer):
             futures = fill(protocol)
             raw = protocol._write_frame(True, 2, b"x")
             del futures[1:]

@@ -20,6 +20,7 @@ from tornado_c._websocket.params import _WebSocketDelegate, _WebSocketParams
 from tornado_c._websocket.task import start_task
 from tornado_c.concurrent import future_add_done_callback, future_set_result_unless_cancelled
 from tornado_c.ioloop import IOLoop, _convert_awaitable
+from tornado_c.iostream import StreamClosedError
 from tornado_c.log import gen_log
 
 if TYPE_CHECKING:
@@ -441,6 +442,34 @@ def _message_bytes(message: Any) -> bytes:
     return payload
 
 
+async def _notify_closed(handler: _WebSocketDelegate, code: int | None, reason: str | None) -> None:
+    """What is run in a Task when a connection has ended: with Tornado there is one, too."""
+    handler.on_ws_connection_close(code, reason)
+
+
+def _message_written(written: Any) -> asyncio.Future[None]:
+    """What write_message() returns where an overriding _write_frame() has returned this."""
+    done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def finish(future: asyncio.Future[Any]) -> None:
+        if done.cancelled():
+            return
+        if future.cancelled():
+            done.cancel()
+            return
+        exception = future.exception()
+        if exception is None:
+            done.set_result(None)
+            return
+        if isinstance(exception, StreamClosedError):
+            exception = WebSocketClosedError()
+        done.set_exception(exception)
+        done.exception()  # nobody need look at it
+
+    future_add_done_callback(_convert_yielded(written), finish)
+    return done
+
+
 def _write_message(connection: Any, message: Any, binary: Any) -> Any:
     """What a handler's write_message() does with a connection that C does not know."""
     if connection is None or connection.is_closing():
@@ -460,6 +489,8 @@ _core.register(
     upcalls={
         "convert_yielded": _convert_yielded,
         "message_bytes": _message_bytes,
+        "message_written": _message_written,
+        "notify_closed": _notify_closed,
         "start_task": start_task,
         "write_message": _write_message,
     },
