@@ -22,7 +22,7 @@ from http_rows import HttpRow
 from row import Row
 from rows import BY_NAME, ROWS
 
-COUNTS = {"limit": (192, 2192), "ours": (192, 2192), "stock": (48, 240)}
+COUNTS = {"limit": (192, 2176), "ours": (192, 2176), "stock": (64, 256)}
 
 
 def callgrind(folder: str) -> list[str]:
@@ -54,7 +54,7 @@ def total_instructions(server: str, row: Row, requests: int) -> int:
 
 
 def per_operation(server: str, row: Row) -> float:
-    few, many = COUNTS[server]
+    few, many = (count // row.slow for count in COUNTS[server])
     with ThreadPoolExecutor() as pool:  # noise does not count
         less, more = pool.map(partial(total_instructions, server, row), (few, many))
     return (more - less) / (many - few)

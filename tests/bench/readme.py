@@ -4,6 +4,7 @@ python tests/bench/readme.py"""
 
 import json
 import sys
+import textwrap
 from pathlib import Path
 
 import peers
@@ -67,11 +68,9 @@ def tables(report: dict) -> str:
         columns = [*servers.SERVERS, "x limit", "stock / ours", "instructions"]
         lines += table("CPU microseconds a request", columns, http)
     if beside:
-        lines += [
-            f"Beside {names_of(peers.HTTP, about['versions'])}, which call a bare function here, by WSGI, "
-            "granian by RSGI and uvicorn (uvloop, httptools) by ASGI:",
-            "",
-        ]
+        names = names_of(peers.HTTP, about["versions"])
+        functions = "by WSGI, granian by RSGI and uvicorn (uvloop, httptools) by ASGI"
+        lines += [textwrap.fill(f"Beside {names}, which call a bare function here, {functions}:", 110), ""]
         lines += table("CPU microseconds a request", ["ours", *peers.HTTP], beside)
     if websocket:
         lines += [f"WebSockets, beside {names_of(peers.WEBSOCKET, about['versions'])}, all on uvloop:", ""]

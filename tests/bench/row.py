@@ -13,6 +13,7 @@ class Row:
     to_peers: tuple[tuple[str, float], ...] = ()  # at most so many times the figure of each
     most: float | None = None  # at most this figure
     instructions: int | None = None  # user instructions an operation: at most
+    slow: int = 1  # so many times fewer operations are enough to count instructions
     brief: bool = False  # of the README's tables, measured where no rows are named
 
     #: Who takes part, in the order of the tables.

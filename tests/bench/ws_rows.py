@@ -117,6 +117,7 @@ ROWS = (
     WsRow(
         *("ws_large", "WebSocket echo, 1 MiB", "/large"),
         **{"size": 1 << 20, "binary": True, "connections": 8, "to_peers": (("picows", 1.3),), "brief": True},
+        **{"counted": True, "slow": 8},
     ),
     WsRow(
         *("ws_deflate", "WebSocket echo, 1 KB deflated", "/deflate"),
@@ -125,7 +126,7 @@ ROWS = (
     ),
     WsRow(
         *("ws_broadcast", "WebSocket broadcast to 10,000", "/broadcast"),
-        **{"connections": 10_000, "in_flight": 0, "brief": True},
+        **{"connections": 10_000, "in_flight": 0, "counted": True, "brief": True},
     ),
     WsRow(
         *("ws_idle", "idle WebSocket, bytes of memory", "/echo"),
