@@ -11,8 +11,6 @@ import ws_load
 from http_rows import ROWS as HTTP
 from ws_rows import ROWS as WEBSOCKET
 
-LATE = {("pipeline", "bjoern")}  # it answers the first of several requests
-
 
 @pytest.fixture(autouse=True)
 def installed(name):
@@ -24,7 +22,7 @@ def installed(name):
 
 @pytest.mark.parametrize("name", peers.HTTP)
 def test_http(name):
-    rows = [row for row in HTTP if name in row.peers and (row.name, name) not in LATE]
+    rows = [row for row in HTTP if name in row.peers]
     for static in {row.app == "static" for row in rows}:
         with servers.running(name, "static" if static else "callback", quiet=True) as (_, port):
             for row in rows:
