@@ -28,11 +28,9 @@ json_put(json_out *out, const char *text, size_t size)
 /* ---- text ---- */
 
 /* Characters that stand for themselves, whatever is before them. */
-static inline bool
-json_is_plain(Py_UCS4 c)
-{
-    return c >= ' ' && c <= '~' && c != '"' && c != '\\' && c != '/';
-}
+static const bool json_plain[256] = {
+    [' '] = true, ['!'] = true, ['#' ... '.'] = true, ['0' ... '['] = true, [']' ... '~'] = true,
+};
 
 static char *
 json_unit(char *at, unsigned unit)
@@ -76,7 +74,7 @@ json_narrow(json_out *out, const Py_UCS1 *text, size_t size)
     int st = TC_OK;
     for (size_t i = 0; st == TC_OK && i < size; i++) {
         size_t start = i;
-        while (i < size && json_is_plain(text[i])) {
+        while (i < size && json_plain[text[i]]) {
             i++;
         }
         st = json_put(out, (const char *)text + start, i - start);
@@ -95,7 +93,7 @@ json_wide(json_out *out, PyObject *text)
     for (Py_ssize_t i = 0; st == TC_OK && i < PyUnicode_GET_LENGTH(text); i++) {
         Py_UCS4 c = PyUnicode_READ_CHAR(text, i);
         char plain = (char)c;
-        st = json_is_plain(c) ? json_put(out, &plain, 1) : json_escape(out, c, before);
+        st = c < sizeof(json_plain) && json_plain[c] ? json_put(out, &plain, 1) : json_escape(out, c, before);
         before = c;
     }
     return st;
