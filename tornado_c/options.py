@@ -24,7 +24,7 @@ import re
 import sys
 import textwrap
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, ClassVar, NoReturn, TextIO
+from typing import Any, ClassVar, TextIO
 
 from tornado_c.log import LogFormatter, define_logging_options, enable_pretty_logging
 from tornado_c.util import basestring_type
@@ -486,10 +486,10 @@ options = OptionParser()
 
 
 class _Options:
-    """Where Tornado 2.x kept the way to its global options: ``_Options.instance()``."""
+    """Tornado 2.x's OptionParser: ``_Options()`` makes one, ``_Options.instance()`` is ``options``."""
 
-    def __new__(cls) -> NoReturn:
-        raise TypeError("use _Options.instance(), or make an OptionParser")
+    def __new__(cls) -> OptionParser:  # type: ignore[misc]
+        return OptionParser()
 
     @classmethod
     def instance(cls) -> OptionParser:

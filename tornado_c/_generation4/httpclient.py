@@ -58,9 +58,14 @@ def add(module: ModuleType, changes: Changes) -> None:
     client = module.AsyncHTTPClient
     fetch_future = client.fetch
 
-    def make(cls: Any, io_loop: Any = None, force_instance: bool = False, **kwargs: Any) -> Any:
-        if isinstance(io_loop, bool):  # the first argument is force_instance, in Tornado 5 and later
-            io_loop, force_instance = None, io_loop
+    def make(cls: Any, io_loop: Any = None, *args: Any, **kwargs: Any) -> Any:
+        # Behind the loop are max_clients and force_instance in Tornado 2, in 3 and 4 only the latter. Later
+        # that comes first.
+        if isinstance(io_loop, bool):
+            args, io_loop = (io_loop, *args), None
+        for value in args:
+            kwargs["force_instance" if isinstance(value, bool) else "max_clients"] = value
+        force_instance = kwargs.pop("force_instance", False)
         loop = IOLoop.current() if io_loop is None else io_loop
         cache = None if force_instance else cls._async_clients()
         if cache is not None and loop in cache:

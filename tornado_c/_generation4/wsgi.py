@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable
 from types import ModuleType
 from typing import Any
@@ -9,6 +10,7 @@ from urllib.parse import quote
 from wsgiref.util import is_hop_by_hop
 
 from tornado_c import httputil
+from tornado_c._http.adapters import watch_request_task
 from tornado_c._swap.generation import Changes
 from tornado_c._web.synchronous import FINISHED, Unfinished, synchronously
 from tornado_c.web import Application
@@ -174,9 +176,16 @@ class WSGIApplication(Application):
         return super().__call__(request)
 
 
+def _call_container(self: Any, request: httputil.HTTPServerRequest) -> None:
+    """Serve a request with a WSGI application; the connection is closed where that raises."""
+    task = asyncio.ensure_future(self.handle_request(request))
+    watch_request_task(task, request.connection)
+
+
 def add(module: ModuleType, changes: Changes) -> None:
     """Add to ``tornado.wsgi``."""
     for value in (WSGIAdapter, WSGIApplication, from_wsgi_str):
         changes.set(value, "__module__", module.__name__)
         changes.set(module, value.__name__, value)
+    changes.set(module.WSGIContainer, "__call__", _call_container)
     changes.set(module, "HTTPRequest", httputil.HTTPServerRequest)

@@ -14,7 +14,18 @@ VARIABLE = "TORNADO_C_GENERATION"
 GENERATIONS = (4, 6)
 
 #: Modules that generation 4 adds to, each by the module of the same name in ``_generation4``.
-ADDED = ("auth", "gen", "httpclient", "ioloop", "locale", "simple_httpclient", "testing", "wsgi")
+ADDED = (
+    "auth",
+    "gen",
+    "http1connection",
+    "httpclient",
+    "ioloop",
+    "locale",
+    "simple_httpclient",
+    "testing",
+    "web",
+    "wsgi",
+)
 
 
 class Changes:

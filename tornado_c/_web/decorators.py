@@ -6,6 +6,7 @@ import functools
 import importlib
 import urllib.parse
 from collections.abc import Awaitable, Callable
+from types import GeneratorType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tornado_c import _core
@@ -32,7 +33,9 @@ def asynchronous(method: _Method) -> _Method:
         self._auto_finish = False
         with stack_context.ExceptionStackContext(self._stack_context_handle_exception):
             result = method(self, *args, **kwargs)
-            return None if result is None else _await_and_finish(self, result)
+            # A generator is for gen.engine, which is around this.
+            plain = result is None or type(result) is GeneratorType
+            return result if plain else _await_and_finish(self, result)
 
     return wrapper
 

@@ -20,6 +20,7 @@ class EarlierMixin:
     _headers_written: bool
     _status_code: int
     _reason: str
+    finish: Callable[..., Any]
     _handle_request_exception: Callable[[BaseException], None]
     _clear_representation_headers: Callable[[], None]
 
@@ -46,6 +47,17 @@ class EarlierMixin:
                     self._handle_request_exception(exc)
 
         return guarded
+
+    def _write_error_html(self, make_page: Callable[..., Any], status_code: int, **kwargs: Any) -> None:
+        """Finish with what ``get_error_html`` returns, which is called while the exception is handled."""
+        exc_info = kwargs.pop("exc_info", None)
+        if exc_info is None:
+            self.finish(make_page(status_code, **kwargs))
+            return
+        try:
+            raise exc_info[1].with_traceback(exc_info[2])
+        except Exception as exc:
+            self.finish(make_page(status_code, exception=exc, **kwargs))
 
     def _generate_headers(self) -> bytes:
         """Return the head of the response as it would be sent now, without what the connection adds."""

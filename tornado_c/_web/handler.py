@@ -199,10 +199,13 @@ class RequestHandler(_core.HandlerBase, CookieMixin, LocaleMixin, TemplateMixin,
         """Write and finish an error page. May be overridden.
 
         ``kwargs["exc_info"]`` is the exception that led here, if there was one; it need not be the current
-        one.
+        one. Where a handler has ``get_error_html``, of Tornado 2, the page is what that returns.
         """
+        make_page = getattr(self, "get_error_html", None)
         if self._should_not_send_content(status_code):
             self.finish()
+        elif make_page is not None:
+            self._write_error_html(make_page, status_code, **kwargs)
         elif self.settings.get("serve_traceback") and "exc_info" in kwargs:
             self.set_header("Content-Type", "text/plain")
             for line in traceback.format_exception(*kwargs["exc_info"]):

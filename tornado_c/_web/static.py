@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import datetime
 
 _HASHED_AT_ONCE = 1024 * 1024  # bytes; of more the loop's default executor takes the hash
+_VERSION_HASH = "sha512"
 _hashing: dict[tuple[Any, ...], asyncio.Future[Any]] = {}  # by the loop that waits
 
 
@@ -93,6 +94,8 @@ class StaticFileHandler(RequestHandler):
 
     def compute_etag(self) -> str | None:
         """Return the Etag: the file's version, which is that of its parts too. May be overridden."""
+        if not hasattr(self, "absolute_path"):  # a get() that looks for no file
+            return super().compute_etag()
         assert self.absolute_path is not None
         version = self._get_cached_version(self.absolute_path)
         return f'"{version}"' if version else None
@@ -234,7 +237,7 @@ class StaticFileHandler(RequestHandler):
 
     @classmethod
     def get_content_version(cls, abspath: str) -> str:
-        """Return the version of a content: its SHA-512. May be overridden.
+        """Return the version of a content: its SHA-512 (MD5 in generation 4). May be overridden.
 
         :raises ValueError: it is larger than ``MAX_VERSION_CONTENT_SIZE``.
         """
@@ -242,7 +245,7 @@ class StaticFileHandler(RequestHandler):
 
         content: Any = cls.get_content(abspath)
         pieces: Any = [content] if isinstance(content, bytes) else content
-        digest, size = hashlib.sha512(), 0
+        digest, size = getattr(hashlib, _VERSION_HASH)(), 0
         try:
             for piece in pieces:
                 size += len(piece)
