@@ -58,8 +58,8 @@ ACCEPTED = {
     ),
     "tornado.websocket.websocket_connect": (
         "(url, callback=None, connect_timeout=None, on_message_callback=None, compression_options=None, "
-        "ping_interval=None, ping_timeout=None, max_message_size=10485760, subprotocols=None, resolver=None, *, "
-        "io_loop=None)"
+        "ping_interval=None, ping_timeout=None, max_message_size=10485760, subprotocols=None, resolver=None, "
+        "*, io_loop=None)"
     ),
     "tornado.web.RequestHandler.flush": "(self, include_footers=False, callback=None)",
     "tornado.websocket.websocket_connect": (

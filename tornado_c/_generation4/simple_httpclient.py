@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
@@ -15,20 +16,23 @@ def _default_ca_certs() -> str | None:
     return ssl.get_default_verify_paths().cafile
 
 
+def with_loop(initialize_plain: Callable[..., None]) -> Callable[..., None]:
+    """Return an ``initialize`` of a client that takes an ``io_loop`` as well, as its first argument."""
+
+    def initialize(self: Any, io_loop: Any = None, *args: Any, **kwargs: Any) -> None:
+        if isinstance(io_loop, IOLoop):
+            self.io_loop = io_loop
+        elif io_loop is not None:  # the first argument is max_clients, in Tornado 5 and later
+            args = (io_loop, *args)
+        initialize_plain(self, *args, **kwargs)
+
+    return initialize
+
+
 def add(module: ModuleType, changes: Changes) -> None:
     """Add to ``tornado.simple_httpclient``."""
     client = module.SimpleAsyncHTTPClient
-    initialize_plain, handle_plain = client.initialize, client._handle_request
-
-    def initialize(self: Any, io_loop: Any = None, *args: Any, **kwargs: Any) -> None:
-        if io_loop is not None and not isinstance(io_loop, IOLoop):
-            args, io_loop = (
-                (io_loop, *args),
-                None,
-            )  # max_clients is the first argument, in Tornado 5 and later
-        if io_loop is not None:
-            self.io_loop = io_loop
-        initialize_plain(self, *args, **kwargs)
+    handle_plain = client._handle_request
 
     def handle_request(self: Any, *args: Any) -> None:
         if IOLoop.current(instance=False) is self.io_loop:
@@ -36,7 +40,7 @@ def add(module: ModuleType, changes: Changes) -> None:
         else:
             self.io_loop.add_callback(handle_plain, self, *args)
 
-    changes.set(client, "initialize", initialize)
+    changes.set(client, "initialize", with_loop(client.initialize))
     changes.set(client, "_handle_request", handle_request)
     for error in (module.HTTPTimeoutError, module.HTTPStreamClosedError):
         changes.set(error, "__str__", module.HTTPError.__str__)  # "HTTP 599: " comes first

@@ -16,6 +16,7 @@ GENERATIONS = (4, 6)
 #: Modules that generation 4 adds to, each by the module of the same name in ``_generation4``.
 ADDED = (
     "auth",
+    "curl_httpclient",
     "gen",
     "http1connection",
     "httpclient",
