@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import warnings
 from typing import TYPE_CHECKING, Any, overload
 
@@ -29,6 +30,14 @@ def _check_cookie(name: str, attributes: dict[str, str | None], others: dict[str
 
             shown = others.get(attribute, text)
             raise CookieError(f"Invalid cookie attribute {attribute}={shown!r} for cookie {name!r}")
+
+
+@functools.cache
+def _morsels() -> Any:
+    """The module, which takes long to import."""
+    from tornado_c._web import morsels
+
+    return morsels
 
 
 class CookieMixin:
@@ -82,21 +91,13 @@ class CookieMixin:
         :raises ValueError: control characters or spaces in the value.
         :raises http.cookies.CookieError: such, or a semicolon, in name or attributes.
         """
-        from tornado_c._web import morsels
-
         if not isinstance(name, str) or not isinstance(value, str):
             name, value = native_str(name), native_str(value)
         if _COOKIE_VALUE_CONTROLS.search(value):
             raise ValueError(f"Invalid cookie {name!r}: {value!r}")
         if kwargs or domain or samesite or path != "/" or _COOKIE_ATTRIBUTE_CONTROLS.search(name):
             _check_cookie(name, {"name": name, "domain": domain, "path": path, "samesite": samesite}, kwargs)
-        if not hasattr(self, "_new_cookie"):
-            self._new_cookie = morsels.SimpleCookie()
-        cookies = self._new_cookie
-        cookies.pop(name, None)
-        morsel: Any = morsels.Cookie()
-        morsel.set(name, *cookies.value_encode(value))
-        cookies[name] = morsel
+        morsel = self._replace_cookie(name, value)
         if domain:
             morsel["domain"] = domain
         if expires_days is not None and not expires:
@@ -123,6 +124,19 @@ class CookieMixin:
                 DeprecationWarning,
                 stacklevel=2,
             )
+
+    def _replace_cookie(self, name: str, value: str) -> Any:
+        """A cookie without attributes in the place of one of that name, and the last one to be sent."""
+        morsels = _morsels()
+        cookies = getattr(self, "_new_cookie", None)
+        if cookies is None:
+            cookies = self._new_cookie = morsels.SimpleCookie()
+        else:
+            cookies.pop(name, None)
+        morsel = morsels.Cookie()
+        morsel.set(name, *cookies.value_encode(value))
+        cookies[name] = morsel
+        return morsel
 
     def clear_cookie(self, name: str, **kwargs: Any) -> None:
         """Have the client forget a cookie. Domain, path and the like must be those it was set with."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from http.cookies import Morsel
 from http.cookies import SimpleCookie as SimpleCookie
+from typing import Any
 
 
 class Cookie(Morsel[str]):
@@ -11,6 +13,17 @@ class Cookie(Morsel[str]):
     blank, and looks at each where it is made and where it is sent."""
 
     __init__ = dict.__init__  # type: ignore[assignment]
+
+    def __setitem__(self, attribute: str, value: Any) -> None:
+        if attribute == "path" and value == "/":  # which nearly all have
+            dict.__setitem__(self, attribute, value)
+        else:
+            super().__setitem__(attribute, value)
+
+    def OutputString(self, attrs: Container[str] | None = None) -> str:
+        if attrs is None and len(self) == 1 and self["path"] == "/":
+            return f"{self.key}={self.coded_value}; Path=/"
+        return super().OutputString(attrs)
 
     def __missing__(self, attribute: str) -> str:
         if attribute not in self._reserved:  # type: ignore[attr-defined]
