@@ -121,6 +121,7 @@
     X(content_length, "Content-Length")                                                                      \
     X(content_type, "Content-Type")                                                                          \
     X(html, "text/html; charset=UTF-8")                                                                      \
+    X(if_none_match, "If-None-Match")                                                                        \
     X(json, "application/json; charset=UTF-8")                                                               \
     X(last_modified, "Last-Modified")                                                                        \
     X(server, "TornadoServer/6.6.1")                                                                         \

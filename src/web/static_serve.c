@@ -326,6 +326,37 @@ static_overridden(HandlerObject *self)
 
 /* ---- a request ---- */
 
+/* headers[name] is this text: 1, 0 or -1. */
+static int
+static_header_is(PyObject *headers, PyObject *name, PyObject *text)
+{
+    PyObject *value = headers != NULL ? tc_headers_get(headers, name) : NULL;
+    int same = value != NULL && is_text(value) && PyUnicode_Compare(value, text) == 0;
+    Py_XDECREF(value);
+    return PyErr_Occurred() ? -1 : same;
+}
+
+/* Whether If-None-Match is the Etag, as a client sends it that has the file: 1, 0 where should_return_304() has
+ * to look, or -1. */
+static int
+static_is_known(HandlerObject *self, PyObject *etag)
+{
+    tc_state *state = self->state;
+    if (etag == NULL || self->headers == NULL || self->request == NULL ||
+        !tc_handler_owns(self, TC_HOOK_check_etag_header) || !tc_request_check(state, self->request) ||
+        !tc_request_is_conditional((RequestObject *)self->request) ||
+        PyUnicode_FindChar(etag, '"', 1, PyUnicode_GET_LENGTH(etag) - 1, 1) != -1) {
+        return 0;
+    }
+    PyObject *sent = Py_NewRef(self->headers),
+             *asked = Py_XNewRef(tc_request_headers((RequestObject *)self->request));
+    int known = asked != NULL ? static_header_is(asked, state->text_if_none_match, etag) : -1;
+    known = known > 0 ? static_header_is(sent, state->str_Etag, etag) : known;
+    Py_XDECREF(asked);
+    Py_DECREF(sent);
+    return known;
+}
+
 /* Whether the file may be sent as it is. */
 static bool
 static_may_send(HandlerObject *self)
@@ -347,7 +378,18 @@ static_send(HandlerObject *self, StaticFileObject *file)
     return sent == Py_None ? (Py_DECREF(sent), Py_NewRef((PyObject *)file)) : sent;
 }
 
-/* The same with what is known of the file. */
+/* What is left to be done when the headers are set. */
+static PyObject *
+static_respond(HandlerObject *self, StaticFileObject *file, PyObject *etag, bool include_body)
+{
+    int known = static_is_known(self, etag);
+    if (known != 0) {
+        return known > 0 && tc_handler_set_status(self, 304) == 0 ? Py_NewRef(Py_True) : NULL;
+    }
+    return include_body && static_may_send(self) ? static_send(self, file) : Py_NewRef((PyObject *)file);
+}
+
+/* What serve_static_file() does, with what is known of the file. */
 static PyObject *
 static_serve_file(HandlerObject *self, PyObject *path, PyObject *facts, bool include_body)
 {
@@ -370,8 +412,7 @@ static_serve_file(HandlerObject *self, PyObject *path, PyObject *facts, bool inc
              static_show_file(self, (PyObject *)file, called) == 0 &&
              static_set_headers(self, path, facts, etag, called) == 0 &&
              static_show_file(self, Py_None, called) == 0) {
-        result =
-            include_body && static_may_send(self) ? static_send(self, file) : Py_NewRef((PyObject *)file);
+        result = static_respond(self, file, etag, include_body);
     }
     Py_XDECREF(etag);
     Py_DECREF(file);

@@ -2,6 +2,7 @@
 stock Tornado.
 """
 
+import hashlib
 import mimetypes
 import os
 
@@ -15,6 +16,7 @@ from tornado_c import _core
 
 TIME = 1_600_000_000
 CONTENT = b"0123456789"
+VERSION = hashlib.sha512(CONTENT).hexdigest()
 
 
 def fill(folder):
@@ -36,6 +38,9 @@ PATHS = ("/a.txt", "/a.txt?v=1", "/sub/a.txt", "/noext", "/x.gz", "/UP.TXT", "/m
 ASKED = (
     *([], ["Range: bytes=1-2"], ["If-None-Match: *"], ["If-Modified-Since: Sun, 13 Sep 2020 12:26:40 GMT"]),
     *(["Range: bytes=0-"], ["If-Modified-Since: Sun, 13 Sep 2020 12:26:39 GMT"]),
+    *([f'If-None-Match: {before}"{VERSION}"{after}'] for before in ("", "W/") for after in ("", ', "x"')),
+    [f'If-None-Match: "{VERSION}"', "If-Modified-Since: Sun, 13 Sep 2020 12:26:39 GMT", "Range: bytes=1-2"],
+    [f'If-None-Match: "{VERSION}"', 'If-None-Match: "x"'],
 )
 
 
@@ -158,6 +163,7 @@ METHODS = {
     "_stat": lambda self: os.stat(self.absolute_path),
     "set_header": lambda self, name, value: None,
     "set_etag_header": constant(None),
+    "check_etag_header": constant(True),
     "_convert_header_value": constant("mine"),
     "CACHE_MAX_AGE": 7,
 }
@@ -185,7 +191,14 @@ def test_a_method_of_the_instance_was_replaced(root, name):
     compare(root, once(lambda: replaced.append(1)), members=members)
 
 
-@pytest.mark.parametrize("version", ["mine", "\u00fc", "", None])
+def test_an_etag_of_its_own_that_is_set_last(root):
+    def members(web):
+        return {"set_extra_headers": lambda self, path: self.set_header("Etag", '"mine"')}
+
+    compare(root, lambda cls: None, members=members)
+
+
+@pytest.mark.parametrize("version", ["mine", 'a"b', "a, b", '" "', "\u00fc", "", None])
 def test_versions_were_replaced(root, version):
     def change(cls):
         cls._static_hashes = {str(root / "a.txt"): version}
