@@ -7,8 +7,6 @@
 #include "http/http_parser.h"
 #include "base/state.h"
 
-#define TC_REQUEST_INLINE_HEAD 200 /* a longer head gets memory of its own */
-
 typedef struct RequestObject {
     PyObject_HEAD tc_state *state; /* borrowed */
     char *head; /* the raw head, spans of `info` count from it; NULL for a request made by Python */
@@ -22,7 +20,6 @@ typedef struct RequestObject {
     PyObject *held;
     PyObject *method, *uri, *path, *query, *version, *headers, *body, *arguments, *query_arguments,
         *body_arguments, *files, *remote_ip, *protocol, *host, *host_name, *cookies;
-    char inline_head[TC_REQUEST_INLINE_HEAD];
 } RequestObject;
 
 /* A request of class state->face_HTTPServerRequest over a copy of a parsed head; its body is empty. */

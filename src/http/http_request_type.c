@@ -211,10 +211,7 @@ tc_request_new(tc_state *state, PyObject *connection, const char *head, const tc
     }
     self->state = state;
     self->start_time = tc_clock_wall();
-    if (info->size <= TC_REQUEST_INLINE_HEAD) {
-        self->head = self->inline_head;
-    }
-    else if ((self->head = PyMem_Malloc(info->size)) == NULL) {
+    if ((self->head = PyMem_Malloc(info->size)) == NULL) {
         Py_DECREF(self);
         PyErr_NoMemory();
         return NULL;
@@ -254,9 +251,7 @@ request_dealloc(RequestObject *self)
     PyTypeObject *type = Py_TYPE(self);
     PyObject_GC_UnTrack(self);
     request_clear(self);
-    if (self->head != self->inline_head) {
-        PyMem_Free(self->head);
-    }
+    PyMem_Free(self->head);
     type->tp_free(self);
     Py_DECREF(type);
 }
