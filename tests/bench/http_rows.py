@@ -132,6 +132,7 @@ ROWS = (
     HttpRow(
         *("static", "static file, 100 KB", "static", "nginx", "/static/100k.bin"),
         to_limit=1.4,
+        instructions=35_000,
         body="x" * 102400,
         peers=("granian",),
         brief=True,
