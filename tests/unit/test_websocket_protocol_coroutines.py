@@ -3,6 +3,7 @@
 One difference is not looked at: what the coroutine raises is the connection's, the Task itself returns."""
 
 import asyncio
+import contextlib
 import contextvars
 import gc
 import weakref
@@ -147,6 +148,12 @@ async def contexts(log):
     log(var.get(), await asyncio.create_task(child()))
 
 
+async def sets_a_variable(log):
+    log(var.get())
+    var.set(var.get() + 1)
+    log(var.get())
+
+
 async def child():
     return var.get()
 
@@ -187,6 +194,7 @@ COROUTINES = [
     time_limit,
     task_group,
     contexts,
+    sets_a_variable,
     shows_what_it_runs,
     waits_for_what_cannot_be,
 ]
@@ -289,6 +297,39 @@ def test_no_trace():
 
     run(main)
     gc.collect()
+
+
+def test_connections_of_different_contexts():
+    """Each coroutine has the variables of its connection, and what it sets is its own, and freed."""
+    values = []
+
+    class Value:
+        pass
+
+    class Sets(Handler):
+        async def on_message(self, message):
+            self.events.append(("message", (message, var.get())))
+            value = Value()
+            values.append(weakref.ref(value))
+            var.set(value)
+
+    async def main():
+        with contextlib.ExitStack() as stack:
+            connections = []
+            for i in range(5):
+                context = contextvars.copy_context()
+                context.run(var.set, i)
+                connections.append(context.run(stack.enter_context, connected(Sets())))
+            for text in (b"a", b"b", b"c"):
+                for _protocol, _handler, peer in connections:
+                    await peer.send(frame(TEXT, text))
+            for i, (_protocol, handler, _peer) in enumerate(connections):
+                await until(lambda handler=handler: len(handler.messages) == 3)
+                assert handler.messages == [("a", i), ("b", i), ("c", i)]
+            gc.collect()
+            assert len(values) == 15 and all(ref() is None for ref in values)
+
+    run(main)
 
 
 def test_a_nested_loop():
