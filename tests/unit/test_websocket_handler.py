@@ -62,6 +62,44 @@ def until_closed(*messages):
     return talk
 
 
+# ---- what is left of the handshake ----
+
+
+def test_the_response_can_be_read_later(same):
+    def make(implementation, note):
+        class Handler(implementation.websocket.WebSocketHandler):
+            def set_default_headers(self):
+                self.set_header("X-Default", "1")
+
+            def prepare(self):
+                self.add_header("X-Two", "a")
+                self.add_header("X-Two", "b")
+
+            def look(self):
+                headers = self._headers
+                note(sorted(pair for pair in headers.get_all() if pair[0] not in ("Server", "Date")))
+                note((type(headers).__name__, "Date" in headers, headers is self._headers))
+                note((self.get_status(), self.request.method, self.request.uri, self.request.path))
+                note((self.request.headers["Host"][:9], self.request.host[:9], self.request.version))
+
+            def open(self, *args):
+                self.look()
+
+            def on_message(self, message):
+                self.look()
+                self._headers["X-Late"] = message
+
+            def on_close(self):
+                self.look()
+                del self._headers
+                note(hasattr(self, "_headers"))
+
+        return Handler
+
+    notes = same(make, until_closed("1", "2"))
+    assert ("X-Late", "2") in notes[-5] and notes[-1] is False
+
+
 # ---- subclasses ----
 
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 #: What a handler may do no more once it speaks WebSocket.
 _HTTP_ONLY = ("write", "redirect", "set_header", "set_cookie", "set_status", "flush", "finish")
 
+_headers_field: Any = vars(_core.HandlerBase)["_headers"]
+
 
 def _raise_not_supported_for_websockets(*args: Any, **kwargs: Any) -> None:
     raise RuntimeError("Method not supported for Web Sockets")
@@ -136,6 +138,37 @@ class WebSocketHandler(RequestHandler, _core.WebSocketHandlerBase):
         for method in _HTTP_ONLY:
             setattr(self, method, _raise_not_supported_for_websockets)
         return self.detach()
+
+    # ---- what is left of the handshake ----
+
+    #: The headers of the 101, names and values in turn, until somebody asks for them: that is smaller.
+    _sent_headers: tuple[str, ...] | None = None
+
+    @property
+    def _headers(self) -> httputil.HTTPHeaders:
+        sent = self._sent_headers
+        if sent is not None:
+            self._headers = headers = httputil.HTTPHeaders()
+            for name, value in zip(sent[::2], sent[1::2], strict=True):
+                headers.add(name, value)
+        return _headers_field.__get__(self)  # type: ignore[no-any-return]
+
+    @_headers.setter
+    def _headers(self, value: httputil.HTTPHeaders) -> None:
+        self._sent_headers = None
+        _headers_field.__set__(self, value)
+
+    @_headers.deleter
+    def _headers(self) -> None:
+        self._sent_headers = None
+        _headers_field.__delete__(self)
+
+    def _pack_response(self) -> None:
+        """Make what is kept of the response as small as it can be, for an idle connection."""
+        headers = self._headers
+        if type(headers) is httputil.HTTPHeaders:
+            del self._headers
+            self._sent_headers = tuple(text for pair in headers.get_all() for text in pair)
 
     # ---- settings ----
 
