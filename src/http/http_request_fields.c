@@ -212,6 +212,34 @@ tc_request_host(RequestObject *self)
     return self->host;
 }
 
+/* Drops an attribute that can be made again from the head, where it is still what the head says. */
+static void
+forget_text(RequestObject *self, PyObject **field, tc_span span)
+{
+    PyObject *text = *field;
+    if (text != NULL && PyUnicode_CheckExact(text) && PyUnicode_IS_COMPACT_ASCII(text) &&
+        PyUnicode_GET_LENGTH(text) == (Py_ssize_t)span.len &&
+        memcmp(PyUnicode_1BYTE_DATA(text), self->head + span.off, span.len) == 0) {
+        Py_CLEAR(*field);
+    }
+}
+
+const char tc_request_forget_texts_doc[] = "_forget_texts($self, /)\n--\n\n"
+                                           "Drop texts that will be made again if they are asked for.";
+
+PyObject *
+tc_request_forget_texts(RequestObject *self, PyObject *unused)
+{
+    if (self->head != NULL) {
+        forget_text(self, &self->uri, self->info.target);
+        forget_text(self, &self->path, (tc_span){self->info.target.off, request_path_length(self)});
+        if (self->info.host.off != 0) {
+            forget_text(self, &self->host, self->info.host);
+        }
+    }
+    Py_RETURN_NONE;
+}
+
 /* The length of a host without ":" and a short number at its end; -1 where it may be more difficult. */
 static Py_ssize_t
 host_name_length(const char *host, Py_ssize_t size)

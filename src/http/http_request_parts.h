@@ -24,6 +24,10 @@ extern const char tc_request_parse_body_doc[];
 PyObject *tc_request_may_be_conditional(RequestObject *self, PyObject *unused);
 extern const char tc_request_may_be_conditional_doc[];
 
+/* The method _forget_texts(). */
+PyObject *tc_request_forget_texts(RequestObject *self, PyObject *unused);
+extern const char tc_request_forget_texts_doc[];
+
 /* The method _peek_headers(). */
 PyObject *tc_request_peek_headers(RequestObject *self, PyObject *unused);
 extern const char tc_request_peek_headers_doc[];

@@ -275,6 +275,7 @@ static PyMethodDef request_methods[] = {
      "request_time($self, /)\n--\n\nSeconds from the request's arrival to its end, or to now."},
     {"supports_http_1_1", (PyCFunction)request_supports_http_1_1, METH_NOARGS,
      "supports_http_1_1($self, /)\n--\n\nWhether the client speaks HTTP/1.1."},
+    {"_forget_texts", (PyCFunction)tc_request_forget_texts, METH_NOARGS, tc_request_forget_texts_doc},
     {"_may_be_conditional", (PyCFunction)tc_request_may_be_conditional, METH_NOARGS,
      tc_request_may_be_conditional_doc},
     {"_parse_body", (PyCFunction)tc_request_parse_body, METH_NOARGS, tc_request_parse_body_doc},

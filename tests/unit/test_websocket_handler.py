@@ -74,6 +74,8 @@ def test_the_response_can_be_read_later(same):
             def prepare(self):
                 self.add_header("X-Two", "a")
                 self.add_header("X-Two", "b")
+                if "new" in self.request.path:
+                    self.request.path = "/newer"
 
             def look(self):
                 headers = self._headers
@@ -98,6 +100,13 @@ def test_the_response_can_be_read_later(same):
 
     notes = same(make, until_closed("1", "2"))
     assert ("X-Late", "2") in notes[-5] and notes[-1] is False
+
+    def of_new(peer, server):
+        peer.open("/new?a=b")
+        peer.send(close(1000))
+        peer.frames()
+
+    assert (101, "GET", "/new?a=b", "/newer") in same(make, of_new)
 
 
 # ---- subclasses ----

@@ -163,8 +163,10 @@ class WebSocketHandler(RequestHandler, _core.WebSocketHandlerBase):
         self._sent_headers = None
         _headers_field.__delete__(self)
 
-    def _pack_response(self) -> None:
-        """Make what is kept of the response as small as it can be, for an idle connection."""
+    def _pack_handshake(self) -> None:
+        """Make what is kept of request and response as small as it can be, for an idle connection."""
+        if isinstance(self.request, httputil.HTTPServerRequest):
+            self.request._forget_texts()
         headers = self._headers
         if type(headers) is httputil.HTTPHeaders:
             del self._headers

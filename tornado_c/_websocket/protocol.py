@@ -247,7 +247,7 @@ class WebSocketProtocol13(_core.WebSocketProtocolBase, WebSocketProtocol):  # ty
         if self._is_awaited(handler):
             await self._receive_frame_loop()
         else:
-            handler._pack_response()
+            handler._pack_handshake()
             self._serve()
 
     def _select_subprotocol(self, handler: WebSocketHandler) -> None:
