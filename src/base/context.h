@@ -44,6 +44,19 @@ tc_context_is_same(PyObject *a, PyObject *b)
 #endif
 }
 
+#if PY_VERSION_HEX < 0x030e0000
+/* Two contexts that are not entered exchange their variables. */
+static inline void
+tc_context_swap(PyObject *a, PyObject *b)
+{
+    PyObject **one = (PyObject **)((char *)a + sizeof(PyObject)) + 1;
+    PyObject **other = (PyObject **)((char *)b + sizeof(PyObject)) + 1;
+    PyObject *variables = *one;
+    *one = *other;
+    *other = variables;
+}
+#endif
+
 /* For a callback to be called later: *context becomes a copy of the current context, or NULL if there is no
  * callback. 0, or -1 with an exception. */
 static inline int

@@ -59,8 +59,7 @@ typedef struct {
     PyObject *(*make)(struct tc_state *state); /* what makes the coroutines; NULL: free */
     struct tc_spare *first;
     unsigned count;
-    uint8_t misses; /* coroutines in a row that came in other contexts */
-    bool waits;     /* the last coroutine had to wait */
+    bool waits; /* the last coroutine had to wait */
 } tc_spares;
 
 typedef struct LoopCore {

@@ -4,8 +4,6 @@
 
 #include "base/context.h"
 
-#define MISSES_MAX 32
-
 #if TC_SPARES
 
 /* ---- those of a loop ---- */
@@ -94,27 +92,33 @@ spare_is_possible(LoopCore *core)
     return core->task_factory == NULL || core->task_factory == Py_None;
 }
 
-/* An idle Task that begins in this context, and that nobody has found meanwhile; NULL if there is none. */
+/* Gives a Task that nobody has found the variables of this context. 0 or -1. */
+static int
+spare_move(tc_spare *spare, PyObject *context)
+{
+    PyObject *own = PyContext_Copy(context), *origin = own != NULL ? PyContext_Copy(context) : NULL;
+    if (origin != NULL) {
+        tc_context_swap(spare->context, own);
+        Py_XSETREF(spare->origin, origin);
+    }
+    Py_XDECREF(own);
+    return origin != NULL ? 0 : -1;
+}
+
+/* An idle Task that nobody has found meanwhile, to begin in this context; NULL if there is none, or with an
+ * exception. */
 static tc_spare *
 spare_kept(LoopCore *core, PyObject *(*make)(tc_state *state), PyObject *context)
 {
     tc_spares *list = tc_spares_of(core, make);
-    tc_spare *spare = list != NULL ? list->first : NULL;
+    tc_spare *spare = list != NULL ? spares_pop(list) : NULL;
     if (spare == NULL) {
         return NULL;
     }
-    if (!tc_context_is_same(spare->context, context)) {
-        if (++list->misses == MISSES_MAX) {
-            list->misses = 0;
-            spares_drop(list); /* nobody comes in its context any more */
-        }
-        return NULL;
-    }
-    list->misses = 0;
-    spares_pop(list);
     tc_coroutine *coroutine = (tc_coroutine *)spare->coroutine;
     if (Py_REFCNT(spare->task) != spare->task_refs || Py_REFCNT(coroutine) != spare->coroutine_refs ||
-        Py_REFCNT(spare->context) != spare->context_refs || !coroutine->repeats) {
+        Py_REFCNT(spare->context) != spare->context_refs || !coroutine->repeats ||
+        (!tc_context_is_same(spare->context, context) && spare_move(spare, context) < 0)) {
         tc_spare_free(spare);
         return NULL;
     }
@@ -135,7 +139,7 @@ tc_spare_take(LoopCore *core, PyObject *(*make)(tc_state *state), tc_spare **spa
     int st = 1;
     *spare = spare_kept(core, make, context);
     if (TC_UNLIKELY(*spare == NULL)) {
-        st = tc_spare_make(core, make, context, spare);
+        st = PyErr_Occurred() ? -1 : tc_spare_make(core, make, context, spare);
     }
     Py_DECREF(context);
     if (st > 0) {
