@@ -48,6 +48,7 @@
     TC_WS_IMPORTS(X)
 
 #define TC_FACES(X)                                                                                          \
+    TC_EVENT_FACES(X)                                                                                        \
     TC_STREAM_FACES(X)                                                                                       \
     TC_HTTP_FACES(X)                                                                                         \
     TC_WEB_FACES(X)                                                                                          \

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import socket as _socket
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextvars import Context
 from datetime import datetime, timedelta
 from http.cookies import SimpleCookie
@@ -51,6 +51,9 @@ def websocket_mask(
 def slice_bytes(data: bytes, start: int, end: int, /) -> bytes: ...
 def signal_when_parent_ends(number: int, /) -> bool: ...
 def running_ioloop() -> IOLoop | None: ...
+def start_coroutine(
+    func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], /
+) -> asyncio.Future[Any]: ...
 def execute_handler(
     application: Application,
     request: HTTPServerRequest,
@@ -112,6 +115,28 @@ class LoopCore:
     def _guest_turn(self) -> None: ...
     def _leave_host(self) -> None: ...
     def _release(self) -> None: ...
+
+@disjoint_base
+class RunnerBase:
+    gen: Any
+    result_future: asyncio.Future[Any]
+    future: Any
+    running: bool
+    finished: bool
+    had_exception: bool
+    _deactivate: Callable[[], None] | None
+    def __init__(
+        self,
+        ctx_run: Callable[..., Any],
+        gen: Generator[Any, Any, Any],
+        result_future: asyncio.Future[Any],
+        first_yielded: Any,
+    ) -> None: ...
+    def __call__(self, /, *args: Any, **kwargs: Any) -> None: ...
+    @property
+    def ctx_run(self) -> Callable[..., Any]: ...
+    def run(self) -> None: ...
+    def handle_yield(self, yielded: Any) -> bool: ...
 
 @final
 class ReadyView:

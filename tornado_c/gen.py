@@ -9,7 +9,6 @@ that are derived from ``YieldPoint``, are Tornado 2's.
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import functools
 import importlib
 import inspect
@@ -108,7 +107,6 @@ __all__ = [
 ]
 
 _T = TypeVar("_T")
-_OF_LOOP = (asyncio.Future, asyncio.Task)
 
 
 class LeakedCallbackError(Exception):
@@ -161,8 +159,8 @@ def coroutine(func: Callable[..., Any]) -> Callable[..., Future[Any]]:
     def call(*args: Any, **kwargs: Any) -> Future[Any]:
         callback = take_callback(func, kwargs) if kwargs else None
         if callback is None:
-            return _start(func, args, kwargs)
-        future = _start(func, args, kwargs)
+            return _core.start_coroutine(func, args, kwargs)
+        future = _core.start_coroutine(func, args, kwargs)
         IOLoop.current().add_future(future, functools.partial(_call_with_result, callback))
         return future
 
@@ -181,7 +179,7 @@ def engine(func: Callable[..., Any]) -> Callable[..., None]:
 
     @functools.wraps(func)
     def call(*args: Any, **kwargs: Any) -> None:
-        future = _start(func, args, kwargs)
+        future = _core.start_coroutine(func, args, kwargs)
         if future.done():
             _end_engine(future)
         else:
@@ -211,43 +209,16 @@ def _failed(error: BaseException) -> Future[Any]:
     return future
 
 
-def _start(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Future[Any]:
-    """Call a function, and run the generator that it returns: the Future of its result."""
-    future: Future[Any] | None = _create_future()
-    assert future is not None
-    run = contextvars.copy_context().run
-    try:
-        started = run(_first_step, func, args, kwargs, future)
-        if started:
-            Runner(run, started.pop(), future, started.pop())
-        return future
-    finally:
-        future = None  # tracebacks have these frames: none of them keeps a Future
-
-
-def _first_step(
-    func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], future: Future[Any] | None
-) -> list[Any] | None:
-    """What the generator that a function returned has yielded, and that; None where ``future`` is done."""
-    assert future is not None
-    contexts = stack.active.get()
-    try:
-        result = func(*args, **kwargs)
-        if isinstance(result, Generator):
-            yielded = next(result)
-            if stack.active.get() is not contexts:
-                yielded = _failed(_restore_stack(contexts))
-            return [yielded, result]
-    except (Return, StopIteration) as end:
-        future_set_result_unless_cancelled(future, _value_from_stopiteration(end))
-    except asyncio.CancelledError:
+def _end(future: Future[Any], error: BaseException) -> BaseException | None:
+    """Complete a Future with the exception that a generator ended with; return one that is not for it."""
+    if isinstance(error, (Return, StopIteration)):
+        future_set_result_unless_cancelled(future, _value_from_stopiteration(error))
+    elif isinstance(error, asyncio.CancelledError):
         future.cancel()
-    except Exception as error:
+    elif isinstance(error, Exception):
         future_set_exception_unless_cancelled(future, error)
     else:
-        future_set_result_unless_cancelled(future, result)
-    finally:
-        future = None
+        return error
     return None
 
 
@@ -258,7 +229,7 @@ def _restore_stack(contexts: stack.Contexts) -> Exception:
     return module.StackContextInconsistentError('"yield" inside the block of a stack context')
 
 
-class Runner:
+class Runner(_core.RunnerBase):
     """Runs a generator for ``coroutine``: one for each call that was suspended.
 
     :param ctx_run: the ``run`` of the context that the generator's steps run in.
@@ -270,121 +241,51 @@ class Runner:
     yield_point: YieldPoint | None = None
     pending_callbacks: set[Hashable] | None = None  # the keys of its Callbacks
     results: dict[Hashable, Any]
-    had_exception = False
-    running = False
-    finished = False
-    _deactivate: Callable[[], None] | None = None
+    _io_loop: IOLoop | None = None
 
-    def __init__(
-        self,
-        ctx_run: Callable[..., Any],
-        gen: Generator[Any, Any, Any],
-        result_future: Future[Any],
-        first_yielded: Any,
-    ) -> None:
-        self.ctx_run = ctx_run
-        self.gen = gen
-        self.result_future = result_future
-        self.future: Any = _null_future
-        self.io_loop = _core.running_ioloop() or IOLoop.current()
-        result_future._runner = self  # type: ignore[attr-defined]  # who holds the Future holds the runner
-        self._first = [first_yielded]
-        del gen, result_future, first_yielded
-        ctx_run(self._begin)
+    @property
+    def io_loop(self) -> IOLoop:
+        """The loop that it runs on."""
+        if self._io_loop is None:
+            self._io_loop = IOLoop.current()
+        return self._io_loop
 
-    def _begin(self) -> None:
-        self.running = True
+    def _convert(self, yielded: Any) -> Any:
+        if isinstance(yielded, YieldPoint) or _has_yield_point(yielded):
+            return self._start_yield_point(
+                yielded if isinstance(yielded, YieldPoint) else MultiYieldPoint(yielded)
+            )
         try:
-            ready = self.handle_yield(self._first.pop())
-        finally:
-            self.running = False
-        if ready:
-            self.run()
+            return convert_yielded(yielded)
+        except BadYieldError as error:
+            return _failed(error)
 
-    def run(self) -> None:
-        """Go on, if what was yielded is done, until the generator yields something that is not."""
-        if self.running or self.finished:
-            return
-        self.running = True
-        try:
-            while self.future.done() and self._step():
-                pass
-        finally:
-            self.running = False
+    def _next_turn(self) -> None:
+        self.io_loop.add_callback(self.ctx_run, self.run)
 
-    def _step(self) -> bool:
-        """Send what is done into the generator; whether what it yields then is done, too."""
-        future, self.future = self.future, None
-        error: BaseException | None = None
-        contexts = stack.active.get()
-        try:
-            value = future.result()
-        except (Exception, asyncio.CancelledError) as exception:
-            error = exception
-            self.had_exception = True
-        future = None
-        try:
-            # Outside of the handler above, so that the generator finds no exception that is being handled.
-            yielded = self.gen.send(value) if error is None else self.gen.throw(error)
-            if stack.active.get() is not contexts:
-                yielded = self.gen.throw(_restore_stack(contexts))
-        except (StopIteration, Return) as end:
-            self._end(result=_value_from_stopiteration(end))
-            return False
-        except asyncio.CancelledError:
-            self._end(cancelled=True)
-            return False
-        except Exception as exception:
-            self._end(error=exception)
-            return False
-        finally:
-            error = None  # its traceback has this frame
-        return self.handle_yield(yielded)
+    def _watch(self, future: Any) -> None:
+        self.io_loop.add_future(future, self)
 
-    def _end(self, result: Any = None, error: Exception | None = None, cancelled: bool = False) -> None:
+    def _end(self, result: Any, error: BaseException | None) -> BaseException | None:
+        """The generator has ended with either; return an exception that is not its Future's."""
+        if isinstance(error, (Return, StopIteration)):
+            result, error = _value_from_stopiteration(error), None
         self.finished = True
         self.future = _null_future
-        future = self.result_future
+        future: Any = self.result_future
         self.result_future = None  # type: ignore[assignment]
-        if self.pending_callbacks and error is None and not cancelled and not self.had_exception:
+        if self.pending_callbacks and error is None and not self.had_exception:
             error = LeakedCallbackError(f"finished without waiting for callbacks {self.pending_callbacks!r}")
-        future._runner = None  # type: ignore[attr-defined]
         if self._deactivate is not None:
             self._deactivate()
             self._deactivate = None
-        if cancelled:
-            future.cancel()
-        elif error is not None:
-            future_set_exception_unless_cancelled(future, error)
-        else:
-            future_set_result_unless_cancelled(future, result)
-
-    def handle_yield(self, yielded: Any) -> bool:
-        """Wait for what the generator has yielded; whether it is done already."""
-        if isinstance(yielded, YieldPoint) or _has_yield_point(yielded):
-            self._start_yield_point(yielded if isinstance(yielded, YieldPoint) else MultiYieldPoint(yielded))
-        else:
-            try:
-                self.future = convert_yielded(yielded)
-            except BadYieldError as error:
-                self.future = _failed(error)
-        future = self.future
-        if future is moment:
-            self.io_loop.add_callback(self.ctx_run, self.run)
-            return False
         if future is None:
-            raise Exception("no pending future")
-        if future.done():
-            return True
-        if type(future) in _OF_LOOP:
-            future.add_done_callback(stack.follow(self._wake))
-        else:
-            self.io_loop.add_future(future, self._wake)
-        return False
-
-    def _wake(self, future: Any) -> None:
-        if not self.running and not self.finished:
-            self.ctx_run(self.run)
+            return error
+        future._runner = None
+        if error is not None:
+            return _end(future, error)
+        future_set_result_unless_cancelled(future, result)
+        return None
 
     def handle_exception(
         self, typ: type[BaseException], value: BaseException, tb: types.TracebackType | None
@@ -393,13 +294,14 @@ class Runner:
         if self.running or self.finished or not isinstance(value, Exception):
             return False
         self.future = _failed(value)
-        self.ctx_run(self.run)
+        self(None)
         return True
 
     # ---- what YieldPoints ask for ----
 
-    def _start_yield_point(self, yield_point: YieldPoint) -> None:
-        self.future = Future()
+    def _start_yield_point(self, yield_point: YieldPoint) -> Future[Any]:
+        future: Future[Any] = Future()
+        self.future = future
         if self._deactivate is None:
             # What a callback raises that the generator waits for is raised in the generator.
             module: Any = importlib.import_module("tornado_c.stack_context")
@@ -407,11 +309,12 @@ class Runner:
         try:
             yield_point.start(self)
             if yield_point.is_ready():
-                self.future.set_result(yield_point.get_result())
+                future.set_result(yield_point.get_result())
             else:
                 self.yield_point = yield_point
         except Exception as error:
-            self.future = _failed(error)
+            return _failed(error)
+        return future
 
     def register_callback(self, key: Hashable) -> None:
         """Expect a result with this key.
@@ -449,7 +352,7 @@ class Runner:
         else:
             future_set_result_unless_cancelled(self.future, value)
         self.yield_point = None
-        self._wake(None)
+        self(None)
 
     def pop_result(self, key: Hashable) -> Any:
         """Return the result with this key and forget it."""
@@ -462,5 +365,19 @@ class Runner:
         return stack.follow(_argument_adapter(functools.partial(self.set_result, key)))
 
 
+_core.register(
+    "gen",
+    faces={"Runner": Runner},
+    upcalls={
+        "gen_convert": convert_yielded,
+        "gen_create_future": _create_future,
+        "gen_end": _end,
+        "gen_failed": _failed,
+        "gen_moment": moment,
+        "gen_namespace": globals(),
+        "gen_registry": convert_yielded.registry,
+        "gen_restore_stack": _restore_stack,
+    },
+)
 adopt(globals(), "tornado_c._gen")
 del adopt, __all__

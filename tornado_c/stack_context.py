@@ -52,12 +52,10 @@ _state = _State()
 class _Context:
     """What both kinds have in common."""
 
+    active = True
     #: What was active around it when it was entered.
     old_contexts: Contexts = NONE
     _entered: Contexts | None = None
-
-    def __init__(self) -> None:
-        self.active = True
 
     def _deactivate(self) -> None:
         self.active = False
@@ -90,7 +88,6 @@ class StackContext(_Context):
     """
 
     def __init__(self, context_factory: Callable[[], AbstractContextManager[Any]]) -> None:
-        super().__init__()
         self.context_factory = context_factory
         self.contexts: list[AbstractContextManager[Any]] = []
 
@@ -131,7 +128,6 @@ class ExceptionStackContext(_Context):
     """
 
     def __init__(self, exception_handler: _Handler) -> None:
-        super().__init__()
         self.exception_handler = exception_handler
 
     def exit(self, type: Any, value: Any, traceback: Any) -> Any:
@@ -143,6 +139,9 @@ class ExceptionStackContext(_Context):
         return self._deactivate
 
     def __exit__(self, type: Any, value: Any, traceback: TracebackType | None) -> Any:
+        if type is None:
+            self._restore()
+            return None
         try:
             return self.exit(type, value, traceback)
         finally:
@@ -214,9 +213,9 @@ def push_exception_handler(handler: _Handler) -> Callable[[], None]:
 
 def _without_inactive(contexts: Contexts) -> Contexts:
     """Contexts less those that were deactivated, of which the others forget as well."""
-    stack, head = contexts
-    if head is None:
+    if contexts is NONE:
         return contexts
+    stack, head = contexts
     while head is not None and not head.active:
         head = head.old_contexts[1]
     context = head

@@ -4,6 +4,7 @@
 #include "event/core_parts.h"
 #include "event/fd_callbacks.h"
 #include "event/ioloop.h"
+#include "event/runner.h"
 
 LoopCore *
 tc_ioloop_core(IOLoopObject *self)
@@ -474,7 +475,8 @@ tc_ioloop_init_type(PyObject *module, tc_state *state)
 {
     state->ioloop_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &ioloop_spec, NULL);
     if (state->ioloop_type == NULL || tc_ioloop_init_run(module, state) < 0 ||
-        PyModule_AddFunctions(module, tc_ioloop_functions) < 0) {
+        PyModule_AddFunctions(module, tc_ioloop_functions) < 0 ||
+        PyModule_AddFunctions(module, tc_runner_functions) < 0) {
         return -1;
     }
     return PyModule_AddType(module, state->ioloop_type);

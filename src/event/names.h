@@ -11,7 +11,8 @@
     X(core, tc_core_init_type)                                                                               \
     X(ready_view, tc_ready_view_init_type)                                                                   \
     X(ioloop, tc_ioloop_init_type)                                                                           \
-    X(transport, tc_transport_init_type)
+    X(transport, tc_transport_init_type)                                                                     \
+    X(runner, tc_runner_init_type)
 
 #define TC_EVENT_NAMES(X)                                                                                    \
     X(__self__)                                                                                              \
@@ -20,18 +21,23 @@
     X(_cancelled)                                                                                            \
     X(_check_callback)                                                                                       \
     X(_check_thread)                                                                                         \
+    X(_convert)                                                                                              \
+    X(_end)                                                                                                  \
     X(_fatal_error)                                                                                          \
     X(_guest_due)                                                                                            \
     X(_guest_turn)                                                                                           \
     X(_log_destroy_pending)                                                                                  \
     X(_log_slow)                                                                                             \
     X(_must_cancel)                                                                                          \
+    X(_next_turn)                                                                                            \
     X(_read_ready__on_eof)                                                                                   \
     X(_run)                                                                                                  \
     X(_run_once)                                                                                             \
+    X(_runner)                                                                                               \
     X(_watch_result)                                                                                         \
     X(_watched_by_host)                                                                                      \
     X(_wrapped)                                                                                              \
+    X(add_done_callback)                                                                                     \
     X(add_reader)                                                                                            \
     X(buffer_updated)                                                                                        \
     X(call_at)                                                                                               \
@@ -44,6 +50,7 @@
     X(cancelling)                                                                                            \
     X(close)                                                                                                 \
     X(context)                                                                                               \
+    X(convert_yielded)                                                                                       \
     X(create_task)                                                                                           \
     X(data)                                                                                                  \
     X(data_received)                                                                                         \
@@ -64,13 +71,16 @@
     X(message)                                                                                               \
     X(name)                                                                                                  \
     X(remove_reader)                                                                                         \
+    X(result)                                                                                                \
+    X(run)                                                                                                   \
     X(source_traceback)                                                                                      \
     X(throw)                                                                                                 \
     X(time)                                                                                                  \
     X(timeout)                                                                                               \
     X(total_seconds)                                                                                         \
     X(when)                                                                                                  \
-    X(write)
+    X(write)                                                                                                 \
+    X(yielded)
 
 #define TC_EVENT_KEYWORDS(X)                                                                                 \
     X(context, "(s)", "context")                                                                             \
@@ -101,6 +111,7 @@
 #endif
 
 #define TC_EVENT_IMPORTS(X)                                                                                  \
+    X(abc_generator, "collections.abc", "Generator")                                                         \
     X(asyncio_buffered_protocol, "asyncio", "BufferedProtocol")                                              \
     X(asyncio_cancelled_error, "asyncio", "CancelledError")                                                  \
     X(asyncio_current_tasks, "asyncio.tasks", TC_CURRENT_TASKS)                                              \
@@ -119,7 +130,17 @@
     X(number_real, "numbers", "Real")                                                                        \
     X(partial, "functools", "partial")
 
+#define TC_EVENT_FACES(X) X(Runner, gen, state->runner_type)
+
 #define TC_EVENT_UPCALLS(X)                                                                                  \
+    X(gen_convert, gen, NULL)                                                                                \
+    X(gen_create_future, gen, NULL)                                                                          \
+    X(gen_end, gen, NULL)                                                                                    \
+    X(gen_failed, gen, NULL)                                                                                 \
+    X(gen_moment, gen, NULL)                                                                                 \
+    X(gen_namespace, gen, &PyDict_Type)                                                                      \
+    X(gen_registry, gen, NULL)                                                                               \
+    X(gen_restore_stack, gen, NULL)                                                                          \
     X(stack_active, stack_context, &PyContextVar_Type)                                                       \
     X(stack_call, stack_context, NULL)                                                                       \
     X(stack_enter, stack_context, NULL)                                                                      \

@@ -59,7 +59,6 @@
     X(query_arguments)                                                                                       \
     X(reason)                                                                                                \
     X(remote_ip)                                                                                             \
-    X(result)                                                                                                \
     X(start_line)                                                                                            \
     X(start_request)                                                                                         \
     X(update)                                                                                                \

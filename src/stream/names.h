@@ -18,7 +18,6 @@
     X(_start_tls)                                                                                            \
     X(_try_inline_read)                                                                                      \
     X(accept)                                                                                                \
-    X(add_done_callback)                                                                                     \
     X(add_handler)                                                                                           \
     X(address)                                                                                               \
     X(buf)                                                                                                   \

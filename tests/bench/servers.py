@@ -52,7 +52,7 @@ def application(name: str, package: str) -> Path:
     source = HERE / "apps" / f"{name}.py"
     if package == "tornado":
         return source
-    text = re.sub(r"^from tornado\.", f"from {package}.", source.read_text(), flags=re.M)
+    text = re.sub(r"^from tornado\b", f"from {package}", source.read_text(), flags=re.M)
     copy = RESULTS / package / source.name
     copy.parent.mkdir(parents=True, exist_ok=True)
     if not copy.exists() or copy.read_text() != text:

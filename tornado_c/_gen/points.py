@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import concurrent.futures
+import functools
 import importlib
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
-from tornado_c._gen.waiting import _create_future, _Quiet, _set_together, convert_yielded, multi_future
+from tornado_c._gen.waiting import _Quiet, _set_together, convert_yielded, multi_future
 from tornado_c.concurrent import Future
 from tornado_c.ioloop import IOLoop
 
@@ -47,8 +48,7 @@ def Task(func: Callable[..., Any], *args: Any, **kwargs: Any) -> Future[Any]:
 
     An exception of the function, or of what it has called later, is the Future's.
     """
-    module: Any = importlib.import_module("tornado_c.stack_context")
-    future: Future[Any] = _create_future()
+    future: Future[Any] = Future()
 
     def fail(typ: Any, value: BaseException, tb: Any) -> bool:
         if future.done() or not isinstance(value, Exception):
@@ -60,9 +60,15 @@ def Task(func: Callable[..., Any], *args: Any, **kwargs: Any) -> Future[Any]:
         if not future.done():
             future.set_result(result)
 
-    with module.ExceptionStackContext(fail):
+    with _stack_context().ExceptionStackContext(fail):
         func(*args, callback=_argument_adapter(take), **kwargs)
     return future
+
+
+@functools.cache
+def _stack_context() -> Any:
+    """The module, which is imported where it is used: it is not for nothing."""
+    return importlib.import_module("tornado_c.stack_context")
 
 
 class YieldPoint:

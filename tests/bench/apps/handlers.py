@@ -6,7 +6,7 @@ import functools
 import logging
 import sys
 
-import tornado.gen
+from tornado import gen
 from tornado.httpserver import HTTPServer
 from tornado.ioloop import IOLoop
 from tornado.web import Application, RequestHandler
@@ -77,7 +77,7 @@ class ReplacedHandler(RequestHandler):
 
 
 class CoroutineHandler(RequestHandler):
-    @tornado.gen.coroutine
+    @gen.coroutine
     def get(self):
         self.write(TEXT)
 
