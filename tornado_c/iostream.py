@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Self, overload
 
 from tornado_c import _core
 from tornado_c._stream import tls
+from tornado_c._stream.earlier import adapt, buffer_optional
 from tornado_c._support.generations import bind_arguments
 from tornado_c.ioloop import IOLoop, _Selectable
 from tornado_c.log import gen_log
@@ -56,6 +57,10 @@ class BaseIOStream(_core.IOStreamBase):
     """
 
     __slots__ = ()
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        adapt(cls)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._open_over(None, args, kwargs)
@@ -141,6 +146,11 @@ class IOStream(BaseIOStream):
         number = self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         return OSError(number, os.strerror(number))
 
+    def _read_from_socket(self) -> bytes | None:
+        """Return what was received, or None. The name that this had in Tornado 2."""
+        return IOStream.read_from_fd(self)  # type: ignore[call-arg, return-value]
+
+    @buffer_optional
     def read_from_fd(self, buf: bytearray | memoryview) -> int | None:
         """Receive into buf; None if there is nothing now."""
         try:
@@ -234,6 +244,10 @@ class SSLIOStream(IOStream):
             connected = True
         self._tls_begin(connected)
 
+    def _read_from_socket(self) -> bytes | None:
+        return SSLIOStream.read_from_fd(self)  # type: ignore[call-arg, return-value]
+
+    @buffer_optional
     def read_from_fd(self, buf: bytearray | memoryview) -> int | None:
         """Read decrypted bytes into buf; None if there are none now."""
         if self._ssl_accepting:
@@ -410,6 +424,7 @@ class PipeIOStream(BaseIOStream):
         """
         return os.write(self.fd, data)
 
+    @buffer_optional
     def read_from_fd(self, buf: bytearray | memoryview) -> int | None:
         """Read into buf; None if there is nothing now."""
         try:

@@ -56,11 +56,6 @@ ACCEPTED = {
     "tornado.web.Application.__init__": (
         "(self, handlers=None, default_host=None, transforms=None, wsgi=False, **settings)"
     ),
-    "tornado.websocket.websocket_connect": (
-        "(url, callback=None, connect_timeout=None, on_message_callback=None, compression_options=None, "
-        "ping_interval=None, ping_timeout=None, max_message_size=10485760, subprotocols=None, resolver=None, "
-        "*, io_loop=None)"
-    ),
     "tornado.web.RequestHandler.flush": "(self, include_footers=False, callback=None)",
 }
 
