@@ -34,6 +34,7 @@
     X(_run)                                                                                                  \
     X(_run_once)                                                                                             \
     X(_runner)                                                                                               \
+    X(_watch)                                                                                                \
     X(_watch_result)                                                                                         \
     X(_watched_by_host)                                                                                      \
     X(_wrapped)                                                                                              \
