@@ -57,6 +57,11 @@ ACCEPTED = {
         "(self, handlers=None, default_host=None, transforms=None, wsgi=False, **settings)"
     ),
     "tornado.web.RequestHandler.flush": "(self, include_footers=False, callback=None)",
+    "tornado.websocket.websocket_connect": (
+        "(url, callback=None, connect_timeout=None, on_message_callback=None, compression_options=None, "
+        "ping_interval=None, ping_timeout=None, max_message_size=10485760, subprotocols=None, resolver=None, "
+        "*, io_loop=None)"
+    ),
 }
 
 #: What the snapshot has with a signature.
