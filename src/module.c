@@ -276,6 +276,7 @@ module_clear(PyObject *module)
     tc_state *state = PyModule_GetState(module);
     tc_handle_clear_freelists(state);
     tc_etags_forget(state);
+    tc_decimals_forget(state);
     tc_buf_free(&state->json_buffer);
 #define TC_X(name, init) Py_CLEAR(state->name##_type);
     TC_TYPES(TC_X)

@@ -120,19 +120,35 @@ finish_is_bodiless(HandlerObject *self, bool own)
     return truth;
 }
 
+/* A length as text. Those of the last responses are kept. */
 static PyObject *
-finish_decimal(size_t number)
+finish_decimal(tc_state *state, size_t number)
 {
+    tc_decimal *known = &state->decimals[number % TC_ARRAY_LEN(state->decimals)];
+    if (TC_LIKELY(known->text != NULL && known->number == number)) {
+        return Py_NewRef(known->text);
+    }
     char digits[24], *end = digits + sizeof(digits), *start = end;
+    size_t left = number;
     do {
-        *--start = (char)('0' + number % 10);
-        number /= 10;
-    } while (number != 0);
+        *--start = (char)('0' + left % 10);
+        left /= 10;
+    } while (left != 0);
     PyObject *text = PyUnicode_New(end - start, 127);
     if (text != NULL) {
         memcpy(PyUnicode_1BYTE_DATA(text), start, (size_t)(end - start));
+        Py_XSETREF(known->text, Py_NewRef(text));
+        known->number = number;
     }
     return text;
+}
+
+void
+tc_decimals_forget(tc_state *state)
+{
+    for (size_t i = 0; i < TC_ARRAY_LEN(state->decimals); i++) {
+        Py_CLEAR(state->decimals[i].text);
+    }
 }
 
 /* sum(len(part) for part in self._write_buffer), or -1 */
@@ -172,7 +188,7 @@ finish_content_length(HandlerObject *self, bool own)
         return -1;
     }
     own = own || tc_handler_owns(self, TC_HOOK_set_header | TC_HOOK__convert_header_value);
-    PyObject *number = own ? finish_decimal((size_t)length) : PyLong_FromSsize_t(length);
+    PyObject *number = own ? finish_decimal(state, (size_t)length) : PyLong_FromSsize_t(length);
     st = -1;
     if (number != NULL) {
         st = own ? finish_set_header(self, state->text_content_length, number)

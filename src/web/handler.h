@@ -147,6 +147,9 @@ extern PyMethodDef tc_handler_etag_methods[];
 /* As the method finish(); the Future (or None if `want` is false), NULL with an exception. */
 PyObject *tc_handler_finish(HandlerObject *self, PyObject *chunk, bool want);
 
+/* Drops what is remembered, at the end of the module. */
+void tc_decimals_forget(tc_state *state);
+
 extern PyMethodDef tc_handler_finish_methods[];
 
 /* streamed.c */

@@ -184,9 +184,16 @@ typedef struct {
     PyObject *body, *etag;
 } tc_etag;
 
+/* A length and its digits, an exact str, or NULL. */
+typedef struct {
+    size_t number;
+    PyObject *text;
+} tc_decimal;
+
 #define TC_JSON_WATCHED 4
 
 #define TC_WEB_FIELDS                                                                                        \
+    tc_decimal decimals[64];                                                                                 \
     tc_etag etags[16];                                                                                       \
     tc_hook_entry hooks[256];                                                                                \
     tc_bytes_buf json_buffer; /* of json_text.c */                                                           \
