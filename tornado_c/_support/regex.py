@@ -22,5 +22,8 @@ else:
             setattr(self, name, found)
             return found
 
+        def __repr__(self) -> str:  # for log lines
+            return repr(re.compile(*self._source))
+
 
 __all__ = ["regex"]
