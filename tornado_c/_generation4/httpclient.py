@@ -48,7 +48,9 @@ def _callback_property(name: str) -> property:
 
     def set(self: Any, value: Any) -> None:
         stack_context = sys.modules.get("tornado_c.stack_context")
-        self.__dict__[slot] = value if stack_context is None else stack_context.wrap(value)
+        if stack_context is not None and not inspect.iscoroutinefunction(value):
+            value = stack_context.wrap(value)
+        self.__dict__[slot] = value
 
     return property(get, set)
 
@@ -109,13 +111,12 @@ def add(module: ModuleType, changes: Changes) -> None:
         start = time.time()
         with current(self.io_loop):
             future: asyncio.Future[Any] = fetch_future(self, request, raise_error=raise_error, **kwargs)
-            wanted: asyncio.Future[Any] = asyncio.Future(loop=self.io_loop.asyncio_loop)
-        give = functools.partial(_give, module, wanted, request, start, raise_error)
-        future.add_done_callback(give)
+        if not raise_error:
+            future = _always_response(module, future, request, start)
         if callback is not None:
             call = functools.partial(_call, module, self.io_loop, callback, request, start)
-            wanted.add_done_callback(call)
-        return wanted
+            future.add_done_callback(call)
+        return future
 
     changes.set(client, "__new__", staticmethod(make))
     changes.set(client, "initialize", initialize)
@@ -128,25 +129,23 @@ def _no_response(module: ModuleType, request: Any, start: float, error: BaseExce
     return module.HTTPResponse(request, 599, error=error, request_time=time.time() - start)
 
 
-def _give(
-    module: ModuleType,
-    wanted: asyncio.Future[Any],
-    request: Any,
-    start: float,
-    raise_error: bool,
-    done: asyncio.Future[Any],
-) -> None:
-    """Pass the outcome of a request on; without ``raise_error`` it is always a response."""
-    if done.cancelled() or wanted.done():
-        wanted.cancel()
-        return
-    error = done.exception()
-    if error is None:
-        wanted.set_result(done.result())
-    elif raise_error:
-        wanted.set_exception(error)
-    else:
-        wanted.set_result(_no_response(module, request, start, error))
+def _always_response(
+    module: ModuleType, future: asyncio.Future[Any], request: Any, start: float
+) -> asyncio.Future[Any]:
+    """Return a Future whose result is a response, whatever becomes of the request."""
+    wanted: asyncio.Future[Any] = asyncio.Future(loop=future.get_loop())
+
+    def give(done: asyncio.Future[Any]) -> None:
+        if done.cancelled() or wanted.done():
+            wanted.cancel()
+        elif (error := done.exception()) is not None:
+            wanted.set_result(_no_response(module, request, start, error))
+        else:
+            wanted.set_result(done.result())
+
+    future.add_done_callback(give)
+    wanted.add_done_callback(lambda done: done.cancelled() and future.cancel())
+    return wanted
 
 
 def _call(

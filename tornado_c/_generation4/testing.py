@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
+import asyncio
 import io
 import itertools
 import logging
@@ -50,15 +50,27 @@ class LogTrapTestCase(unittest.TestCase):
 def add(module: ModuleType, changes: Changes) -> None:
     """Add to ``tornado.testing``."""
     case, http_case = module.AsyncTestCase, module.AsyncHTTPTestCase
-    run_plain = case.run
+    run_plain, fetch_plain = case.run, http_case.fetch
 
     def run(self: Any, result: unittest.TestResult | None = None) -> unittest.TestResult | None:
-        stack_context = importlib.import_module("tornado_c.stack_context")
-        with stack_context.ExceptionStackContext(self._handle_exception):
+        from tornado_c.stack_context import ExceptionStackContext
+
+        def handle(kind: Any, error: Any, traceback: Any) -> bool:
+            if issubclass(kind, asyncio.CancelledError):
+                return False  # of a Task that tearDown() cancels
+            handled: bool = self._handle_exception(kind, error, traceback)
+            return handled
+
+        with ExceptionStackContext(handle):
             return run_plain(self, result)
 
     def fetch(self: Any, path: str, **kwargs: Any) -> Any:
-        """Return the response to a request; one with the code 599 where there was none."""
+        """Return the response to a request; one with the code 599 where there was none.
+
+        With ``raise_error`` it is Tornado 6's method, which returns or raises.
+        """
+        if "raise_error" in kwargs:
+            return fetch_plain(self, path, **kwargs)
         url = path if path.lower().startswith(("http://", "https://")) else self.get_url(path)
         self.http_client.fetch(url, self.stop, **kwargs)
         return self.wait()
