@@ -268,10 +268,26 @@ def _handle(context: Any, error: BaseException | None) -> BaseException | None:
 
 def _call_active(contexts: Contexts, function: Callable[..., Any], *args: Any) -> Any:
     """What C does with a callback where a context is to be entered."""
+    head = contexts[1]
+    if type(head) is StackContext and head.active and head.old_contexts is NONE:
+        return _call_in_one(head, function, args)
     kept = _without_inactive(contexts)
     if kept is not contexts:
         active.set(kept)
     return _call(kept, function, args, {})
+
+
+def _call_in_one(around: StackContext, function: Callable[..., Any], args: Any) -> Any:
+    """The same where there is one context: half of the work."""
+    context = around.context_factory()
+    context.__enter__()
+    try:
+        result = function(*args)
+    except BaseException as error:
+        context.__exit__(type(error), error, error.__traceback__)
+        raise
+    context.__exit__(None, None, None)
+    return result
 
 
 def _handle_active(contexts: Contexts, error: BaseException) -> BaseException | None:
