@@ -1,6 +1,6 @@
-/* The attributes of an HTTPServerRequest: made from the head on first use, or assigned. May run Python: the
- * parsing of arguments, cookies and forms is in httputil.py. Python may assign to the fields while we make
- * one of them, so what is used across a call is held. */
+/* The attributes of an HTTPServerRequest: made from the head on first use, or assigned. What makes its arguments
+ * is in http_request_forms.c. May run Python, which may assign to the fields while we make one of them, so what
+ * is used across a call is held. */
 #include "http/http_request_parts.h"
 
 #include "http/http_conn.h"
@@ -14,16 +14,6 @@ span_text(const RequestObject *self, tc_span span)
 }
 
 /* ---- attributes made from the head ---- */
-
-/* Keeps what was made for a field (stolen; NULL with an exception); returns what the field has, borrowed. */
-static PyObject *
-field_keep(PyObject **field, PyObject *made)
-{
-    if (made != NULL) {
-        Py_XSETREF(*field, made);
-    }
-    return made != NULL ? *field : NULL;
-}
 
 PyObject *
 tc_request_method(RequestObject *self)
@@ -87,8 +77,8 @@ tc_request_path(RequestObject *self)
 }
 
 /* The part of the head after the first '?' of the target. */
-static tc_span
-request_query_span(const RequestObject *self)
+tc_span
+tc_request_query_span(const RequestObject *self)
 {
     uint32_t path = request_path_length(self);
     tc_span span = {self->info.target.off, 0};
@@ -99,11 +89,11 @@ request_query_span(const RequestObject *self)
     return span;
 }
 
-static PyObject *
-request_query(RequestObject *self)
+PyObject *
+tc_request_query(RequestObject *self)
 {
     if (self->query == NULL && self->head != NULL) {
-        self->query = span_text(self, request_query_span(self));
+        self->query = span_text(self, tc_request_query_span(self));
     }
     return self->query;
 }
@@ -143,7 +133,7 @@ tc_request_headers(RequestObject *self)
             tc_request_join_length(self, headers) < 0) {
             Py_CLEAR(headers);
         }
-        return field_keep(&self->headers, headers);
+        return tc_request_keep(&self->headers, headers);
     }
     return self->headers;
 }
@@ -179,7 +169,7 @@ tc_request_may_be_conditional(RequestObject *self, PyObject *unused)
 bool
 tc_request_has_no_arguments(const RequestObject *self)
 {
-    return self->head != NULL && request_query_span(self).len == 0 && !tc_request_has_body(self) &&
+    return self->head != NULL && tc_request_query_span(self).len == 0 && !tc_request_has_body(self) &&
            self->query == NULL && self->body == self->state->empty_bytes && self->arguments == NULL &&
            self->query_arguments == NULL && self->body_arguments == NULL;
 }
@@ -292,7 +282,7 @@ request_host_name(RequestObject *self)
         made = host_name_of(self->state, host);
     }
     Py_XDECREF(host);
-    return field_keep(&self->host_name, made);
+    return tc_request_keep(&self->host_name, made);
 }
 
 /* context.<name> of a connection that is not ours, else `fallback`. */
@@ -324,7 +314,7 @@ request_remote_ip(RequestObject *self)
         HttpConnObject *conn = tc_http_conn_of(self->state, self->connection);
         PyObject *made = conn != NULL ? Py_XNewRef(tc_http_conn_remote_ip(conn))
                                       : request_from_context(self, self->state->str_remote_ip, Py_None);
-        return field_keep(&self->remote_ip, made);
+        return tc_request_keep(&self->remote_ip, made);
     }
     return self->remote_ip;
 }
@@ -337,182 +327,9 @@ tc_request_protocol(RequestObject *self)
         PyObject *made = conn != NULL
                              ? Py_XNewRef(tc_http_conn_protocol(conn))
                              : request_from_context(self, self->state->str_protocol, self->state->str_http);
-        return field_keep(&self->protocol, made);
+        return tc_request_keep(&self->protocol, made);
     }
     return self->protocol;
-}
-
-/* ---- arguments and forms: parsed in httputil.py ---- */
-
-/* How many arguments a query may have, as httputil.py says; -1 where Python has to find out. */
-static int
-request_arguments_max(tc_state *state)
-{
-    PyObject *globals = state->upcall_httputil_globals, *config = NULL, *part = NULL, *max = NULL;
-    int number = -1;
-    if (globals != NULL && PyDict_GetItemRef(globals, state->str__DEFAULT_PARSE_BODY_CONFIG, &config) > 0 &&
-        (part = PyObject_GetAttr(config, state->str_urlencoded)) != NULL &&
-        (max = PyObject_GetAttr(part, state->str_max_arguments)) != NULL && !tc_long_is_small(max, &number)) {
-        number = -1;
-    }
-    PyErr_Clear();
-    Py_XDECREF(config);
-    Py_XDECREF(part);
-    Py_XDECREF(max);
-    return number;
-}
-
-/* The query in the head, if that is where it has to be looked for and all of it may be used. */
-static bool
-request_plain_query(RequestObject *self, tc_span *span)
-{
-    if (self->query != NULL || self->head == NULL) {
-        return false;
-    }
-    *span = request_query_span(self);
-    const char *query = self->head + span->off, *end = query + span->len;
-    int max = span->len > 0 ? request_arguments_max(self->state) : 0, count = 1;
-    while (count <= max && (query = memchr(query, '&', (size_t)(end - query))) != NULL) {
-        query++;
-        count++;
-    }
-    return count <= max || span->len == 0;
-}
-
-/* A new dict of the query's arguments. */
-static PyObject *
-request_parse_query(RequestObject *self)
-{
-    tc_span span;
-    if (TC_LIKELY(request_plain_query(self, &span))) {
-        return tc_http_fields(self->head + span.off, span.len, true);
-    }
-    PyObject *query = Py_XNewRef(request_query(self)), *made = NULL;
-    if (query != NULL) {
-        PyObject *parse = tc_upcall(self->state, parse_query);
-        made = parse != NULL ? PyObject_CallOneArg(parse, query) : NULL;
-    }
-    Py_XDECREF(query);
-    return made;
-}
-
-static PyObject *
-request_query_arguments(RequestObject *self)
-{
-    return self->query_arguments != NULL ? self->query_arguments
-                                         : field_keep(&self->query_arguments, request_parse_query(self));
-}
-
-static PyObject *
-request_body_arguments(RequestObject *self)
-{
-    return self->body_arguments != NULL ? self->body_arguments
-                                        : field_keep(&self->body_arguments, PyDict_New());
-}
-
-static PyObject *
-request_files(RequestObject *self)
-{
-    return self->files != NULL ? self->files : field_keep(&self->files, PyDict_New());
-}
-
-/* Adds the lists of `source`, which an application may have made of anything, to those of `merged`. */
-static int
-arguments_add(PyObject *merged, PyObject *source)
-{
-    PyObject *items = PyMapping_Items(source); /* a list of its own: what follows may run Python */
-    int st = items != NULL ? 0 : -1;
-    for (Py_ssize_t i = 0; st == 0 && i < PyList_GET_SIZE(items); i++) {
-        PyObject *pair = PyList_GET_ITEM(items, i);
-        if (!PyTuple_Check(pair) || PyTuple_GET_SIZE(pair) != 2) {
-            PyErr_SetString(PyExc_TypeError, "arguments must be a mapping of names to lists");
-            st = -1;
-            break;
-        }
-        PyObject *name = PyTuple_GET_ITEM(pair, 0), *values = PyTuple_GET_ITEM(pair, 1);
-        PyObject *old, *list = PyDict_GetItemRef(merged, name, &old) < 0 ? NULL : PySequence_List(values);
-        if (list != NULL && old != NULL) {
-            Py_SETREF(list, PySequence_Concat(old, list));
-        }
-        st = list != NULL ? PyDict_SetItem(merged, name, list) : -1;
-        Py_XDECREF(old);
-        Py_XDECREF(list);
-    }
-    Py_XDECREF(items);
-    return st;
-}
-
-/* Query arguments with those of the body after them; lists of its own, so that changing one does not change
- * the other. */
-static PyObject *
-request_merge_arguments(RequestObject *self)
-{
-    PyObject *query = Py_XNewRef(request_query_arguments(self)),
-             *body = query != NULL ? Py_XNewRef(request_body_arguments(self)) : NULL;
-    PyObject *merged = body != NULL ? PyDict_New() : NULL;
-    if (merged != NULL && (arguments_add(merged, query) < 0 || arguments_add(merged, body) < 0)) {
-        Py_CLEAR(merged);
-    }
-    Py_XDECREF(query);
-    Py_XDECREF(body);
-    return merged;
-}
-
-static PyObject *
-request_arguments(RequestObject *self)
-{
-    if (self->arguments != NULL) {
-        return self->arguments;
-    }
-    PyObject *body = self->body_arguments;
-    bool alone = self->query_arguments == NULL &&
-                 (body == NULL || (PyDict_CheckExact(body) && PyDict_GET_SIZE(body) == 0));
-    return field_keep(&self->arguments, alone ? request_parse_query(self) : request_merge_arguments(self));
-}
-
-static PyObject *
-request_cookies(RequestObject *self)
-{
-    PyObject *load = tc_upcall(self->state, load_cookies);
-    PyObject *headers = load != NULL ? Py_XNewRef(tc_request_headers(self)) : NULL;
-    PyObject *made = headers != NULL ? PyObject_CallOneArg(load, headers) : NULL;
-    Py_XDECREF(headers);
-    return field_keep(&self->cookies, made);
-}
-
-const char tc_request_parse_body_doc[] =
-    PyDoc_STR("_parse_body($self, /)\n--\n\n"
-              "Parse a form in the body into body_arguments, arguments and files. Raises HTTPInputError.\n\n"
-              "A request that came from a client is parsed once, however often this is called.");
-
-PyObject *
-tc_request_parse_body(RequestObject *self, PyObject *unused)
-{
-    if (self->body_parsed) {
-        Py_RETURN_NONE;
-    }
-    PyObject *parse = tc_upcall(self->state, parse_body), *result = NULL;
-    PyObject *headers = Py_XNewRef(tc_request_headers(self)), *body = Py_XNewRef(self->body);
-    PyObject *arguments = Py_XNewRef(request_body_arguments(self)), *files = Py_XNewRef(request_files(self));
-    if ((headers == NULL || body == NULL || arguments == NULL || files == NULL) && !PyErr_Occurred()) {
-        PyErr_SetString(PyExc_AttributeError, "the request has no headers or no body");
-    }
-    if (parse != NULL && headers != NULL && body != NULL && arguments != NULL && files != NULL) {
-        PyObject *args[5] = {NULL, headers, body, arguments, files};
-        result = PyObject_Vectorcall(parse, args + 1, 4 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
-    }
-    if (result != NULL) {
-        Py_SETREF(result, Py_NewRef(Py_None));
-        self->body_parsed = self->head != NULL;
-        if (PyDict_Check(arguments) && PyDict_GET_SIZE(arguments) > 0) {
-            Py_CLEAR(self->arguments); /* merged again on next use */
-        }
-    }
-    Py_XDECREF(headers);
-    Py_XDECREF(body);
-    Py_XDECREF(arguments);
-    Py_XDECREF(files);
-    return result;
 }
 
 /* ---- getset: a lazy getter and a field that assignment fills ---- */
@@ -522,18 +339,18 @@ tc_request_parse_body(RequestObject *self, PyObject *unused)
     X(method, tc_request_method, "The HTTP method, such as \"GET\".")                                        \
     X(uri, tc_request_uri, "The request target, query included.")                                            \
     X(path, tc_request_path, "The target before \"?\".")                                                     \
-    X(query, request_query, "The target after \"?\".")                                                       \
+    X(query, tc_request_query, "The target after \"?\".")                                                    \
     X(version, tc_request_version, "\"HTTP/1.0\" or \"HTTP/1.1\".")                                          \
     X(headers, tc_request_headers, "The HTTPHeaders.")                                                       \
-    X(arguments, request_arguments, "Arguments of query and body: name to list of bytes.")                   \
-    X(query_arguments, request_query_arguments, "Arguments of the query.")                                   \
-    X(body_arguments, request_body_arguments, "Arguments of the body.")                                      \
-    X(files, request_files, "Uploaded files: name to list of HTTPFile.")                                     \
+    X(arguments, tc_request_arguments, "Arguments of query and body: name to list of bytes.")                \
+    X(query_arguments, tc_request_query_arguments, "Arguments of the query.")                                \
+    X(body_arguments, tc_request_body_arguments, "Arguments of the body.")                                   \
+    X(files, tc_request_files, "Uploaded files: name to list of HTTPFile.")                                  \
     X(remote_ip, request_remote_ip, "The client's address.")                                                 \
     X(protocol, tc_request_protocol, "\"http\" or \"https\".")                                               \
     X(host, tc_request_host, "The Host header.")                                                             \
     X(host_name, request_host_name, "The host without its port, in lower case.")                             \
-    X(cookies, request_cookies, "The cookies: name to http.cookies.Morsel.")
+    X(cookies, tc_request_cookies, "The cookies: name to http.cookies.Morsel.")
 
 typedef struct {
     PyObject *(*make)(RequestObject *self); /* borrowed result */

@@ -1,5 +1,5 @@
-/* What http_request_type.c and http_request_fields.c share. Getters return borrowed references, NULL with or
- * without an exception where there is nothing. */
+/* What http_request_type.c, http_request_fields.c and http_request_forms.c share. Getters return borrowed
+ * references, NULL with or without an exception where there is nothing. */
 #ifndef TC_HTTP_REQUEST_PARTS_H
 #define TC_HTTP_REQUEST_PARTS_H
 
@@ -7,6 +7,25 @@
 
 PyObject *tc_request_host(RequestObject *self);
 PyObject *tc_request_protocol(RequestObject *self);
+PyObject *tc_request_query(RequestObject *self);
+PyObject *tc_request_query_arguments(RequestObject *self);
+PyObject *tc_request_body_arguments(RequestObject *self);
+PyObject *tc_request_arguments(RequestObject *self);
+PyObject *tc_request_files(RequestObject *self);
+PyObject *tc_request_cookies(RequestObject *self);
+
+/* Where the query stands in the head. */
+tc_span tc_request_query_span(const RequestObject *self);
+
+/* Keeps what was made for a field (stolen; NULL with an exception); returns what the field has, borrowed. */
+static inline PyObject *
+tc_request_keep(PyObject **field, PyObject *made)
+{
+    if (made != NULL) {
+        Py_XSETREF(*field, made);
+    }
+    return made != NULL ? *field : NULL;
+}
 
 /* Of several equal lengths one is kept, as Tornado does. 0 or -1. */
 int tc_request_join_length(RequestObject *self, PyObject *headers);

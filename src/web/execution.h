@@ -1,4 +1,4 @@
-/* What execute.c and execution_type.c share: the steps of a request, and the coroutine that continues them
+/* What execute.c, execute_start.c and execution_type.c share: the steps of a request, and the coroutine that continues them
  * after the first await. */
 #ifndef TC_EXECUTION_H
 #define TC_EXECUTION_H
@@ -11,6 +11,11 @@ enum tc_execute_phase {
     TC_PHASE_RECEIVED, /* so is the wait for a streamed body, or has begun */
     TC_PHASE_RETURNED, /* the method is done */
 };
+
+/* execute_start.c */
+
+/* Everything up to prepare(), whose result it returns; NULL with an exception. */
+PyObject *tc_execute_start(HandlerObject *self, PyObject *path_args, PyObject *path_kwargs);
 
 /* execute.c */
 
