@@ -6,7 +6,6 @@ import contextvars
 import datetime
 import functools
 import gc
-import logging
 import threading
 import time
 import weakref
@@ -490,7 +489,6 @@ def test_debug_mode_names_the_caller(implementation):
 
     async def main():
         asyncio.get_running_loop().set_debug(True)
-        logging.getLogger("asyncio").setLevel(logging.ERROR)
         future = work()
         assert f"created at {__file__}" in repr(future)
         await future
