@@ -8,6 +8,7 @@ only the second run fails is printed. The exit status is 1 if there is any."""
 import argparse
 import importlib
 import importlib.util
+import logging
 import sys
 import time
 import unittest
@@ -24,6 +25,7 @@ def available() -> list[str]:
 
 
 def child(result: str, core: str, module_name: str) -> None:
+    logging.getLogger("tornado.access").setLevel(logging.CRITICAL)  # as its own runner does
     if core != "stock":
         importlib.import_module(core).install()
     module = importlib.import_module(f"tornado.test.{module_name}")
