@@ -109,6 +109,31 @@ def test_the_response_can_be_read_later(same):
     assert (101, "GET", "/new?a=b", "/newer") in same(make, of_new)
 
 
+def test_what_was_sent_and_matched_can_be_read_later(same):
+    heads = []
+
+    def make(implementation, note):
+        class Handler(implementation.websocket.WebSocketHandler):
+            def prepare(self):
+                self.set_cookie("a", self.request.path)
+
+            def on_message(self, message):
+                sent = {f"{name}: {value}".encode() for name, value in self._headers.get_all()}
+                note((sent <= set(heads[-1].split(b"\r\n")), len(sent)))
+                note((self.open_args, self.open_kwargs, self._write_buffer))
+
+        return Handler
+
+    def talk(peer, server):
+        heads.append(peer.open("/some/path"))
+        peer.send(text("1"))
+        peer.send(close(1000))
+        peer.frames()
+
+    notes = same(make, talk)
+    assert notes[0][0] and notes[1][1:] == ({}, [])
+
+
 # ---- subclasses ----
 
 

@@ -141,16 +141,14 @@ class WebSocketHandler(RequestHandler, _core.WebSocketHandlerBase):
 
     # ---- what is left of the handshake ----
 
-    #: The headers of the 101, names and values in turn, until somebody asks for them: that is smaller.
-    _sent_headers: tuple[str, ...] | None = None
+    #: The headers of the 101, until somebody asks for them.
+    _sent_headers: handshake.PackedHeaders | None = None
 
     @property
     def _headers(self) -> httputil.HTTPHeaders:
         sent = self._sent_headers
         if sent is not None:
-            self._headers = headers = httputil.HTTPHeaders()
-            for name, value in zip(sent[::2], sent[1::2], strict=True):
-                headers.add(name, value)
+            self._headers = handshake.unpack_headers(sent, self.request)
         return _headers_field.__get__(self)  # type: ignore[no-any-return]
 
     @_headers.setter
@@ -165,12 +163,13 @@ class WebSocketHandler(RequestHandler, _core.WebSocketHandlerBase):
 
     def _pack_handshake(self) -> None:
         """Make what is kept of request and response as small as it can be, for an idle connection."""
-        if isinstance(self.request, httputil.HTTPServerRequest):
-            self.request._forget_texts()
+        if not isinstance(self.request, httputil.HTTPServerRequest):
+            return
+        self.request._forget_texts()
         headers = self._headers
         if type(headers) is httputil.HTTPHeaders:
             del self._headers
-            self._sent_headers = tuple(text for pair in headers.get_all() for text in pair)
+            self._sent_headers = handshake.pack_headers(headers, self.request)
 
     # ---- settings ----
 

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import base64
 import binascii
+import functools
 import hashlib
 from typing import TYPE_CHECKING, Any
 
-from tornado_c._http.headers import peek_headers
+from tornado_c._http.dates import format_timestamp
+from tornado_c._http.headers import HTTPHeaders, peek_headers
 from tornado_c.escape import utf8
 from tornado_c.log import gen_log
 
 if TYPE_CHECKING:
-    from tornado_c.httputil import HTTPHeaders, HTTPServerRequest
+    from tornado_c.httputil import HTTPServerRequest
 
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _KEY_SIZE = 16
@@ -75,6 +77,44 @@ def check_response(headers: HTTPHeaders, key: str | bytes) -> None:
         raise ValueError("the server's Connection is not Upgrade")
     if headers.get("Sec-WebSocket-Accept", "").strip() != accept_value(key):
         raise ValueError("the server's Sec-WebSocket-Accept does not belong to our key")
+
+
+#: The headers of a 101 as an idle connection keeps them: names and values in turn, None for a value that can
+#: be made again from the request.
+PackedHeaders = tuple[str | None, ...]
+
+
+def pack_headers(headers: HTTPHeaders, request: HTTPServerRequest) -> PackedHeaders:
+    """Return the headers of a 101 as small as they can be: most connections share one tuple."""
+    known = _known_values(request)
+    packed: list[str | None] = []
+    for name, value in headers.get_all():
+        packed += (name, None if known.get(name) == value else value)
+    return _shared(tuple(packed))
+
+
+def unpack_headers(packed: PackedHeaders, request: HTTPServerRequest) -> HTTPHeaders:
+    """Return the headers that were packed."""
+    headers, known = HTTPHeaders(), _known_values(request)
+    for name, value in zip(packed[::2], packed[1::2], strict=True):
+        assert name is not None
+        headers.add(name, known[name] if value is None else value)
+    return headers
+
+
+@functools.lru_cache(maxsize=16)
+def _shared(packed: PackedHeaders) -> PackedHeaders:
+    return packed
+
+
+def _known_values(request: HTTPServerRequest) -> dict[str, str]:
+    key = peek_headers(request).get("Sec-WebSocket-Key", "")
+    return {"Date": _date(int(request._start_time)), "Sec-Websocket-Accept": accept_value(key)}
+
+
+@functools.lru_cache(maxsize=1)
+def _date(second: int) -> str:
+    return format_timestamp(second)
 
 
 def refuse(handler: Any, status: int, text: str, detail: str | None = None) -> None:
