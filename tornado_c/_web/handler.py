@@ -115,7 +115,8 @@ class RequestHandler(_core.HandlerBase, CookieMixin, LocaleMixin, TemplateMixin,
         """Send what was written so far, after the headers if they are not sent yet.
 
         :param include_footers: passed to the transforms; default False.
-        :param callback: of Tornado before 6.0: called when the Future is done.
+        :param callback: of Tornado before 6.0: called when the Future is done; not if the client has left
+            already.
         :returns: a Future that is done when the connection has taken it.
         """
         future: asyncio.Future[None] = self._flush_output(include_footers)
@@ -123,7 +124,7 @@ class RequestHandler(_core.HandlerBase, CookieMixin, LocaleMixin, TemplateMixin,
             return future
         if is_synchronous():
             callback()
-        else:
+        elif not (future.done() and future.exception()):  # who writes from it again has an end
             current_ioloop().add_future(future, lambda _: callback())
         return future
 

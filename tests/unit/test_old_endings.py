@@ -1,0 +1,163 @@
+"""Handlers of the callback generation that end badly: status and log are Tornado 4.5's, nothing is left."""
+
+import json
+import re
+import socket
+import subprocess
+import time
+
+import pytest
+
+from support.app_servers import SWAPPED, free_port, wait_until_served
+from support.children import CHILD_ENVIRONMENT, PROGRAMS
+
+pytest.importorskip("tornado")
+
+UNCAUGHT = ["ERROR tornado.application Uncaught exception GET PATH (127.0.0.1)"]
+TOO_LATE = ["ERROR tornado.general Cannot send error response after headers written"]
+TOLD = ["KeyError: 'told'"]
+ERROR = ["ERROR tornado.access 500 GET PATH (127.0.0.1)"]
+GOOD = ["INFO tornado.access 200 GET PATH (127.0.0.1)"]
+TWICE = ["RuntimeError: finish() called twice"]
+LEAKED = ["tornado.gen.LeakedCallbackError: finished without waiting for callbacks {'key'}"]
+
+#: By the path: the status, the body (None: an error page) and what is logged.
+ENDINGS = {
+    "/callbacks/raises": (500, None, UNCAUGHT + TOLD + ERROR),
+    "/callbacks/raises_after_finish": (200, b"finished", GOOD + UNCAUGHT + TOLD),
+    "/callbacks/finishes_twice": (200, b"finished", GOOD + UNCAUGHT + TWICE),
+    "/callbacks/writes_after_finish": (
+        200,
+        b"finished",
+        GOOD + UNCAUGHT + ["RuntimeError: Cannot write() after finish()"],
+    ),
+    "/callbacks/flushes_after_finish": (200, b"finished", GOOD),
+    "/callbacks/sets_after_finish": (200, b"finished", GOOD),
+    "/callbacks/redirects_after_finish": (
+        200,
+        b"finished",
+        GOOD + UNCAUGHT + ["Exception: Cannot redirect after headers have been written"],
+    ),
+    "/callbacks/errs_after_finish": (200, b"finished", GOOD + TOO_LATE),
+    # Without its last chunk: it cannot be taken for a whole response.
+    "/callbacks/raises_after_flush": (200, b"5\r\nbegun\r\n", UNCAUGHT + TOLD + TOO_LATE + GOOD),
+    "/callbacks/refuses": (
+        404,
+        None,
+        ["WARNING tornado.general 404 GET PATH (127.0.0.1): not here"]
+        + ["WARNING tornado.access 404 GET PATH (127.0.0.1)"],
+    ),
+    "/callbacks/ends": (200, b"so far", GOOD),
+    "/callbacks/bad_chunk": (
+        500,
+        None,
+        UNCAUGHT + ["TypeError: write() only accepts bytes, unicode, and dict objects"] + ERROR,
+    ),
+    "/raw/ok": (200, b"finished", []),
+    "/raw/raises": (500, None, UNCAUGHT + TOLD + ERROR),
+    "/raw/later": (200, b"finished", ["ERROR tornado.application Exception in callback"] + TOLD),
+}
+#: The same for gen.engine below asynchronous, and for gen.coroutine.
+GENERATORS = {
+    "raises": (500, None, UNCAUGHT + TOLD + ERROR),
+    "leaks_a_key": (500, None, UNCAUGHT + LEAKED + ERROR),
+    "leaks_a_key_after_finish": (200, b"finished", GOOD + UNCAUGHT + LEAKED),
+    "unknown_key": (500, None, UNCAUGHT + ["tornado.gen.UnknownKeyError: key 'key' is not pending"] + ERROR),
+    "key_twice": (500, None, UNCAUGHT + ["tornado.gen.KeyReuseError: key 'key' is already pending"] + ERROR),
+    "bad_yield": (500, None, UNCAUGHT + ["tornado.gen.BadYieldError: yielded unknown object 1"] + ERROR),
+    "finishes_twice": (200, b"finished", GOOD + UNCAUGHT + TWICE),
+}
+ENDINGS |= {f"/{kind}/{how}": GENERATORS[how] for kind in ("engines", "coroutines") for how in GENERATORS}
+
+#: What is logged when it ends, if it does, after its client has left.
+LEFT = {
+    "never": [],
+    "engine_never": [],
+    "key_never": [],
+    "coroutine_never": [],
+    "flush_again": [],
+    "finish_later": GOOD,
+    "write_later": GOOD,
+    "engine_later": GOOD,
+    "raise_later": UNCAUGHT + TOLD + ERROR,
+    "error_later": ERROR,
+    "redirect_later": ["INFO tornado.access 302 GET PATH (127.0.0.1)"],
+}
+
+
+class Server:
+    def __init__(self, folder):
+        self.log, self.port, self.read = folder / "log", free_port(), 0
+        program = [str(PROGRAMS / "old_endings.py"), str(self.port)]
+        with open(self.log, "w") as file:
+            self.process = subprocess.Popen(
+                [*SWAPPED, "--generation", "4", *program], env=CHILD_ENVIRONMENT, stdout=file, stderr=file
+            )
+        wait_until_served(self.process, self.port, self.log)
+
+    def begin(self, path):
+        client = socket.create_connection(("127.0.0.1", self.port), 60)
+        client.sendall(f"GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".encode())
+        return client
+
+    def ask(self, path):
+        """The status and the body, as they are on the wire."""
+        with self.begin(path) as client:
+            head, _, body = b"".join(iter(lambda: client.recv(65536), b"")).partition(b"\r\n\r\n")
+        return int(head.split()[1]), body
+
+    def state(self):
+        return json.loads(self.ask("/state")[1])
+
+    def until(self, wanted):
+        while not wanted(self.state()):
+            time.sleep(0.01)
+
+    def lines(self, path):
+        """What has been logged since, but for tracebacks and the requests of state(); without its times."""
+        self.until(lambda state: state["alive"] == 0)
+        log = self.log.read_text()[self.read :]
+        self.read += len(log)
+        found = []
+        for line in log.splitlines():
+            if re.match(r"[A-Z]+ tornado|[\w.]+: ", line) and "/state" not in line:
+                line = re.sub(r" <.*>$| [\d.]+ms$", "", line)
+                found.append(line.replace(path, "PATH"))
+        return found
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    server = Server(tmp_path_factory.mktemp("endings"))
+    yield server
+    server.until(lambda state: state["alive"] == 0)
+    server.process.terminate()
+    try:
+        assert server.process.wait(60) == 0
+    finally:
+        server.process.kill()
+        server.process.wait()
+
+
+@pytest.mark.parametrize("path", ENDINGS)
+def test_status_and_log(server, path):
+    status, body, lines = ENDINGS[path]
+    got = server.ask(path)
+    assert got[0] == status
+    assert got[1] == body if body is not None else b"<title>" in got[1]
+    assert server.lines(path) == lines
+
+
+@pytest.mark.parametrize("how", LEFT)
+def test_a_client_that_leaves(server, how):
+    path = f"/waits/{how}"
+    client = server.begin(path)
+    server.until(lambda state: path in state["begun"])
+    client.close()
+    server.until(lambda state: path in state["left"])
+    server.until(lambda state: state["alive"] == 0)
+    assert server.lines(path) == LEFT[how]
+    state = server.state()
+    assert how in state["freed"] or not how.endswith("_never")
+    if how == "flush_again":
+        assert state["late"] <= 1
