@@ -16,8 +16,11 @@
 
 #define TC_EVENT_NAMES(X)                                                                                    \
     X(__self__)                                                                                              \
+    X(PENDING)                                                                                               \
     X(_args)                                                                                                 \
+    X(_asyncio_future_blocking)                                                                              \
     X(_callbacks)                                                                                            \
+    X(_cancel_message)                                                                                       \
     X(_cancelled)                                                                                            \
     X(_check_callback)                                                                                       \
     X(_check_thread)                                                                                         \
@@ -34,6 +37,7 @@
     X(_run)                                                                                                  \
     X(_run_once)                                                                                             \
     X(_runner)                                                                                               \
+    X(_state)                                                                                                \
     X(_watch)                                                                                                \
     X(_watch_result)                                                                                         \
     X(_watched_by_host)                                                                                      \
@@ -159,7 +163,7 @@ typedef struct {
 
 /* Of asyncio.Task, see spare_task.c; borrowed, or NULL. */
 typedef struct {
-    PyObject *callbacks, *must_cancel, *log, *cancelling, *name;
+    PyObject *callbacks, *must_cancel, *message, *state, *blocking, *log, *cancelling, *name;
     bool looked;
 } tc_task_parts;
 

@@ -60,6 +60,9 @@ spare_parts(tc_state *state)
         parts->looked = true;
         parts->callbacks = spare_find_part(state, state->str__callbacks, &PyGetSetDescr_Type);
         parts->must_cancel = spare_find_part(state, state->str__must_cancel, &PyGetSetDescr_Type);
+        parts->message = spare_find_part(state, state->str__cancel_message, &PyGetSetDescr_Type);
+        parts->state = spare_find_part(state, state->str__state, &PyGetSetDescr_Type);
+        parts->blocking = spare_find_part(state, state->str__asyncio_future_blocking, &PyGetSetDescr_Type);
         parts->log = spare_find_part(state, state->str__log_destroy_pending, &PyGetSetDescr_Type);
         parts->cancelling = spare_find_part(state, state->str_cancelling, &PyMethodDescr_Type);
         parts->name = spare_find_part(state, state->str_get_name, &PyMethodDescr_Type);
@@ -186,7 +189,9 @@ spare_is_as_new(tc_state *state, tc_spare *spare, PyObject *task)
     const tc_task_parts *parts = spare_parts(state);
     PyObject *zero = PyLong_FromLong(0); /* there is one 0 */
     bool as_new = spare_says(task, parts->callbacks, Py_None) &&
+                  spare_says(task, parts->state, state->str_PENDING) &&
                   spare_says(task, parts->must_cancel, Py_False) &&
+                  spare_says(task, parts->message, Py_None) && spare_says(task, parts->blocking, Py_False) &&
                   spare_says(task, parts->cancelling, zero) && spare_says(task, parts->name, spare->name);
     Py_XDECREF(zero);
     return as_new;

@@ -58,6 +58,30 @@ class Cases:
         self.kept.append(asyncio.current_task())
         return "kept"
 
+    async def as_new(self, handler):
+        task = asyncio.current_task()
+        await asyncio.sleep(0)
+        return [task.done(), task._cancel_message, task._asyncio_future_blocking]
+
+    async def ended_as_a_future(self, handler):
+        await asyncio.sleep(0)
+        asyncio.Future.set_result(asyncio.current_task(), "by itself")
+
+    async def cancelled_as_a_future(self, handler):
+        await asyncio.sleep(0)
+        return asyncio.Future.cancel(asyncio.current_task())
+
+    async def seems_to_be_awaited(self, handler):
+        asyncio.current_task()._asyncio_future_blocking = True
+
+    async def cancelled_with_a_message(self, handler):
+        task = asyncio.current_task()
+        task.cancel("why")
+        try:
+            await asyncio.sleep(0)
+        except asyncio.CancelledError as exc:
+            return [exc.args, task.uncancel(), task._cancel_message]
+
     async def keep_and_wait(self, handler):
         self.kept.append(asyncio.current_task())
         await asyncio.sleep(0)
@@ -386,6 +410,8 @@ ORDERS = [
     "among_all_tasks among_all_tasks current among_all_tasks same_task among_all_tasks",
     "current keep_all_tasks keep_all_tasks keep_all_tasks current",
     "current refer_weakly refer_weakly current refer_weakly",
+    "as_new ended_as_a_future as_new as_new cancelled_as_a_future as_new as_new",
+    "as_new seems_to_be_awaited as_new cancelled_with_a_message as_new as_new",
 ]
 
 
