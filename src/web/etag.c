@@ -185,7 +185,7 @@ tc_etags_forget(tc_state *state)
 PyObject *
 tc_handler_etag_compute(HandlerObject *self)
 {
-    PyObject *pieces = Py_XNewRef(tc_handler_field(self, self->write_buffer, "_write_buffer"));
+    PyObject *pieces = Py_XNewRef(tc_handler_buffer(self));
     PyObject *etag = pieces != NULL ? etag_make(self->state, pieces) : NULL;
     Py_XDECREF(pieces);
     return etag;

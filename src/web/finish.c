@@ -85,11 +85,7 @@ finish_etag(HandlerObject *self, bool own)
     }
     st = finish_ask_etag(self, own);
     if (st > 0) {
-        PyObject *empty = PyList_New(0);
-        if (empty == NULL) {
-            return -1;
-        }
-        Py_XSETREF(self->write_buffer, empty);
+        tc_handler_empty_buffer(self);
         st = tc_handler_set_status(self, 304);
     }
     return st;
@@ -155,7 +151,7 @@ tc_decimals_forget(tc_state *state)
 static Py_ssize_t
 finish_body_length(HandlerObject *self)
 {
-    PyObject *buffer = Py_XNewRef(tc_handler_field(self, self->write_buffer, "_write_buffer"));
+    PyObject *buffer = Py_XNewRef(tc_handler_buffer(self));
     Py_ssize_t length = buffer != NULL ? 0 : -1;
     for (Py_ssize_t i = 0; length >= 0 && i < PyList_GET_SIZE(buffer); i++) {
         PyObject *part = PyList_GET_ITEM(buffer, i);
@@ -218,11 +214,11 @@ finish_headers(HandlerObject *self)
     if (bodiless <= 0) {
         return bodiless < 0 ? -1 : finish_content_length(self, own);
     }
-    PyObject *buffer = tc_handler_field(self, self->write_buffer, "_write_buffer");
-    if (buffer == NULL) {
+    PyObject *buffer = tc_handler_has_no_buffer(self) ? NULL : tc_handler_buffer(self);
+    if (buffer == NULL && PyErr_Occurred()) {
         return -1;
     }
-    if (PyList_GET_SIZE(buffer) > 0) {
+    if (buffer != NULL && PyList_GET_SIZE(buffer) > 0) {
         status = self->status_code != NULL ? self->status_code : Py_None;
         Py_INCREF(status);
         PyErr_Format(PyExc_RuntimeError, "Cannot send body with status code HTTP%S", status);

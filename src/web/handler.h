@@ -14,7 +14,7 @@
 #include "http/http_request.h"
 #include "web/hooks.h"
 
-enum tc_unmade { TC_UNMADE_ARGS = 1, TC_UNMADE_KWARGS = 2, TC_UNMADE_TRANSFORMS = 4 };
+enum tc_unmade { TC_UNMADE_ARGS = 1, TC_UNMADE_KWARGS = 2, TC_UNMADE_TRANSFORMS = 4, TC_UNMADE_BUFFER = 8 };
 
 typedef struct HandlerObject {
     PyObject_HEAD tc_state *state; /* borrowed */
@@ -23,7 +23,7 @@ typedef struct HandlerObject {
     PyObject *headers;
     PyObject *status_code;
     PyObject *reason;
-    PyObject *write_buffer; /* always a list */
+    PyObject *write_buffer; /* a list */
     PyObject *path_args, *path_kwargs;
     PyObject *transforms;
     PyObject *prepared_future;
@@ -82,6 +82,29 @@ static inline PyObject *
 tc_handler_field(HandlerObject *self, PyObject *field, const char *name)
 {
     return TC_LIKELY(field != NULL) ? field : tc_handler_no_field(self, name);
+}
+
+/* _write_buffer, a list that is made if need be: borrowed, or NULL with an exception. */
+PyObject *tc_handler_make_buffer(HandlerObject *self);
+
+static inline PyObject *
+tc_handler_buffer(HandlerObject *self)
+{
+    return TC_LIKELY(self->write_buffer != NULL) ? self->write_buffer : tc_handler_make_buffer(self);
+}
+
+static inline bool
+tc_handler_has_no_buffer(const HandlerObject *self)
+{
+    return self->write_buffer == NULL && (self->unmade & TC_UNMADE_BUFFER);
+}
+
+/* Nothing is written, or no longer. */
+static inline void
+tc_handler_empty_buffer(HandlerObject *self)
+{
+    self->unmade |= TC_UNMADE_BUFFER;
+    Py_CLEAR(self->write_buffer);
 }
 
 /* What __init__ does. kwargs (may be NULL) go to initialize(). 0 or -1. */

@@ -325,14 +325,13 @@ tc_handler_clear(HandlerObject *self)
         tc_handler_call(self, state->str_set_default_headers) < 0) {
         return -1;
     }
-    PyObject *buffer = PyList_New(0), *status = PyLong_FromLong(200);
+    PyObject *status = PyLong_FromLong(200);
     PyObject *reason = status != NULL ? status_reason_ok(state, status) : NULL;
-    if (buffer == NULL || reason == NULL) {
-        Py_XDECREF(buffer);
+    if (reason == NULL) {
         Py_XDECREF(status);
         return -1;
     }
-    Py_XSETREF(self->write_buffer, buffer);
+    tc_handler_empty_buffer(self);
     Py_XSETREF(self->status_code, status);
     Py_XSETREF(self->reason, reason);
     return 0;

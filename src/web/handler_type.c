@@ -314,23 +314,6 @@ handler_set_flag(HandlerObject *self, PyObject *value, void *offset)
     return truth < 0 ? -1 : 0;
 }
 
-static PyObject *
-handler_get_buffer(HandlerObject *self, void *unused)
-{
-    return Py_XNewRef(tc_handler_field(self, self->write_buffer, "_write_buffer"));
-}
-
-static int
-handler_set_buffer(HandlerObject *self, PyObject *value, void *unused)
-{
-    if (value != NULL && !PyList_Check(value)) {
-        PyErr_Format(PyExc_TypeError, "_write_buffer must be a list, not %.200s", Py_TYPE(value)->tp_name);
-        return -1;
-    }
-    Py_XSETREF(self->write_buffer, Py_XNewRef(value));
-    return 0;
-}
-
 /* Fields that are made when somebody asks for them, since most are empty and nobody does. */
 typedef struct {
     const char *name;
@@ -344,11 +327,13 @@ static const handler_lazy_field lazy_path_kwargs = {"path_kwargs", offsetof(Hand
                                                     TC_UNMADE_KWARGS};
 static const handler_lazy_field lazy_transforms = {"_transforms", offsetof(HandlerObject, transforms),
                                                    TC_UNMADE_TRANSFORMS};
+static const handler_lazy_field lazy_buffer = {"_write_buffer", offsetof(HandlerObject, write_buffer),
+                                               TC_UNMADE_BUFFER};
 
+/* Borrowed. */
 static PyObject *
-handler_get_lazy(HandlerObject *self, void *closure)
+handler_make_lazy(HandlerObject *self, const handler_lazy_field *lazy)
 {
-    const handler_lazy_field *lazy = closure;
     PyObject **field = (PyObject **)((char *)self + lazy->offset);
     if (*field == NULL && (self->unmade & lazy->bit)) {
         PyObject *made = lazy->bit == TC_UNMADE_KWARGS ? PyDict_New() : PyList_New(0);
@@ -357,7 +342,13 @@ handler_get_lazy(HandlerObject *self, void *closure)
         }
         Py_XSETREF(*field, made); /* the collector may have run Python */
     }
-    return Py_XNewRef(tc_handler_field(self, *field, lazy->name));
+    return tc_handler_field(self, *field, lazy->name);
+}
+
+static PyObject *
+handler_get_lazy(HandlerObject *self, void *closure)
+{
+    return Py_XNewRef(handler_make_lazy(self, closure));
 }
 
 static int
@@ -372,6 +363,22 @@ handler_set_lazy(HandlerObject *self, PyObject *value, void *closure)
     self->unmade &= (uint8_t)~lazy->bit;
     Py_XSETREF(*field, Py_XNewRef(value));
     return 0;
+}
+
+static int
+handler_set_buffer(HandlerObject *self, PyObject *value, void *closure)
+{
+    if (value != NULL && !PyList_Check(value)) {
+        PyErr_Format(PyExc_TypeError, "_write_buffer must be a list, not %.200s", Py_TYPE(value)->tp_name);
+        return -1;
+    }
+    return handler_set_lazy(self, value, closure);
+}
+
+PyObject *
+tc_handler_make_buffer(HandlerObject *self)
+{
+    return handler_make_lazy(self, &lazy_buffer);
 }
 
 static PyObject *
@@ -428,8 +435,8 @@ static PyGetSetDef handler_getset[] = {
     TC_FLAG("_headers_written", headers_written, "Whether the status line and the headers are sent."),
     {"_transforms", (getter)handler_get_lazy, (setter)handler_set_lazy,
      PyDoc_STR("What alters the response on its way out."), (void *)&lazy_transforms},
-    {"_write_buffer", (getter)handler_get_buffer, (setter)handler_set_buffer,
-     PyDoc_STR("The chunks written and not flushed, a list of bytes."), NULL},
+    {"_write_buffer", (getter)handler_get_lazy, (setter)handler_set_buffer,
+     PyDoc_STR("The chunks written and not flushed, a list of bytes."), (void *)&lazy_buffer},
     {"path_args", (getter)handler_get_lazy, (setter)handler_set_lazy,
      PyDoc_STR("What the unnamed groups of the route matched."), (void *)&lazy_path_args},
     {"path_kwargs", (getter)handler_get_lazy, (setter)handler_set_lazy,

@@ -34,6 +34,20 @@ write_json(HandlerObject *self, PyObject *dict)
     return data;
 }
 
+/* Takes the reference to `data`. */
+static int
+write_first(HandlerObject *self, PyObject *data)
+{
+    PyObject *buffer = PyList_New(1);
+    if (buffer == NULL) {
+        Py_DECREF(data);
+        return -1;
+    }
+    PyList_SET_ITEM(buffer, 0, data);
+    Py_XSETREF(self->write_buffer, buffer); /* the collector may have run Python */
+    return 0;
+}
+
 int
 tc_handler_write(HandlerObject *self, PyObject *chunk)
 {
@@ -55,10 +69,11 @@ tc_handler_write(HandlerObject *self, PyObject *chunk)
         write_raise_type(chunk);
         return -1;
     }
-    int st = -1;
-    if (data != NULL && tc_handler_field(self, self->write_buffer, "_write_buffer") != NULL) {
-        st = PyList_Append(self->write_buffer, data);
+    if (TC_LIKELY(data != NULL && tc_handler_has_no_buffer(self))) {
+        return write_first(self, data);
     }
+    PyObject *buffer = data != NULL ? tc_handler_buffer(self) : NULL;
+    int st = buffer != NULL ? PyList_Append(buffer, data) : -1;
     Py_XDECREF(data);
     return st;
 }
@@ -86,7 +101,10 @@ handler_write(HandlerObject *self, PyObject *const *args, Py_ssize_t nargs, PyOb
 static PyObject *
 output_take(HandlerObject *self)
 {
-    PyObject *buffer = Py_XNewRef(tc_handler_field(self, self->write_buffer, "_write_buffer")), *chunk;
+    if (tc_handler_has_no_buffer(self)) {
+        return PyBytes_FromStringAndSize(NULL, 0);
+    }
+    PyObject *buffer = Py_XNewRef(tc_handler_buffer(self)), *chunk;
     if (buffer == NULL) {
         return NULL;
     }
@@ -109,13 +127,7 @@ output_take(HandlerObject *self)
         }
     }
     if (chunk != NULL && size > 0) {
-        PyObject *fresh = PyList_New(0); /* others may hold the old one */
-        if (fresh != NULL) {
-            Py_XSETREF(self->write_buffer, fresh);
-        }
-        else {
-            Py_CLEAR(chunk);
-        }
+        tc_handler_empty_buffer(self); /* others may hold the old one */
     }
     Py_DECREF(buffer);
     return chunk;

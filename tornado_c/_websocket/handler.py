@@ -28,6 +28,13 @@ def _raise_not_supported_for_websockets(*args: Any, **kwargs: Any) -> None:
     raise RuntimeError("Method not supported for Web Sockets")
 
 
+class _NewDict:
+    """An attribute that is a dict of its own each time, until one is set on the instance."""
+
+    def __get__(self, instance: Any, owner: Any) -> Any:
+        return {}
+
+
 class WebSocketHandler(RequestHandler, _core.WebSocketHandlerBase):
     """Serves one WebSocket connection. Subclasses define :meth:`on_message`, mostly also :meth:`open` and
     :meth:`on_close`.
@@ -55,9 +62,9 @@ class WebSocketHandler(RequestHandler, _core.WebSocketHandlerBase):
     close_reason: str | None = None
     _on_close_called = False
 
-    #: What the groups of the route matched, for :meth:`open`.
-    open_args: tuple[str, ...]
-    open_kwargs: dict[str, str]
+    #: What the groups of the route matched, for :meth:`open`. On the instance where there were any.
+    open_args: tuple[str, ...] = ()
+    open_kwargs: dict[str, str] = _NewDict()
 
     def __init__(self, application: Application, request: httputil.HTTPServerRequest, **kwargs: Any) -> None:
         super().__init__(application, request, **kwargs)
@@ -70,7 +77,10 @@ class WebSocketHandler(RequestHandler, _core.WebSocketHandlerBase):
 
     async def get(self, *args: str, **kwargs: str) -> None:
         """Answers the handshake, and opens the connection. Overrides may call it for upgrades only."""
-        self.open_args, self.open_kwargs = args, kwargs
+        if args:
+            self.open_args = args
+        if kwargs:
+            self.open_kwargs = kwargs
         refusal = handshake.why_no_upgrade(self.request)
         if refusal is not None:
             handshake.refuse(self, 400, refusal)
