@@ -2,13 +2,15 @@
 
 import json
 import ssl
+import subprocess
+import sys
 import urllib.error
 import urllib.request
 
 import pytest
 
 from support.app_servers import running
-from support.children import PROGRAMS
+from support.children import CHILD_ENVIRONMENT, PROGRAMS, ROOT
 
 pytest.importorskip("tornado")
 
@@ -69,3 +71,66 @@ def test_failures(ask, how):
 
 def test_forked(ask, request):
     assert json.loads(ask("/worker")[1])["results"][0] in (0, 1, None)
+
+
+BESIDE = """
+import json
+import of_today
+from tornado import gen, httpclient, httpserver, ioloop, netutil, stack_context, web
+
+class Old(web.RequestHandler):
+    @web.asynchronous
+    @gen.engine
+    def get(self):
+        response = yield gen.Task(httpclient.AsyncHTTPClient().fetch, url + "/none")
+        self.write("old %d" % response.code)
+        self.finish()
+
+sockets = netutil.bind_sockets(0, "127.0.0.1")
+url = "http://127.0.0.1:%d" % sockets[0].getsockname()[1]
+loop = ioloop.IOLoop.instance()
+server = httpserver.HTTPServer(web.Application([("/", Old)]), io_loop=loop)
+server.add_sockets(sockets)
+results, bodies = [], []
+
+def got(response):
+    bodies.append(response.body.decode())
+    if results:
+        loop.stop()
+
+def ended(future):
+    results.append(future.result())
+    httpclient.AsyncHTTPClient(loop, force_instance=True).fetch(url + "/", got)
+
+httpclient.AsyncHTTPClient(loop, force_instance=True).fetch(url + "/", got)
+with stack_context.StackContext(stack_context.NullContext):
+    loop.add_callback(lambda: loop.add_future(gen.convert_yielded(of_today.main()), ended))
+loop.start()
+assert set(bodies) == {"old 404"}, bodies
+print(json.dumps(results[0]))
+"""
+
+
+def said(*command):
+    environment = CHILD_ENVIRONMENT | {"PYTHONPATH": f"{ROOT}:{PROGRAMS}"}
+    done = subprocess.run(
+        [sys.executable, *command], env=environment, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.fixture(scope="module")
+def stock():
+    return said(PROGRAMS / "of_today.py")
+
+
+def test_a_program_of_today(stock):
+    """It finds what it finds with Tornado 6."""
+    assert stock["error"] == ["HTTP 418: I'm a Teapot", 418]
+    assert said("-m", "tornado_c", "--generation", "4", PROGRAMS / "of_today.py") == stock
+
+
+def test_a_program_of_today_beside_an_old_one(stock, tmp_path):
+    (tmp_path / "beside.py").write_text(BESIDE)
+    assert said("-m", "tornado_c", "--generation", "4", tmp_path / "beside.py") == stock

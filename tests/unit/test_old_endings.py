@@ -10,6 +10,7 @@ import pytest
 
 from support.app_servers import SWAPPED, free_port, wait_until_served
 from support.children import CHILD_ENVIRONMENT, PROGRAMS
+from support.live_http import PATIENCE
 
 pytest.importorskip("tornado")
 
@@ -110,7 +111,9 @@ class Server:
         return json.loads(self.ask("/state")[1])
 
     def until(self, wanted):
-        while not wanted(self.state()):
+        end = time.monotonic() + PATIENCE
+        while not wanted(state := self.state()):
+            assert time.monotonic() < end, state
             time.sleep(0.01)
 
     def lines(self, path):
@@ -129,10 +132,9 @@ class Server:
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
     server = Server(tmp_path_factory.mktemp("endings"))
-    yield server
-    server.until(lambda state: state["alive"] == 0)
-    server.process.terminate()
     try:
+        yield server
+        server.process.terminate()
         assert server.process.wait(60) == 0
     finally:
         server.process.kill()
