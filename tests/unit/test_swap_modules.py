@@ -177,3 +177,33 @@ def test_autoreload_as_a_program(tmp_path):
         command, capture_output=True, text=True, timeout=60, env=CHILD_ENVIRONMENT, cwd=tmp_path, check=True
     )
     assert done.stdout == "['app.py', 'x']\n"
+
+
+HAD_BY_TORNADO = (
+    "util escape concurrent log options ioloop iostream tcpserver tcpclient netutil process httputil "
+    "http1connection httpserver routing web websocket gen platform.asyncio"
+).split()
+
+LISTED = """
+import importlib, inspect, sys
+{}
+for name in sys.argv[1:]:
+    module = importlib.import_module(f"tornado.{{name}}")
+    for member in {}:
+        if not member.startswith("_") and not member.isupper():
+            value = getattr(module, member)
+            print(name, member, inspect.ismodule(value) and value.__name__.replace("tornado_c", "tornado"))
+"""
+
+
+def test_what_programs_reach_through_a_module_is_there():
+    """What Tornado's modules have imported: ``tornado.ioloop.time``, ``tornado.httputil.native_str``."""
+    from tornado_c._swap.install import SWAPPED
+
+    stock = {tuple(line.split()) for line in run(LISTED.format("", "vars(module)"), *HAD_BY_TORNADO)}
+    assert len(stock) > 500 and {line[0] for line in stock} <= set(SWAPPED)
+    names = {}
+    for name, member, _ in stock:
+        names.setdefault(name, []).append(member)
+    swap = f"import tornado_c; tornado_c.install(); names = {names!r}"
+    assert {tuple(line.split()) for line in run(LISTED.format(swap, "names[name]"), *HAD_BY_TORNADO)} == stock

@@ -12,6 +12,7 @@ import types
 from typing import Any
 
 from tornado_c._support.names import rename
+from tornado_c._swap import imported
 
 
 def take(module: types.ModuleType, theirs: str) -> None:
@@ -20,6 +21,7 @@ def take(module: types.ModuleType, theirs: str) -> None:
     It is imported by that name, so that tools which wait for it learn of it. They go by its ``__name__``.
     """
     ours = module.__name__
+    imported.add(module, theirs)
     rename(vars(module).values(), ours, theirs)
     module.__name__ = theirs
     try:
@@ -29,7 +31,8 @@ def take(module: types.ModuleType, theirs: str) -> None:
 
 
 def give_back(module: types.ModuleType, theirs: str) -> None:
-    """Undo the renaming."""
+    """Undo that."""
+    imported.take_away(module)
     rename(vars(module).values(), theirs, module.__name__)
 
 
