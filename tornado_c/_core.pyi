@@ -682,7 +682,7 @@ class WebSocketHandlerBase:
 class WebSocketProtocolBase:
     handler: Any
     stream: Any
-    params: Any
+    _params: Any
     close_code: int | None
     close_reason: str | None
     client_terminated: bool

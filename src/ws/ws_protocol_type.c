@@ -81,7 +81,7 @@ ws_dealloc(WsProtocolObject *self)
 static PyMemberDef ws_members[] = {
     FIELD("handler", handler, T_OBJECT, "Whom messages are delivered to."),
     FIELD("stream", stream, T_OBJECT, "The IOStream, or None."),
-    FIELD("params", params, T_OBJECT, "The settings: max_message_size, ping_interval and so on."),
+    FIELD("_params", params, T_OBJECT, "The settings: max_message_size and so on."),
     FIELD("close_code", close_code, T_OBJECT, "The code of the peer's close frame, or None."),
     FIELD("close_reason", close_reason, T_OBJECT, "The reason of the peer's close frame, or None."),
     FIELD("client_terminated", client_terminated, T_BOOL, "Nothing more is expected from the peer."),

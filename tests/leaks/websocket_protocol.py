@@ -34,7 +34,7 @@ class Handler:
         self.protocol = Protocol()
         self.protocol.handler = self
         self.protocol.stream = IOStream(self.left, loop)
-        self.protocol.params = websocket._WebSocketParams()
+        self.protocol._params = websocket._WebSocketParams()
         self.protocol._watch()
         self.protocol.start_pinging()
         self.protocol._start()

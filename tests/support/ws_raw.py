@@ -72,15 +72,15 @@ class Protocol(_core.WebSocketProtocolBase):
         self.handler = handler
         self.stream = stream
         self.mask_outgoing = mask_outgoing
-        self.params = params or Params()
+        self._params = params or Params()
 
     @property
     def ping_interval(self):
-        return self.params.ping_interval or 0
+        return self._params.ping_interval or 0
 
     @property
     def ping_timeout(self):
-        return self.ping_interval if self.params.ping_timeout is None else self.params.ping_timeout
+        return self.ping_interval if self._params.ping_timeout is None else self._params.ping_timeout
 
 
 class Handler:

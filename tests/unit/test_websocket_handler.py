@@ -435,6 +435,31 @@ def test_settings_and_properties(same):
     same(make, talk)
 
 
+def test_the_settings_of_one_connection_may_be_changed(same):
+    def make(implementation, note):
+        class Handler(implementation.websocket.WebSocketHandler):
+            def on_message(self, message):
+                params = self.ws_connection.params
+                note((type(params).__name__, params is self.ws_connection.params, vars(params).get("own")))
+                note((params.max_message_size, params.compression_options, self.max_message_size))
+                if message == "change":
+                    params.max_message_size, params.own = 5, True
+                self.write_message(message)
+
+        return Handler
+
+    def talk(peer, server):
+        with server.connect() as other:
+            peer.open("/")
+            other.open("/")
+            for client, message in ((peer, "change"), (other, "long enough"), (peer, "short")):
+                client.send(text(message))
+                assert client.message() == message
+            assert peer.send(text("longer")).frames()[-1][0] == 0x88
+
+    assert [note[0] for note in same(make, talk)[1::2]] == [10485760, 10485760, 5]
+
+
 def test_the_ping_timeout_is_at_most_the_interval(same):
     def make(implementation, note):
         class Handler(implementation.websocket.WebSocketHandler):

@@ -190,7 +190,7 @@ def test_a_message_of_the_limit():
         with connected(params=Params(max_message_size=10)) as (protocol, handler, peer):
             await peer.send(frame(TEXT, b"x" * 10) + frame(0x01, b"y" * 5) + frame(0x80, b"z" * 5))
             await until(lambda: len(handler.messages) == 2)
-            protocol.params.max_message_size = 9
+            protocol._params.max_message_size = 9
             await peer.send(frame(TEXT, b"x" * 10))
             assert (await peer.end())[0][1][:2] == b"\x03\xf1"
 

@@ -10,7 +10,7 @@ from tornado_c._http.headers import peek_headers
 from tornado_c._web.handler import RequestHandler
 from tornado_c._websocket import handshake
 from tornado_c._websocket.errors import WebSocketClosedError
-from tornado_c._websocket.params import _default_max_message_size, _WebSocketParams
+from tornado_c._websocket.params import _default_max_message_size, make_params
 from tornado_c._websocket.protocol import WebSocketProtocol, WebSocketProtocol13
 from tornado_c.escape import utf8
 
@@ -64,7 +64,7 @@ class WebSocketHandler(RequestHandler, _core.WebSocketHandlerBase):
 
     #: What the groups of the route matched, for :meth:`open`. On the instance where there were any.
     open_args: tuple[str, ...] = ()
-    open_kwargs: dict[str, str] = _NewDict()
+    open_kwargs: dict[str, str] = _NewDict()  # type: ignore[assignment]
 
     def __init__(self, application: Application, request: httputil.HTTPServerRequest, **kwargs: Any) -> None:
         super().__init__(application, request, **kwargs)
@@ -113,7 +113,7 @@ class WebSocketHandler(RequestHandler, _core.WebSocketHandlerBase):
         """Return the protocol for the client's version; None: there is none, the client gets a 426."""
         if peek_headers(self.request).get("Sec-WebSocket-Version") != "13":
             return None
-        params = _WebSocketParams(
+        params = make_params(
             ping_interval=self.ping_interval,
             ping_timeout=self.ping_timeout,
             max_message_size=self.max_message_size,

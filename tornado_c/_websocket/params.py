@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Awaitable
-from types import TracebackType
+from types import NoneType, TracebackType
 from typing import Any, Protocol
 
 from tornado_c.log import gen_log
@@ -47,6 +47,38 @@ class _WebSocketParams:
         self.ping_timeout = ping_timeout
         self.max_message_size = max_message_size
         self.compression_options = compression_options
+
+
+class SharedParams(_WebSocketParams):
+    """Settings of several connections, which must not be changed; arguments as above, all given.
+
+    Each connection has a copy of its own from the moment somebody looks at them.
+    """
+
+    __slots__ = ()
+
+    def copy(self) -> _WebSocketParams:
+        """Return the same settings for one connection."""
+        return _WebSocketParams(
+            self.ping_interval, self.ping_timeout, self.max_message_size, self.compression_options
+        )
+
+
+@functools.lru_cache(maxsize=16, typed=True)
+def _shared_params(*settings: Any) -> SharedParams:
+    return SharedParams(*settings)
+
+
+def make_params(
+    ping_interval: float | None,
+    ping_timeout: float | None,
+    max_message_size: int,
+    compression_options: dict[str, Any] | None,
+) -> _WebSocketParams:
+    """Return settings for a connection that waits for long, which may be those of others, too."""
+    settings: tuple[Any, ...] = (ping_interval, ping_timeout, max_message_size, compression_options)
+    plain = all(type(value) in (int, float, NoneType) for value in settings)
+    return (_shared_params if plain else _WebSocketParams)(*settings)
 
 
 class _WebSocketDelegate(Protocol):

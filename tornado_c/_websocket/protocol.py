@@ -16,7 +16,7 @@ from tornado_c._websocket import extensions, handshake
 from tornado_c._websocket import params as _params
 from tornado_c._websocket.errors import WebSocketClosedError, _DecompressTooLargeError
 from tornado_c._websocket.extensions import _PerMessageDeflateCompressor, _PerMessageDeflateDecompressor
-from tornado_c._websocket.params import _WebSocketDelegate, _WebSocketParams
+from tornado_c._websocket.params import SharedParams, _WebSocketDelegate, _WebSocketParams
 from tornado_c._websocket.task import start_task
 from tornado_c.concurrent import future_add_done_callback, future_set_result_unless_cancelled
 from tornado_c.ioloop import IOLoop, _convert_awaitable
@@ -159,7 +159,7 @@ class WebSocketProtocol13(_core.WebSocketProtocolBase, WebSocketProtocol):  # ty
     OPCODE_MASK = 0x0F
 
     stream: IOStream
-    params: _WebSocketParams
+    _params: _WebSocketParams  # to be read
 
     # Connections that keep to these have no dict of their own.
     #: The Task of a replaced :meth:`periodic_ping`.
@@ -172,8 +172,19 @@ class WebSocketProtocol13(_core.WebSocketProtocolBase, WebSocketProtocol):  # ty
         self.params = params
 
     @property
+    def params(self) -> _WebSocketParams:
+        """The settings of this connection."""
+        if type(self._params) is SharedParams:
+            self._params = self._params.copy()
+        return self._params
+
+    @params.setter
+    def params(self, params: _WebSocketParams) -> None:
+        self._params = params
+
+    @property
     def _compression_options(self) -> dict[str, Any] | None:
-        options: dict[str, Any] | None = self.params.compression_options
+        options: dict[str, Any] | None = self._params.compression_options
         return options
 
     @_compression_options.setter
@@ -363,7 +374,7 @@ class WebSocketProtocol13(_core.WebSocketProtocolBase, WebSocketProtocol):  # ty
             **options(side, agreed_parameters, compression_options)
         )
         self._decompressor = _PerMessageDeflateDecompressor(
-            max_message_size=self.params.max_message_size,
+            max_message_size=self._params.max_message_size,
             **options(other, agreed_parameters, compression_options),
         )
 
@@ -372,12 +383,12 @@ class WebSocketProtocol13(_core.WebSocketProtocolBase, WebSocketProtocol):  # ty
     @property
     def ping_interval(self) -> float:
         """Seconds between pings; 0 for none."""
-        return self.params.ping_interval or 0
+        return self._params.ping_interval or 0
 
     @property
     def ping_timeout(self) -> float:
         """Seconds in which a ping must be answered; 0 for no limit. At most the interval."""
-        interval, timeout = self.ping_interval, self.params.ping_timeout
+        interval, timeout = self.ping_interval, self._params.ping_timeout
         if timeout is None:
             return interval
         if interval and timeout > interval:
