@@ -97,7 +97,7 @@ lint: $(VENV)/.ready stubs ## ruff, mypy, stubtest, clang-format and the documen
 	@if command -v clang-format-14 >/dev/null; then \
 	    clang-format-14 --dry-run -Werror $$(git ls-files '*.c' '*.h'); \
 	else echo "lint: skipped clang-format-14, it is not installed"; fi
-	for file in *.rst; do $(PY) -m docutils --strict --writer=html5 $$file /dev/null || exit 1; done
+	for file in *.rst docs/*.rst; do $(PY) -m docutils --strict --writer=html5 $$file /dev/null || exit 1; done
 
 stubs: dev ## does tornado_c/_core.pyi agree with the extension?
 	$(PY) -m mypy.stubtest tornado_c._core --mypy-config-file pyproject.toml --concise

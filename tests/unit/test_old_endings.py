@@ -3,13 +3,12 @@
 import json
 import re
 import socket
-import subprocess
 import time
 
 import pytest
 
-from support.app_servers import SWAPPED, free_port, wait_until_served
-from support.children import CHILD_ENVIRONMENT, PROGRAMS
+from support.app_servers import running
+from support.children import PROGRAMS
 from support.live_http import PATIENCE
 
 pytest.importorskip("tornado")
@@ -87,14 +86,8 @@ LEFT = {
 
 
 class Server:
-    def __init__(self, folder):
-        self.log, self.port, self.read = folder / "log", free_port(), 0
-        program = [str(PROGRAMS / "old_endings.py"), str(self.port)]
-        with open(self.log, "w") as file:
-            self.process = subprocess.Popen(
-                [*SWAPPED, "--generation", "4", *program], env=CHILD_ENVIRONMENT, stdout=file, stderr=file
-            )
-        wait_until_served(self.process, self.port, self.log)
+    def __init__(self, log, url):
+        self.log, self.port, self.read = log, int(url.rpartition(":")[2]), 0
 
     def begin(self, path):
         client = socket.create_connection(("127.0.0.1", self.port), 60)
@@ -131,14 +124,12 @@ class Server:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    server = Server(tmp_path_factory.mktemp("endings"))
-    try:
-        yield server
-        server.process.terminate()
-        assert server.process.wait(60) == 0
-    finally:
-        server.process.kill()
-        server.process.wait()
+    folder = tmp_path_factory.mktemp("endings")
+    program = ["--generation", "4", str(PROGRAMS / "old_endings.py"), "PORT"]
+    with running(folder, *program, quiet=False) as (process, url):
+        yield Server(folder / "log", url)
+        process.terminate()
+        assert process.wait(60) == 0
 
 
 @pytest.mark.parametrize("path", ENDINGS)

@@ -218,18 +218,17 @@ class State(web.RequestHandler):
 
 def raw(request):
     """A server's callback that ends badly."""
-    head = "HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n"
     how = request.path.rpartition("/")[2]
-    if how == "raises":
-        raise KeyError("told")
-    if how == "later":
 
-        def fail():
+    def respond():
+        request.write(b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nfinished")
+        request.finish()
+        if how == "later":
             raise KeyError("told")
 
-        later(fail)
-    request.write((head + "finished").encode())
-    request.finish()
+    if how == "raises":
+        raise KeyError("told")
+    later(respond)
 
 
 application = web.Application(
