@@ -260,6 +260,7 @@ def _default_config() -> ParseBodyConfig:
 def set_parse_body_config(config: ParseBodyConfig) -> None:
     """Set the limits that hold for the whole process wherever none are given.
 
+    >>> from tornado_c.httputil import ParseBodyConfig, ParseUrlEncodedConfig
     >>> set_parse_body_config(ParseBodyConfig(urlencoded=ParseUrlEncodedConfig(max_arguments=1)))
     >>> form = "application/x-www-form-urlencoded"
     >>> parse_body_arguments(form, b"a=1&b=2", {}, {})  # doctest: +IGNORE_EXCEPTION_DETAIL
