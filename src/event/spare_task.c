@@ -3,6 +3,7 @@
 #include "event/spare_parts.h"
 
 #include "base/context.h"
+#include "base/instance.h"
 
 #if TC_SPARES
 
@@ -201,17 +202,17 @@ bool
 tc_spare_is_untouched(tc_state *state, tc_spare *spare, PyObject *task, bool shown)
 {
     PyTypeObject *type = Py_TYPE(task);
+    tc_instance at = tc_instance_read(task);
     if (!Py_IS_TYPE(task, (PyTypeObject *)state->asyncio_task) ||
-        !tc_context_is_same(spare->context, spare->origin) || type->tp_dictoffset <= 0 ||
-        type->tp_weaklistoffset <= 0) {
+        !tc_context_is_same(spare->context, spare->origin) || !at.known || at.dict != NULL ||
+        at.values != NULL || type->tp_weaklistoffset == 0) {
         return false;
     }
-    PyObject *dict = *(PyObject **)((char *)task + type->tp_dictoffset);
-    PyObject *weak = *(PyObject **)((char *)task + type->tp_weaklistoffset);
+    PyObject *weak = *(PyObject **)((char *)task + type->tp_weaklistoffset); /* may be before the object */
     bool alone = weak == NULL || ((PyWeakReference *)weak)->wr_next == NULL;
     bool known = alone && (!spare->idle ||
                            (weak == spare->ref && (weak == NULL || Py_REFCNT(weak) == (shown ? 2 : 1))));
-    return dict == NULL && known && spare_is_as_new(state, spare, task);
+    return known && spare_is_as_new(state, spare, task);
 }
 
 #endif

@@ -4,6 +4,7 @@ handler never waits and asyncio is not told of it."""
 import asyncio
 import contextvars
 import gc
+import sys
 import weakref
 
 import pytest
@@ -651,3 +652,16 @@ def test_a_loop_with_a_task_that_has_not_begun_closes():
     for _ in range(2):
         each.run(main())
     assert answers == [b"hello"] * 6
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 14), reason="each coroutine has a Task of its own")
+def test_a_task_that_did_not_wait_serves_the_next_request():
+    web = BOTH[0].web
+
+    class Handler(web.RequestHandler):
+        async def get(self):
+            self.write(asyncio.current_task().get_name())
+
+    with serving(web.Application([("/", Handler)]), BOTH[0]) as server:
+        names = {body(server.exchange(request("/"))) for _ in range(3)}
+    assert len(names) == 1
