@@ -35,6 +35,11 @@ typedef struct {
      * negative value: stop, the stream was closed or its consumer has changed. TC_CONSUMER_RAISED: an
      * exception must leave the loop. */
     Py_ssize_t (*data)(PyObject *consumer, const char *data, size_t size);
+    /* Memory of its own for what comes next, *size bytes, asked for as long as the stream's `fills` is set, where there is any; a plain socket is read into it while
+     * nothing is buffered. NULL for none, without an exception; no Python is run. Or no function. */
+    char *(*room)(PyObject *consumer, size_t *size);
+    /* So many bytes were received there. TC_OK, or TC_RAISED as for TC_CONSUMER_RAISED. */
+    int (*filled)(PyObject *consumer, size_t size);
     /* The write queue has run empty after it was not. */
     int (*drained)(PyObject *consumer);
     /* The stream is closed; called once, the consumer is dropped afterwards. */
@@ -103,6 +108,7 @@ struct StreamObject {
     bool plain_close : 1;  /* close_fd is ours */
     bool plain_error : 1;  /* get_fd_error is ours */
     bool plain_inline : 1; /* _try_inline_read is ours */
+    bool fills : 1;        /* the consumer may have memory of its own for what comes */
     uint8_t read_way : 2;  /* enum tc_io_way */
     uint8_t write_way : 2;
     uint8_t asked : 5; /* events that _add_io_state asked for */
@@ -145,6 +151,9 @@ PyObject *tc_stream_closed_error(StreamObject *self);
 
 /* The descriptor is readable (or at its end): receive and deliver. TC_OK or TC_RAISED. */
 int tc_stream_readable(StreamObject *self);
+
+/* How many bytes the kernel has for a plain socket; 0 where that is not known. */
+size_t tc_stream_arrived(const StreamObject *self);
 
 /* Drops bytes from the front of the buffer. */
 void tc_stream_consume(StreamObject *self, size_t size);

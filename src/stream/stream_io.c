@@ -4,6 +4,7 @@
  * hooks. */
 #include "stream/stream_parts.h"
 
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -126,6 +127,21 @@ fd_recv(StreamObject *self, char *buf, size_t size)
     }
     PyErr_SetFromErrno(PyExc_OSError);
     return TC_IO_FAILED;
+}
+
+Py_ssize_t
+tc_stream_recv_plain(StreamObject *self, char *buf, size_t size)
+{
+    assert(self->read_way == TC_IO_SOCKET && self->tls == NULL);
+    return fd_recv(self, buf, size);
+}
+
+size_t
+tc_stream_arrived(const StreamObject *self)
+{
+    int count = 0;
+    bool known = self->tls == NULL && self->watcher.fd >= 0 && ioctl(self->watcher.fd, FIONREAD, &count) == 0;
+    return known && count > 0 ? (size_t)count : 0;
 }
 
 /* Receives after our end, to drop it: TLS is not decrypted. */

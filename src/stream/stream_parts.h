@@ -132,6 +132,9 @@ tc_notices *tc_stream_notices(StreamObject *self);
 /* Reads once; 0 at the peer's end. Sets drained_socket. */
 Py_ssize_t tc_stream_recv(StreamObject *self, char *buf, size_t size);
 
+/* The same for a socket that is read directly, as tc_stream_resolve has found; runs no Python. */
+Py_ssize_t tc_stream_recv_plain(StreamObject *self, char *buf, size_t size);
+
 /* Whether vectors can be sent as they are; else tc_stream_send_front sends from the queue. */
 bool tc_stream_sends_vectors(StreamObject *self);
 Py_ssize_t tc_stream_send(StreamObject *self, struct iovec *iov, int count);

@@ -295,6 +295,36 @@ receive_and_deliver(StreamObject *self)
     return n;
 }
 
+/* Memory of the consumer's, if the descriptor may be read into it. */
+static char *
+consumer_room(StreamObject *self, size_t *size)
+{
+    if (TC_LIKELY(!self->fills) || !tc_stream_feeds(self) || self->inherited) {
+        return NULL;
+    }
+    tc_stream_resolve(self);
+    bool plain = self->read_way == TC_IO_SOCKET && self->tls == NULL && tc_stream_feeds(self) &&
+                 self->consumer_class->room != NULL && !self->closed;
+    char *room = plain ? self->consumer_class->room(self->consumer, size) : NULL;
+    self->fills = room != NULL;
+    return room;
+}
+
+static Py_ssize_t
+receive_to_consumer(StreamObject *self, char *room, size_t size)
+{
+    Py_ssize_t n = tc_stream_recv_plain(self, room, size);
+    if (n <= 0) {
+        return received_nothing(self, n);
+    }
+    PyObject *consumer = Py_NewRef(self->consumer);
+    tc_stream_begin_delivery(self);
+    int st = self->consumer_class->filled(consumer, (size_t)n);
+    tc_stream_end_delivery(self);
+    Py_DECREF(consumer);
+    return st == TC_RAISED ? -1 : n;
+}
+
 /* Reads once into the memory that read_into() was given, which is held here even if a hook closes the stream
  * or cancels the read. */
 static Py_ssize_t
@@ -357,6 +387,11 @@ receive(StreamObject *self, size_t *seen)
     }
     if (tc_stream_has_read(self) && self->read->kind == TC_READ_INTO && !tc_stream_feeds(self)) {
         return receive_into(self);
+    }
+    size_t size;
+    char *room = consumer_room(self, &size);
+    if (TC_UNLIKELY(room != NULL)) {
+        return receive_to_consumer(self, room, size);
     }
     bool searched = is_searching(self);
     Py_ssize_t n = receive_and_deliver(self);

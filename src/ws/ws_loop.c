@@ -4,7 +4,7 @@
 #include "base/future.h"
 #include "ws/ws_parts.h"
 
-enum { MASK_POOL = 1024 };
+enum { MASK_POOL = 1024, KEPT_COUNT = 4, KEPT_MIN = 65536, KEPT_MAX = 2 << 20 };
 
 typedef struct loop_timeouts loop_timeouts;
 struct loop_timeouts {
@@ -17,7 +17,8 @@ struct WsLoopObject {
     loop_timeouts *timeouts;
     PyObject *masks; /* random bytes, or NULL */
     Py_ssize_t masks_used;
-    unsigned masks_fork; /* tc_fork_count() when they were bought */
+    unsigned masks_fork;        /* tc_fork_count() when they were bought */
+    PyObject *kept[KEPT_COUNT]; /* bytes that nobody else has, or NULL; the latest first */
     tc_ws_shared shared;
     tc_task forget;   /* drops it at the turn's end */
     tc_link open;     /* connections, oldest first */
@@ -41,11 +42,22 @@ ws_loop_forget_run(tc_task *task)
     return TC_OK;
 }
 
+static void
+ws_loop_drop_kept(WsLoopObject *self)
+{
+    for (int i = 0; i < KEPT_COUNT; i++) {
+        Py_CLEAR(self->kept[i]);
+    }
+}
+
 static int
 ws_loop_rest_run(tc_task *task)
 {
     WsLoopObject *self = tc_container_of(task, WsLoopObject, rest);
     PyObject *future = self->closed;
+    if (tc_list_empty(&self->open)) {
+        ws_loop_drop_kept(self);
+    }
     if (future != NULL && tc_list_empty(&self->open)) {
         self->closed = NULL;
         tc_future_resolve(self->core->state, future, Py_None);
@@ -84,6 +96,7 @@ ws_loop_dealloc(WsLoopObject *self)
         PyMem_Free(entry);
     }
     Py_XDECREF(self->masks);
+    ws_loop_drop_kept(self);
     tc_core_cancel_task(&self->forget);
     tc_core_cancel_task(&self->rest);
     ws_loop_forget(self);
@@ -167,6 +180,43 @@ tc_ws_loop_mask(WsLoopObject *self, uint8_t key[4])
     memcpy(key, PyBytes_AS_STRING(self->masks) + self->masks_used, 4);
     self->masks_used += 4;
     return 0;
+}
+
+/* One byte less is kept: the resizing that takes it back makes bytes of it that have not been hashed. The one that
+ * has been kept longest goes. */
+void
+tc_ws_loop_keep_memory(WsLoopObject *self, PyObject *bytes)
+{
+    Py_ssize_t size = PyBytes_GET_SIZE(bytes);
+    if (size < KEPT_MIN || size > KEPT_MAX || Py_REFCNT(bytes) != 1 || !PyBytes_CheckExact(bytes)) {
+        Py_DECREF(bytes);
+    }
+    else if (_PyBytes_Resize(&bytes, size - 1) < 0) {
+        PyErr_Clear();
+    }
+    else {
+        Py_XDECREF(self->kept[KEPT_COUNT - 1]);
+        memmove(self->kept + 1, self->kept, (KEPT_COUNT - 1) * sizeof(*self->kept));
+        self->kept[0] = bytes;
+    }
+}
+
+/* Memory that is much too large would stay with the message. */
+PyObject *
+tc_ws_loop_take_memory(WsLoopObject *self, size_t size)
+{
+    for (int i = 0; i < KEPT_COUNT; i++) {
+        PyObject *bytes = self->kept[i];
+        size_t kept = bytes != NULL ? (size_t)PyBytes_GET_SIZE(bytes) + 1 : 0;
+        if (bytes != NULL && size <= kept && size >= kept - kept / 4) {
+            self->kept[i] = NULL;
+            if (_PyBytes_Resize(&bytes, (Py_ssize_t)size) < 0) {
+                PyErr_Clear();
+            }
+            return bytes;
+        }
+    }
+    return NULL;
 }
 
 tc_ws_shared *

@@ -2,7 +2,7 @@
  * tornado_c.websocket.WebSocketProtocol13.
  *
  * Files: ws_protocol_type.c (life, Python's attributes), ws_methods.c (Python's methods), ws_handler_type.c (the
- * handler's method that is called most), ws_receive.c (frames that come), ws_deliver.c (calls of the
+ * handler's method that is called most), ws_receive.c (frames that come), ws_gather.c (in pieces), ws_deliver.c (calls of the
  * application), ws_write.c (frames that go), ws_close.c (the closing handshake, and the end), ws_ping.c (pings,
  * pongs and time limits), ws_loop.c (what the connections of a loop share), ws_own.c (which methods are ours).
  * ws_deflate_type.c (what compresses and decompresses) knows nothing of connections.
@@ -133,6 +133,11 @@ tc_ws_shared *tc_ws_loop_shared(WsLoopObject *self, PyObject *message, uint64_t 
 /* Keeps a message until the turn's end; `frame` may be NULL. */
 void tc_ws_loop_share(WsLoopObject *self, PyObject *message, uint64_t key, PyObject *frame, size_t size);
 
+/* The memory of a large message that is gone serves the next one of about that size: steals bytes; and gives some
+ * of this size, or NULL, without an exception. */
+void tc_ws_loop_keep_memory(WsLoopObject *self, PyObject *bytes);
+PyObject *tc_ws_loop_take_memory(WsLoopObject *self, size_t size);
+
 /* A mask for the next frame. 0 or -1. */
 int tc_ws_loop_mask(WsLoopObject *self, uint8_t key[4]);
 
@@ -188,11 +193,14 @@ int tc_ws_await(WsProtocolObject *self, LoopCore *core, PyObject *coroutine, boo
 
 extern const tc_consumer_class tc_ws_consumer;
 
-void tc_ws_drop_incoming(WsProtocolObject *self);
-
 /* A whole message or a control frame, as the method _handle_message(): `data` is bytes, compressed if that was
  * said of it. */
 int tc_ws_handle_bytes(WsProtocolObject *self, unsigned opcode, PyObject *data, bool compressed);
+
+/* ---- ws_gather.c ---- */
+
+/* Forgets a message of which more was to come. */
+void tc_ws_drop_incoming(WsProtocolObject *self);
 
 /* ---- ws_write.c ---- */
 

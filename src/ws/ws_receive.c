@@ -1,24 +1,14 @@
-/* Frames that come: taken from the stream's bytes, unmasked, joined to messages, checked and handed on. A frame
- * that has come whole is turned into its object in one pass; of others the message's bytes are gathered.
+/* Frames that come: taken from the stream's bytes, unmasked, checked and handed on. A message that has come
+ * whole, in a frame, is turned into its object in one pass; what becomes of others is ws_gather.c's.
  *
  * A client has a share of each turn of the loop: so many bytes, where a frame counts as some, or until the coarse
  * clock moves; what is left over waits in the stream. Runs Python: the application. */
 #include "base/clock.h"
 #include "stream/stream_train.h"
-#include "ws/ws_mask.h"
-#include "ws/ws_parts.h"
+#include "ws/ws_gather.h"
 
 #define TURN_WORK (256 * 1024)
 #define FRAME_WORK 1024
-#define GATHER_MIN 65536 /* at first no more room is made than for this, or for what has come */
-
-enum receive_step { STEP_ON, STEP_WAIT, STEP_RAISED };
-
-static enum receive_step
-receive_step_of(int st)
-{
-    return st < 0 ? STEP_RAISED : STEP_ON;
-}
 
 /* ---- whole messages ---- */
 
@@ -129,9 +119,8 @@ tc_ws_handle_bytes(WsProtocolObject *self, unsigned opcode, PyObject *data, bool
     }
 }
 
-/* The same through self._handle_message() where that is overridden. */
-static int
-receive_handle(WsProtocolObject *self, unsigned opcode, PyObject *data, bool compressed)
+int
+tc_ws_receive(WsProtocolObject *self, unsigned opcode, PyObject *data, bool compressed)
 {
     if (TC_LIKELY(tc_ws_owns(self, TC_WS_OWN__handle_message))) {
         return tc_ws_handle_bytes(self, opcode, data, compressed);
@@ -154,17 +143,6 @@ receive_handle(WsProtocolObject *self, unsigned opcode, PyObject *data, bool com
 }
 
 /* ---- frames that have come whole ---- */
-
-/* Copies payload, unmasked if it was masked; whether all of it is ASCII is known only then. */
-static bool
-take_payload(char *to, const char *from, size_t size, const tc_ws_head *head, uint64_t phase)
-{
-    if (head->masked) {
-        return tc_ws_mask(to, from, size, head->key, (size_t)(phase & 3));
-    }
-    memcpy(to, from, size);
-    return false;
-}
 
 /* Text is written into the str that it becomes, in the hope that it is ASCII. */
 static PyObject *
@@ -200,114 +178,10 @@ receive_whole(WsProtocolObject *self, const tc_ws_head *head, const char *payloa
     if (data == NULL) {
         return -1;
     }
-    take_payload(PyBytes_AS_STRING(data), payload, size, head, 0);
-    int st = receive_handle(self, head->opcode, data, head->compressed);
+    tc_ws_take_payload(PyBytes_AS_STRING(data), payload, size, head, 0);
+    int st = tc_ws_receive(self, head->opcode, data, head->compressed);
     Py_DECREF(data);
     return st;
-}
-
-/* ---- messages in pieces ---- */
-
-void
-tc_ws_drop_incoming(WsProtocolObject *self)
-{
-    tc_ws_incoming *in = self->incoming;
-    self->incoming = NULL;
-    if (in != NULL) {
-        Py_XDECREF(in->bytes);
-        PyMem_Free(in);
-    }
-}
-
-/* Room for `more` bytes of the message, of which `known` are to come in all. Grows as bytes come, not as frames
- * promise. */
-static int
-gather_room(tc_ws_incoming *in, size_t more, uint64_t known)
-{
-    size_t needed = in->size + more, cap = in->bytes != NULL ? (size_t)PyBytes_GET_SIZE(in->bytes) : 0;
-    if (needed <= cap) {
-        return 0;
-    }
-    size_t wanted = cap > 0 ? cap * 2 : GATHER_MIN;
-    wanted = (size_t)(wanted > in->size + known ? in->size + known : wanted);
-    wanted = wanted < needed ? needed : wanted;
-    if (in->bytes != NULL) {
-        return _PyBytes_Resize(&in->bytes, (Py_ssize_t)wanted);
-    }
-    in->bytes = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)wanted);
-    return in->bytes != NULL ? 0 : -1;
-}
-
-/* The last frame of a message is there. */
-static int
-gather_end(WsProtocolObject *self, unsigned opcode, bool compressed)
-{
-    tc_ws_incoming *in = self->incoming;
-    if (opcode == TC_WS_TEXT && !compressed && !tc_ws_utf8_is_whole(&in->text)) {
-        return tc_ws_fail(self, TC_WS_BAD_DATA, "invalid UTF-8");
-    }
-    PyObject *data = in->bytes;
-    size_t size = in->size;
-    in->bytes = NULL;
-    tc_ws_drop_incoming(self);
-    if (data == NULL) {
-        data = PyBytes_FromStringAndSize(NULL, 0);
-    }
-    else if ((size_t)PyBytes_GET_SIZE(data) != size && _PyBytes_Resize(&data, (Py_ssize_t)size) < 0) {
-        return -1;
-    }
-    int st = data != NULL ? receive_handle(self, opcode, data, compressed) : -1;
-    Py_XDECREF(data);
-    return st;
-}
-
-/* Takes payload of the frame at hand, and ends the frame, and the message, with its last byte. */
-static enum receive_step
-gather(WsProtocolObject *self, const char *data, size_t size, size_t *used)
-{
-    tc_ws_incoming *in = self->incoming;
-    const tc_ws_head head = in->head;
-    unsigned opcode = head.opcode != 0 ? head.opcode : self->reader.opcode;
-    bool compressed = head.opcode != 0 ? head.compressed : self->reader.compressed;
-    uint64_t left = head.size - in->read;
-    size_t piece = tc_min_size(size - *used, left < SIZE_MAX ? (size_t)left : SIZE_MAX);
-    if (piece > 0 && gather_room(in, piece, left) < 0) {
-        return STEP_RAISED;
-    }
-    if (piece > 0) {
-        char *to = PyBytes_AS_STRING(in->bytes) + in->size;
-        bool ascii = take_payload(to, data + *used, piece, &head, in->read);
-        in->size += piece;
-        in->read += piece;
-        *used += piece;
-        self->wire_bytes_in += piece;
-        if (opcode == TC_WS_TEXT && !compressed && !(ascii && tc_ws_utf8_is_whole(&in->text)) &&
-            !tc_ws_utf8_feed(&in->text, to, piece)) {
-            return receive_step_of(tc_ws_fail(self, TC_WS_BAD_DATA, "invalid UTF-8"));
-        }
-    }
-    if (in->read < head.size) {
-        return STEP_WAIT;
-    }
-    in->in_frame = false;
-    tc_ws_reader_next(&self->reader, &head);
-    return head.fin ? receive_step_of(gather_end(self, opcode, compressed)) : STEP_ON;
-}
-
-static enum receive_step
-gather_begin(WsProtocolObject *self, const tc_ws_head *head)
-{
-    if (self->incoming == NULL) {
-        self->incoming = PyMem_Calloc(1, sizeof(tc_ws_incoming));
-        if (self->incoming == NULL) {
-            PyErr_NoMemory();
-            return STEP_RAISED;
-        }
-    }
-    self->incoming->head = *head;
-    self->incoming->read = 0;
-    self->incoming->in_frame = true;
-    return STEP_ON;
 }
 
 /* ---- frames ---- */
@@ -335,15 +209,21 @@ receive_max(WsProtocolObject *self, uint64_t *max)
     return 0;
 }
 
-static enum receive_step
+void
+tc_ws_count_work(WsProtocolObject *self, uint64_t size)
+{
+    self->work += FRAME_WORK + (size < TURN_WORK ? (uint32_t)size : TURN_WORK);
+}
+
+static enum tc_ws_step
 receive_frame(WsProtocolObject *self, const char *data, size_t size, size_t *used)
 {
-    if (self->incoming != NULL && self->incoming->in_frame) {
-        return gather(self, data, size, used);
+    if (tc_ws_gathers(self)) {
+        return tc_ws_gather(self, data, size, used);
     }
     uint64_t max;
     if (receive_max(self, &max) < 0) {
-        return receive_step_of(tc_ws_caught(self));
+        return tc_ws_step_of(tc_ws_caught(self));
     }
     tc_ws_head head;
     self->reader.masked = !self->mask_outgoing;
@@ -352,25 +232,25 @@ receive_frame(WsProtocolObject *self, const char *data, size_t size, size_t *use
     size_t there = size - *used;
     int st = tc_ws_read_head(&self->reader, start, there, max, &head);
     if (st == TC_AGAIN) {
-        return STEP_WAIT;
+        return TC_WS_WAIT;
     }
     if (TC_UNLIKELY(st != TC_OK)) {
-        return receive_step_of(tc_ws_fail(self, st, st == TC_WS_TOO_BIG ? "message too big" : NULL));
+        return tc_ws_step_of(tc_ws_fail(self, st, st == TC_WS_TOO_BIG ? "message too big" : NULL));
     }
     bool control = tc_ws_is_control(head.opcode), whole = head.size <= there - head.head_size;
     if (control && !whole) {
-        return STEP_WAIT;
+        return TC_WS_WAIT;
     }
-    self->work += FRAME_WORK + (head.size < TURN_WORK ? (uint32_t)head.size : TURN_WORK);
     self->wire_bytes_in += head.head_size;
     *used += head.head_size;
     if (TC_UNLIKELY(!control && (!whole || !head.fin || head.opcode == TC_WS_CONTINUATION))) {
-        enum receive_step step = gather_begin(self, &head);
-        return step == STEP_ON ? gather(self, data, size, used) : step;
+        tc_ws_count_work(self, 0);
+        return tc_ws_gather_begin(self, &head) == 0 ? tc_ws_gather(self, data, size, used) : TC_WS_RAISED;
     }
+    tc_ws_count_work(self, head.size);
     self->wire_bytes_in += head.size;
     *used += (size_t)head.size;
-    return receive_step_of(receive_whole(self, &head, start + head.head_size));
+    return tc_ws_step_of(receive_whole(self, &head, start + head.head_size));
 }
 
 /* ---- the stream's consumer ---- */
@@ -396,6 +276,19 @@ receive_share_is_over(WsProtocolObject *self, const StreamObject *stream)
     return self->work > 0 && (self->work >= TURN_WORK || self->tick != tc_clock_tick());
 }
 
+/* What follows from the frames that were taken. */
+static enum tc_ws_step
+receive_settle(WsProtocolObject *self, StreamObject *stream, enum tc_ws_step step)
+{
+    if (step != TC_WS_RAISED && self->over && tc_ws_notify_over(self) < 0) {
+        step = TC_WS_RAISED;
+    }
+    if (self->source == stream && tc_ws_is_held(self)) {
+        tc_stream_pause(stream);
+    }
+    return step;
+}
+
 static Py_ssize_t
 ws_data(PyObject *consumer, const char *data, size_t size)
 {
@@ -406,25 +299,39 @@ ws_data(PyObject *consumer, const char *data, size_t size)
     }
     Py_INCREF(stream);
     size_t used = 0;
-    enum receive_step step = STEP_ON;
-    while (step == STEP_ON && used < size && receive_goes_on(self, stream)) {
-        if (receive_share_is_over(self, stream)) {
+    enum tc_ws_step step = TC_WS_ON;
+    while (step == TC_WS_ON && used < size && receive_goes_on(self, stream)) {
+        if (receive_share_is_over(self, stream) && !tc_ws_gathers(self)) {
             tc_train_wait(stream);
             break;
         }
         step = receive_frame(self, data, size, &used);
     }
-    if (step != STEP_RAISED && self->over && tc_ws_notify_over(self) < 0) {
-        step = STEP_RAISED;
-    }
-    if (self->source == stream && tc_ws_is_held(self)) {
-        tc_stream_pause(stream);
-    }
-    else if (self->source == stream && (self->over || self->client_terminated)) {
+    step = receive_settle(self, stream, step);
+    if (self->source == stream && !tc_ws_is_held(self) && (self->over || self->client_terminated)) {
         used = size;
     }
     Py_DECREF(stream);
-    return step == STEP_RAISED ? TC_CONSUMER_RAISED : (Py_ssize_t)used;
+    return step == TC_WS_RAISED ? TC_CONSUMER_RAISED : (Py_ssize_t)used;
+}
+
+static char *
+ws_room(PyObject *consumer, size_t *size)
+{
+    WsProtocolObject *self = (WsProtocolObject *)consumer;
+    bool wanted = tc_ws_gathers(self) && self->source != NULL && receive_goes_on(self, self->source);
+    return TC_UNLIKELY(wanted) ? tc_ws_gather_room(self, size) : NULL;
+}
+
+static int
+ws_filled(PyObject *consumer, size_t size)
+{
+    WsProtocolObject *self = (WsProtocolObject *)consumer;
+    StreamObject *stream = (StreamObject *)Py_NewRef((PyObject *)self->source);
+    receive_share_is_over(self, stream); /* counts anew in a new turn */
+    enum tc_ws_step step = receive_settle(self, stream, tc_ws_gather_filled(self, size));
+    Py_DECREF(stream);
+    return step == TC_WS_RAISED ? TC_RAISED : TC_OK;
 }
 
 static int
@@ -489,6 +396,8 @@ ws_leave(PyObject *consumer)
 
 const tc_consumer_class tc_ws_consumer = {
     .data = ws_data,
+    .room = ws_room,
+    .filled = ws_filled,
     .drained = ws_drained,
     .closed = ws_closed,
     .lends = ws_lends,

@@ -357,11 +357,15 @@ share_setting(PyObject *compressor, PyObject *name)
     return number;
 }
 
-/* Is a frame as cheap to make as to find? The UTF-8 of a str that is not ASCII stays with it. */
+/* Is a frame as cheap to make as to find? Large bytes are not copied into it; the UTF-8 of a str that is not ASCII
+ * stays with that. */
 static bool
-share_is_small(PyObject *message)
+share_is_cheap(PyObject *message)
 {
-    return (PyBytes_CheckExact(message) ? PyBytes_GET_SIZE(message) : PyUnicode_GET_LENGTH(message)) <= SMALL;
+    if (PyBytes_CheckExact(message)) {
+        return PyBytes_GET_SIZE(message) <= SMALL || PyBytes_GET_SIZE(message) >= TC_STREAM_BY_REFERENCE;
+    }
+    return PyUnicode_GET_LENGTH(message) <= SMALL;
 }
 
 /* What a frame depends on besides its message; 0 where it is this connection's alone: what is small, compressed
@@ -375,7 +379,7 @@ share_key(WsProtocolObject *self, PyObject *message, unsigned opcode)
         return 0;
     }
     if (tc_ws_is_none(self->compressor)) {
-        return share_is_small(message) ? 0 : opcode;
+        return share_is_cheap(message) ? 0 : opcode;
     }
     if ((PyObject *)Py_TYPE(self->compressor) != state->face_PerMessageDeflateCompressor) {
         return 0;

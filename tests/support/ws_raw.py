@@ -23,7 +23,9 @@ def run(main, factory=EventLoop, limit=20):
 
 
 def masked(payload, key=KEY):
-    return bytes(byte ^ key[i % 4] for i, byte in enumerate(payload))
+    size = len(payload)
+    keys = (bytes(key) * (size // 4 + 1))[:size]
+    return (int.from_bytes(payload) ^ int.from_bytes(keys)).to_bytes(size)
 
 
 def frame(first, payload=b"", key=KEY):
