@@ -425,7 +425,6 @@ class HTTPConfig:
     no_keep_alive: bool
     draining: bool
     xheaders: bool
-    on_detach: Callable[[Any], object] | None
     decompress: bool
     linger_size: int
     linger_timeout: float
@@ -436,6 +435,7 @@ class HTTPConfig:
     idle_timeout: float
     body_timeout: float
     def connections(self) -> list[Any]: ...
+    def detached(self) -> list[Any]: ...
     def capture_context(self) -> None: ...
 
 @final

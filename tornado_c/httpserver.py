@@ -236,7 +236,6 @@ class HTTPServer(TCPServer, Configurable, httputil.HTTPServerConnectionDelegate)
         **settings: Any,
     ) -> None:
         config = _make_config(request_callback, no_keep_alive, xheaders, **settings)
-        config.on_detach = self._streams.add
         self._config = config
         self._serving: set[HTTP1ServerConnection] = set()
         self.conn_params = _parameters_of(config)
@@ -410,8 +409,11 @@ class HTTPServer(TCPServer, Configurable, httputil.HTTPServerConnectionDelegate)
     def _drain_connections(self) -> None:
         for connection in list(self._connections):
             connection._drain()
-        for stream in list(self._streams):
+        for stream in self._held_streams():
             stream._leave()
+
+    def _held_streams(self) -> list[IOStream]:
+        return super()._held_streams() + self._settings().detached()
 
     def _is_serving(self) -> bool:
         return bool(self._connections) or super()._is_serving()

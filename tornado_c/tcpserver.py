@@ -257,7 +257,7 @@ class TCPServer:
             await asyncio.sleep(min(_DRAIN_LOOK, deadline - now))
             now = clock()
         in_time = not self._is_serving()
-        for stream in list(self._streams):
+        for stream in self._held_streams():
             stream.close()
         return in_time
 
@@ -267,12 +267,16 @@ class TCPServer:
     def _is_serving(self) -> bool:
         """Whether connections are open that were accepted."""
         return any(head.is_waiting for head in self._heads) or any(
-            not stream.closed() for stream in self._streams
+            not stream.closed() for stream in self._held_streams()
         )
+
+    def _held_streams(self) -> list[IOStream]:
+        """The streams that a drain waits for and closes in the end; some may be closed."""
+        return list(self._streams)
 
     @functools.cached_property
     def _streams(self) -> weakref.WeakSet[IOStream]:
-        """What ``handle_stream`` got, and what HTTP has handed over."""
+        """What ``handle_stream`` got."""
         return weakref.WeakSet()
 
     @functools.cached_property

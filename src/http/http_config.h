@@ -15,7 +15,6 @@ struct HttpConfigObject {
     unsigned app_tag;
     PyObject *protocol;           /* str, or NULL: by the stream */
     PyObject *trusted_downstream; /* as given, or NULL */
-    PyObject *on_detach;          /* called with each stream that is detached, or NULL */
     PyObject *context;            /* requests are handled in copies of it; NULL: in the caller's */
     bool no_keep_alive, xheaders;
     bool draining;                     /* each response's head says that the connection ends */
@@ -30,6 +29,7 @@ struct HttpConfigObject {
     tc_timeouts head_timeouts;         /* from the end of a response to the end of the next head */
     tc_timeouts body_timeouts;
     tc_link connections;      /* HttpConnObject.link */
+    tc_link detached;         /* StreamObject.detached, borrowed */
     tc_bytes_buf head_buffer; /* where heads of responses are assembled */
 };
 

@@ -68,6 +68,7 @@ config_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
         return NULL;
     }
     tc_list_init(&self->connections);
+    tc_list_init(&self->detached);
     tc_list_init(&self->head_timeouts.entries);
     tc_list_init(&self->body_timeouts.entries);
     self->max_header_size = 65536;
@@ -86,7 +87,6 @@ config_traverse(HttpConfigObject *self, visitproc visit, void *arg)
     Py_VISIT(self->protocol);
     Py_VISIT(self->trusted_downstream);
     Py_VISIT(self->context);
-    Py_VISIT(self->on_detach);
     return 0;
 }
 
@@ -99,7 +99,6 @@ config_clear(HttpConfigObject *self)
     Py_CLEAR(self->protocol);
     Py_CLEAR(self->trusted_downstream);
     Py_CLEAR(self->context);
-    Py_CLEAR(self->on_detach);
     return 0;
 }
 
@@ -109,7 +108,10 @@ config_dealloc(HttpConfigObject *self)
     PyTypeObject *type = Py_TYPE(self);
     PyObject_GC_UnTrack(self);
     config_clear(self);
-    /* Connections own a reference to us, so none is left: the lists are empty. */
+    /* Connections own a reference to us, so none is left: their lists are empty. */
+    while (!tc_list_empty(&self->detached)) {
+        tc_list_unlink(self->detached.next);
+    }
     tc_buf_free(&self->head_buffer);
     Py_CLEAR(self->core);
     type->tp_free(self);
@@ -118,17 +120,32 @@ config_dealloc(HttpConfigObject *self)
 
 PyDoc_STRVAR(config_connections_doc, "connections($self, /)\n--\n\nThe open connections, a list.");
 
+/* The objects that have their links, at an offset, in a list. */
 static PyObject *
-config_connections(HttpConfigObject *self, PyObject *unused)
+config_list(const tc_link *head, size_t offset)
 {
     PyObject *list = PyList_New(0);
-    for (tc_link *link = self->connections.next; list != NULL && link != &self->connections;
-         link = link->next) {
-        if (PyList_Append(list, (PyObject *)tc_container_of(link, HttpConnObject, link)) < 0) {
+    for (tc_link *link = head->next; list != NULL && link != head; link = link->next) {
+        if (PyList_Append(list, (PyObject *)((char *)link - offset)) < 0) {
             Py_CLEAR(list);
         }
     }
     return list;
+}
+
+static PyObject *
+config_connections(HttpConfigObject *self, PyObject *unused)
+{
+    return config_list(&self->connections, offsetof(HttpConnObject, link));
+}
+
+PyDoc_STRVAR(config_detached_doc, "detached($self, /)\n--\n\n"
+                                  "The streams that were handed over and are not freed, a list.");
+
+static PyObject *
+config_detached(HttpConfigObject *self, PyObject *unused)
+{
+    return config_list(&self->detached, offsetof(StreamObject, detached));
 }
 
 PyDoc_STRVAR(config_capture_doc, "capture_context($self, /)\n--\n\n"
@@ -147,8 +164,6 @@ config_capture_context(HttpConfigObject *self, PyObject *unused)
 
 static PyMemberDef config_members[] = {
     {"protocol", T_OBJECT, offsetof(HttpConfigObject, protocol), 0, "request.protocol; None: by the stream."},
-    {"on_detach", T_OBJECT, offsetof(HttpConfigObject, on_detach), 0,
-     "Called, if not None, with each stream that is handed over."},
     {"trusted_downstream", T_OBJECT, offsetof(HttpConfigObject, trusted_downstream), 0, NULL},
     {"no_keep_alive", T_BOOL, offsetof(HttpConfigObject, no_keep_alive), 0, "Close after each response."},
     {"draining", T_BOOL, offsetof(HttpConfigObject, draining), 0,
@@ -171,6 +186,7 @@ static PyMemberDef config_members[] = {
 
 static PyMethodDef config_methods[] = {
     {"connections", (PyCFunction)config_connections, METH_NOARGS, config_connections_doc},
+    {"detached", (PyCFunction)config_detached, METH_NOARGS, config_detached_doc},
     {"capture_context", (PyCFunction)config_capture_context, METH_NOARGS, config_capture_doc},
     {NULL, NULL, 0, NULL},
 };

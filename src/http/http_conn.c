@@ -119,21 +119,6 @@ tc_http_conn_take_back(HttpConnObject *self)
     return true;
 }
 
-/* The server keeps track of the stream. */
-static void
-conn_report_detached(HttpConnObject *self)
-{
-    PyObject *on_detach = Py_XNewRef(self->config->on_detach);
-    if (on_detach != NULL && on_detach != Py_None) {
-        PyObject *result = PyObject_CallOneArg(on_detach, (PyObject *)self->stream);
-        if (result == NULL) {
-            PyErr_WriteUnraisable(on_detach);
-        }
-        Py_XDECREF(result);
-    }
-    Py_XDECREF(on_detach);
-}
-
 /* The stream is no longer HTTP's, and the request gets no further call. Callers hold a reference. */
 static void
 conn_release_stream(HttpConnObject *self)
@@ -144,7 +129,8 @@ conn_release_stream(HttpConnObject *self)
     tc_http_conn_leave(self, CONN_DETACHED);
     tc_stream_drop_consumer(self->stream);
     self->stream->paused = false;
-    conn_report_detached(self);
+    tc_list_unlink(&self->stream->detached);
+    tc_list_append(&self->config->detached, &self->stream->detached);
     if (!self->dispatching) {
         tc_http_conn_drop_request(self);
     }

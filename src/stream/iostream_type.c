@@ -95,6 +95,7 @@ stream_dealloc(StreamObject *self)
 {
     PyTypeObject *type = Py_TYPE(self);
     PyObject_GC_UnTrack(self);
+    tc_list_unlink(&self->detached); /* before anything that runs Python, which may walk the list */
     if (self->weakrefs != NULL) {
         PyObject_ClearWeakRefs((PyObject *)self);
     }

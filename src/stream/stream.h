@@ -85,6 +85,7 @@ struct StreamObject {
     tc_train *train;     /* NULL until messages came together */
     tc_notices *notices; /* NULL until there is somebody to notify of the connection, or of its end */
     tc_task resume_task; /* offer what is buffered to the reader again */
+    tc_link detached;    /* in the list of a server that has handed it over and still waits for its end */
     Py_ssize_t max_buffer_size, max_write_buffer_size; /* the last -1: unlimited */
     int read_chunk_size;
     unsigned class_version;     /* of the class when its hooks were looked up; 0: not yet */

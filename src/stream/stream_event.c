@@ -286,5 +286,6 @@ tc_stream_init_watcher(StreamObject *self)
     self->watcher.cb = stream_event;
     self->watcher.fd = -1;
     tc_list_init(&self->resume_task.link);
+    tc_list_init(&self->detached);
     self->resume_task.run = resume_run;
 }
