@@ -49,6 +49,13 @@ void tc_ioloop_bound_free(tc_ioloop_bound *bound);
 /* Calls the callback as an IOLoop does. None, or NULL for KeyboardInterrupt and SystemExit. */
 PyObject *tc_ioloop_run(IOLoopObject *self, PyObject *callback, PyObject *const *args, Py_ssize_t nargs);
 
+/* Has the loop's IOLoop log the exception that is set, a callback's. 0, or -1 with an exception: there is no
+ * IOLoop, or it is not for a log. */
+int tc_ioloop_report(LoopCore *core, PyObject *callback);
+
+/* tc_core_call_soon for a callback of the application's, which runs as the IOLoop's own do where there is one. */
+PyObject *tc_ioloop_call_soon(LoopCore *core, PyObject *callback, PyObject *context);
+
 /* Makes the function that a queued callback's handle calls, for the module's state. */
 int tc_ioloop_init_run(PyObject *module, tc_state *state);
 

@@ -60,6 +60,23 @@ tc_ioloop_run(IOLoopObject *self, PyObject *callback, PyObject *const *args, Py_
     Py_RETURN_NONE;
 }
 
+int
+tc_ioloop_report(LoopCore *core, PyObject *callback)
+{
+    PyObject *ioloop = Py_XNewRef(tc_core_ioloop(core));
+    int st = ioloop != NULL ? ioloop_log_exception((IOLoopObject *)ioloop, callback) : -1;
+    Py_XDECREF(ioloop);
+    return st;
+}
+
+PyObject *
+tc_ioloop_call_soon(LoopCore *core, PyObject *callback, PyObject *context)
+{
+    PyObject *args[] = {tc_core_ioloop(core), callback};
+    return args[0] != NULL ? tc_core_call_soon(core, core->state->ioloop_run, args, 2, context)
+                           : tc_core_call_soon(core, callback, NULL, 0, context);
+}
+
 /* Whether it is an IOLoop. The class of the last one is remembered. */
 static inline bool
 is_ioloop(tc_state *state, PyObject *obj)

@@ -5,6 +5,7 @@
  * While a response is outstanding nothing is parsed: pipelined requests wait, and their responses keep their
  * order. Runs Python: the application. */
 #include "base/log.h"
+#include "event/ioloop.h"
 #include "http/http_conn_parts.h"
 
 /* ---- beginning and end ---- */
@@ -52,7 +53,7 @@ tc_http_conn_leave(HttpConnObject *self, enum conn_reading reading)
 static int
 conn_tell_closed(HttpConnObject *self, PyObject *callback)
 {
-    PyObject *handle = tc_core_call_soon(self->stream->core, callback, NULL, 0, self->context);
+    PyObject *handle = tc_ioloop_call_soon(self->stream->core, callback, self->context);
     Py_XDECREF(handle);
     return handle != NULL ? TC_OK : TC_RAISED;
 }

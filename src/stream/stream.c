@@ -3,6 +3,7 @@
 #include "base/future.h"
 #include "base/log.h"
 #include "base/raise.h"
+#include "event/ioloop.h"
 #include "event/stack.h"
 #include "stream/stream_parts.h"
 
@@ -70,7 +71,7 @@ run_close_callback(StreamObject *self)
 }
 
 /* args: stream, callback[, data]. What a queued user callback's handle calls: an exception closes the stream
- * and propagates to the loop, as in Tornado 4. Python can reach this function through the handle. */
+ * and is the IOLoop's to log, as in Tornado 4. Python can reach this function through the handle. */
 static PyObject *
 run_user_callback(PyObject *stream_type, PyObject *const *args, Py_ssize_t nargs)
 {
@@ -93,7 +94,9 @@ run_user_callback(PyObject *stream_type, PyObject *const *args, Py_ssize_t nargs
     }
     if (raised != NULL) {
         PyErr_SetRaisedException(raised);
-        return NULL;
+        if (self->core == NULL || tc_ioloop_report(self->core, args[1]) < 0) {
+            return NULL;
+        }
     }
     Py_XDECREF(result);
     Py_RETURN_NONE;

@@ -1,9 +1,10 @@
 """The interface of Tornado 2.x-4.x: callbacks. Each row of the differences between the generations that
 concerns streams, in the order in which 4.x does things: never inside the call, the close callback last, an
-exception logged, the stream closed, and the exception handed on to the loop."""
+exception logged, the stream closed, and the exception handed on to the IOLoop."""
 
 import asyncio
 import socket
+import sys
 
 import pytest
 
@@ -293,9 +294,7 @@ class TestExceptions:
     def test_in_a_callback(self, ours, caplog, where):
         async def main():
             reported = []
-            asyncio.get_running_loop().set_exception_handler(
-                lambda loop, context: reported.append(context["exception"])
-            )
+            ours.loop.handle_callback_exception = lambda callback: reported.append(sys.exc_info()[1])
             stream, peer = ours.pair()
             events, error = [], ZeroDivisionError("callback")
             stream.set_close_callback(lambda: events.append("closed"))
@@ -320,9 +319,7 @@ class TestExceptions:
     def test_in_the_close_callback(self, ours, caplog):
         async def main():
             reported = []
-            asyncio.get_running_loop().set_exception_handler(
-                lambda loop, context: reported.append(context["exception"])
-            )
+            ours.loop.handle_callback_exception = lambda callback: reported.append(sys.exc_info()[1])
             stream, _ = ours.pair()
             stream.set_close_callback(lambda: 1 / 0)
             stream.close()
@@ -330,6 +327,27 @@ class TestExceptions:
             assert isinstance(reported[0], ZeroDivisionError)
 
         ours.run(main)
+
+    def test_they_are_logged(self, ours, caplog):
+        """As exceptions of all callbacks are, by the application's logger and with the callback itself."""
+
+        async def main():
+            stream, peer = ours.pair()
+            stream.read_bytes(1, fail)
+            peer.sendall(b"a")
+            await until(stream.closed)
+            stream, _ = ours.pair()
+            stream.set_close_callback(fail)
+            stream.close()
+            await until(lambda: len(caplog.records) == 4)
+
+        def fail(*args):
+            raise KeyError("told")
+
+        ours.run(main)
+        raised = ("tornado.application", "ERROR", f"Exception in callback {fail!r}")
+        closing = ("tornado.application", "ERROR", "Uncaught exception, closing connection.")
+        assert messages(caplog) == [closing, raised] * 2
 
     def test_in_a_callback_of_connect(self, ours, caplog):
         async def main():

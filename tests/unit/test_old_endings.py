@@ -18,6 +18,7 @@ TOO_LATE = ["ERROR tornado.general Cannot send error response after headers writ
 TOLD = ["KeyError: 'told'"]
 ERROR = ["ERROR tornado.access 500 GET PATH (127.0.0.1)"]
 GOOD = ["INFO tornado.access 200 GET PATH (127.0.0.1)"]
+CALLBACK = ["ERROR tornado.application Exception in callback"]
 TWICE = ["RuntimeError: finish() called twice"]
 LEAKED = ["tornado.gen.LeakedCallbackError: finished without waiting for callbacks {'key'}"]
 
@@ -53,9 +54,11 @@ ENDINGS = {
         None,
         UNCAUGHT + ["TypeError: write() only accepts bytes, unicode, and dict objects"] + ERROR,
     ),
-    "/raw/ok": (200, b"finished", []),
+    "/raw/respond": (200, b"finished", []),
     "/raw/raises": (500, None, UNCAUGHT + TOLD + ERROR),
-    "/raw/later": (200, b"finished", ["ERROR tornado.application Exception in callback"] + TOLD),
+    "/raw/raises_later": (200, b"finished", CALLBACK + TOLD),
+    "/raw/writes_after_finish": (200, b"finished", []),
+    "/raw/finishes_twice": (200, b"finished", []),
 }
 #: The same for gen.engine below asynchronous, and for gen.coroutine.
 GENERATORS = {
@@ -71,17 +74,21 @@ ENDINGS |= {f"/{kind}/{how}": GENERATORS[how] for kind in ("engines", "coroutine
 
 #: What is logged when it ends, if it does, after its client has left.
 LEFT = {
-    "never": [],
-    "engine_never": [],
-    "key_never": [],
-    "coroutine_never": [],
-    "flush_again": [],
-    "finish_later": GOOD,
-    "write_later": GOOD,
-    "engine_later": GOOD,
-    "raise_later": UNCAUGHT + TOLD + ERROR,
-    "error_later": ERROR,
-    "redirect_later": ["INFO tornado.access 302 GET PATH (127.0.0.1)"],
+    "/raw/responds_late": [],
+    "/raw/writes_late": [],
+    "/raw/never_late": [],
+    "/raw/raises_late": CALLBACK + TOLD,
+    "/waits/never": [],
+    "/waits/engine_never": [],
+    "/waits/key_never": [],
+    "/waits/coroutine_never": [],
+    "/waits/flush_again": [],
+    "/waits/finish_later": GOOD,
+    "/waits/write_later": GOOD,
+    "/waits/engine_later": GOOD,
+    "/waits/raise_later": UNCAUGHT + TOLD + ERROR,
+    "/waits/error_later": ERROR,
+    "/waits/redirect_later": ["INFO tornado.access 302 GET PATH (127.0.0.1)"],
 }
 
 
@@ -141,16 +148,15 @@ def test_status_and_log(server, path):
     assert server.lines(path) == lines
 
 
-@pytest.mark.parametrize("how", LEFT)
-def test_a_client_that_leaves(server, how):
-    path = f"/waits/{how}"
+@pytest.mark.parametrize("path", LEFT)
+def test_a_client_that_leaves(server, path):
     client = server.begin(path)
     server.until(lambda state: path in state["begun"])
     client.close()
     server.until(lambda state: path in state["left"])
     server.until(lambda state: state["alive"] == 0)
-    assert server.lines(path) == LEFT[how]
-    state = server.state()
+    assert server.lines(path) == LEFT[path]
+    state, how = server.state(), path.rpartition("/")[2]
     assert how in state["freed"] or not how.endswith("_never")
     if how == "flush_again":
         assert state["late"] <= 1

@@ -216,19 +216,55 @@ class State(web.RequestHandler):
         self.write({"begun": begun, "left": left, "late": len(late), "freed": freed, "alive": len(alive)})
 
 
-def raw(request):
-    """A server's callback that ends badly."""
-    how = request.path.rpartition("/")[2]
+class Raw:
+    """A server's callback, which is there for as long as its request is."""
 
-    def respond():
-        request.write(b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nfinished")
-        request.finish()
-        if how == "later":
-            raise KeyError("told")
+    def __init__(self, request):
+        alive.add(self)
+        begun.append(request.path)
+        self.request = request
+        request.raw = self
+        how = request.path.rpartition("/")[2]
+        if how.endswith("_late"):
+            request.connection.set_close_callback(getattr(self, how))
+        elif how == "raises":
+            self.fail()
+        else:
+            later(getattr(self, how))
 
-    if how == "raises":
+    def fail(self):
         raise KeyError("told")
-    later(respond)
+
+    def respond(self):
+        self.request.write(b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nfinished")
+        self.request.finish()
+
+    def raises_later(self):
+        self.respond()
+        self.fail()
+
+    def writes_after_finish(self):
+        self.respond()
+        self.request.write(b"more")
+
+    def finishes_twice(self):
+        self.respond()
+        self.request.finish()
+
+    def responds_late(self):
+        left.append(self.request.path)
+        self.respond()
+
+    def writes_late(self):
+        left.append(self.request.path)
+        self.request.write(b"HTTP/1.1 200 OK\r\n", self.fail)
+
+    def raises_late(self):
+        left.append(self.request.path)
+        self.fail()
+
+    def never_late(self):
+        left.append(self.request.path)
 
 
 application = web.Application(
@@ -238,7 +274,7 @@ application = web.Application(
         (r"/coroutines/(\w+)", Coroutines),
         (r"/waits/(\w+)", Waits),
         ("/state", State),
-        (r"/raw/\w+", web.FallbackHandler, {"fallback": raw}),
+        (r"/raw/\w+", web.FallbackHandler, {"fallback": Raw}),
     ]
 )
 server = httpserver.HTTPServer(application)
