@@ -56,23 +56,27 @@ class _Context:
     #: What was active around it when it was entered.
     old_contexts: Contexts = NONE
     _entered: Contexts | None = None
+    _before: Contexts | None = None  # as old_contexts, and those that had been deactivated
 
     def _deactivate(self) -> None:
         self.active = False
 
     def _activate(self, around: bool) -> None:
-        self.old_contexts = old = _without_inactive(active.get())
+        before = active.get()
+        old = _without_inactive(before)
         context = old[1]
         while context is not None:
             if context is self:
                 raise StackContextInconsistentError("a stack context is entered inside of itself")
             context = context.old_contexts[1]
+        self.old_contexts, self._before = old, before
         self._entered = (old[0] + (self,) if around else old[0], self)
         active.set(self._entered)
 
     def _restore(self) -> None:
-        last, entered, self._entered = active.get(), self._entered, None
-        active.set(self.old_contexts)
+        last, entered, before = active.get(), self._entered, self._before
+        self._entered = self._before = None
+        active.set(self.old_contexts if before is None else before)
         if last is not entered:
             raise StackContextInconsistentError(
                 'a stack context is left that is not the innermost; was there a "yield" inside its block?'
@@ -106,8 +110,8 @@ class StackContext(_Context):
         try:
             self.enter()
         except BaseException:
-            active.set(self.old_contexts)
-            self._entered = None
+            active.set(self._before or NONE)
+            self._entered = self._before = None
             raise
         return self._deactivate
 
@@ -202,7 +206,7 @@ def push_exception_handler(handler: _Handler) -> Callable[[], None]:
     """
     context = ExceptionStackContext(handler)
     context.__enter__()
-    context._entered = None
+    context._entered = context._before = None
 
     def deactivate() -> None:
         context.active = False
@@ -215,15 +219,21 @@ def _without_inactive(contexts: Contexts) -> Contexts:
     """Contexts less those that were deactivated, of which the others forget as well."""
     if contexts is NONE:
         return contexts
-    stack, head = contexts
-    while head is not None and not head.active:
-        head = head.old_contexts[1]
-    context = head
+    kept = _pruned(contexts)
+    context = kept[1]
     while context is not None:
         inner = context.old_contexts[1]
         if inner is not None and not inner.active:
-            context.old_contexts = _without_inactive(context.old_contexts)
+            context.old_contexts = _pruned(context.old_contexts)
         context = context.old_contexts[1]
+    return kept
+
+
+def _pruned(contexts: Contexts) -> Contexts:
+    """The same, where what is around the innermost that is left may have been deactivated, too."""
+    stack, head = contexts
+    while head is not None and not head.active:
+        head = head.old_contexts[1]
     kept = tuple([each for each in stack if each.active])
     if head is contexts[1] and len(kept) == len(stack):
         return contexts

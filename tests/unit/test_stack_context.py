@@ -455,7 +455,33 @@ def test_leaving_in_another_order(names):
         with inner:
             with inner:
                 pass
-    stack_context._state.contexts = ((), None)
+    assert stack_context._state.contexts == ((), None)
+    with inner:
+        assert stack_context._state.contexts == ((), inner)
+
+
+def test_a_deactivated_context_is_left_after_another(names):
+    with names.context("outer"):
+        with names.context("deactivated") as deactivate:
+            deactivate()
+            with names.context("inner"):
+                pass
+            with pytest.raises(ValueError, match="context"):
+                with StackContext(functools.partial(int, "no context")):
+                    pass
+        assert wrap(names.entered.copy)() == ["outer", "outer"]
+    assert stack_context._state.contexts == ((), None)
+
+
+def test_many_contexts_that_are_deactivated(names):
+    """More of them than Python has frames, each around one that stays."""
+    with contextlib.ExitStack() as exits:
+        for deactivate in [exits.enter_context(NullHandler()) for _ in range(2400)][::2]:
+            deactivate()
+        with names.handler("handler"):
+            wrapped = wrap(lambda: 1 / 0)
+    wrapped()
+    assert [type(error) for _, error in names.caught] == [ZeroDivisionError]
 
 
 def test_exceptions_in_the_block_itself(names):
