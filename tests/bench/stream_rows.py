@@ -1,10 +1,10 @@
 """The servers of streams.py, each run as a program:
 
-    python stream_rows.py SERVER echo|lines|send|take SIZE plain|tls
+    python stream_rows.py SERVER echo|lines|called|send|take SIZE plain|tls
 
 Prints its port, serves one connection until the peer leaves, and prints the CPU seconds (user and system)
-that took. echo answers each line with itself, and so does lines, whose program sets no
-options; send answers each byte received with SIZE bytes; take answers SIZE bytes received with one."""
+that took. echo answers each line with itself, and so do lines, whose program sets no
+options, and called, where a callback is given each line; send answers each byte received with SIZE bytes; take answers SIZE bytes received with one."""
 
 import asyncio
 import resource
@@ -89,6 +89,17 @@ async def serve_protocol(mode: str, size: int, context: ssl.SSLContext | None) -
     await account.done.wait()
 
 
+def call_with_lines(stream, lost: Callable[[], None]) -> None:  # type: ignore[no-untyped-def]
+    """The echo in the older style."""
+
+    def answer(line: bytes) -> None:
+        stream.write(line)
+        stream.read_until(b"\n", answer)
+
+    stream.set_close_callback(lost)
+    stream.read_until(b"\n", answer)
+
+
 async def serve_stream(mode: str, size: int, context: ssl.SSLContext | None) -> None:
     from tornado.iostream import StreamClosedError
     from tornado.netutil import bind_sockets
@@ -101,6 +112,9 @@ async def serve_stream(mode: str, size: int, context: ssl.SSLContext | None) -> 
             if mode != "lines":
                 stream.set_nodelay(True)
             account.connected()
+            if mode == "called":
+                call_with_lines(stream, account.lost)
+                return
             try:
                 while mode == "send":
                     for _ in await stream.read_bytes(64, partial=True):

@@ -1,13 +1,14 @@
 """Compares streams side by side over one connection: a C server, the Protocols of asyncio and uvloop, stock
 Tornado's IOStream and ours.
 
-    python tests/bench/streams.py [--servers limit,uvloop,...] [--rows echo,...] [--rounds 5]
+    python tests/bench/streams.py [--servers limit,uvloop,...] [--rows echo,...] [--rounds 5 | --instructions]
 
 The figure is the server's CPU time, user and system, for each operation; where the row says so it is the
 time that the client saw (median of the rounds, in which the servers take turns). A table goes to standard
 output; a JSON file goes to tests/bench/results/."""
 
 import argparse
+import dataclasses
 import importlib.util
 import json
 import socket
@@ -15,10 +16,14 @@ import ssl
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+import instructions
 import servers
 from stream_rows import SERVERS
 
@@ -38,11 +43,14 @@ class Row:
     take: bool = False
     tls: bool = False
     default: bool = False  # the program sets no socket options; the figure is the client's time
+    called: bool = False  # by a callback for each line, which is ours alone
 
 
 ROWS = [
     Row("echo", "line echo, one in flight", 20_000),
     Row("echo16", "line echo, 16 in flight", 96_000, window=16),
+    Row("called", "the same, by a callback", 20_000, called=True),
+    Row("called16", "16 in flight, by a callback", 96_000, window=16, called=True),
     Row("lines16", "the same by default, time", 1_600, window=16, default=True),
     Row("send1m", "send 1 MB", 600, size=MEGABYTE),
     Row("send100m", "send 100 MB", 10, size=100 * MEGABYTE),
@@ -66,6 +74,8 @@ def make_certificate() -> None:
 
 def missing_reason(server: str, row: Row) -> str | None:
     """Why the server cannot be measured, or None."""
+    if row.called and server != "ours":
+        return "it calls no callbacks with lines"
     if server == "limit":
         return "the limit has no TLS" if row.tls else None
     package = PACKAGES.get(server)
@@ -75,7 +85,7 @@ def missing_reason(server: str, row: Row) -> str | None:
 
 
 def command_of(server: str, row: Row) -> list[str]:
-    echo = "lines" if row.default and server != "limit" else "echo"
+    echo = "called" if row.called else "lines" if row.default and server != "limit" else "echo"
     mode = ["take" if row.take else "send" if row.size else echo, str(row.size)]
     if server == "limit":
         return [str(servers.build("stream_limit")), *mode]
@@ -111,21 +121,37 @@ def exchange(port: int, row: Row) -> float:
     return seconds
 
 
-def run(server: str, row: Row) -> float:
+def run(server: str, row: Row, wrapper: Iterable[str] = ()) -> float:
     """The server's CPU seconds for the row, or the client's time."""
     if row.tls:
         make_certificate()
-    with subprocess.Popen(command_of(server, row), stdout=subprocess.PIPE, text=True) as process:
+    command = [*wrapper, *command_of(server, row)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             seconds = exchange(int(process.stdout.readline()), row)
             cpu = float(process.stdout.readline())
+            process.wait(60)
             return seconds if row.default else cpu
         finally:
             process.kill()
 
 
-def table(results: dict[str, dict[str, float]], names: list[str]) -> str:
-    lines = [f"{'us an operation':28}" + "".join(f"{name:>10}" for name in names)]
+def instructions_of(server: str, row: Row) -> float:
+    """User instructions for each operation."""
+    few, many = (times * 10 * row.window // min(row.window, 10) for times in (20, 120))
+
+    def total(count: int) -> int:
+        with tempfile.TemporaryDirectory() as folder:
+            run(server, dataclasses.replace(row, count=count), instructions.callgrind(folder))
+            return instructions.collected(folder)
+
+    with ThreadPoolExecutor() as pool:  # noise does not count
+        less, more = pool.map(total, (few, many))
+    return (more - less) / (many - few)
+
+
+def table(results: dict[str, dict[str, float]], names: list[str], unit: str) -> str:
+    lines = [f"{unit:28}" + "".join(f"{name:>10}" for name in names)]
     for row in ROWS:
         if row.name in results:
             cells = (results[row.name].get(name) for name in names)
@@ -135,14 +161,18 @@ def table(results: dict[str, dict[str, float]], names: list[str]) -> str:
     return "\n".join(lines)
 
 
-def measure(rows: list[Row], names: list[str], rounds: int) -> dict[str, dict[str, float]]:
+def measure(
+    rows: list[Row], names: list[str], rounds: int, count: bool = False
+) -> dict[str, dict[str, float]]:
     results: dict[str, dict[str, float]] = {}
     for row in rows:
         present = [name for name in names if missing_reason(name, row) is None]
         taken: dict[str, list[float]] = {name: [] for name in present}
-        for _ in range(rounds):
+        for _ in range(1 if count else rounds):
             for name in present:
-                taken[name].append(run(name, row) / row.count * 1e6)
+                taken[name].append(
+                    instructions_of(name, row) if count else run(name, row) / row.count * 1e6
+                )
         results[row.name] = {name: statistics.median(values) for name, values in taken.items()}
         shown = "  ".join(f"{name} {value:,.2f}" for name, value in results[row.name].items())
         print(f"{row.name:12} {shown}", file=sys.stderr, flush=True)
@@ -154,14 +184,19 @@ def main() -> None:
     parser.add_argument("--servers", default=",".join(SERVERS))
     parser.add_argument("--rows", default=",".join(row.name for row in ROWS))
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--instructions", action="store_true", help="count them instead, by callgrind")
     parser.add_argument("--output", type=Path, default=servers.RESULTS)
     arguments = parser.parse_args()
     names, wanted = arguments.servers.split(","), arguments.rows.split(",")
-    results = measure([row for row in ROWS if row.name in wanted], names, arguments.rounds)
+    rows = [row for row in ROWS if row.name in wanted]
+    if arguments.instructions:
+        print(table(measure(rows, names, 1, count=True), names, "instructions an operation"))
+        return
+    results = measure(rows, names, arguments.rounds)
     arguments.output.mkdir(exist_ok=True)
     report = {"when": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "cpu_us": results}
     (arguments.output / "streams.json").write_text(json.dumps(report, indent=1) + "\n")
-    print(table(results, names))
+    print(table(results, names, "us an operation"))
 
 
 if __name__ == "__main__":
