@@ -755,7 +755,8 @@ async def main():
         connection.read_queue.get_nowait()
     except asyncio.QueueEmpty:
         print("empty")
-    silent = await asyncio.start_server(lambda r, w: None, "127.0.0.1", 0)
+    kept = []  # a StreamWriter that nobody keeps closes its connection, from 3.13 on
+    silent = await asyncio.start_server(lambda reader, writer: kept.append(writer), "127.0.0.1", 0)
     request = type("R", (), {"url": url.rpartition(":")[0] + f":{silent.sockets[0].getsockname()[1]}"})()
     request.request_timeout = 0.05
     try:
