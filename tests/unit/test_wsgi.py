@@ -238,7 +238,20 @@ def test_pieces(call, query):
     assert left.pop() == (3 if query else 0)
 
 
-@pytest.mark.parametrize("length", ["-1", "x", "1_0", "+3", "\u0663"])
+@pytest.mark.parametrize("path", ["/", "/pieces", "/coroutine", "/fails/early"])
+def test_a_server_that_refuses_a_head(call, path):
+    """It gets to see its own error, not what became of that."""
+
+    def start_response(status, headers, exc_info=None):
+        raise OSError("no more heads")
+
+    environ = {"PATH_INFO": path}
+    wsgiref.util.setup_testing_defaults(environ)
+    with pytest.raises(OSError, match="no more heads"):
+        call.plain(environ, start_response)
+
+
+@pytest.mark.parametrize("length", ["-1", "x", "1_0", "+3", "\u0663", "9" * 30, "9" * 6000])
 def test_lengths_that_are_none(call, length):
     assert call("/", "POST", b"abc", CONTENT_LENGTH=length, app=call.plain)[0] == "400 Bad Request"
 

@@ -65,7 +65,10 @@ class _WSGIConnection(httputil.HTTPConnection):
         elif "Content-Length" in headers:
             self._left = int(headers["Content-Length"])
         kept = [(name, value) for name, value in headers.get_all() if not is_hop_by_hop(name)]
-        self._start_response(f"{start_line.code} {start_line.reason}", kept)
+        try:
+            self._start_response(f"{start_line.code} {start_line.reason}", kept)
+        except Exception as error:
+            self._fail(error)
         return self.write(chunk or b"", callback)
 
     def write(self, chunk: bytes, callback: Callable[[], Any] | None = None) -> Any:
@@ -74,8 +77,7 @@ class _WSGIConnection(httputil.HTTPConnection):
         if self._left is not None:
             self._left -= len(chunk)
             if self._left < 0:
-                self.error = httputil.HTTPOutputError("Tried to write more data than Content-Length")
-                raise self.error
+                self._fail(httputil.HTTPOutputError("Tried to write more data than Content-Length"))
         if chunk:
             self.chunks.append(bytes(chunk))
         if callback is not None:
@@ -84,11 +86,15 @@ class _WSGIConnection(httputil.HTTPConnection):
 
     def finish(self) -> None:
         if self._left and not self.over:
-            self.error = httputil.HTTPOutputError(
-                f"Tried to write {self._left} bytes less than Content-Length"
+            self._fail(
+                httputil.HTTPOutputError(f"Tried to write {self._left} bytes less than Content-Length")
             )
-            raise self.error
         self.finished = True
+
+    def _fail(self, error: Exception) -> None:
+        """Raise an error, which the server gets to see whatever the handler makes of it: the first one."""
+        self.error = self.error or error
+        raise error
 
 
 class WSGIAdapter:
@@ -123,7 +129,7 @@ class WSGIAdapter:
         connection = _WSGIConnection(method, start_response, context)
         try:
             request = _make_request(method, environ, connection)
-        except (httputil.HTTPInputError, ValueError):
+        except (httputil.HTTPInputError, OverflowError, ValueError):
             start_response("400 Bad Request", [("Content-Length", "0"), ("Content-Type", "text/plain")])
             return [b""]
         try:
