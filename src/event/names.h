@@ -17,6 +17,7 @@
 #define TC_EVENT_NAMES(X)                                                                                    \
     X(__self__)                                                                                              \
     X(PENDING)                                                                                               \
+    X(Runner)                                                                                                \
     X(_args)                                                                                                 \
     X(_asyncio_future_blocking)                                                                              \
     X(_callbacks)                                                                                            \

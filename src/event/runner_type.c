@@ -288,11 +288,37 @@ runner_run_in_context(RunnerObject *self, PyObject *first)
     return st;
 }
 
+/* By what the module has under the name of the class, where a program has put another there. */
+static int
+runner_begin_other(tc_state *state, PyObject *other, PyObject *context, PyObject *gen, PyObject *future,
+                   PyObject *yielded)
+{
+    PyObject *run = PyObject_GetAttr(context, state->str_run);
+    PyObject *args[] = {run, gen, future, yielded};
+    PyObject *runner = run != NULL ? PyObject_Vectorcall(other, args, 4, NULL) : NULL;
+    /* Who holds the Future holds the runner: one of ours says so itself, and forgets it when it has ended. */
+    int st = runner == NULL ? -1
+             : PyObject_TypeCheck(runner, state->runner_type)
+                 ? 0
+                 : PyObject_SetAttr(future, state->str__runner, runner);
+    Py_XDECREF(runner);
+    Py_XDECREF(run);
+    return st;
+}
+
 int
 tc_runner_begin(tc_state *state, PyObject *context, PyObject *gen, PyObject *future, PyObject *yielded)
 {
     PyTypeObject *type = (PyTypeObject *)tc_face(state, Runner);
-    RunnerObject *self = type != NULL ? (RunnerObject *)type->tp_alloc(type, 0) : NULL;
+    PyObject *names = type != NULL ? tc_upcall(state, gen_namespace) : NULL;
+    PyObject *named = names != NULL ? PyDict_GetItemWithError(names, state->str_Runner) : NULL;
+    if (TC_UNLIKELY(named != NULL && named != (PyObject *)type)) {
+        Py_INCREF(named);
+        int st = runner_begin_other(state, named, context, gen, future, yielded);
+        Py_DECREF(named);
+        return st;
+    }
+    RunnerObject *self = !PyErr_Occurred() ? (RunnerObject *)type->tp_alloc(type, 0) : NULL;
     if (self == NULL) {
         return -1;
     }

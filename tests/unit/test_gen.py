@@ -377,6 +377,44 @@ class TestCoroutine:
         implementation.run(main())
 
 
+class TestOtherRunners:
+    @pytest.mark.parametrize("kind", ["subclass", "function"])
+    def test_one_in_the_place_of_the_class(self, implementation, kind, monkeypatch):
+        """As tools do that want to see what coroutines wait for."""
+        gen, seen, runner = implementation.gen, [], implementation.gen.Runner
+
+        class Seeing(runner):
+            def __init__(self, ctx_run, gen, result_future, first_yielded):
+                seen.append(first_yielded)
+                super().__init__(ctx_run, gen, result_future, first_yielded)
+
+        def make(*args):
+            seen.append(args[3])
+            return runner(*args)
+
+        @gen.coroutine
+        def work(waited):
+            assert (yield waited) == 1
+            return (yield gen.sleep(0)) or variable.get()
+
+        async def main():
+            waited = asyncio.Future()
+            variable.set("set")
+            with monkeypatch.context() as patched:
+                patched.setattr(gen, "Runner", Seeing if kind == "subclass" else make)
+                future = work(waited)
+            gc.collect()
+            waited.set_result(1)
+            assert seen == [waited] and await future == "set"
+            with monkeypatch.context() as patched:
+                patched.setattr(gen, "Runner", lambda *args: 1 / 0)
+                with pytest.raises(ZeroDivisionError):
+                    work(asyncio.Future())
+            assert await work(waited) == "set" and seen == [waited]
+
+        implementation.run(main())
+
+
 class TestSeveral:
     def test_multi(self, implementation):
         gen = implementation.gen
