@@ -3,8 +3,9 @@
     python stream_rows.py SERVER echo|lines|called|send|take SIZE plain|tls
 
 Prints its port, serves one connection until the peer leaves, and prints the CPU seconds (user and system)
-that took. echo answers each line with itself, and so do lines, whose program sets no
-options, and called, where a callback is given each line; send answers each byte received with SIZE bytes; take answers SIZE bytes received with one."""
+that took. echo answers each line with itself, and so do lines, whose program sets no options, and
+called, where a callback is given each line; send answers each byte received with SIZE bytes; take
+answers SIZE bytes received with one."""
 
 import asyncio
 import resource

@@ -170,9 +170,7 @@ def measure(
         taken: dict[str, list[float]] = {name: [] for name in present}
         for _ in range(1 if count else rounds):
             for name in present:
-                taken[name].append(
-                    instructions_of(name, row) if count else run(name, row) / row.count * 1e6
-                )
+                taken[name].append(instructions_of(name, row) if count else run(name, row) / row.count * 1e6)
         results[row.name] = {name: statistics.median(values) for name, values in taken.items()}
         shown = "  ".join(f"{name} {value:,.2f}" for name, value in results[row.name].items())
         print(f"{row.name:12} {shown}", file=sys.stderr, flush=True)
