@@ -7,6 +7,7 @@
  * loop_type.c (_run_once, _run_loop) and, for a turn that does not wait, by guest.c. Runs Python. */
 #include "event/handle.h"
 
+#define FOLLOWERS 64               /* calls that follow one, at most */
 #define GIL_RELEASE_INTERVAL 0.005 /* seconds: CPython's own switch interval */
 
 static double
@@ -129,6 +130,33 @@ turn_run_debug(LoopCore *core, PyObject *handle)
 }
 
 static int
+turn_run_handle(LoopCore *core, PyObject *handle) /* steals the reference */
+{
+    int status = 0;
+    core->follow = false;
+    if (!tc_handle_is_cancelled(core, handle)) {
+        status = TC_UNLIKELY(core->debug) ? turn_run_debug(core, handle) : tc_handle_run(core, handle);
+    }
+    Py_DECREF(handle);
+    return status;
+}
+
+/* Runs what a call has queued to be called after it, before what else is ready. */
+static int
+turn_run_followers(LoopCore *core)
+{
+    int status = 0;
+    for (int left = FOLLOWERS; left > 0 && core->follow && !core->stopping && status == 0; left--) {
+        PyObject *handle = tc_ready_pop_last(&core->ready);
+        if (handle == NULL) {
+            break;
+        }
+        status = turn_run_handle(core, handle);
+    }
+    return status;
+}
+
+static int
 turn_run_ready(LoopCore *core)
 {
     for (size_t left = core->ready.size; left > 0; left--) {
@@ -136,12 +164,8 @@ turn_run_ready(LoopCore *core)
         if (handle == NULL) {
             break; /* a callback emptied the queue */
         }
-        int status = 0;
-        if (!tc_handle_is_cancelled(core, handle)) {
-            status = TC_UNLIKELY(core->debug) ? turn_run_debug(core, handle) : tc_handle_run(core, handle);
-        }
-        Py_DECREF(handle);
-        if (status < 0) {
+        if (turn_run_handle(core, handle) < 0 ||
+            (TC_UNLIKELY(core->follow) && turn_run_followers(core) < 0)) {
             return -1;
         }
     }

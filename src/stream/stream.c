@@ -70,6 +70,16 @@ run_close_callback(StreamObject *self)
     return st;
 }
 
+/* A callback has read what was in the buffer, and done nothing else that is called later: the next callback
+ * is called at once, as a coroutine would go on. */
+static bool
+next_follows(const StreamObject *self, size_t ready, unsigned pending)
+{
+    const tc_train *train = self->train;
+    return train != NULL && train->turn == self->core->turn && train->calls > 0 &&
+           self->core->ready.size == ready + 1 && self->pending_callbacks == pending + 1;
+}
+
 /* args: stream, callback[, data]. What a queued user callback's handle calls: an exception closes the stream
  * and is the IOLoop's to log, as in Tornado 4. Python can reach this function through the handle. */
 static PyObject *
@@ -81,6 +91,8 @@ run_user_callback(PyObject *stream_type, PyObject *const *args, Py_ssize_t nargs
         return NULL;
     }
     self->pending_callbacks -= self->pending_callbacks > 0;
+    size_t ready = self->core->ready.size;
+    unsigned pending = self->pending_callbacks;
     PyObject *result = tc_stack_call(self->state, args[1], args + 2, (size_t)(nargs - 2));
     if (result == NULL && PyErr_ExceptionMatches(PyExc_Exception)) {
         tc_stream_close_uncaught(self, "application");
@@ -99,6 +111,7 @@ run_user_callback(PyObject *stream_type, PyObject *const *args, Py_ssize_t nargs
         }
     }
     Py_XDECREF(result);
+    self->core->follow = next_follows(self, ready, pending);
     Py_RETURN_NONE;
 }
 

@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+import tornado_c
 from support.iostream_world import reset, turns, until
 from tornado_c import iostream
 from tornado_c.ioloop import IOLoop
@@ -444,3 +445,64 @@ def test_reading_on_from_callbacks(ours):
         assert got == [b"%d\n" % n for n in range(5000)]
 
     ours.run(main)
+
+
+@pytest.mark.parametrize("queue", [False, True], ids=["alone", "after another callback"])
+def test_callbacks_of_lines_that_came_together(queue):
+    """What a callback queues before it reads on is called first."""
+
+    async def program():
+        one, other = socket.socketpair()
+        stream, loop = iostream.IOStream(one), IOLoop.current()
+        seen, done = [], asyncio.Event()
+
+        def line(data):
+            seen.append(data)
+            stream.write(data)
+            if queue:
+                loop.add_callback(seen.append, "queued")
+            if data == b"199\n":
+                done.set()
+            else:
+                stream.read_until(b"\n", line)
+
+        other.sendall(b"".join(b"%d\n" % n for n in range(200)))
+        stream.read_until(b"\n", line)
+        await done.wait()
+        await asyncio.sleep(0)
+        sent = other.recv(10_000).splitlines(keepends=True)
+        stream.close()
+        other.close()
+        return seen, sent
+
+    seen, sent = tornado_c.run(program())
+    lines = [b"%d\n" % n for n in range(200)]
+    assert sent == lines
+    assert seen == ([each for line in lines for each in (line, "queued")] if queue else lines)
+
+
+def test_a_callback_that_stops_the_loop_is_the_last():
+    loop = IOLoop(make_current=False)
+    one, other = socket.socketpair()
+    seen, stream = [], None
+
+    def start():
+        nonlocal stream
+        stream = iostream.IOStream(one)
+
+        def line(data):
+            seen.append(data)
+            stream.read_until(b"\n", line)
+            loop.stop()
+
+        other.sendall(b"1\n2\n3\n")
+        stream.read_until(b"\n", line)
+
+    loop.add_callback(start)
+    loop.start()
+    assert seen == [b"1\n"]
+    loop.start()
+    assert seen == [b"1\n", b"2\n"]
+    stream.close()
+    other.close()
+    loop.close()
