@@ -7,7 +7,7 @@ import tracemalloc
 
 import pytest
 
-from support.ws_raw import BINARY, CLOSE, PING, PONG, TEXT, connected, frame, run, turns, until
+from support.ws_raw import BINARY, CLOSE, PING, PONG, TEXT, Params, connected, frame, run, turns, until
 
 SIZE = 1 << 20
 
@@ -138,8 +138,7 @@ def test_text_that_is_none(at):
 
 def test_a_large_message_that_is_announced_costs_nothing():
     async def main():
-        with connected() as (protocol, _handler, peer):
-            protocol.params.max_message_size = 1 << 40
+        with connected(params=Params(max_message_size=1 << 40)) as (protocol, _handler, peer):
             tracemalloc.start()
             before = tracemalloc.get_traced_memory()[0]
             await peer.send(bytes([0x82, 0xFF]) + (1 << 39).to_bytes(8) + b"mask" + b"x" * 1000)
