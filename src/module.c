@@ -184,15 +184,60 @@ static PyMethodDef module_methods[] = {
     {NULL, NULL, 0, NULL},
 };
 
-static PyObject *
-module_import(const char *module_name, const char *attr)
+/* ---- the state ---- */
+
+/* Objects that are made with the module: a name, or an attribute of a module of Python's. In tables, since code
+ * for each of some thousand takes a compiler minutes when it is instrumented. */
+typedef struct {
+    size_t offset;
+    const char *text, *attr; /* attr: of the module `text`; NULL: the text itself */
+} module_constant;
+
+static const module_constant module_constants[] = {
+#define TC_X(name) {offsetof(tc_state, str_##name), #name, NULL},
+    TC_NAMES(TC_X)
+#undef TC_X
+#define TC_X(name, text) {offsetof(tc_state, text_##name), text, NULL},
+        TC_TEXTS(TC_X)
+#undef TC_X
+#define TC_X(field, module_name, attr) {offsetof(tc_state, field), module_name, attr},
+            TC_IMPORTS(TC_X)
+#undef TC_X
+};
+
+/* What else the state holds, types apart. */
+static const size_t module_held[] = {
+#define TC_X(name, group, base) offsetof(tc_state, face_##name),
+    TC_FACES(TC_X)
+#undef TC_X
+#define TC_X(name, group, type) offsetof(tc_state, upcall_##name),
+        TC_UPCALLS(TC_X)
+#undef TC_X
+#define TC_X(name, ...) offsetof(tc_state, kw_##name),
+            TC_KEYWORDS(TC_X)
+#undef TC_X
+#define TC_X(field) offsetof(tc_state, field),
+                TC_OWN(TC_X)
+#undef TC_X
+};
+
+static PyObject **
+module_field(tc_state *state, size_t offset)
 {
-    PyObject *imported = PyImport_ImportModule(module_name);
-    if (imported == NULL) {
-        return NULL;
+    return (PyObject **)((char *)state + offset);
+}
+
+static PyObject *
+module_make(const module_constant *constant)
+{
+    if (constant->attr == NULL) {
+        return PyUnicode_InternFromString(constant->text);
     }
-    PyObject *value = PyObject_GetAttrString(imported, attr);
-    Py_DECREF(imported);
+    PyObject *imported = PyImport_ImportModule(constant->text), *value = NULL;
+    if (imported != NULL) {
+        value = PyObject_GetAttrString(imported, constant->attr);
+        Py_DECREF(imported);
+    }
     return value;
 }
 
@@ -209,24 +254,13 @@ module_exec(PyObject *module)
     if (PyModule_AddStringConstant(module, "poller_backend", tc_poller_backend()) < 0) {
         return -1;
     }
-#define TC_X(name)                                                                                           \
-    if ((state->str_##name = PyUnicode_InternFromString(#name)) == NULL) {                                   \
-        return -1;                                                                                           \
+    for (size_t i = 0; i < TC_ARRAY_LEN(module_constants); i++) {
+        PyObject *value = module_make(&module_constants[i]);
+        if (value == NULL) {
+            return -1;
+        }
+        *module_field(state, module_constants[i].offset) = value;
     }
-    TC_NAMES(TC_X)
-#undef TC_X
-#define TC_X(name, text)                                                                                     \
-    if ((state->text_##name = PyUnicode_InternFromString(text)) == NULL) {                                   \
-        return -1;                                                                                           \
-    }
-    TC_TEXTS(TC_X)
-#undef TC_X
-#define TC_X(field, module_name, attr)                                                                       \
-    if ((state->field = module_import(module_name, attr)) == NULL) {                                         \
-        return -1;                                                                                           \
-    }
-    TC_IMPORTS(TC_X)
-#undef TC_X
 #define TC_X(name, ...)                                                                                      \
     if ((state->kw_##name = Py_BuildValue(__VA_ARGS__)) == NULL) {                                           \
         return -1;                                                                                           \
@@ -252,21 +286,12 @@ module_traverse(PyObject *module, visitproc visit, void *arg)
 #define TC_X(name, init) Py_VISIT(state->name##_type);
     TC_TYPES(TC_X)
 #undef TC_X
-#define TC_X(field, module_name, attr) Py_VISIT(state->field);
-    TC_IMPORTS(TC_X)
-#undef TC_X
-#define TC_X(name, group, base) Py_VISIT(state->face_##name);
-    TC_FACES(TC_X)
-#undef TC_X
-#define TC_X(name, group, type) Py_VISIT(state->upcall_##name);
-    TC_UPCALLS(TC_X)
-#undef TC_X
-#define TC_X(name, ...) Py_VISIT(state->kw_##name);
-    TC_KEYWORDS(TC_X)
-#undef TC_X
-#define TC_X(field) Py_VISIT(state->field);
-    TC_OWN(TC_X)
-#undef TC_X
+    for (size_t i = 0; i < TC_ARRAY_LEN(module_constants); i++) {
+        Py_VISIT(*module_field(state, module_constants[i].offset));
+    }
+    for (size_t i = 0; i < TC_ARRAY_LEN(module_held); i++) {
+        Py_VISIT(*module_field(state, module_held[i]));
+    }
     return 0;
 }
 
@@ -281,27 +306,12 @@ module_clear(PyObject *module)
 #define TC_X(name, init) Py_CLEAR(state->name##_type);
     TC_TYPES(TC_X)
 #undef TC_X
-#define TC_X(name) Py_CLEAR(state->str_##name);
-    TC_NAMES(TC_X)
-#undef TC_X
-#define TC_X(name, text) Py_CLEAR(state->text_##name);
-    TC_TEXTS(TC_X)
-#undef TC_X
-#define TC_X(field, module_name, attr) Py_CLEAR(state->field);
-    TC_IMPORTS(TC_X)
-#undef TC_X
-#define TC_X(name, group, base) Py_CLEAR(state->face_##name);
-    TC_FACES(TC_X)
-#undef TC_X
-#define TC_X(name, group, type) Py_CLEAR(state->upcall_##name);
-    TC_UPCALLS(TC_X)
-#undef TC_X
-#define TC_X(name, ...) Py_CLEAR(state->kw_##name);
-    TC_KEYWORDS(TC_X)
-#undef TC_X
-#define TC_X(field) Py_CLEAR(state->field);
-    TC_OWN(TC_X)
-#undef TC_X
+    for (size_t i = 0; i < TC_ARRAY_LEN(module_constants); i++) {
+        Py_CLEAR(*module_field(state, module_constants[i].offset));
+    }
+    for (size_t i = 0; i < TC_ARRAY_LEN(module_held); i++) {
+        Py_CLEAR(*module_field(state, module_held[i]));
+    }
     return 0;
 }
 
