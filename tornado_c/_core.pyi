@@ -66,6 +66,7 @@ def execute_handler(
 
 @disjoint_base
 class LoopCore:
+    _alarm: float
     _clock_resolution: float
     _closed: bool
     _current_handle: asyncio.Handle | None

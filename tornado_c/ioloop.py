@@ -431,8 +431,20 @@ class IOLoop(Configurable, _core.IOLoopBase):
             self.asyncio_loop.slow_callback_duration = seconds  # type: ignore[attr-defined]
 
     def set_blocking_signal_threshold(self, seconds: float | None, action: Any = None) -> None:
-        """The 2.x form of set_blocking_log_threshold; ``action`` is not called."""
-        self.set_blocking_log_threshold(seconds)
+        """Have a SIGALRM come in a turn that takes longer than ``seconds``; None ends that.
+
+        To be called in the main thread, in a program that uses neither SIGALRM nor ITIMER_REAL for something
+        else.
+
+        :param action: the signal's handler, such as ``loop.log_stack``. None: the signal ends the process.
+        """
+        import signal
+
+        if not isinstance(self.asyncio_loop, _core.LoopCore):
+            gen_log.error("set_blocking_signal_threshold requires a loop of ours, not %r", self.asyncio_loop)
+            return
+        signal.signal(signal.SIGALRM, signal.SIG_DFL if action is None else action)
+        self.asyncio_loop._alarm = 0.0 if seconds is None else float(seconds)
 
     # ---- descriptors ----
 

@@ -84,6 +84,7 @@ typedef struct LoopCore {
     bool quiet;              /* no handle was ready when this turn began to dispatch */
     bool polling;            /* inside the kernel's wait without the GIL */
     bool capture;            /* the next call_soon of a Task's step is to be captured, not queued */
+    double alarm;            /* seconds after which a SIGALRM is to come in a turn that blocks; 0: none */
     bool follow;             /* the call queued last follows the one that is running, in the same turn */
     unsigned long thread_id; /* guest mode: that of the last turn */
     PyObject *captured;      /* the handle that was */

@@ -373,6 +373,7 @@ static PyGetSetDef core_getset[] = {
 static PyMemberDef core_members[] = {
     {"_current_handle", T_OBJECT, offsetof(LoopCore, current_handle), 0, NULL},
     {"_task_factory", T_OBJECT, offsetof(LoopCore, task_factory), 0, NULL},
+    {"_alarm", T_DOUBLE, offsetof(LoopCore, alarm), 0, NULL},
     {"_clock_resolution", T_DOUBLE, offsetof(LoopCore, clock_resolution), 0, NULL},
     {NULL},
 };

@@ -7,6 +7,8 @@
  * loop_type.c (_run_once, _run_loop) and, for a turn that does not wait, by guest.c. Runs Python. */
 #include "event/handle.h"
 
+#include <sys/time.h>
+
 #define FOLLOWERS 64               /* calls that follow one, at most */
 #define GIL_RELEASE_INTERVAL 0.005 /* seconds: CPython's own switch interval */
 
@@ -231,10 +233,35 @@ turn_work(LoopCore *core)
     return turn_run_ready(core) < 0 ? turn_failed(core) : turn_run_tasks(core);
 }
 
+static void
+turn_set_alarm(double seconds)
+{
+    struct itimerval timer = {0};
+    timer.it_value.tv_sec = (time_t)seconds;
+    timer.it_value.tv_usec = (suseconds_t)((seconds - (double)timer.it_value.tv_sec) * 1e6);
+    setitimer(ITIMER_REAL, &timer, NULL);
+}
+
+/* A turn in which a SIGALRM comes if what is called blocks for too long. */
+static int
+turn_under_alarm(LoopCore *core)
+{
+    if (turn_wait(core, -1.0) < 0) {
+        return -1;
+    }
+    turn_set_alarm(core->alarm < 1e9 ? core->alarm : 1e9);
+    int st = turn_work(core);
+    turn_set_alarm(0);
+    return st;
+}
+
 int
 tc_core_turn(LoopCore *core)
 {
     assert(!PyErr_Occurred());
+    if (TC_UNLIKELY(core->alarm > 0)) {
+        return turn_under_alarm(core);
+    }
     return turn_wait(core, -1.0) < 0 ? -1 : turn_work(core);
 }
 

@@ -5,14 +5,18 @@ import fcntl
 import hashlib
 import hmac
 import os
+import signal
 import socket
 import ssl
+import subprocess
+import sys
 import threading
 import time
 
 import pytest
 
 import tornado_c
+from support.children import CHILD_ENVIRONMENT
 from tornado_c import httputil, ioloop, iostream, netutil, options, tcpclient, util, web, websocket
 from tornado_c.ioloop import IOLoop, PeriodicCallback, PollIOLoop
 from tornado_c.platform import auto, epoll, kqueue, select
@@ -340,3 +344,44 @@ def test_websocket_connect_takes_a_loop(serve):
         connection.close()
 
     tornado_c.run(main())
+
+
+BLOCKED = """
+import logging, sys, time
+from tornado_c.ioloop import IOLoop
+
+logging.basicConfig(stream=sys.stdout, format="%(message)s")
+loop = IOLoop.instance()
+
+def block():
+    end = time.monotonic() + 0.3
+    while time.monotonic() < end:
+        pass
+
+loop.set_blocking_signal_threshold({seconds}, {action})
+loop.add_callback(time.sleep, 0)
+loop.call_later(0.2, loop.add_callback, block)  # that it waits is no reason for a signal
+loop.call_later(0.25, loop.stop)
+loop.start()
+time.sleep(0.1)
+print("ends")
+"""
+
+
+@pytest.mark.parametrize(
+    ("seconds", "action", "said", "status"),
+    [
+        (0.05, "loop.log_stack", ["in block", "ends"], 0),
+        (0.05, "lambda number, frame: print(number, frame.f_code.co_name)", ["14 block", "ends"], 0),
+        (0.05, "None", [], -signal.SIGALRM),
+        (None, "None", ["ends"], 0),
+        (60, "None", ["ends"], 0),
+    ],
+)
+def test_a_turn_that_blocks_gets_a_signal(seconds, action, said, status):
+    program = BLOCKED.format(seconds=seconds, action=action)
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=CHILD_ENVIRONMENT, capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stderr) == (status, "")
+    assert all(text in done.stdout for text in said) and (said or not done.stdout)
