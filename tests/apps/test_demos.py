@@ -4,18 +4,15 @@ They are in no package: TORNADO_DEMOS names their folder, `demos` of github.com/
 """
 
 import asyncio
-import http.server
 import json
 import os
 import re
-import subprocess
 import threading
-from functools import partial
 from pathlib import Path
 
 import pytest
 
-from support.app_servers import ENVIRONMENT, SWAPPED, running
+from support.app_servers import linked_pages, run_to_end, running, stop
 
 pytestmark = pytest.mark.apps
 
@@ -26,23 +23,7 @@ if not (DEMOS / "helloworld").is_dir():
 
 
 def run(folder, *arguments):
-    """The output of a demo that ends."""
-    done = subprocess.run(
-        [*SWAPPED, *map(str, arguments)],
-        cwd=DEMOS / folder,
-        env=ENVIRONMENT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=60,
-    )
-    assert done.returncode == 0, done.stdout
-    return done.stdout
-
-
-def stop(process):
-    process.terminate()
-    assert process.wait(30) == 0
+    return run_to_end(*arguments, cwd=DEMOS / folder)
 
 
 def test_helloworld(tmp_path):
@@ -131,19 +112,7 @@ def test_facebook(tmp_path):
 
 
 def test_webspider(tmp_path):
-    site = tmp_path / "site"
-    site.mkdir()
-    for name in range(20):
-        (site / f"{name}.html").write_text(
-            f'<a href="/{(name + 1) % 20}.html">next</a><a href="/0.html#top">0</a>'
-        )
-    (site / "index.html").write_text('<a href="/0.html">first</a>')
-    handler = partial(http.server.SimpleHTTPRequestHandler, directory=site)
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever).start()
-        base = f"http://127.0.0.1:{server.server_port}/"
+    with linked_pages(tmp_path) as base:
         text = (DEMOS / "webspider" / "webspider.py").read_text()
         (tmp_path / "webspider.py").write_text(re.sub('base_url = ".*"', f"base_url = {base!r}", text))
-        said = run("webspider", tmp_path / "webspider.py")
-        server.shutdown()
-    assert "fetched 21 URLs" in said
+        assert "fetched 21 URLs" in run("webspider", tmp_path / "webspider.py")

@@ -4,20 +4,17 @@ They go through 2to3. What that leaves stands in EDITS, for what is gone from th
 """
 
 import asyncio
-import http.server
 import json
 import os
 import re
 import shutil
-import subprocess
 import threading
-from functools import partial
 from pathlib import Path
 
 import pytest
 
 from support import old_tornado
-from support.app_servers import ENVIRONMENT, SWAPPED, running
+from support.app_servers import linked_pages, run_to_end, running, stop
 from support.children import PROGRAMS
 
 pytestmark = pytest.mark.apps
@@ -81,24 +78,10 @@ def serve(demos, tmp_path):
     return start
 
 
-def run(demos, name, *arguments, generation="4"):
+def run(demos, name, *arguments):
     """The output of one that ends."""
-    done = subprocess.run(
-        [*SWAPPED, "--generation", generation, *map(str, [Path(name).name, *arguments])],
-        cwd=(demos / name).parent,
-        env=ENVIRONMENT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=120,
-    )
-    assert done.returncode == 0, done.stdout
-    return done.stdout
-
-
-def stop(process):
-    process.terminate()
-    assert process.wait(30) == 0
+    file = demos / name
+    return run_to_end("--generation", "4", file.name, *arguments, cwd=file.parent)
 
 
 def only(version, *versions):
@@ -275,19 +258,7 @@ def test_tcpecho(version, demos, serve):
 
 def test_webspider(version, demos, tmp_path):
     only(version, "4.5.3")
-    site = tmp_path / "site"
-    site.mkdir()
-    for name in range(20):
-        (site / f"{name}.html").write_text(
-            f'<a href="/{(name + 1) % 20}.html">next</a><a href="/0.html#top">0</a>'
-        )
-    (site / "index.html").write_text('<a href="/0.html">first</a>')
-    handler = partial(http.server.SimpleHTTPRequestHandler, directory=site)
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever).start()
-        file = demos / "webspider" / "webspider.py"
-        base = f"base_url = 'http://127.0.0.1:{server.server_port}/'"
-        file.write_text(re.sub("base_url = '.*'", base, file.read_text()))
-        said = run(demos, "webspider/webspider.py")
-        server.shutdown()
-    assert "fetched 21 URLs" in said
+    file = demos / "webspider" / "webspider.py"
+    with linked_pages(tmp_path) as base:
+        file.write_text(re.sub("base_url = '.*'", f"base_url = {base!r}", file.read_text()))
+        assert "fetched 21 URLs" in run(demos, "webspider/webspider.py")

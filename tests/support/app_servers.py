@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import http.server
 import os
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -62,3 +65,40 @@ def running(
         process.kill()
         process.wait()
     assert not quiet or "Traceback" not in log.read_text(), log.read_text()
+
+
+def run_to_end(*arguments: object, cwd: Path) -> str:
+    """The output of a program that ends, run by ``python -m tornado_c``."""
+    done = subprocess.run(
+        [*SWAPPED, *map(str, arguments)],
+        cwd=cwd,
+        env=ENVIRONMENT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    """End one that serves, as an operator does."""
+    process.terminate()
+    assert process.wait(30) == 0
+
+
+@contextlib.contextmanager
+def linked_pages(folder: Path) -> Iterator[str]:
+    """Serves 21 pages, each reached from another; yields the URL of the first."""
+    site = folder / "site"
+    site.mkdir()
+    for number in range(20):
+        links = f'<a href="/{(number + 1) % 20}.html">next</a><a href="/0.html#top">0</a>'
+        (site / f"{number}.html").write_text(links)
+    (site / "index.html").write_text('<a href="/0.html">first</a>')
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=site)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever).start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
