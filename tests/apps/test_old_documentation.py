@@ -11,14 +11,13 @@ import shutil
 import socket
 import subprocess
 import textwrap
-import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
 from support import old_documentation, old_tornado
-from support.app_servers import ENVIRONMENT, SWAPPED, free_port, running
+from support.app_servers import ENVIRONMENT, SWAPPED, free_port, running, site
 from support.children import PROGRAMS
 
 pytestmark = pytest.mark.apps
@@ -559,12 +558,10 @@ class Site(http.server.BaseHTTPRequestHandler):
         pass
 
 
-@pytest.fixture(scope="module")
-def site():
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Site) as server:
-        threading.Thread(target=server.serve_forever).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
+@pytest.fixture(scope="module", name="site")
+def _site():
+    with site(Site) as url:
+        yield url
 
 
 def ask(session, url, request):

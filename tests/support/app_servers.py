@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from support.children import ROOT
@@ -89,16 +89,22 @@ def stop(process: subprocess.Popen[bytes]) -> None:
 
 
 @contextlib.contextmanager
-def linked_pages(folder: Path) -> Iterator[str]:
-    """Serves 21 pages, each reached from another; yields the URL of the first."""
-    site = folder / "site"
-    site.mkdir()
-    for number in range(20):
-        links = f'<a href="/{(number + 1) % 20}.html">next</a><a href="/0.html#top">0</a>'
-        (site / f"{number}.html").write_text(links)
-    (site / "index.html").write_text('<a href="/0.html">first</a>')
-    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=site)
+def site(handler: Callable[..., http.server.BaseHTTPRequestHandler]) -> Iterator[str]:
+    """Serves with the standard library's server; yields its URL."""
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever).start()
-        yield f"http://127.0.0.1:{server.server_port}/"
+        yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
+
+
+@contextlib.contextmanager
+def linked_pages(folder: Path) -> Iterator[str]:
+    """Serves 21 pages, each reached from another; yields the URL of the first."""
+    root = folder / "site"
+    root.mkdir()
+    for number in range(20):
+        links = f'<a href="/{(number + 1) % 20}.html">next</a><a href="/0.html#top">0</a>'
+        (root / f"{number}.html").write_text(links)
+    (root / "index.html").write_text('<a href="/0.html">first</a>')
+    with site(functools.partial(http.server.SimpleHTTPRequestHandler, directory=root)) as url:
+        yield f"{url}/"

@@ -5,14 +5,13 @@ import importlib.util
 import json
 import subprocess
 import sys
-import threading
 import urllib.error
 import urllib.parse
 import urllib.request
 
 import pytest
 
-from support.app_servers import running
+from support.app_servers import running, site
 
 pytest.importorskip("tornado")
 from typed import check  # noqa: E402
@@ -50,12 +49,10 @@ class Site(http.server.BaseHTTPRequestHandler):
         pass
 
 
-@pytest.fixture(scope="module")
-def site():
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Site) as server:
-        threading.Thread(target=server.serve_forever).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
+@pytest.fixture(scope="module", name="site")
+def _site():
+    with site(Site) as url:
+        yield url
 
 
 def ask(url, *urls):
