@@ -10,6 +10,8 @@ import importlib
 from types import ModuleType
 from typing import Any
 
+from tornado_c._support.names import MEMBERS
+
 #: By module.
 NAMES = {
     "util": "Match array asyncio os typing",
@@ -48,14 +50,11 @@ NAMES = {
 
 #: Where members of modules are; any other name is that of a module, of ours or of the standard library.
 HOMES = {
-    **dict.fromkeys(
-        "Awaitable Generator Iterable Iterator Mapping Sequence Callable".split(), "collections.abc"
-    ),
-    **dict.fromkeys("AnyStr Dict List Match Optional Pattern Protocol Tuple Type TypeVar".split(), "typing"),
-    **dict.fromkeys("TypedDict Union cast overload".split(), "typing"),
-    **dict.fromkeys("parse_qsl urlencode urlparse urlunparse".split(), "urllib.parse"),
+    **MEMBERS,
+    **dict.fromkeys("Iterator Mapping Sequence".split(), "collections.abc"),
+    **dict.fromkeys("AnyStr Dict List Match Pattern Tuple TypedDict".split(), "typing"),
+    **dict.fromkeys("parse_qsl urlparse urlunparse".split(), "urllib.parse"),
     "SSLError": "ssl",
-    "TracebackType": "types",
     "hexlify": "binascii",
     "isawaitable": "inspect",
     "singledispatch": "functools",
