@@ -49,6 +49,22 @@ call_debug_checks(LoopCore *core, PyObject *callback, PyObject *name, bool check
     return result != NULL ? 0 : -1;
 }
 
+/* asyncio's Tasks have an object of their own for the key, which is compared once. */
+static bool
+call_is_context(tc_state *state, PyObject *key)
+{
+    if (TC_LIKELY(key == state->context_key || key == state->str_context)) {
+        return true;
+    }
+    if (PyUnicode_Compare(key, state->str_context) != 0) {
+        return false;
+    }
+    if (state->context_key == NULL) {
+        state->context_key = Py_NewRef(key);
+    }
+    return true;
+}
+
 /* The one keyword that the call_* methods take. */
 static int
 call_context_argument(const char *name, LoopCore *core, PyObject *const *args, Py_ssize_t nargs,
@@ -58,7 +74,7 @@ call_context_argument(const char *name, LoopCore *core, PyObject *const *args, P
     Py_ssize_t nkw = kwnames != NULL ? PyTuple_GET_SIZE(kwnames) : 0;
     for (Py_ssize_t i = 0; i < nkw; i++) {
         PyObject *key = PyTuple_GET_ITEM(kwnames, i);
-        if (key != core->state->str_context && PyUnicode_Compare(key, core->state->str_context) != 0) {
+        if (!call_is_context(core->state, key)) {
             PyErr_Format(PyExc_TypeError, "%s() got an unexpected keyword argument '%U'", name, key);
             return -1;
         }

@@ -12,7 +12,8 @@
     X(ready_view, tc_ready_view_init_type)                                                                   \
     X(ioloop, tc_ioloop_init_type)                                                                           \
     X(transport, tc_transport_init_type)                                                                     \
-    X(runner, tc_runner_init_type)
+    X(runner, tc_runner_init_type)                                                                           \
+    X(pause, tc_pause_init_type)
 
 #define TC_EVENT_NAMES(X)                                                                                    \
     X(__self__)                                                                                              \
@@ -97,6 +98,7 @@
 
 #define TC_EVENT_OWN(X)                                                                                      \
     X(ioloop_last_class) /* of the last IOLoop that ran a callback */                                        \
+    X(context_key)       /* a key of asyncio's own that equals str_context */                                \
     X(known_tasks)       /* the set of asyncio's in which all_tasks() looks */                               \
     X(ioloop_run)        /* the function that a queued callback's handle calls */                            \
     X(transport_write)   /* the standard library's write() of a transport */

@@ -144,7 +144,7 @@ tc_spare_take(LoopCore *core, PyObject *(*make)(tc_state *state), tc_spare **spa
     Py_DECREF(context);
     if (st > 0) {
         tc_coroutine_renew((tc_coroutine *)(*spare)->coroutine);
-        (*spare)->waited = false;
+        (*spare)->waited = (*spare)->paused = false;
     }
     return st;
 }
@@ -182,6 +182,7 @@ spare_keep(LoopCore *core, tc_spares *list, tc_spare *spare)
     return true;
 }
 
+/* The Task is current meanwhile, and all_tasks() finds it: longer where the coroutine has given up its turn. */
 static PySendResult
 spare_step(LoopCore *core, tc_spare *spare, PyObject **value)
 {
@@ -189,13 +190,18 @@ spare_step(LoopCore *core, tc_spare *spare, PyObject **value)
     if (PyDict_SetItem(tasks, loop, spare->task) < 0) {
         return PYGEN_ERROR;
     }
-    tc_spare_show(core->state, spare, true);
+    if (!spare->paused) {
+        tc_spare_show(core->state, spare, true);
+    }
+    spare->paused = false;
     PySendResult how = PyIter_Send(spare->coroutine, Py_None, value);
     PyObject *exc = how == PYGEN_ERROR ? PyErr_GetRaisedException() : NULL;
     if (PyDict_DelItem(tasks, loop) < 0) {
         PyErr_Clear(); /* what ran has left the Task itself */
     }
-    tc_spare_show(core->state, spare, false);
+    if (how != PYGEN_NEXT || *value != Py_None) {
+        tc_spare_show(core->state, spare, false);
+    }
     if (exc != NULL) {
         PyErr_SetRaisedException(exc);
     }
@@ -215,6 +221,13 @@ tc_spare_run(LoopCore *core, tc_spare *spare)
     if (PyContext_Enter(spare->context) == 0) {
         how = spare_step(core, spare, &value);
         tc_context_exit(spare->context, how == PYGEN_ERROR, spare->coroutine);
+    }
+    if (how == PYGEN_NEXT && value == Py_None) {
+        if (tc_spare_pause(core, spare)) {
+            Py_DECREF(value);
+            return 0;
+        }
+        tc_spare_show(core->state, spare, false);
     }
     if (TC_LIKELY(how == PYGEN_RETURN) && spare_is_clean(core, spare) && spare_keep(core, list, spare)) {
         tc_coroutine_repeat_later(coroutine, how, value);

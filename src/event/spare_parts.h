@@ -1,5 +1,6 @@
 /* What the files of spare.h share: spare_task.c, what a Task is told and says of itself; spare.c, which takes and runs
- * them; spare_begun.c, which has them back after they have waited. */
+ * them; pause_type.c, while a coroutine has given up its turn; spare_begun.c, which has them back after they have
+ * waited. */
 #ifndef TC_SPARE_PARTS_H
 #define TC_SPARE_PARTS_H
 
@@ -25,6 +26,7 @@ struct tc_spare {
     bool idle;                                          /* asyncio does not know of it */
     bool waited;                                        /* since it was taken */
     bool ending;                                        /* it is to become idle with its next call_soon */
+    bool paused;                                        /* its coroutine goes on with the next turn */
 };
 
 /* ---- spare_task.c ---- */
@@ -46,6 +48,14 @@ int tc_spare_set_log(tc_state *state, PyObject *task, bool log);
 
 /* Has nobody changed what belongs to the Task? `shown`: to all_tasks(), through our own reference. */
 bool tc_spare_is_untouched(tc_state *state, tc_spare *spare, PyObject *task, bool shown);
+
+/* Has nobody cancelled or ended the Task before its step? */
+bool tc_spare_may_step(tc_state *state, tc_spare *spare);
+
+/* ---- pause_type.c ---- */
+
+/* Has the coroutine go on in the next turn, by tc_spare_run, and takes the spare; false: it is not taken. */
+bool tc_spare_pause(LoopCore *core, tc_spare *spare);
 
 /* ---- spare.c ---- */
 

@@ -183,6 +183,14 @@ spare_says(PyObject *task, PyObject *part, PyObject *expected)
     return value != NULL && value == expected;
 }
 
+bool
+tc_spare_may_step(tc_state *state, tc_spare *spare)
+{
+    const tc_task_parts *parts = spare_parts(state);
+    return spare_says(spare->task, parts->must_cancel, Py_False) &&
+           spare_says(spare->task, parts->state, state->str_PENDING);
+}
+
 /* Does it say of itself what a new Task says? */
 static bool
 spare_is_as_new(tc_state *state, tc_spare *spare, PyObject *task)

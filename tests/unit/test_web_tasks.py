@@ -4,6 +4,7 @@ handler never waits and asyncio is not told of it."""
 import asyncio
 import contextvars
 import gc
+import socket
 import sys
 import weakref
 
@@ -63,6 +64,86 @@ class Cases:
         task = asyncio.current_task()
         await asyncio.sleep(0)
         return [task.done(), task._cancel_message, task._asyncio_future_blocking]
+
+    async def between(self, change):
+        """Has it called while the Task has given up its turn; what it returned."""
+        task, seen = asyncio.current_task(), []
+        asyncio.get_running_loop().call_soon(lambda: seen.append(change(task)))
+        await asyncio.sleep(0)
+        assert asyncio.current_task() is task
+        return seen.pop()
+
+    async def seen_between(self, handler):
+        current, among = [
+            await self.between(see)
+            for see in (lambda task: asyncio.current_task(), lambda task: task in asyncio.all_tasks())
+        ]
+        return [current, among, await self.between(lambda task: [task.done(), task._fut_waiter])]
+
+    async def cancelled_between(self, handler):
+        try:
+            await self.between(lambda task: task.cancel("between"))
+        except asyncio.CancelledError as e:
+            task = asyncio.current_task()
+            return [e.args, task.cancelling(), task.uncancel(), await self.between(asyncio.Task.cancelling)]
+
+    async def cancelled_between_and_over(self, handler):
+        await self.between(lambda task: task.cancel())
+
+    async def cancelled_after_a_pause(self, handler):
+        await self.between(str)
+        task = asyncio.current_task()
+        asyncio.get_running_loop().call_later(0.001, task.cancel)
+        try:
+            await asyncio.sleep(10)
+        except asyncio.CancelledError:
+            await asyncio.sleep(0)
+            return task.uncancel()
+
+    async def callback_between(self, handler):
+        await self.between(lambda task: task.add_done_callback(lambda task: self.kept.append(task.result())))
+
+    async def named_between(self, handler):
+        task = asyncio.current_task()
+        await self.between(lambda task: task.set_name("between"))
+        return [task.get_name(), await self.between(asyncio.Task.get_name)]
+
+    async def stepped_between(self, handler):
+        def step(task):
+            try:
+                return task.get_coro().send(None)
+            except BaseException as e:
+                return type(e).__name__
+
+        return await self.between(step)
+
+    async def variable_between(self, handler):
+        before = VARIABLE.get()
+        VARIABLE.set("mine")
+        seen = await self.between(lambda task: VARIABLE.get())
+        await asyncio.sleep(0.001)
+        await asyncio.sleep(0)
+        return [before, seen, VARIABLE.get()]
+
+    async def fails_after_pauses(self, handler):
+        for _ in range(3):
+            await asyncio.sleep(0)
+        raise ValueError
+
+    async def yields_anything(self, handler):
+        class Bare:
+            def __init__(self, value):
+                self.value = value
+
+            def __await__(self):
+                yield self.value
+
+        await Bare(None)
+        try:
+            await Bare(3)
+        except RuntimeError:
+            await Bare(None)
+            return "refused"
 
     async def ended_as_a_future(self, handler):
         await asyncio.sleep(0)
@@ -411,6 +492,16 @@ ORDERS = [
     "among_all_tasks among_all_tasks current among_all_tasks same_task among_all_tasks",
     "current keep_all_tasks keep_all_tasks keep_all_tasks current",
     "current refer_weakly refer_weakly current refer_weakly",
+    "seen_between current seen_between same_task seen_between",
+    "cancelled_between current cancelled_between same_task cancelled_between",
+    "cancelled_between_and_over current cancelled_between_and_over same_task current",
+    "cancelled_after_a_pause current cancelled_after_a_pause",
+    "callback_between called_back callback_between called_back same_task called_back",
+    "named_between same_task name named_between",
+    "stepped_between current stepped_between",
+    "variable_between variable_between current variable_between variable",
+    "fails_after_pauses same_task fails_after_pauses current",
+    "yields_anything current yields_anything same_task yields_anything",
     "as_new ended_as_a_future as_new as_new cancelled_as_a_future as_new as_new",
     "as_new seems_to_be_awaited as_new cancelled_with_a_message as_new as_new",
 ]
@@ -582,6 +673,52 @@ def test_a_task_that_is_lost_while_it_waits(each, before):
 
     each.run(main())
     assert heard == ["Task was destroyed but it is pending!"]
+
+
+@pytest.mark.parametrize("each", BOTH, ids=repr)
+@pytest.mark.parametrize("end", ["cancelled", "closed"])
+def test_a_task_that_has_given_up_its_turn_when_the_loop_ends(each, end):
+    """It can be cancelled, or (ours) goes with the loop."""
+    seen = []
+
+    class Handler(each.web.RequestHandler):
+        async def get(self):
+            try:
+                await asyncio.sleep(0)
+                if self.get_argument("how") == "stop":
+                    asyncio.get_running_loop().stop()
+                await asyncio.sleep(0)
+                self.write("went on")
+            except asyncio.CancelledError:
+                seen.append("cancelled")
+
+    async def main():
+        server = each.web.Application([("/", Handler)]).listen(0, "127.0.0.1")
+        port = next(iter(server._sockets.values())).getsockname()[1]
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(request("/?how=go"))
+        assert body(await reader.read()) == b"went on"
+        writer.close()
+        with socket.create_connection(("127.0.0.1", port)) as client:
+            client.sendall(request("/?how=stop"))
+            await asyncio.sleep(10)
+
+    io_loop = each.ioloop.IOLoop(make_current=False)
+    io_loop.add_callback(main)
+    io_loop.start()
+    loop = io_loop.asyncio_loop
+    tasks = [task for task in asyncio.all_tasks(loop) if task.get_coro().__name__ == "_execute"]
+    assert len(tasks) == 1
+    lost = weakref.ref(tasks[0])
+    if end == "cancelled":
+        tasks[0].cancel()
+        loop.run_until_complete(asyncio.sleep(0))
+        assert tasks[0].done() and seen == ["cancelled"]
+    tasks.clear()
+    io_loop.close(all_fds=True)
+    del io_loop, loop
+    gc.collect()
+    assert lost() is None or each is not BOTH[0]
 
 
 def test_a_task_that_is_woken_once_too_often():
