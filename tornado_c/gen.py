@@ -41,6 +41,7 @@ from tornado_c._gen.waiting import (
     _NullFuture,
     _wrap_awaitable,
     convert_yielded,
+    create_traced_future,
     maybe_future,
     moment,
     multi_future,
@@ -180,10 +181,10 @@ def engine(func: Callable[..., Any]) -> Callable[..., None]:
     @functools.wraps(func)
     def call(*args: Any, **kwargs: Any) -> None:
         future = _core.start_coroutine(func, args, kwargs)
-        if future.done():
-            _end_engine(future)
-        else:
+        if not future.done():
             future.add_done_callback(stack.follow(_end_engine))
+        elif future.result() is not None:
+            _end_engine(future)
 
     return call
 
@@ -370,7 +371,7 @@ _core.register(
     faces={"Runner": Runner},
     upcalls={
         "gen_convert": convert_yielded,
-        "gen_create_future": _create_future,
+        "gen_create_future": create_traced_future,
         "gen_end": _end,
         "gen_failed": _failed,
         "gen_moment": moment,

@@ -221,6 +221,10 @@ PyObject *tc_core_all(tc_state *state);
  * it came from. KeyboardInterrupt and SystemExit stay set and TC_RAISED is returned; otherwise TC_OK. */
 int tc_core_report(LoopCore *core, const char *message, PyObject *source);
 
+/* running.c: the loop that runs in this thread, or None. NULL with an exception. */
+PyObject *tc_running_loop(tc_state *state);
+void tc_running_forget(LoopCore *core); /* at the end of a run */
+
 /* An exact asyncio.Future of this loop. */
 PyObject *tc_core_future(LoopCore *core);
 

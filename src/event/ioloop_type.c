@@ -408,7 +408,7 @@ static PyObject *
 ioloop_running_instance(PyObject *module, PyObject *unused)
 {
     tc_state *state = PyModule_GetState(module);
-    PyObject *loop = PyObject_CallNoArgs(state->asyncio_get_running_loop);
+    PyObject *loop = tc_running_loop(state);
     if (loop == NULL) {
         return NULL;
     }

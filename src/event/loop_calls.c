@@ -18,7 +18,7 @@ int
 tc_core_assert_thread(LoopCore *core)
 {
     if (core->host != NULL) {
-        PyObject *here = PyObject_CallNoArgs(core->state->asyncio_get_running_loop);
+        PyObject *here = tc_running_loop(core->state);
         Py_XDECREF(here);
         int wrong = here == NULL ? -1 : here == core->host ? 0 : host_says(core, core->state->str_is_running);
         wrong = wrong > 0 ? host_says(core, core->state->str_get_debug) : wrong;

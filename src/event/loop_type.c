@@ -159,6 +159,7 @@ core_run_loop(LoopCore *core, PyObject *unused)
             Py_XDECREF(result);
         }
     } while (status == 0 && !core->stopping);
+    tc_running_forget(core);
     Py_DECREF(method);
     if (status < 0) {
         return NULL;

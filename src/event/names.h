@@ -16,6 +16,7 @@
     X(pause, tc_pause_init_type)
 
 #define TC_EVENT_NAMES(X)                                                                                    \
+    X(__asyncio_running_event_loop__)                                                                        \
     X(__self__)                                                                                              \
     X(PENDING)                                                                                               \
     X(Runner)                                                                                                \
@@ -100,6 +101,8 @@
     X(ioloop_last_class) /* of the last IOLoop that ran a callback */                                        \
     X(context_key)       /* a key of asyncio's own that equals str_context */                                \
     X(known_tasks)       /* the set of asyncio's in which all_tasks() looks */                               \
+    X(running_holder)    /* see running.c */                                                                 \
+    X(running_loop)      /* what that says */                                                                \
     X(ioloop_run)        /* the function that a queued callback's handle calls */                            \
     X(transport_write)   /* the standard library's write() of a transport */
 
@@ -178,6 +181,7 @@ typedef struct {
     tc_handle_freelist handles, timer_handles;                                                               \
     /* The versions of our handles' types for which _run is asyncio's own. */                                \
     unsigned handle_run_tag, timer_handle_run_tag;                                                           \
+    unsigned running_forks; /* tc_fork_count() when running_holder was found */                              \
     /* Whether a Future is known to begin with its loop. */                                                  \
     bool future_loop_known, future_loop_first;
 

@@ -9,7 +9,7 @@
 static PyObject *
 start_future(tc_state *state)
 {
-    PyObject *loop = PyObject_CallNoArgs(state->asyncio_get_running_loop), *future = NULL;
+    PyObject *loop = tc_running_loop(state), *future = NULL;
     if (loop != NULL && PyObject_TypeCheck(loop, state->core_type) && !((LoopCore *)loop)->debug) {
         future = tc_core_future((LoopCore *)loop);
     }
@@ -113,7 +113,18 @@ start_coroutine(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
     return future;
 }
 
+PyDoc_STRVAR(start_future_doc, "create_future($module, /)\n--\n\n"
+                               "A Future of the current loop, whose traceback in debug mode ends where ours "
+                               "was called.");
+
+static PyObject *
+start_future_alone(PyObject *module, PyObject *unused)
+{
+    return start_future(PyModule_GetState(module));
+}
+
 PyMethodDef tc_runner_functions[] = {
+    {"create_future", start_future_alone, METH_NOARGS, start_future_doc},
     {"start_coroutine", TC_FASTCALL(start_coroutine), start_doc},
     {NULL, NULL, 0, NULL},
 };

@@ -32,7 +32,7 @@ static PyObject *
 before_fork(PyObject *module, PyObject *unused)
 {
     tc_state *state = PyModule_GetState(module);
-    PyObject *loop = PyObject_CallNoArgs(state->asyncio_get_running_loop);
+    PyObject *loop = tc_running_loop(state);
     PyObject *cores = loop != NULL ? tc_core_all(state) : NULL;
     int st = cores != NULL ? 0 : -1;
     for (Py_ssize_t i = 0; st == 0 && i < PyList_GET_SIZE(cores); i++) {

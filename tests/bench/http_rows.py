@@ -127,6 +127,15 @@ ROWS = (
         path="/wrapped",
         instructions=25000,
     ),
+    # Programs of Tornado 4's time, which today's does not run.
+    HttpRow(
+        *("contexts", "hello, stack_context imported", "callbacks_of_4"),
+        **{"to_limit": 1.6, "instructions": 12000},
+    ),
+    HttpRow(
+        *("later", "@asynchronous that finishes later", "callbacks_of_4"),
+        **{"path": "/later", "instructions": 35000},
+    ),
     HttpRow("awaited", "_execute wrapped by a tool", "handlers", path="/awaited"),
     # Their limit is nginx, with sendfile.
     HttpRow(

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import concurrent.futures
-import functools
 import importlib
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
-from tornado_c._gen.waiting import _Quiet, _set_together, convert_yielded, multi_future
+from tornado_c._gen.waiting import _create_future, _Quiet, _set_together, convert_yielded, multi_future
 from tornado_c.concurrent import Future
 from tornado_c.ioloop import IOLoop
 
@@ -31,14 +30,18 @@ class Arguments(NamedTuple):
     kwargs: dict[str, Any]
 
 
+def _result_of_call(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """What a callback was called with, as one object."""
+    if kwargs or len(args) > 1:
+        return Arguments(args, kwargs)
+    return args[0] if args else None
+
+
 def _argument_adapter(callback: Callable[[Any], object]) -> Callable[..., None]:
     """A function that takes any arguments and calls ``callback`` with one."""
 
     def adapted(*args: Any, **kwargs: Any) -> None:
-        if kwargs or len(args) > 1:
-            callback(Arguments(args, kwargs))
-        else:
-            callback(args[0] if args else None)
+        callback(_result_of_call(args, kwargs))
 
     return adapted
 
@@ -48,7 +51,7 @@ def Task(func: Callable[..., Any], *args: Any, **kwargs: Any) -> Future[Any]:
 
     An exception of the function, or of what it has called later, is the Future's.
     """
-    future: Future[Any] = Future()
+    future = _create_future()
 
     def fail(typ: Any, value: BaseException, tb: Any) -> bool:
         if future.done() or not isinstance(value, Exception):
@@ -56,19 +59,23 @@ def Task(func: Callable[..., Any], *args: Any, **kwargs: Any) -> Future[Any]:
         future.set_exception(value)
         return True
 
-    def take(result: Any) -> None:
+    def take(*args: Any, **kwargs: Any) -> None:
         if not future.done():
-            future.set_result(result)
+            future.set_result(_result_of_call(args, kwargs))
 
-    with _stack_context().ExceptionStackContext(fail):
-        func(*args, callback=_argument_adapter(take), **kwargs)
+    with (_stack_context or _import_stack_context()).ExceptionStackContext(fail):
+        func(*args, callback=take, **kwargs)
     return future
 
 
-@functools.cache
-def _stack_context() -> Any:
-    """The module, which is imported where it is used: it is not for nothing."""
-    return importlib.import_module("tornado_c.stack_context")
+#: The module, which is imported where it is used: it is not for nothing.
+_stack_context: Any = None
+
+
+def _import_stack_context() -> Any:
+    global _stack_context
+    _stack_context = importlib.import_module("tornado_c.stack_context")
+    return _stack_context
 
 
 class YieldPoint:

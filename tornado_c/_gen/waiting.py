@@ -11,6 +11,7 @@ from datetime import timedelta
 from inspect import isawaitable
 from typing import Any, cast
 
+from tornado_c import _core
 from tornado_c._support.generations import bind_arguments
 from tornado_c.concurrent import (
     Future,
@@ -31,7 +32,10 @@ class BadYieldError(Exception):
     """A coroutine has yielded what nothing is known to wait for."""
 
 
-def _create_future() -> Future[Any]:
+_create_future = _core.create_future
+
+
+def create_traced_future() -> Future[Any]:
     """A Future whose traceback in debug mode ends where a coroutine is called."""
     future: Future[Any] = Future()
     traceback = getattr(future, "_source_traceback", None)
