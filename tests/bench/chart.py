@@ -6,7 +6,8 @@ from html import escape
 from row import Row
 from rows import BY_NAME
 
-COLOURS = {"limit": "#8a8f98", "zlib": "#8a8f98", "stock": "#d98c3f", "ours": "#2f7fb8"}
+GREY = "#8a8f98"
+COLOURS = {"limit": GREY, "zlib": GREY, "zlib-one": GREY, "stock": "#d98c3f", "ours": "#2f7fb8"}
 PEER = "#b9b2a4"
 LEFT, BAR_WIDTH, BAR, GAP, TOP = 390, 420, 15, 14, 86
 WIDTH = LEFT + BAR_WIDTH + 390

@@ -36,7 +36,7 @@ from rows import BRIEF, BY_NAME
 from ws_rows import WsRow
 
 LOADS = {HttpRow: http_load, WsRow: ws_load}
-SERVERS = (*servers.SERVERS, *peers.ALL, "zlib")
+SERVERS = (*servers.SERVERS, *peers.ALL, "zlib", "zlib-one")
 PROBLEMS = (RuntimeError, OSError, servers.Missing)
 
 

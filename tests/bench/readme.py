@@ -78,10 +78,12 @@ def tables(report: dict) -> str:
         lines += table("CPU microseconds a message", columns, websocket)
     for name, results in websocket.items():
         if alone := figure(name, "zlib", results):
-            lines += [
-                f"Of the {BY_NAME[name].title.partition(', ')[2]}, {alone} microseconds are zlib's own.",
-                "",
-            ]
+            row = BY_NAME[name]
+            text = f"Of the {row.title.partition(', ')[2]}, {alone} microseconds are zlib's own"
+            if one := figure(name, "zlib-one", results):
+                text += f" with the states of {row.connections} connections; with those of one, which "
+                text += f"a core's cache holds, they are {one}"
+            lines += [textwrap.fill(f"{text}.", 110), ""]
     return "\n".join(lines)
 
 

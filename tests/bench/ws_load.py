@@ -49,37 +49,44 @@ def check_answer(port: int, row: WsRow) -> None:
 
 
 @contextmanager
+def conversation(command: list):
+    """(process, what has it work: "seconds N" or "messages N") of a program that speaks as ws_load.c does."""
+    with subprocess.Popen(
+        list(map(str, command)),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            said = process.stdout.readline()
+            if said != "READY\n":
+                raise RuntimeError(process.stderr.read().strip())
+
+            def send(what: str) -> dict:
+                print(what, file=process.stdin, flush=True)
+                found = re.fullmatch(r"RESULT (\d+) (\d+) (\d+) (\d+)\n", process.stdout.readline())
+                if found is None or found[1] == "0":
+                    raise RuntimeError(process.stderr.read().strip() or "no message was answered")
+                messages, micros, p50, p99 = map(int, found.groups())
+                rate = messages / micros * 1e6
+                return {"operations": messages, "rate": rate, "p50_us": p50, "p99_us": p99, "errors": 0}
+
+            yield process, send
+        finally:
+            process.kill()
+
+
+@contextmanager
 def loading(port: int, row: WsRow, connections: int, wrapper=()):
-    """ws_load with its connections open; yields what has it send, "seconds N" or "messages N"."""
+    """ws_load with its connections open; yields what has it send."""
     with tempfile.TemporaryDirectory() as folder:
         handshake, frames = Path(folder, "handshake"), Path(folder, "frames")
         handshake.write_bytes(row.handshake(port))
         frames.write_bytes(b"".join(row.frames()))
         command = [*wrapper, servers.build("ws_load"), port, handshake, frames, connections, row.in_flight]
-        with subprocess.Popen(
-            list(map(str, command)),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        ) as process:
-            try:
-                said = process.stdout.readline()
-                if said != "READY\n":
-                    raise RuntimeError(process.stderr.read().strip())
-
-                def send(what: str) -> dict:
-                    print(what, file=process.stdin, flush=True)
-                    found = re.fullmatch(r"RESULT (\d+) (\d+) (\d+) (\d+)\n", process.stdout.readline())
-                    if found is None or found[1] == "0":
-                        raise RuntimeError(process.stderr.read().strip() or "no message was answered")
-                    messages, micros, p50, p99 = map(int, found.groups())
-                    rate = messages / micros * 1e6
-                    return {"operations": messages, "rate": rate, "p50_us": p50, "p99_us": p99, "errors": 0}
-
-                yield send
-            finally:
-                process.kill()
+        with conversation(command) as (_, send):
+            yield send
 
 
 def anonymous_memory(pids: list[int]) -> int:
@@ -103,30 +110,27 @@ def idle(server: str, row: WsRow) -> dict:
     return {"memory": (sizes[1] - sizes[0]) / row.connections, "errors": 0}
 
 
-def zlib_alone(row: WsRow) -> dict:
-    """What decompressing and compressing the row's messages takes by itself, in a process of its own."""
-    server_core, _ = servers.cores()
-    taskset = servers.need("taskset", "it is in util-linux")
-    command = [taskset, "-c", str(server_core), sys.executable, str(servers.HERE / "ws_zlib.py"), row.name]
-    rate = float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
-    return {"cpu_us": 1e6 / rate, "rate": rate, "errors": 0}
+def core(number: int) -> list[str]:
+    return [servers.need("taskset", "it is in util-linux"), "-c", str(number)]
 
 
 def start(stack: ExitStack, server: str, row: WsRow):
-    """As http_load.start()."""
-    if server == "zlib":
-        return lambda seconds: zlib_alone(row)
-    if reason := servers.missing_reason(server, row.app):
-        raise servers.Missing(reason)
-    if row.idle:
-        once = functools.cache(lambda: idle(server, row))
-        return lambda seconds: once()
+    """As http_load.start(). zlib alone is a process, too, and measured like a server."""
     server_core, client_core = servers.cores()
-    process, port = stack.enter_context(servers.running(server, row.app, core=server_core, quiet=True))
-    check_answer(port, row)
-    taskset = [servers.need("taskset", "it is in util-linux"), "-c", str(client_core)]
-    send = stack.enter_context(loading(port, row, row.connections, taskset))
-    send(f"messages {row.connections * max(row.in_flight, 1)}")  # warms up
+    if server in row.zlib:
+        program = [sys.executable, servers.HERE / "ws_zlib.py", row.name, row.zlib[server]]
+        process, send = stack.enter_context(conversation([*core(server_core), *program]))
+        send(f"messages {row.warm_up * row.zlib[server]}")
+    else:
+        if reason := servers.missing_reason(server, row.app):
+            raise servers.Missing(reason)
+        if row.idle:
+            once = functools.cache(lambda: idle(server, row))
+            return lambda seconds: once()
+        process, port = stack.enter_context(servers.running(server, row.app, core=server_core, quiet=True))
+        check_answer(port, row)
+        send = stack.enter_context(loading(port, row, row.connections, core(client_core)))
+        send(f"messages {row.warm_up * row.connections}")
     return lambda seconds: servers.measured(
         process.pid, functools.partial(send, f"seconds {max(1, round(seconds))}")
     )
