@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 import servers
 import ws_load
+import ws_zlib
 from rows import BY_NAME
 from ws_rows import ROWS
 
@@ -45,3 +46,12 @@ def test_compressed_messages_stand_by_themselves():
     for message, payload in reversed(list(zip(row.messages(), row.payloads(), strict=True))):
         assert len(message) == 1024 and json.loads(message[:-1].rpartition(b", {")[0] + b"]}")["quotes"]
         assert decompressor.decompress(payload + b"\0\0\xff\xff") == message
+
+
+def test_zlib_alone_echoes_for_each_connection():
+    row = BY_NAME["ws_deflate"]
+    answers = ws_zlib.echoes(row.payloads(), 3)
+    clients = [zlib.decompressobj(-15) for _ in range(3)]
+    for turn in range(row.warm_up + 2):
+        for first, client in enumerate(clients):
+            assert client.decompress(next(answers)) == row.messages()[(first + turn) % 64]
