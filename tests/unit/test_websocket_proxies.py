@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from support.implementations import OURS
-from support.live_http import LiveServer
+from support.live_http import LiveServer, wait_for
 from support.live_ws import Peer, close, frame, request, text
 from support.proxies import Proxy, make_certificate
 from tornado_c import web, websocket
@@ -79,6 +79,7 @@ def test_messages_both_ways_and_the_close(port, options):
 
     Echo.ended.clear()
     run(main)
+    wait_for(lambda: Echo.ended)  # the client may see the end before the server's thread tells its handler
     assert Echo.ended == [("127.0.0.1", "https", 4000, "bye")]
 
 
