@@ -80,7 +80,7 @@ def echo(peer, *more, **changed):
 
 
 async def finish(connection):
-    """Close, and wait for the server's end."""
+    """Close, and wait for the server's end: else the socket may be left to the collector."""
     connection.close()
     while await connection.read_message() is not None:
         pass
@@ -259,7 +259,7 @@ def test_answers_that_are_taken(more, changed):
             f"ws://127.0.0.1:{port}/", subprotocols=["one", "two"], compression_options={}
         )
         said = connection.selected_subprotocol, connection.headers.get("X-Other")
-        await finish(connection)  # else stock's socket may be left to the collector
+        await finish(connection)
         return said
 
     both(lambda peer: (peer.accept(*more, **changed), peer.frame()), talk)
@@ -623,7 +623,7 @@ def test_a_subclass_made_directly():
             max_message_size=1000,
         ).connect_future
         data = await pinged
-        connection.close()
+        await finish(connection)
         return data, proxy.headers["Sec-WebSocket-Protocol"]
 
     assert both(serve, talk) == (b"ping", "a")
@@ -651,7 +651,7 @@ def test_pings_of_its_own():
             connection.ping(b"x" * 126)
         connection.ping("\u00e4")
         data = await ponged
-        connection.close()
+        await finish(connection)
         return data
 
     assert both(serve, talk) == "\u00e4".encode()

@@ -30,7 +30,7 @@ class Echo(websocket.WebSocketHandler):
 
 
 class Pinging(Echo):
-    ping_interval = LIMIT / 10
+    ping_interval = LIMIT / 2  # also the time in which a client must answer
 
 
 @pytest.fixture(
