@@ -88,6 +88,10 @@ class LiveServer:
     def connect(self) -> "Client":
         return Client(self.address)
 
+    def ready(self, data: bytes = b"") -> "Client":
+        """A client that has sent its bytes when it is accepted, so that no time limit ends before it has."""
+        return self.call(lambda: self.connect().send(data))
+
     def exchange(self, data: bytes) -> bytes:
         """What the server sends on a connection of its own, which it ends, once it has done with it."""
         answer = talk(self.address, data)

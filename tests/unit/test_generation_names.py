@@ -354,7 +354,7 @@ logging.basicConfig(stream=sys.stdout, format="%(message)s")
 loop = IOLoop.instance()
 
 def block():
-    end = time.monotonic() + 0.3
+    end = time.monotonic() + 0.6
     while time.monotonic() < end:
         pass
 
@@ -371,9 +371,9 @@ print("ends")
 @pytest.mark.parametrize(
     ("seconds", "action", "said", "status"),
     [
-        (0.05, "loop.log_stack", ["in block", "ends"], 0),
-        (0.05, "lambda number, frame: print(number, frame.f_code.co_name)", ["14 block", "ends"], 0),
-        (0.05, "None", [], -signal.SIGALRM),
+        (0.18, "loop.log_stack", ["in block", "ends"], 0),
+        (0.18, "lambda number, frame: print(number, frame.f_code.co_name)", ["14 block", "ends"], 0),
+        (0.18, "None", [], -signal.SIGALRM),
         (None, "None", ["ends"], 0),
         (60, "None", ["ends"], 0),
     ],

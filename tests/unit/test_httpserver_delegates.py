@@ -185,7 +185,8 @@ def test_settings_hold_on_both_ways(way, caplog):
     with way(callback, no_keep_alive=True) as server:
         assert talk(server.address, GET + GET).count(b"200 OK") == 1
     with way(callback, idle_connection_timeout=0.05) as server:
-        assert talk(server.address, GET + GET[:20]).count(b"200 OK") == 1
+        with server.ready(GET + GET[:20]) as client:
+            assert client.rest().count(b"200 OK") == 1
     with way(callback, body_timeout=0.05) as server:
         assert talk(server.address, post) == b""
     assert caplog.messages[-1] == "Timeout reading body from 127.0.0.1"

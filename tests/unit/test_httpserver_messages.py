@@ -206,6 +206,7 @@ def test_a_client_is_held_back_by_an_unfinished_awaitable():
         with pytest.raises(TimeoutError):
             while sent < size:
                 sent += client.sock.send(b"x" * 100_000)
+        wait_for(lambda: len(world.events) > 1)
         assert len(world.events) == 2
         client.sock.settimeout(20)
         server.call(lambda: gate[0].set())

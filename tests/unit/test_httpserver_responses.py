@@ -474,7 +474,8 @@ def test_callback_that_closes(callback, pipelined, caplog):
     with serving(counted) as server:
         answer = talk(server.address, GET * (pipelined + 1))
         assert answer == (b"HTTP/1.1 200 OK\r\n\r\nall" if callback is write_then_close else b"")
-        assert len(called) == 1 and server.call(lambda: server.server._connections) == set()
+        wait_for(lambda: server.call(lambda: not server.server._connections))
+        assert len(called) == 1
         called.clear()
     assert caplog.text == ""
 

@@ -401,7 +401,7 @@ def test_500_connections_at_once():
         for client in clients:
             assert client.rest() == OK_X
             client.sock.close()
-        assert server.call(lambda: server.server._connections) == set()
+        wait_for(lambda: server.call(lambda: not server.server._connections))
 
 
 def test_requests_leave_no_cycles():
@@ -447,6 +447,7 @@ def test_requests_leave_no_cycles():
 def test_no_descriptor_is_lost_over_2000_connections():
     with serving(answer_x) as server:
         assert talk(server.address, LAST) == OK_X
+        wait_for(lambda: server.call(lambda: not server.server._connections))
         before = len(os.listdir("/proc/self/fd")) if os.path.exists("/proc/self/fd") else 0
         for i in range(2000):
             client = server.connect().send(LAST if i % 2 else GET[: i % len(GET)])

@@ -7,6 +7,7 @@ import pytest
 
 from support.children import run_alone
 from support.implementations import BOTH
+from support.iostream_world import turns
 from support.live_http import both, headers_ok, raw_ok, serving, talk, wait_for
 from tornado_c import httpserver, netutil
 
@@ -110,7 +111,8 @@ def test_the_last_connection_of_a_server_that_is_gone():
 )
 def test_idle_connection_timeout(data, caplog):
     with serving(answer_x, idle_connection_timeout=0.05) as server:
-        assert talk(server.address, data) == (OK_X if data.startswith(GET) else b"")
+        with server.ready(data) as client:
+            assert client.rest() == (OK_X if data.startswith(GET) else b"")
         wait_for(lambda: server.call(lambda: not server.server._connections))
     assert caplog.text == ""
 
@@ -120,8 +122,8 @@ def test_a_request_in_hand_is_not_idle():
         await asyncio.sleep(0.2)
         raw_ok(request, b"x")
 
-    with serving(callback, idle_connection_timeout=0.05) as server:
-        assert talk(server.address, GET) == OK_X
+    with serving(callback, idle_connection_timeout=0.05) as server, server.ready(GET) as client:
+        assert client.rest() == OK_X
 
 
 def test_body_timeout(caplog):
@@ -136,30 +138,35 @@ def test_body_timeout(caplog):
 
 
 def test_body_timeout_ends_with_the_body():
+    async def in_two_pieces(client):
+        """In the server's thread: it has nothing else to do meanwhile."""
+        client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n12345")
+        await turns()
+        client.send(b"67890")
+
     with (
         serving(answer_x, body_timeout=0.05, idle_connection_timeout=30) as server,
         server.connect() as client,
     ):
         for _ in range(3):
-            client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n12345")
-            server.call(lambda: None)
-            assert client.send(b"67890").answer()[1] == b"x"
+            server.call(in_two_pieces, client)
+            assert client.answer()[1] == b"x"
             server.call(asyncio.sleep, 0.1)
 
 
 def test_many_time_limits_end_in_their_turn():
     with serving(answer_x, idle_connection_timeout=0.1) as server:
-        clients = [server.connect() for _ in range(50)]
+        clients = server.call(lambda: [server.connect().send(b"" if i % 3 else GET) for i in range(50)])
         for i, client in enumerate(clients):
             if i % 3 == 0:
-                assert client.send(GET).answer()[1] == b"x"
+                assert client.answer()[1] == b"x"
             elif i % 3 == 1:
                 client.sock.close()
         for i, client in enumerate(clients):
             if i % 3 != 1:
                 assert client.rest() == b""
                 client.sock.close()
-        assert server.call(lambda: server.server._connections) == set()
+        wait_for(lambda: server.call(lambda: not server.server._connections))
 
 
 # ---- proxies, protocol, sockets ----

@@ -578,17 +578,19 @@ class TestCallbacks:
     def test_streaming(self, ours):
         async def main():
             stream, peer = ours.pair()
-            chunks, done = [], []
+            chunks, done, sent = [], [], 0
             stream.read_bytes(6, done.append, streaming_callback=chunks.append)
             for piece in (b"ab", b"c", b"defg"):
                 peer.sendall(piece)
-                await asyncio.sleep(0.01)
-            assert b"".join(chunks) == b"abcdef" and len(chunks) == 3 and done == [b""]
+                sent += 1
+                await until(lambda: len(chunks) == sent)  # noqa: B023
+            await until(lambda: done)
+            assert b"".join(chunks) == b"abcdef" and done == [b""]
             assert await stream.read_bytes(1) == b"g"
             chunks.clear()
             stream.read_until_close(lambda data: done.append(("end", data)), chunks.append)
             peer.sendall(b"tail")
-            await asyncio.sleep(0.01)
+            await until(lambda: chunks)
             peer.close()
             await until(lambda: len(done) == 2)
             assert chunks == [b"tail"] and done[1] == ("end", b"")

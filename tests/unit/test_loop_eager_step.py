@@ -13,6 +13,7 @@ import sys
 import pytest
 
 import tornado_c
+from support.iostream_world import until
 from tornado_c import netutil, web
 from tornado_c.httpserver import HTTPServer
 from tornado_c.ioloop import IOLoop
@@ -171,12 +172,11 @@ def test_the_first_step_runs_at_once():
         order.append("whole")
 
     async def main():
-        loop, done = IOLoop.current(), asyncio.Event()
+        loop = IOLoop.current()
         loop.add_callback(suspends)
         loop.add_callback(goes_through)
         loop.add_callback(order.append, "after")
-        loop.call_later(0.005, done.set)
-        await done.wait()
+        await until(lambda: len(order) == 4)
 
     run(main)
     assert order == ["first step", "whole", "after", "second step"]

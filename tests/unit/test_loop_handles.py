@@ -216,11 +216,11 @@ def test_run_replaced(loop, watched, cls):
 
     def third():
         calls.append(3)
+        loop.call_soon(loop.stop)
         raise ZeroDivisionError
 
     calls = []
     loop.call_soon(first)
-    loop.call_later(0.01, loop.stop)
     loop.run_forever()
     assert calls == [2, 3]
     assert [callback for callback in watched.seen if callback in (second, third)] == (

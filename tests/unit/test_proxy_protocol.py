@@ -195,8 +195,9 @@ def test_late_head(caplog, head):
 def test_time_limit_ends_with_the_head():
     async def main():
         server = proxied(proxy_protocol_timeout=0.01)
-        reader, writer = await asyncio.open_connection(*serving(server))
-        writer.write(b"PROXY TCP4 192.0.2.7 192.0.2.8 1234 443\r\n")
+        sock = socket.create_connection(serving(server))
+        sock.sendall(b"PROXY TCP4 192.0.2.7 192.0.2.8 1234 443\r\n")  # there when it is accepted
+        reader, writer = await asyncio.open_connection(sock=sock)
         await asyncio.sleep(0.1)
         writer.write(b"hello\n")
         assert await reader.read() == b"('192.0.2.7', 1234) hello\n"

@@ -257,6 +257,7 @@ def test_an_awaitable_holds_the_client_back(way, target):
         with pytest.raises(TimeoutError):
             while True:
                 sent += client.sock.send(b"x" * 65536)
+        wait_for(lambda: events)
         assert len(sizes) == 1 and sent < size // 2
         client.sock.settimeout(20)
         server.live.call(events[0].set)
