@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -357,7 +358,10 @@ def test_what_workers_start_hears_of_hangups(start):
     sleeper = 'import subprocess; subprocess.Popen(["sleep", "1000"])'
     program = start(WORKERS.replace("server = ", sleeper + "\nserver = "), workers=1)
     (worker,) = program.workers()
-    program.until(lambda: children_of(worker))
+    # Until it is that program a signal would meet the worker's own handler.
+    program.until(
+        lambda: {Path(f"/proc/{pid}/comm").read_text() for pid in children_of(worker)} == {"sleep\n"}
+    )
     (child,) = children_of(worker)
     os.kill(worker, signal.SIGHUP)
     os.kill(child, signal.SIGHUP)
