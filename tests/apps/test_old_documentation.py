@@ -17,8 +17,9 @@ from pathlib import Path
 import pytest
 
 from support import old_documentation, old_tornado
-from support.app_servers import ENVIRONMENT, SWAPPED, free_port, running, site
+from support.app_servers import ENVIRONMENT, SWAPPED, running, site
 from support.children import PROGRAMS
+from support.ports import free_port
 
 pytestmark = pytest.mark.apps
 requests = pytest.importorskip("requests")

@@ -15,15 +15,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from support.children import ROOT
+from support.ports import free_port
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": ROOT, "PYTHONUNBUFFERED": "1"}
 SWAPPED = [sys.executable, "-m", "tornado_c"]
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
 
 
 def wait_until_served(process: subprocess.Popen[bytes], port: int, log: Path) -> None:

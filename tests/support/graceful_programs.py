@@ -12,7 +12,7 @@ import threading
 import time
 
 from support.children import CHILD_ENVIRONMENT
-from support.live_tcp import free_port
+from support.ports import free_port
 
 PATIENCE = 60
 

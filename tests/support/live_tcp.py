@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import socket
 import ssl
 
 import tornado.test
@@ -14,12 +13,6 @@ PATIENCE = 30  # seconds, far beyond what anything takes
 
 TLS_FOLDER = os.path.dirname(tornado.test.__file__)
 TLS = {"certfile": os.path.join(TLS_FOLDER, "test.crt"), "keyfile": os.path.join(TLS_FOLDER, "test.key")}
-
-
-def free_port():
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
 
 
 def over_tls(sock):

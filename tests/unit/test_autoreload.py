@@ -12,7 +12,7 @@ import pytest
 
 from support.children import CHILD_ENVIRONMENT
 from support.live_http import wait_for
-from support.live_tcp import free_port
+from support.ports import free_port
 from tornado_c._workers.again import _program
 
 pytest.importorskip("tornado")

@@ -14,7 +14,7 @@ import zipfile
 import pytest
 
 import tornado_c
-from support.live_tcp import free_port
+from support.ports import free_port
 
 PACKAGE = os.path.dirname(os.path.abspath(tornado_c.__file__))
 

@@ -13,8 +13,8 @@ import pytest
 
 from support.children import CHILD_ENVIRONMENT, EXAMPLES
 from support.live_http import PATIENCE, Client
-from support.live_tcp import free_port
 from support.live_ws import Peer, close, text
+from support.ports import free_port
 
 WITH_WEB = ["hello_handler", "startup_listen", "startup_bind_start", "startup_add_sockets"]
 WITH_WEB += ["startup_reuse_port"]

@@ -16,7 +16,7 @@ import pytest
 
 from support.children import CHILD_ENVIRONMENT
 from support.live_http import PATIENCE, Client, LiveServer, headers_ok, raw_ok, serving, talk, wait_for
-from support.live_tcp import free_port
+from support.ports import free_port
 from tornado_c import _core, netutil
 from tornado_c.httpserver import HTTPConnection, HTTPServer
 from tornado_c.ioloop import IOLoop

@@ -10,6 +10,7 @@ import time
 import pytest
 
 from support.children import CHILD_ENVIRONMENT, FOREIGN_ENVIRONMENT
+from support.ports import free_port
 from tornado_c import netutil
 
 ACTIVATE = shutil.which("systemd-socket-activate")
@@ -160,8 +161,7 @@ def test_variables_may_stay(monkeypatch):
 @pytest.mark.skipif(ACTIVATE is None, reason="systemd-socket-activate is not installed")
 def test_systemd_socket_activate(tmp_path):
     path = str(tmp_path / "socket")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     # The tool passes on what it is told to; a sanitizer that is preloaded here is for the program only.
     passed = [f"--setenv={name}={value}" for name, value in CHILD_ENVIRONMENT.items()]
     process = subprocess.Popen(

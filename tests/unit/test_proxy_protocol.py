@@ -15,6 +15,7 @@ import pytest
 
 from support.children import FOREIGN_ENVIRONMENT
 from support.live_tcp import PATIENCE, TLS, listening, run
+from support.ports import free_port
 from support.proxy_heads import BAD, GOOD, SIGNATURE, named
 from tornado_c import iostream
 from tornado_c._stream.proxy_protocol import MAX_V2_HEAD, MalformedHead, TrustedProxies, parse_head
@@ -454,8 +455,7 @@ def haproxy(tmp_path):
     started = []
 
     def start(back, option):
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            front = free.getsockname()[1]
+        front = free_port()
         config = tmp_path / "haproxy.cfg"
         config.write_text(HAPROXY_CONFIG.format(front=front, back=back, option=option))
         command = [HAPROXY, "-db", "-f", str(config)]

@@ -14,6 +14,7 @@ import pytest
 from support.children import FOREIGN_ENVIRONMENT
 from support.implementations import OURS
 from support.live_tcp import TLS_FOLDER, run
+from support.ports import free_port
 from tornado_c import tcpclient
 from tornado_c.ioloop import IOLoop
 
@@ -30,12 +31,6 @@ def listener():
 @pytest.fixture
 def port(listener):
     return listener.getsockname()[1]
-
-
-@pytest.fixture
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        return sock.getsockname()[1]
 
 
 @pytest.fixture
@@ -127,9 +122,7 @@ def test_a_family_that_fails_at_once(implementation, listener, port):
 @pytest.mark.guest
 @pytest.mark.parametrize("given", ["ip", "port", "both"])
 def test_source(implementation, listener, port, given):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        source_port = free.getsockname()[1]
+    source_port = free_port()
     kwargs = {"source_ip": "127.0.0.2", "source_port": source_port}
     if given != "both":
         del kwargs["source_ip" if given == "port" else "source_port"]
@@ -341,11 +334,12 @@ def test_silent_tls_server(implementation, listener, port, cut):
 @pytest.mark.skipif(OPENSSL is None, reason="openssl is not installed")
 @pytest.mark.guest
 @pytest.mark.parametrize("version", ["-tls1_2", "-tls1_3"])
-def test_openssl_s_server(implementation, free_port, version):
+def test_openssl_s_server(implementation, version):
     """The certificate is for a name, which the resolver sends to this machine."""
     certificate, key = (os.path.join(TLS_FOLDER, name) for name in ("test.crt", "test.key"))
     files = ("-cert", certificate, "-key", key)
-    command = [OPENSSL, "s_server", "-accept", f"127.0.0.1:{free_port}", "-quiet", "-rev", version, *files]
+    port = free_port()
+    command = [OPENSSL, "s_server", "-accept", f"127.0.0.1:{port}", "-quiet", "-rev", version, *files]
     options = ssl.create_default_context(cafile=certificate)
 
     async def main():
@@ -354,7 +348,7 @@ def test_openssl_s_server(implementation, free_port, version):
         client = implementation.tcpclient.TCPClient(resolver)
         while True:
             try:
-                stream = await client.connect("foo.example.com", free_port, ssl_options=options)
+                stream = await client.connect("foo.example.com", port, ssl_options=options)
                 break
             except OSError as e:  # it does not listen yet
                 assert isinstance(e, (ConnectionRefusedError, implementation.iostream.StreamClosedError)), e
@@ -365,7 +359,7 @@ def test_openssl_s_server(implementation, free_port, version):
             assert await stream.read_until(b"\n") == word[::-1] + b"\n"
         stream.close()
         with pytest.raises(ssl.SSLCertVerificationError):
-            await client.connect("127.0.0.1", free_port, ssl_options=options)
+            await client.connect("127.0.0.1", port, ssl_options=options)
 
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=FOREIGN_ENVIRONMENT)
     try:

@@ -12,7 +12,7 @@ import pytest
 
 from support.children import ROOT
 from support.live_http import wait_for
-from support.live_tcp import free_port
+from support.ports import free_port
 
 #: The documentation's, in the style of its older editions and of its newer ones.
 HELLO = """
