@@ -85,7 +85,8 @@ typedef struct LoopCore {
     bool polling;            /* inside the kernel's wait without the GIL */
     bool capture;            /* the next call_soon of a Task's step is to be captured, not queued */
     double alarm;            /* seconds after which a SIGALRM is to come in a turn that blocks; 0: none */
-    bool follow;             /* the call queued last follows the one that is running, in the same turn */
+    size_t stream_calls;     /* how many of the calls that are ready are those of streams' users */
+    size_t follow;           /* the calls that are ready, where the last goes first in this turn; else 0 */
     unsigned long thread_id; /* guest mode: that of the last turn */
     PyObject *captured;      /* the handle that was */
     tc_spares spares[2];     /* of requests, and of WebSocket messages */

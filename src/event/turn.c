@@ -10,6 +10,7 @@
 #include <sys/time.h>
 
 #define FOLLOWERS 64               /* calls that follow one, at most */
+#define FOLLOWERS_TOGETHER 1024    /* and those that follow all of a turn, which share them */
 #define GIL_RELEASE_INTERVAL 0.005 /* seconds: CPython's own switch interval */
 
 static double
@@ -135,25 +136,27 @@ static int
 turn_run_handle(LoopCore *core, PyObject *handle) /* steals the reference */
 {
     int status = 0;
-    core->follow = false;
+    uint32_t turn = core->turn;
+    core->follow = 0;
     if (!tc_handle_is_cancelled(core, handle)) {
         status = TC_UNLIKELY(core->debug) ? turn_run_debug(core, handle) : tc_handle_run(core, handle);
     }
     Py_DECREF(handle);
+    if (TC_UNLIKELY(core->turn != turn)) {
+        core->follow = 0; /* it has run the loop: what is queued last follows another */
+    }
     return status;
 }
 
-/* Runs what a call has queued to be called after it, before what else is ready. */
+/* Runs what a call has queued to be called after it, before what else is ready. Freeing the call may have queued
+ * more, which is not that. */
 static int
-turn_run_followers(LoopCore *core)
+turn_run_followers(LoopCore *core, size_t most)
 {
     int status = 0;
-    for (int left = FOLLOWERS; left > 0 && core->follow && !core->stopping && status == 0; left--) {
-        PyObject *handle = tc_ready_pop_last(&core->ready);
-        if (handle == NULL) {
-            break;
-        }
-        status = turn_run_handle(core, handle);
+    while (most-- > 0 && core->follow != 0 && core->follow == core->ready.size && !core->stopping &&
+           status == 0) {
+        status = turn_run_handle(core, tc_ready_pop_last(&core->ready));
     }
     return status;
 }
@@ -161,13 +164,18 @@ turn_run_followers(LoopCore *core)
 static int
 turn_run_ready(LoopCore *core)
 {
-    for (size_t left = core->ready.size; left > 0; left--) {
+    size_t calls = core->ready.size;
+    if (TC_UNLIKELY(core->stream_calls > calls)) {
+        core->stream_calls = calls; /* some were thrown away */
+    }
+    size_t followers = calls > FOLLOWERS_TOGETHER / FOLLOWERS ? FOLLOWERS_TOGETHER / calls : FOLLOWERS;
+    for (size_t left = calls; left > 0; left--) {
         PyObject *handle = tc_ready_pop(&core->ready);
         if (handle == NULL) {
             break; /* a callback emptied the queue */
         }
         if (turn_run_handle(core, handle) < 0 ||
-            (TC_UNLIKELY(core->follow) && turn_run_followers(core) < 0)) {
+            (TC_UNLIKELY(core->follow != 0) && turn_run_followers(core, followers) < 0)) {
             return -1;
         }
     }

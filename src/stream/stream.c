@@ -70,14 +70,15 @@ run_close_callback(StreamObject *self)
     return st;
 }
 
-/* A callback has read what was in the buffer, and done nothing else that is called later: the next callback
- * is called at once, as a coroutine would go on. */
+/* A callback has read what was in the buffer: the next callback is called at once, as a coroutine would go on,
+ * unless anything else than callbacks of streams has been queued before it. */
 static bool
-next_follows(const StreamObject *self, size_t ready, unsigned pending)
+next_follows(const StreamObject *self, uint32_t turn, size_t ready, unsigned pending)
 {
     const tc_train *train = self->train;
-    return train != NULL && train->turn == self->core->turn && train->calls > 0 &&
-           self->core->ready.size == ready + 1 && self->pending_callbacks == pending + 1;
+    return train != NULL && self->core->turn == turn && train->turn == turn && train->calls > 0 &&
+           self->core->ready.size == ready + 1 && self->pending_callbacks == pending + 1 &&
+           self->core->stream_calls == ready + 1;
 }
 
 /* args: stream, callback[, data]. What a queued user callback's handle calls: an exception closes the stream
@@ -91,7 +92,9 @@ run_user_callback(PyObject *stream_type, PyObject *const *args, Py_ssize_t nargs
         return NULL;
     }
     self->pending_callbacks -= self->pending_callbacks > 0;
+    self->core->stream_calls -= self->core->stream_calls > 0;
     size_t ready = self->core->ready.size;
+    uint32_t turn = self->core->turn;
     unsigned pending = self->pending_callbacks;
     PyObject *result = tc_stack_call(self->state, args[1], args + 2, (size_t)(nargs - 2));
     if (result == NULL && PyErr_ExceptionMatches(PyExc_Exception)) {
@@ -111,7 +114,9 @@ run_user_callback(PyObject *stream_type, PyObject *const *args, Py_ssize_t nargs
         }
     }
     Py_XDECREF(result);
-    self->core->follow = next_follows(self, ready, pending);
+    if (next_follows(self, turn, ready, pending)) {
+        self->core->follow = ready + 1;
+    }
     Py_RETURN_NONE;
 }
 
@@ -130,6 +135,7 @@ tc_stream_call(StreamObject *self, PyObject *callback, PyObject *arg, PyObject *
     }
     Py_DECREF(handle);
     self->pending_callbacks++;
+    self->core->stream_calls += self->core->host == NULL;
     return 0;
 }
 

@@ -3,6 +3,7 @@ concerns streams, in the order in which 4.x does things: never inside the call, 
 exception logged, the stream closed, and the exception handed on to the IOLoop."""
 
 import asyncio
+import os
 import socket
 import sys
 
@@ -479,6 +480,81 @@ def test_callbacks_of_lines_that_came_together(queue):
     lines = [b"%d\n" % n for n in range(200)]
     assert sent == lines
     assert seen == ([each for line in lines for each in (line, "queued")] if queue else lines)
+
+
+@pytest.mark.parametrize("first", [False, True], ids=["lines first", "loop's first"])
+def test_callbacks_of_lines_take_turns_with_others(first):
+    """A callback of the loop that queues another is called between two lines, as with Tornado."""
+
+    async def program():
+        one, other = socket.socketpair()
+        stream, loop = iostream.IOStream(one), IOLoop.current()
+        seen, done = [], asyncio.Event()
+
+        def line(data):
+            seen.append("line")
+            if data == b"9\n":
+                done.set()
+            else:
+                stream.read_until(b"\n", line)
+
+        def pump():
+            seen.append("pump")
+            if not done.is_set():
+                loop.add_callback(pump)
+
+        other.sendall(b"".join(b"%d\n" % n for n in range(10)))
+        if first:
+            loop.add_callback(pump)
+        stream.read_until(b"\n", line)
+        if not first:
+            loop.add_callback(pump)
+        await done.wait()
+        stream.close()
+        other.close()
+        return seen[:20]
+
+    seen = tornado_c.run(program())
+    assert seen == (["pump", "line"] * 10 if first else ["line", "pump"] * 10)[: len(seen)]
+    assert len(seen) >= 19
+
+
+def test_lines_of_many_streams_take_turns_with_descriptors():
+    """A descriptor that has its turn each time does not wait for all that they have received."""
+
+    async def program():
+        pairs = [socket.socketpair() for _ in range(100)]
+        loop, seen, lines, done = IOLoop.current(), [], 0, asyncio.Event()
+
+        def begin(stream):
+            def line(data):
+                nonlocal lines
+                lines += 1
+                if data == b"end\n":
+                    stream.close()
+                    if lines == 100 * 101:
+                        done.set()
+                else:
+                    stream.read_until(b"\n", line)
+
+            stream.read_until(b"\n", line)
+
+        ready = os.pipe()
+        os.write(ready[1], b"x")
+        loop.add_handler(ready[0], lambda fd, events: seen.append(lines), loop.READ)
+        for one, other in pairs:
+            other.sendall(b"line\n" * 100 + b"end\n")
+            begin(iostream.IOStream(one))
+        await done.wait()
+        loop.remove_handler(ready[0])
+        for fd in ready:
+            os.close(fd)
+        for _, other in pairs:
+            other.close()
+        return seen
+
+    seen = tornado_c.run(program())
+    assert max(after - before for before, after in zip(seen, seen[1:], strict=False)) <= 100 * 16
 
 
 def test_a_callback_that_stops_the_loop_is_the_last():
