@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import builtins
 import concurrent.futures
-import contextvars
 import functools
 import importlib
 import inspect
@@ -378,14 +377,7 @@ class IOLoop(Configurable, _core.IOLoopBase):
         Deprecated: asyncio's add_signal_handler is the better way.
         """
         warnings.warn("add_callback_from_signal is deprecated", DeprecationWarning, stacklevel=2)
-        if stack.active.get() is stack.NONE:
-            self.add_callback(callback, *args, **kwargs)
-        else:
-            contextvars.copy_context().run(self._add_bare_callback, callback, args, kwargs)
-
-    def _add_bare_callback(self, callback: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> None:
-        stack.active.set(stack.NONE)
-        self.add_callback(callback, *args, **kwargs)
+        stack.outside(self.add_callback, callback, *args, **kwargs)
 
     def _watch_result(self, result: Any) -> None:
         """A callback returned ``result``: if that is awaitable, log what it raises."""

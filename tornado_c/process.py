@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from tornado_c._support import stack
 from tornado_c._workers import prefork, reload
 from tornado_c.concurrent import (
     future_set_exception_unless_cancelled,
@@ -165,10 +166,10 @@ class Subprocess:
 
         Handles SIGCHLD, of which a process has one handler; see :meth:`initialize`.
         """
-        self._exit_callback = callback
+        self._exit_callback = stack.follow(callback)
         Subprocess.initialize()
         Subprocess._waiting[self.pid] = self
-        Subprocess._try_cleanup_process(self.pid)
+        stack.outside(Subprocess._try_cleanup_process, self.pid)
 
     def wait_for_exit(self, raise_error: bool = True) -> asyncio.Future[int]:
         """Return a Future of the return code.
@@ -195,7 +196,7 @@ class Subprocess:
         if Subprocess._initialized and not (Subprocess._signal_loop and Subprocess._signal_loop.is_closed()):
             return
         loop = (IOLoop.current() if io_loop is None else io_loop).asyncio_loop
-        loop.add_signal_handler(signal.SIGCHLD, Subprocess._cleanup)
+        stack.outside(loop.add_signal_handler, signal.SIGCHLD, Subprocess._cleanup)
         Subprocess._signal_loop = loop
         Subprocess._initialized = True
 

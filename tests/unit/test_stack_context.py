@@ -244,6 +244,11 @@ def by_exit_callback(loop, call):
     child.set_exit_callback(lambda status: call())
 
 
+def by_signal_handler(loop, call):
+    loop.asyncio_loop.add_signal_handler(signal.SIGUSR1, call)
+    loop.add_callback(os.kill, os.getpid(), signal.SIGUSR1)
+
+
 def by_second_hand(loop, call):
     """Registered by a callback that was registered in the contexts."""
     loop.add_callback(lambda: loop.call_later(0.001, lambda: loop.add_callback(call)))
@@ -297,6 +302,27 @@ def test_exception_is_handled(names, place, inside, host, caplog):
     assert not caplog.records
 
 
+@pytest.mark.parametrize("host", ["native", "guest"])
+def test_exit_callbacks_have_their_own_contexts(names, host):
+    """Whichever call has the process's one handler of SIGCHLD set."""
+
+    async def main():
+        seen = {}
+
+        def begin(name):
+            child = process.Subprocess([sys.executable, "-c", ""], stdout=subprocess.DEVNULL)
+            child.set_exit_callback(lambda status: seen.setdefault(name, [*names.entered]))
+
+        for name in ("one", "two"):
+            with names.context(name):
+                begin(name)
+        begin("none")
+        await until(lambda: len(seen) == 3)
+        assert seen == {"one": ["one"], "two": ["two"], "none": []}
+
+    run_on(host, "exit_callback", main)
+
+
 def NullHandler():
     return ExceptionStackContext(lambda *args: False)
 
@@ -310,7 +336,14 @@ def run(main):
 
 
 def run_on(host, place, main):
-    if host == "guest" and place in ("call_soon", "asyncio_timer", "reader", "done_callback", "second_hand"):
+    if host == "guest" and place in (
+        "call_soon",
+        "asyncio_timer",
+        "reader",
+        "done_callback",
+        "second_hand",
+        "signal_handler",
+    ):
         pytest.skip("asyncio's own handles, which know nothing of contexts")
     if place == "exit_callback":
         process.Subprocess.uninitialize()

@@ -18,6 +18,7 @@ from typing import Any, SupportsIndex
 
 from tornado_c import _core
 from tornado_c._asyncio.transport import SocketTransport
+from tornado_c._support import stack
 from tornado_c._workers import serving
 
 _asyncio_log = logging.getLogger("asyncio")
@@ -163,6 +164,8 @@ class EventLoop(_core.LoopCore, asyncio.SelectorEventLoop):
     def add_signal_handler(self, sig: int, callback: Callable[..., object], *args: Any) -> None:  # type: ignore[override]
         """Call ``callback(*args)`` on this loop when the process gets a signal; of the main thread only."""
         _signal_loops.add(self)
+        if not asyncio.iscoroutinefunction(callback):  # which the base refuses
+            callback = stack.follow(callback)  # the base's handle enters none
         super().add_signal_handler(sig, callback, *args)
 
     def _renew_signal_pipe(self) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
+from tornado_c._support import stack
 from tornado_c._swap.generation import Changes
 
 
@@ -14,9 +15,6 @@ def add(module: ModuleType, changes: Changes) -> None:
 
     def spawn_callback(self: Any, callback: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
         """As add_callback, but what the callback raises is logged, whatever contexts there are."""
-        from tornado_c.stack_context import NullContext
-
-        with NullContext():
-            self.add_callback(callback, *args, **kwargs)
+        stack.outside(self.add_callback, callback, *args, **kwargs)
 
     changes.set(module.IOLoop, "spawn_callback", spawn_callback)
