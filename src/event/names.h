@@ -72,6 +72,7 @@
     X(get_name)                                                                                              \
     X(get_task_factory)                                                                                      \
     X(handle)                                                                                                \
+    X(handle_yield)                                                                                          \
     X(handle_callback_exception)                                                                             \
     X(handler)                                                                                               \
     X(is_running)                                                                                            \
@@ -180,7 +181,7 @@ typedef struct {
     tc_task_parts task_parts;                                                                                \
     tc_handle_freelist handles, timer_handles;                                                               \
     /* The versions of our handles' types for which _run is asyncio's own. */                                \
-    unsigned handle_run_tag, timer_handle_run_tag;                                                           \
+    unsigned handle_run_tag, timer_handle_run_tag, runner_tag;                                               \
     unsigned running_forks; /* tc_fork_count() when running_holder was found */                              \
     /* Whether a Future is known to begin with its loop. */                                                  \
     bool future_loop_known, future_loop_first;

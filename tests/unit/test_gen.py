@@ -414,6 +414,55 @@ class TestOtherRunners:
 
         implementation.run(main())
 
+    @pytest.mark.parametrize("kind", ["class", "subclass", "instance"])
+    def test_methods_in_the_place_of_ours(self, implementation, kind, monkeypatch):
+        """As tools do that want to see each step, or have coroutines yield what they know."""
+        gen, seen, runner = implementation.gen, [], implementation.gen.Runner
+        plain_run, plain_handle = runner.run, runner.handle_yield
+
+        def run(self):
+            seen.append("run")
+            return plain_run(self)
+
+        def handle_yield(self, yielded):
+            seen.append(yielded)
+            if yielded == "known":
+                self.future = asyncio.Future()
+                self.future.set_result("from the tool")
+                return True
+            return plain_handle(self, yielded)
+
+        class Seeing(runner):
+            def __init__(self, *args):
+                if kind == "instance":
+                    self.run, self.handle_yield = run.__get__(self), handle_yield.__get__(self)
+                super().__init__(*args)
+
+        @gen.coroutine
+        def work(waited):
+            assert (yield waited) == 1
+            assert (yield "known") == "from the tool"
+            return (yield waited)
+
+        async def main():
+            waited = asyncio.Future()
+            with monkeypatch.context() as patched:
+                if kind == "class":
+                    patched.setattr(runner, "run", run)
+                    patched.setattr(runner, "handle_yield", handle_yield)
+                else:
+                    if kind == "subclass":
+                        Seeing.run, Seeing.handle_yield = run, handle_yield
+                    patched.setattr(gen, "Runner", Seeing)
+                future = work(waited)
+                waited.set_result(1)
+                assert await future == 1
+            assert seen == [waited, "run", "known", waited]
+            with pytest.raises(gen.BadYieldError):
+                await work(waited)
+
+        implementation.run(main())
+
 
 class TestSeveral:
     def test_multi(self, implementation):
