@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Self, overload
 
 from tornado_c import _core
 from tornado_c._stream import tls
-from tornado_c._stream.earlier import adapt, buffer_optional
+from tornado_c._stream.earlier import adapt, buffer_optional, fill
 from tornado_c._support.generations import bind_arguments
 from tornado_c.ioloop import IOLoop, _Selectable
 from tornado_c.log import gen_log
@@ -487,6 +487,7 @@ _core.register(
     upcalls={
         "pipe_read_from_fd": PipeIOStream.read_from_fd,
         "pipe_write_to_fd": PipeIOStream.write_to_fd,
+        "read_without_buffer": fill,
         "socket_close_fd": IOStream.close_fd,
         "socket_get_fd_error": IOStream.get_fd_error,
         "socket_read_from_fd": IOStream.read_from_fd,

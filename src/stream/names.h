@@ -75,6 +75,7 @@
 #define TC_STREAM_UPCALLS(X)                                                                                 \
     X(pipe_read_from_fd, iostream, NULL)                                                                     \
     X(pipe_write_to_fd, iostream, NULL)                                                                      \
+    X(read_without_buffer, iostream, NULL)                                                                   \
     X(socket_close_fd, iostream, NULL)                                                                       \
     X(socket_get_fd_error, iostream, NULL)                                                                   \
     X(socket_read_from_fd, iostream, NULL)                                                                   \

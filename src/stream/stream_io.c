@@ -154,6 +154,36 @@ raw_recv(StreamObject *self, char *buf, size_t size)
     return n >= 0 ? n : nothing ? TC_IO_AGAIN : 0;
 }
 
+/* Is a method one of Tornado 4, which returns what it has read? Classes that are defined so have been adapted, see
+ * _stream/earlier.py. */
+static bool
+takes_no_buffer(PyObject *method)
+{
+    bool bound = PyMethod_Check(method);
+    PyObject *function = bound ? PyMethod_GET_FUNCTION(method) : method;
+    if (!PyFunction_Check(function)) {
+        return false;
+    }
+    const PyCodeObject *code = (PyCodeObject *)PyFunction_GET_CODE(function);
+    return code->co_argcount == (int)bound && (code->co_flags & (CO_VARARGS | CO_VARKEYWORDS)) == 0;
+}
+
+static PyObject *
+hook_call_recv(StreamObject *self, PyObject *room)
+{
+    PyObject *method = PyObject_GetAttr((PyObject *)self, self->state->str_read_from_fd), *result = NULL;
+    if (method != NULL && takes_no_buffer(method)) {
+        PyObject *args[] = {(PyObject *)self, room, method};
+        PyObject *fill = tc_upcall(self->state, read_without_buffer);
+        result = fill != NULL ? PyObject_Vectorcall(fill, args, 3, NULL) : NULL;
+    }
+    else if (method != NULL) {
+        result = PyObject_CallOneArg(method, room);
+    }
+    Py_XDECREF(method);
+    return result;
+}
+
 static Py_ssize_t
 hook_recv(StreamObject *self, char *buf, size_t size)
 {
@@ -162,7 +192,7 @@ hook_recv(StreamObject *self, char *buf, size_t size)
         return TC_IO_FAILED;
     }
     memset(PyByteArray_AS_STRING(room), 0, size);
-    PyObject *result = PyObject_CallMethodOneArg((PyObject *)self, self->state->str_read_from_fd, room);
+    PyObject *result = hook_call_recv(self, room);
     Py_ssize_t n = TC_IO_FAILED;
     self->drained_socket = result == Py_None;
     if (result == Py_None) {

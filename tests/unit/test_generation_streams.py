@@ -195,3 +195,32 @@ def test_a_hook_that_raises():
         peer.close()
 
     run(test)
+
+
+@pytest.mark.parametrize("how", ["function", "method", "class"])
+def test_an_old_method_put_in_the_place_of_ours(how, monkeypatch):
+    """Of one stream, or of all."""
+
+    async def main():
+        one, other = socket.socketpair()
+        stream, plain = IOStream(one), IOStream.read_from_fd
+
+        def read_from_fd(self):
+            data = plain(self)
+            return data and data.upper() * 50_000
+
+        with monkeypatch.context() as patched:
+            if how == "class":
+                patched.setattr(IOStream, "read_from_fd", read_from_fd)
+            elif how == "method":
+                stream.read_from_fd = read_from_fd.__get__(stream)
+            else:
+                stream.read_from_fd = lambda: read_from_fd(stream)
+            other.sendall(b"abc")
+            assert await stream.read_bytes(150_000) == b"ABC" * 50_000
+            other.sendall(b"end")
+            assert await stream.read_bytes(10, partial=True) == b"ENDENDENDE"
+            other.close()
+            assert await stream.read_until_close() == (b"END" * 50_000)[10:]
+
+    run(main)

@@ -46,22 +46,25 @@ def _takes_no_buffer(function: Any) -> bool:
 
 
 def _into_buffer(read: Callable[[Any], bytes | None]) -> Callable[..., Any]:
-    """Return a ``read_from_fd`` of today's: what does not fit is kept for the next call."""
+    """Return a ``read_from_fd`` of today's."""
 
     @functools.wraps(read)
     def read_from_fd(self: Any, buf: Any = None) -> Any:
-        if buf is None:
-            return read(self)
-        data = vars(self).pop("_unread", None)
-        if data is None:
-            data = read(self)
-        if not data:  # b"" at the end, None if there is nothing now, or the stream was closed
-            return None if data is None else 0
-        size = min(len(data), len(buf))
-        buf[:size] = data[:size]
-        if size < len(data):
-            self._unread = data[size:]
-        return size
+        return read(self) if buf is None else fill(self, buf, functools.partial(read, self))
 
     read_from_fd.__name__ = "read_from_fd"
     return read_from_fd
+
+
+def fill(stream: Any, buf: Any, read: Callable[[], bytes | None]) -> int | None:
+    """Read into a buffer with what returns data. What does not fit is kept for the next call."""
+    data = vars(stream).pop("_unread", None)
+    if data is None:
+        data = read()
+    if not data:  # b"" at the end, None if there is nothing now, or the stream was closed
+        return None if data is None else 0
+    size = min(len(data), len(buf))
+    buf[:size] = data[:size]
+    if size < len(data):
+        stream._unread = data[size:]
+    return size
