@@ -221,6 +221,32 @@ def test_http_client():
     """) == ["200 404", "404"]
 
 
+def test_http_client_while_a_loop_runs():
+    """Of another server: that loop waits meanwhile, and goes on where it was."""
+    assert run("""
+        import asyncio, threading
+        base, started = [], threading.Event()
+        def serve():
+            other = IOLoop()
+            other.add_callback(lambda: (base.append(listen()), started.set()))
+            other.start()
+        threading.Thread(target=serve, daemon=True).start()
+        started.wait()
+        client = httpclient.HTTPClient()
+        def fetch():
+            print(client.fetch(base[0]).code, httpclient.HTTPClient().fetch(base[0]).code)
+        async def inside():
+            before = asyncio.current_task(), IOLoop.current(), asyncio.get_running_loop()
+            fetch()
+            print(before == (asyncio.current_task(), IOLoop.current(), asyncio.get_running_loop()))
+            await asyncio.sleep(0)
+            loop.stop()
+        loop.add_callback(fetch)
+        loop.add_callback(inside)
+        loop.start()
+    """) == ["200 200", "200 200", "True"]
+
+
 def test_contexts_follow_a_request():
     assert (
         run("""
