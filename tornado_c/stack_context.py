@@ -243,7 +243,6 @@ def _pruned(contexts: Contexts) -> Contexts:
 def _call(contexts: Contexts, function: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> Any:
     """Call a function inside contexts; None where they have ended its exception."""
     error: BaseException | None = None
-    result = None
     innermost = contexts[1]
     try:
         for context in contexts[0]:
@@ -252,15 +251,19 @@ def _call(contexts: Contexts, function: Callable[..., Any], args: Any, kwargs: d
         innermost = contexts[1]
         result = function(*args, **kwargs)
     except BaseException as exception:
-        error = exception
-    try:
-        if error is not None or contexts[0]:
-            error = _handle(innermost, error)
-        if error is not None:
+        error = _handle(innermost, exception)
+        if error is None:
+            return None
+        try:
             raise error
-        return result
-    finally:
-        error = None  # its traceback has this frame
+        finally:
+            error = None  # its traceback has this frame
+    if contexts[0] and (error := _handle(innermost, None)) is not None:
+        try:
+            raise error
+        finally:
+            error = None
+    return result
 
 
 def _handle(context: Any, error: BaseException | None) -> BaseException | None:
@@ -277,27 +280,11 @@ def _handle(context: Any, error: BaseException | None) -> BaseException | None:
 
 
 def _call_active(contexts: Contexts, function: Callable[..., Any], *args: Any) -> Any:
-    """What C does with a callback where a context is to be entered."""
-    head = contexts[1]
-    if type(head) is StackContext and head.active and head.old_contexts is NONE:
-        return _call_in_one(head, function, args)
+    """What C does with a callback where a context is to be entered, and others are around it."""
     kept = _without_inactive(contexts)
     if kept is not contexts:
         active.set(kept)
     return _call(kept, function, args, {})
-
-
-def _call_in_one(around: StackContext, function: Callable[..., Any], args: Any) -> Any:
-    """The same where there is one context: half of the work."""
-    context = around.context_factory()
-    context.__enter__()
-    try:
-        result = function(*args)
-    except BaseException as error:
-        context.__exit__(type(error), error, error.__traceback__)
-        raise
-    context.__exit__(None, None, None)
-    return result
 
 
 def _handle_active(contexts: Contexts, error: BaseException) -> BaseException | None:
@@ -335,6 +322,7 @@ _core.register(
     upcalls={
         "stack_active": active,
         "stack_call": _call_active,
+        "stack_context": StackContext,
         "stack_enter": _enter,
         "stack_handle": _handle_active,
         "stack_leave": _leave,

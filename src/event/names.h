@@ -17,6 +17,8 @@
 
 #define TC_EVENT_NAMES(X)                                                                                    \
     X(__asyncio_running_event_loop__)                                                                        \
+    X(__enter__)                                                                                             \
+    X(__exit__)                                                                                              \
     X(__self__)                                                                                              \
     X(PENDING)                                                                                               \
     X(Runner)                                                                                                \
@@ -45,6 +47,7 @@
     X(_watch_result)                                                                                         \
     X(_watched_by_host)                                                                                      \
     X(_wrapped)                                                                                              \
+    X(active)                                                                                                \
     X(add_done_callback)                                                                                     \
     X(add_reader)                                                                                            \
     X(buffer_updated)                                                                                        \
@@ -58,6 +61,7 @@
     X(cancelling)                                                                                            \
     X(close)                                                                                                 \
     X(context)                                                                                               \
+    X(context_factory)                                                                                       \
     X(convert_yielded)                                                                                       \
     X(create_task)                                                                                           \
     X(data)                                                                                                  \
@@ -72,13 +76,14 @@
     X(get_name)                                                                                              \
     X(get_task_factory)                                                                                      \
     X(handle)                                                                                                \
-    X(handle_yield)                                                                                          \
     X(handle_callback_exception)                                                                             \
+    X(handle_yield)                                                                                          \
     X(handler)                                                                                               \
     X(is_running)                                                                                            \
     X(loop)                                                                                                  \
     X(message)                                                                                               \
     X(name)                                                                                                  \
+    X(old_contexts)                                                                                          \
     X(remove_reader)                                                                                         \
     X(result)                                                                                                \
     X(run)                                                                                                   \
@@ -155,6 +160,7 @@
     X(gen_restore_stack, gen, NULL)                                                                          \
     X(stack_active, stack_context, &PyContextVar_Type)                                                       \
     X(stack_call, stack_context, NULL)                                                                       \
+    X(stack_context, stack_context, &PyType_Type)                                                            \
     X(stack_enter, stack_context, NULL)                                                                      \
     X(stack_handle, stack_context, NULL)                                                                     \
     X(stack_leave, stack_context, NULL)                                                                      \

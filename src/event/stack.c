@@ -1,5 +1,5 @@
-/* See stack.h. Entering and leaving contexts, and asking them what to do with an exception, is Python's
- * (stack_context.py); here is what needs none of it. */
+/* See stack.h. Several contexts are entered and left by Python (stack_context.py), and asked there what to do with
+ * an exception; here is what needs none of it, and a single context manager. */
 #include "event/stack.h"
 
 #define FEW_ARGS 6
@@ -23,6 +23,10 @@ static bool
 stack_is_wrapped(tc_state *state, PyObject *function)
 {
     PyObject *mark, *inner = NULL;
+    PyObject *plain = PyMethod_Check(function) ? PyMethod_GET_FUNCTION(function) : function;
+    if (PyFunction_Check(plain) && ((PyFunctionObject *)plain)->func_dict == NULL) {
+        return false;
+    }
     if ((PyObject *)Py_TYPE(function) == state->partial) {
         inner = PyObject_GetAttr(function, state->str_func);
     }
@@ -46,6 +50,21 @@ stack_only_handles(PyObject *contexts)
     return PyTuple_CheckExact(around) && PyTuple_GET_SIZE(around) == 0;
 }
 
+/* function(*args), which sees an exception (or NULL: none) as the one that is handled, as sys.exc_info(). */
+static PyObject *
+stack_call_handling(PyObject *exc, PyObject *function, PyObject *const *args, size_t nargs)
+{
+    if (exc == NULL) {
+        return PyObject_Vectorcall(function, args, nargs, NULL);
+    }
+    PyObject *outer = PyErr_GetHandledException();
+    PyErr_SetHandledException(exc);
+    PyObject *result = PyObject_Vectorcall(function, args, nargs, NULL);
+    PyErr_SetHandledException(outer);
+    Py_XDECREF(outer);
+    return result;
+}
+
 /* An exception that an upcall returned (stolen) is raised; true if there is one, or the upcall itself raised. */
 static bool
 stack_raises(PyObject *returned)
@@ -64,10 +83,84 @@ stack_handle(tc_state *state, PyObject *contexts)
 {
     PyObject *exc = PyErr_GetRaisedException();
     PyObject *args[] = {contexts, exc};
-    PyObject *left = PyObject_Vectorcall(state->upcall_stack_handle, args, 2, NULL);
+    PyObject *left = stack_call_handling(exc, state->upcall_stack_handle, args, 2);
     Py_DECREF(exc);
     return stack_raises(left) ? NULL : Py_NewRef(Py_None);
 }
+
+/* ---- one context manager ---- */
+
+/* The context, where it is the only one and does nothing but enter a context manager; borrowed. */
+static PyObject *
+stack_only_one(tc_state *state, PyObject *contexts)
+{
+    PyObject *around = PyTuple_CheckExact(contexts) && PyTuple_GET_SIZE(contexts) == 2
+                           ? PyTuple_GET_ITEM(contexts, 0)
+                           : NULL;
+    if (around == NULL || !PyTuple_CheckExact(around) || PyTuple_GET_SIZE(around) != 1) {
+        return NULL;
+    }
+    PyObject *only = PyTuple_GET_ITEM(around, 0), *outside = NULL, *active = NULL;
+    if (only != PyTuple_GET_ITEM(contexts, 1) || (PyObject *)Py_TYPE(only) != state->upcall_stack_context) {
+        return NULL;
+    }
+    bool alone = PyObject_GetOptionalAttr(only, state->str_old_contexts, &outside) > 0 &&
+                 outside == state->upcall_stack_none &&
+                 PyObject_GetOptionalAttr(only, state->str_active, &active) > 0 && active == Py_True;
+    Py_XDECREF(outside);
+    Py_XDECREF(active);
+    PyErr_Clear();
+    return alone ? only : NULL;
+}
+
+/* Leaves a context manager with an exception. What it returns does not end that, but what it raises takes its
+ * place. */
+static void
+stack_exit_failed(tc_state *state, PyObject *manager)
+{
+    PyObject *exc = PyErr_GetRaisedException(), *traceback = PyException_GetTraceback(exc);
+    PyObject *exit = PyObject_GetAttr(manager, state->str___exit__), *result = NULL;
+    if (exit != NULL) {
+        PyObject *args[] = {(PyObject *)Py_TYPE(exc), exc, traceback != NULL ? traceback : Py_None};
+        result = stack_call_handling(exc, exit, args, 3);
+    }
+    if (result != NULL) {
+        PyErr_SetRaisedException(Py_NewRef(exc));
+    }
+    Py_XDECREF(exit);
+    Py_XDECREF(result);
+    Py_XDECREF(traceback);
+    Py_DECREF(exc);
+}
+
+static PyObject *
+stack_call_in_one(tc_state *state, PyObject *context, PyObject *function, PyObject *const *args,
+                  size_t nargsf)
+{
+    PyObject *factory = PyObject_GetAttr(context, state->str_context_factory);
+    PyObject *manager = factory != NULL ? PyObject_CallNoArgs(factory) : NULL, *result = NULL;
+    PyObject *entered = manager != NULL ? PyObject_CallMethodNoArgs(manager, state->str___enter__) : NULL;
+    if (entered != NULL) {
+        result = PyObject_Vectorcall(function, args, nargsf, NULL);
+        if (TC_UNLIKELY(result == NULL)) {
+            stack_exit_failed(state, manager);
+        }
+        else {
+            PyObject *none[] = {manager, Py_None, Py_None, Py_None};
+            PyObject *left = PyObject_VectorcallMethod(state->str___exit__, none, 4, NULL);
+            if (left == NULL) {
+                Py_CLEAR(result);
+            }
+            Py_XDECREF(left);
+        }
+    }
+    Py_XDECREF(entered);
+    Py_XDECREF(manager);
+    Py_XDECREF(factory);
+    return result;
+}
+
+/* ---- calls ---- */
 
 /* By Python, with contexts to be entered. */
 static PyObject *
@@ -93,7 +186,7 @@ stack_call_python(tc_state *state, PyObject *contexts, PyObject *function, PyObj
 PyObject *
 tc_stack_call_inside(tc_state *state, PyObject *function, PyObject *const *args, size_t nargsf)
 {
-    PyObject *contexts = stack_active(state), *result;
+    PyObject *contexts = stack_active(state), *result, *one;
     if (contexts == NULL && PyErr_Occurred()) {
         return NULL;
     }
@@ -105,6 +198,9 @@ tc_stack_call_inside(tc_state *state, PyObject *function, PyObject *const *args,
         if (result == NULL) {
             result = stack_handle(state, contexts);
         }
+    }
+    else if ((one = stack_only_one(state, contexts)) != NULL) {
+        result = stack_call_in_one(state, one, function, args, nargsf);
     }
     else {
         result = stack_call_python(state, contexts, function, args, PyVectorcall_NARGS(nargsf));
@@ -139,7 +235,7 @@ tc_stack_leave(tc_state *state, PyObject *entered)
     }
     PyObject *exc = PyErr_GetRaisedException();
     PyObject *args[] = {entered, exc != NULL ? exc : Py_None};
-    (void)stack_raises(PyObject_Vectorcall(state->upcall_stack_leave, args, 2, NULL));
+    (void)stack_raises(stack_call_handling(exc, state->upcall_stack_leave, args, 2));
     Py_XDECREF(exc);
     Py_DECREF(entered);
 }

@@ -323,6 +323,69 @@ def test_exit_callbacks_have_their_own_contexts(names, host):
     run_on(host, "exit_callback", main)
 
 
+@pytest.mark.parametrize("several", [False, True])
+@pytest.mark.parametrize("how", ["true", "raise", "again", "no exit", "deactivated"])
+def test_managers_that_are_left_with_an_exception(how, several, caplog):
+    """They see it, as in a with statement, and cannot end it; what they raise takes its place."""
+    seen, error = [], KeyError("told")
+
+    class Manager:
+        def __enter__(self):
+            seen.append("entered")
+
+        def __exit__(self, kind, value, traceback):
+            seen.append((kind, value, traceback is not None, sys.exc_info()[1]))
+            if how == "raise" and value is error:
+                raise OSError("left")
+            if how == "again" and value is error:
+                raise
+            return True
+
+    def fail():
+        raise error
+
+    async def main():
+        with StackContext(contextlib.nullcontext) if several else NullContext():
+            with StackContext(Manager) as deactivate:
+                IOLoop.current().add_callback(fail)
+                if how == "deactivated":
+                    IOLoop.current().add_callback(deactivate)
+                    IOLoop.current().add_callback(seen.append, "called")
+        if how == "no exit":
+            Manager.__exit__ = property(lambda self: 1 / 0)
+        seen.clear()
+        await asyncio.sleep(0.01)
+
+    run(main)
+    raised = caplog.records[0].exc_info[1]
+    left = (KeyError, error, True, error)
+    if how == "deactivated":
+        assert seen == ["entered", left, "entered", (None, None, False, None), "called"]
+    else:
+        assert seen == (["entered"] if how == "no exit" else ["entered", left])
+    if how == "raise":
+        assert type(raised) is OSError and raised.__context__ is error
+    elif how == "no exit":
+        assert type(raised) is ZeroDivisionError
+    else:
+        assert raised is error
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_handlers_see_the_exception_that_is_handled(several):
+    """As those that log with exc_info=True."""
+    seen = []
+
+    async def main():
+        with StackContext(contextlib.nullcontext) if several else NullContext():
+            with ExceptionStackContext(lambda *args: seen.append(sys.exc_info()) or True):
+                IOLoop.current().add_callback(fail)
+        await until(lambda: seen)
+
+    run(main)
+    assert seen[0][0] is KeyError and sys.exc_info()[0] is None
+
+
 def NullHandler():
     return ExceptionStackContext(lambda *args: False)
 
