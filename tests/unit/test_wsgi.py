@@ -17,7 +17,7 @@ import wsgiref.validate
 import pytest
 
 from support.children import CHILD_ENVIRONMENT
-from tornado_c import httputil, web
+from tornado_c import gen, httputil, web
 from tornado_c._generation4.wsgi import WSGIAdapter, WSGIApplication
 
 pytest.importorskip("tornado")
@@ -53,6 +53,34 @@ class Coroutine(web.RequestHandler):
 
     async def step(self):
         pass
+
+
+class Generators(web.RequestHandler):
+    @gen.coroutine
+    def get(self, how):
+        self.write("one ")
+        yield self.flush()
+        if how == "waits":
+            yield gen.sleep(0.001)
+        if how == "native":
+            yield asyncio.sleep(0)
+        self.write((yield gen.Task(lambda callback: callback("two "))))
+        self.write((yield [self.three(), self.three()])[1])
+
+    @gen.coroutine
+    def three(self):
+        return "three"
+
+
+class Engine(web.RequestHandler):
+    @web.asynchronous
+    @gen.engine
+    def get(self):
+        self.write((yield gen.Task(self.work)))
+        self.finish()
+
+    def work(self, callback):
+        callback("done")
 
 
 class Suspends(web.RequestHandler):
@@ -112,6 +140,8 @@ ROUTES = [
     ("/hello/(.*)", Hello),
     ("/facts", Facts),
     ("/coroutine", Coroutine),
+    ("/generators/(.*)", Generators),
+    ("/engine", Engine),
     ("/suspends", Suspends),
     ("/forgets", Forgets),
     ("/fails/(.*)", Fails),
@@ -129,10 +159,10 @@ def call(request):
     plain = WSGIApplication(ROUTES) if kind == "application" else WSGIAdapter(web.Application(ROUTES))
     checked = wsgiref.validate.validator(plain)
 
-    def call(path, method="GET", body=b"", app=checked, **environ):
+    def call(path, method="GET", body=b"", app=checked, source=None, **environ):
         path, _, query = path.partition("?")
         environ = {"SCRIPT_NAME": "", "PATH_INFO": path, "QUERY_STRING": query, **environ}
-        environ |= {"REQUEST_METHOD": method, "wsgi.input": io.BytesIO(body)}
+        environ |= {"REQUEST_METHOD": method, "wsgi.input": source or io.BytesIO(body)}
         if body and "CONTENT_LENGTH" not in environ:
             environ["CONTENT_LENGTH"] = str(len(body))
         wsgiref.util.setup_testing_defaults(environ)
@@ -296,6 +326,56 @@ def test_threads(call):
 
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
         assert list(pool.map(work, range(4))) == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("where", ["main", "thread"])
+def test_coroutines_of_tornado(call, where):
+    """Threads have no loop, and get none that stays."""
+
+    def work():
+        for _ in range(3):
+            assert call("/generators/")[2] == b"one two three"
+            assert call("/engine")[2] == b"done"
+            for how in ("waits", "native"):
+                with pytest.raises(Exception, match="synchronously"):
+                    call(f"/generators/{how}", app=call.plain)
+        if where == "thread":
+            with pytest.raises(RuntimeError):
+                asyncio.get_event_loop()
+
+    if where == "thread":
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            pool.submit(work).result()
+    else:
+        loop = asyncio.new_event_loop()
+        asyncio.set_event_loop(loop)
+        try:
+            work()
+            for task in asyncio.all_tasks(loop):
+                task.cancel()
+            loop.run_until_complete(asyncio.sleep(0))
+        finally:
+            asyncio.set_event_loop(None)
+            loop.close()
+
+
+@pytest.mark.parametrize("size", [0, 2, 4, 100])
+def test_bodies_that_end_early(call, size):
+    """A client that has left, or a server that does not count: no handler gets a part."""
+    assert call("/", "POST", b"a=1"[:size] * 10, CONTENT_LENGTH="50", app=call.plain)[0] == "400 Bad Request"
+
+
+def test_bodies_that_come_in_pieces(call):
+    class Source:
+        left = b"a=1&a=2"
+
+        def read(self, size):
+            piece, self.left = self.left[:2], self.left[2:]
+            return piece
+
+    form = {"CONTENT_TYPE": "application/x-www-form-urlencoded", "CONTENT_LENGTH": "7"}
+    text = call("/", "POST", app=call.plain, source=Source(), **form)[2]
+    assert text == b'{"arguments": ["1", "2"], "size": 7}'
 
 
 def test_within_a_running_loop(call):

@@ -163,13 +163,27 @@ def _make_request(
     length = headers.get("Content-Length", "0")
     if not (length.isascii() and length.isdigit()):
         raise ValueError(f"Content-Length {length!r} is no number")
-    body = environ["wsgi.input"].read(int(length)) if int(length) else b""
+    body = _read_body(environ["wsgi.input"], int(length)) if int(length) else b""
     if not headers.get("Host"):
         headers["Host"] = environ["SERVER_NAME"]
     start_line = httputil.RequestStartLine(method, uri, "HTTP/1.1")
     return httputil.HTTPServerRequest(
         start_line=start_line, headers=headers, body=body, connection=connection
     )
+
+
+def _read_body(source: Any, length: int) -> bytes:
+    """Read a body from a WSGI server.
+
+    :raises HTTPInputError: it is not as long as it was said to be: the client has left.
+    """
+    pieces = []
+    while length > 0 and (piece := source.read(length)):
+        pieces.append(bytes(piece))
+        length -= len(piece)
+    if length:
+        raise httputil.HTTPInputError("the body is not as long as its Content-Length")
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
 class WSGIApplication(Application):
