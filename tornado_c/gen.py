@@ -190,7 +190,10 @@ def engine(func: Callable[..., Any]) -> Callable[..., None]:
 
 
 def _end_engine(future: Future[Any]) -> None:
-    result = future.result()
+    try:
+        result = future.result()
+    finally:
+        del future  # what it raises has this frame
     if result is not None:
         raise ReturnValueIgnoredError(f"@gen.engine functions cannot return values: {result!r}")
 

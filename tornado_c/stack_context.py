@@ -182,6 +182,7 @@ def wrap(fn: Any) -> Any:
             return _call(contexts, fn, args, kwargs)
         finally:
             active.set(around)
+            del args, kwargs  # a Future among them may have an exception whose traceback has this frame
 
     wrapped._wrapped = True  # type: ignore[attr-defined]
     return wrapped
@@ -251,6 +252,7 @@ def _call(contexts: Contexts, function: Callable[..., Any], args: Any, kwargs: d
         innermost = contexts[1]
         result = function(*args, **kwargs)
     except BaseException as exception:
+        del args, kwargs
         error = _handle(innermost, exception)
         if error is None:
             return None

@@ -8,7 +8,9 @@ from tornado import gen, template
 
 from support.live_http import serving
 from support.web_servers import collecting, request
-from tornado_c import locale, web
+from tornado_c import gen as ours
+from tornado_c import locale, stack_context, web
+from tornado_c.ioloop import IOLoop
 
 TEMPLATES = {
     "plain.html": "{{ name }}{{ '' }}",
@@ -93,7 +95,35 @@ class Fail(web.RequestHandler):
         self.get()
 
 
+class Callbacks(web.RequestHandler):
+    """As in Tornado 2 to 4."""
+
+    @web.asynchronous
+    @ours.engine
+    def get(self):
+        callback = yield ours.Callback("key")
+        with stack_context.ExceptionStackContext(self.look_on):
+            IOLoop.current().add_callback(callback, "text")
+        self.write((yield ours.Wait("key")))
+        if self.get_argument("how") == "engine":
+            yield ours.Task(IOLoop.current().add_callback)
+            raise ValueError("bad")
+        self.finish()
+
+    @web.asynchronous
+    def post(self):
+        with stack_context.ExceptionStackContext(self.look_on):
+            IOLoop.current().add_callback(self.later)
+
+    def later(self):
+        raise ValueError("bad")
+
+    def look_on(self, *args):
+        return False
+
+
 RULES = [
+    ("/callbacks", Callbacks),
     ("/render", Render),
     ("/async", AsyncRender),
     ("/string", RenderString),
@@ -109,6 +139,7 @@ PATHS += [
     for method in ("GET", "POST", "PUT")
     for how in ("finish", "http", "missing", "x")
 ]
+PATHS += ["GET /callbacks?how=well", "GET /callbacks?how=engine", "POST /callbacks"]
 KINDS = (web.RequestHandler, web.UIModule)
 
 

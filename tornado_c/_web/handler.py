@@ -255,10 +255,15 @@ class RequestHandler(_core.HandlerBase, CookieMixin, LocaleMixin, TemplateMixin,
 
     def _stack_context_handle_exception(self, type: Any, value: BaseException, traceback: Any) -> bool:
         """Handle an exception of a callback that was registered while ``asynchronous`` was at work."""
+        if sys.exc_info()[1] is value:
+            self._handle_request_exception(value)
+            return True
         try:
             raise value.with_traceback(traceback)
         except Exception as e:
             self._handle_request_exception(e)
+        finally:
+            del value, traceback  # which has this frame
         return True
 
     # ---- the request ----
