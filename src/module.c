@@ -136,11 +136,13 @@ PyDoc_STRVAR(module_is_plain_path_doc,
              "is_plain_path($module, path, /)\n--\n\n"
              "Whether a path is of ASCII names, one slash between any two, none of which begins with a dot.");
 
-PyDoc_STRVAR(module_remember_static_file_doc,
-             "remember_static_file($module, root, path, absolute_path, modified, seconds, content_type, /)"
-             "\n--\n\n"
-             "Keep what follows from a path below a folder, and from the time when the file was changed.\n\n"
-             ":param content_type: what static_files.type_by_suffix() returns.");
+PyDoc_STRVAR(
+    module_remember_static_file_doc,
+    "remember_static_file($module, root, path, absolute_path, link, modified, seconds, content_type, "
+    "/)\n--\n\n"
+    "Keep what follows from a path below a folder, and from the time when the file was changed.\n\n"
+    ":param link: the folder as it is written and where it leads, if that is another path.\n"
+    ":param content_type: what static_files.type_by_suffix() returns.");
 
 PyDoc_STRVAR(
     module_serve_static_file_doc,

@@ -37,6 +37,7 @@ def remember_static_file(
     root: str,
     path: str,
     absolute_path: str,
+    link: tuple[bytes, bytes] | None,
     modified: datetime,
     seconds: float,
     content_type: tuple[str, str, str | None, dict[str, Any], Any],

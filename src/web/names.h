@@ -119,11 +119,15 @@
     X(accept_ranges, "Accept-Ranges")                                                                        \
     X(bytes, "bytes")                                                                                        \
     X(content_length, "Content-Length")                                                                      \
+    X(content_range, "Content-Range")                                                                        \
     X(content_type, "Content-Type")                                                                          \
     X(html, "text/html; charset=UTF-8")                                                                      \
+    X(if_modified_since, "If-Modified-Since")                                                                \
     X(if_none_match, "If-None-Match")                                                                        \
+    X(if_range, "If-Range")                                                                                  \
     X(json, "application/json; charset=UTF-8")                                                               \
     X(last_modified, "Last-Modified")                                                                        \
+    X(range, "Range")                                                                                        \
     X(server, "TornadoServer/6.6.1")                                                                         \
     X(x_real_ip, "X-Real-Ip")
 
@@ -138,7 +142,7 @@
     X(reason_ok)         /* the reason phrase of status 200 */                                               \
     X(json_tools)        /* what json.c encodes with, or None */                                             \
     X(small_sha1)        /* when first needed */                                                             \
-    X(static_facts)      /* by the folder and then by the path, see static_serve.c */
+    X(static_facts)      /* by the folder and then by the path, see static_facts.c */
 
 #define TC_WEB_FACES(X)                                                                                      \
     X(ErrorHandler, web, state->request_handler_type)                                                        \

@@ -20,8 +20,8 @@
 #endif
 #endif
 
-/* Opens a path on which no symbolic link lies; a negative errno if there is one or it fails, -ENOSYS where the
- * system cannot do that. */
+/* Opens a path on which no symbolic link lies; a negative errno if there is one or it fails, -ENOSYS where
+ * the system cannot do that. */
 static int
 open_without_links(const char *path, int flags)
 {
@@ -121,6 +121,16 @@ path_is_real(const char *path)
 
 /* ---- open files ---- */
 
+/* Whether two paths, links on the way included, lead to one folder. It has one path without links only, so
+ * that as long as this is true of such a path and another, that is where the other one leads. */
+static bool
+folders_are_same(const char *const folders[2])
+{
+    struct stat first, second;
+    return stat(folders[0], &first) == 0 && stat(folders[1], &second) == 0 && first.st_ino == second.st_ino &&
+           first.st_dev == second.st_dev;
+}
+
 /* Opens a regular file, without waiting for the other end of what turns out to be a FIFO. A negative errno;
  * -EISDIR for what is no file. */
 static int
@@ -143,12 +153,12 @@ file_open(const char *path, bool resolved, struct stat *info)
 }
 
 StaticFileObject *
-tc_static_file_new(tc_state *state, const char *path, bool resolved)
+tc_static_file_new(tc_state *state, const char *path, bool resolved, const char *const folders[2])
 {
     struct stat info;
     int fd;
     Py_BEGIN_ALLOW_THREADS;
-    fd = file_open(path, resolved, &info);
+    fd = folders == NULL || folders_are_same(folders) ? file_open(path, resolved, &info) : -ENOENT;
     Py_END_ALLOW_THREADS;
     if (fd < 0) {
         return NULL;
@@ -174,7 +184,8 @@ tc_static_file_open(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
         !PyUnicode_FSConverter(args[0], &path)) {
         return NULL;
     }
-    StaticFileObject *file = tc_static_file_new(PyModule_GetState(module), PyBytes_AS_STRING(path), resolved);
+    StaticFileObject *file =
+        tc_static_file_new(PyModule_GetState(module), PyBytes_AS_STRING(path), resolved, NULL);
     Py_DECREF(path);
     return file != NULL || PyErr_Occurred() ? (PyObject *)file : Py_NewRef(Py_None);
 }

@@ -1,32 +1,13 @@
-/* The usual request to a StaticFileHandler: what its methods do, without calling them, where they are as we wrote
- * them. Facts that follow from the path and from the time of the file's change alone are kept from the first
- * request on, for which Python finds them; the file is opened and looked at for each. Called by get() of
- * tornado_c/_web/static.py. Runs Python for what is overridden and may be, such as set_extra_headers(). */
+/* The usual request to a StaticFileHandler: what its methods do, without calling them, where they are as
+ * we wrote them. What is known of a file is kept from the first request on (static_facts.c), and is that
+ * of the file as long as its path is free of symbolic links, of which the root may be one; it is opened
+ * and looked at for each. Called by get() of tornado_c/_web/static.py. Runs Python for what is overridden
+ * and may be, such as set_extra_headers(). */
 #include "web/handler.h"
 #include "web/static_file.h"
 
 #include "base/args.h"
 #include "http/http_date_text.h"
-
-#define FACTS_MAX 1024 /* of a folder; then they are found anew */
-#define FOLDERS_MAX 64
-
-/* What is known of a path below a folder: a tuple. Of these three the type is ours as long as mimetypes has
- * the second for the first, and is not replaced: suffix, what its types_map has for it or None, and the
- * function guess_type. */
-enum {
-    FACT_ABSOLUTE_PATH, /* str */
-    FACT_FILE_NAME,     /* the same, bytes */
-    FACT_SECONDS,       /* float, and what follows from it: */
-    FACT_MODIFIED,      /* datetime */
-    FACT_LAST_MODIFIED, /* str */
-    FACT_CONTENT_TYPE,  /* str */
-    FACT_SUFFIX,        /* str */
-    FACT_KIND,          /* of types_map, for the suffix; or None */
-    FACT_MIMETYPES,     /* the module's dict */
-    FACT_GUESS,
-    FACT_COUNT
-};
 
 /* Must be as we wrote it for any of this. */
 #define PLAIN                                                                                                \
@@ -40,153 +21,28 @@ enum {
 #define CALLED                                                                                               \
     (TC_STATIC_HOOK_get_cache_time | TC_STATIC_HOOK_get_content_type | TC_STATIC_HOOK_set_extra_headers)
 
-/* ---- facts ---- */
-
-/* dict[key] of a dict with keys of str, borrowed; NULL without an exception. */
-static PyObject *
-dict_peek(PyObject *dict, PyObject *key)
-{
-    PyObject *found = dict != NULL && PyDict_CheckExact(dict) ? PyDict_GetItemWithError(dict, key) : NULL;
-    if (found == NULL) {
-        PyErr_Clear();
-    }
-    return found;
-}
-
-/* The facts of a path, borrowed, or NULL. */
-static PyObject *
-facts_find(tc_state *state, PyObject *root, PyObject *path)
-{
-    return dict_peek(dict_peek(state->static_facts, root), path);
-}
-
-/* dict[key], made a new dict where it is missing; one that is full is emptied. Borrowed. */
-static PyObject *
-facts_folder(tc_state *state, PyObject *root)
-{
-    if (state->static_facts == NULL && (state->static_facts = PyDict_New()) == NULL) {
-        return NULL;
-    }
-    PyObject *found = dict_peek(state->static_facts, root);
-    if (found != NULL) {
-        if (PyDict_GET_SIZE(found) >= FACTS_MAX) {
-            PyDict_Clear(found);
-        }
-        return found;
-    }
-    if (PyDict_GET_SIZE(state->static_facts) >= FOLDERS_MAX) {
-        PyDict_Clear(state->static_facts);
-    }
-    PyObject *made = PyDict_New();
-    int st = made != NULL ? PyDict_SetItem(state->static_facts, root, made) : -1;
-    Py_XDECREF(made);
-    return st == 0 ? made : NULL;
-}
-
 static bool
 is_text(PyObject *obj)
 {
     return PyUnicode_CheckExact(obj);
 }
 
-/* handler.root if it is a text; a new reference, or NULL, with an exception or without. */
+/* handler.root as a text, which a pathlib.Path gives; a new reference, or NULL, with an exception or
+ * without. */
 static PyObject *
 static_root(HandlerObject *self)
 {
     PyObject *root = PyObject_GetAttr((PyObject *)self, self->state->str_root);
     if (root != NULL && !is_text(root)) {
-        Py_CLEAR(root);
+        Py_SETREF(root, PyOS_FSPath(root));
+        if (root == NULL) {
+            PyErr_Clear(); /* get_absolute_path() says so */
+        }
+        else if (!is_text(root)) {
+            Py_CLEAR(root);
+        }
     }
     return root;
-}
-
-/* Could C use what static_files.type_by_suffix() has returned? Its items become the last of the facts. */
-static bool
-type_is_usable(PyObject *type)
-{
-    return PyTuple_CheckExact(type) && PyTuple_GET_SIZE(type) == 5 && is_text(PyTuple_GET_ITEM(type, 0)) &&
-           is_text(PyTuple_GET_ITEM(type, 1)) && PyDict_CheckExact(PyTuple_GET_ITEM(type, 3));
-}
-
-/* A new tuple, or NULL with an exception. */
-static PyObject *
-facts_new(PyObject *absolute_path, PyObject *modified, double seconds, PyObject *type)
-{
-    PyObject *facts[FACT_COUNT] = {
-        [FACT_ABSOLUTE_PATH] = Py_NewRef(absolute_path),
-        [FACT_SECONDS] = PyFloat_FromDouble(seconds),
-        [FACT_MODIFIED] = Py_NewRef(modified),
-        [FACT_LAST_MODIFIED] = tc_http_datetime_text(modified),
-    };
-    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(type); i++) {
-        facts[FACT_CONTENT_TYPE + i] = Py_NewRef(PyTuple_GET_ITEM(type, i));
-    }
-    PyObject *tuple = NULL;
-    if (facts[FACT_LAST_MODIFIED] == NULL && !PyErr_Occurred()) {
-        PyErr_SetString(PyExc_TypeError, "modified must be a datetime in UTC");
-    }
-    else if (facts[FACT_LAST_MODIFIED] != NULL &&
-             PyUnicode_FSConverter(absolute_path, &facts[FACT_FILE_NAME])) {
-        tuple = PyTuple_New(FACT_COUNT);
-    }
-    for (Py_ssize_t i = 0; i < FACT_COUNT; i++) {
-        if (tuple != NULL) {
-            PyTuple_SET_ITEM(tuple, i, facts[i]);
-        }
-        else {
-            Py_XDECREF(facts[i]);
-        }
-    }
-    return tuple;
-}
-
-PyObject *
-tc_static_remember(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
-{
-    tc_state *state = PyModule_GetState(module);
-    if (tc_args_check("remember_static_file", nargs, 6, 6) < 0) {
-        return NULL;
-    }
-    double seconds = PyFloat_AsDouble(args[4]);
-    if (PyErr_Occurred()) {
-        return NULL;
-    }
-    for (int i = 0; i < 3; i++) {
-        if (!is_text(args[i])) {
-            return PyErr_Format(PyExc_TypeError, "paths must be str, not %.200s", Py_TYPE(args[i])->tp_name);
-        }
-    }
-    if (!type_is_usable(args[5])) {
-        PyErr_SetString(PyExc_TypeError, "content_type must be what static_files.type_by_suffix() returns");
-        return NULL;
-    }
-    PyObject *facts = facts_new(args[2], args[3], seconds, args[5]);
-    PyObject *folder = facts != NULL ? facts_folder(state, args[0]) : NULL;
-    int st = folder != NULL ? PyDict_SetItem(folder, args[1], facts) : -1;
-    Py_XDECREF(facts);
-    return st == 0 ? Py_NewRef(Py_None) : NULL;
-}
-
-/* Whether a table of mimetypes has this, NULL for nothing, for the suffix of a file. */
-static bool
-facts_table_has(PyObject *facts, PyObject *table, PyObject *expected)
-{
-    PyObject *dict = Py_XNewRef(dict_peek(PyTuple_GET_ITEM(facts, FACT_MIMETYPES), table));
-    PyObject *found = dict_peek(dict, PyTuple_GET_ITEM(facts, FACT_SUFFIX)); /* is compared only */
-    Py_XDECREF(dict);
-    return dict != NULL && found == expected;
-}
-
-/* Whether mimetypes says of the suffix what it said. */
-static bool
-facts_type_holds(tc_state *state, PyObject *facts)
-{
-    PyObject *kind = PyTuple_GET_ITEM(facts, FACT_KIND);
-    return facts_table_has(facts, state->str_types_map, kind != Py_None ? kind : NULL) &&
-           facts_table_has(facts, state->str_suffix_map, NULL) &&
-           facts_table_has(facts, state->str_encodings_map, NULL) &&
-           dict_peek(PyTuple_GET_ITEM(facts, FACT_MIMETYPES), state->str_guess_type) ==
-               PyTuple_GET_ITEM(facts, FACT_GUESS);
 }
 
 /* ---- what is told of the file ---- */
@@ -206,8 +62,9 @@ static_quote(PyObject *version)
     return text;
 }
 
-/* The Etag: the version that the class has of the file, which becomes the most recently used one, in quotes. 1;
- * 0 where there is no version yet, or it is not ours; -1. *etag stays NULL where the file has none. */
+/* The Etag: the version that the class has of the file, which becomes the most recently used one, in
+ * quotes. 1; 0 where there is no version yet, or it is not ours; -1. *etag stays NULL where the file has
+ * none. */
 static int
 static_etag(HandlerObject *self, PyObject *absolute_path, PyObject **etag)
 {
@@ -243,7 +100,7 @@ static_content_type(HandlerObject *self, PyObject *facts, uint64_t called)
     if (called & TC_STATIC_HOOK_get_content_type) {
         return PyObject_CallMethodNoArgs((PyObject *)self, self->state->str_get_content_type);
     }
-    return Py_NewRef(PyTuple_GET_ITEM(facts, FACT_CONTENT_TYPE));
+    return Py_NewRef(PyTuple_GET_ITEM(facts, TC_FACT_CONTENT_TYPE));
 }
 
 /* Sets the headers that say how long the response keeps. */
@@ -255,7 +112,7 @@ static_set_cache_time(HandlerObject *self, PyObject *path, PyObject *facts, PyOb
         tc_request_has_no_arguments((RequestObject *)self->request)) {
         return 0;
     }
-    PyObject *args[4] = {(PyObject *)self, path, PyTuple_GET_ITEM(facts, FACT_MODIFIED), type};
+    PyObject *args[4] = {(PyObject *)self, path, PyTuple_GET_ITEM(facts, TC_FACT_MODIFIED), type};
     PyObject *seconds = PyObject_VectorcallMethod(state->str_get_cache_time, args, 4, NULL);
     PyObject *expire = seconds != NULL ? tc_upcall(state, static_expire) : NULL;
     PyObject *done = expire != NULL ? PyObject_CallFunctionObjArgs(expire, self, seconds, NULL) : NULL;
@@ -272,7 +129,7 @@ static_set_headers(HandlerObject *self, PyObject *path, PyObject *facts, PyObjec
     if (tc_handler_set_safe_header(self, state->text_accept_ranges, state->text_bytes) < 0 ||
         (etag != NULL && tc_handler_set_header(self, state->str_Etag, etag) < 0) ||
         tc_handler_set_safe_header(self, state->text_last_modified,
-                                   PyTuple_GET_ITEM(facts, FACT_LAST_MODIFIED)) < 0) {
+                                   PyTuple_GET_ITEM(facts, TC_FACT_LAST_MODIFIED)) < 0) {
         return -1;
     }
     PyObject *type = static_content_type(self, facts, called);
@@ -297,10 +154,10 @@ static int
 static_set_attributes(HandlerObject *self, PyObject *path, PyObject *facts)
 {
     tc_state *state = self->state;
-    PyObject *obj = (PyObject *)self, *absolute_path = PyTuple_GET_ITEM(facts, FACT_ABSOLUTE_PATH);
+    PyObject *obj = (PyObject *)self, *absolute_path = PyTuple_GET_ITEM(facts, TC_FACT_ABSOLUTE_PATH);
     return PyObject_SetAttr(obj, state->str_path, path) < 0 ||
                    PyObject_SetAttr(obj, state->str_absolute_path, absolute_path) < 0 ||
-                   PyObject_SetAttr(obj, state->str_modified, PyTuple_GET_ITEM(facts, FACT_MODIFIED)) < 0
+                   PyObject_SetAttr(obj, state->str_modified, PyTuple_GET_ITEM(facts, TC_FACT_MODIFIED)) < 0
                ? -1
                : 0;
 }
@@ -326,18 +183,8 @@ static_overridden(HandlerObject *self)
 
 /* ---- a request ---- */
 
-/* headers[name] is this text: 1, 0 or -1. */
-static int
-static_header_is(PyObject *headers, PyObject *name, PyObject *text)
-{
-    PyObject *value = headers != NULL ? tc_headers_get(headers, name) : NULL;
-    int same = value != NULL && is_text(value) && PyUnicode_Compare(value, text) == 0;
-    Py_XDECREF(value);
-    return PyErr_Occurred() ? -1 : same;
-}
-
-/* Whether If-None-Match is the Etag, as a client sends it that has the file: 1, 0 where should_return_304() has
- * to look, or -1. */
+/* Whether If-None-Match is the Etag, as a client sends it that has the file: 1, 0 where
+ * should_return_304() has to look, or -1. */
 static int
 static_is_known(HandlerObject *self, PyObject *etag)
 {
@@ -350,11 +197,11 @@ static_is_known(HandlerObject *self, PyObject *etag)
     }
     PyObject *sent = Py_NewRef(self->headers),
              *asked = Py_XNewRef(tc_request_headers((RequestObject *)self->request));
-    int known = asked != NULL ? static_header_is(asked, state->text_if_none_match, etag) : -1;
-    known = known > 0 ? static_header_is(sent, state->str_Etag, etag) : known;
+    int known = asked != NULL ? tc_static_header_is(asked, state->text_if_none_match, etag) : 0;
+    known = known > 0 ? tc_static_header_is(sent, state->str_Etag, etag) : known;
     Py_XDECREF(asked);
     Py_DECREF(sent);
-    return known;
+    return PyErr_Occurred() ? -1 : known;
 }
 
 /* Whether the file may be sent as it is. */
@@ -363,18 +210,18 @@ static_may_send(HandlerObject *self)
 {
     bool transformed = self->transforms != NULL &&
                        !(PyList_CheckExact(self->transforms) && PyList_GET_SIZE(self->transforms) == 0);
-    return !transformed && self->request != NULL && tc_request_check(self->state, self->request) &&
-           !tc_request_is_conditional((RequestObject *)self->request);
+    return !transformed && self->request != NULL && tc_request_check(self->state, self->request);
 }
 
 static PyObject *
-static_send(HandlerObject *self, StaticFileObject *file)
+static_send(HandlerObject *self, StaticFileObject *file, tc_static_part part)
 {
-    PyObject *size = PyLong_FromSsize_t(file->size), *text = size != NULL ? PyObject_Str(size) : NULL;
+    PyObject *size = PyLong_FromSsize_t(part.size), *text = size != NULL ? PyObject_Str(size) : NULL;
     Py_XDECREF(size);
     int st = text != NULL ? tc_handler_set_safe_header(self, self->state->text_content_length, text) : -1;
     Py_XDECREF(text);
-    PyObject *sent = st == 0 ? tc_handler_flush_file(self, (PyObject *)file, 0, (size_t)file->size) : NULL;
+    PyObject *sent =
+        st == 0 ? tc_handler_flush_file(self, (PyObject *)file, (size_t)part.start, (size_t)part.size) : NULL;
     return sent == Py_None ? (Py_DECREF(sent), Py_NewRef((PyObject *)file)) : sent;
 }
 
@@ -386,7 +233,23 @@ static_respond(HandlerObject *self, StaticFileObject *file, PyObject *etag, bool
     if (known != 0) {
         return known > 0 && tc_handler_set_status(self, 304) == 0 ? Py_NewRef(Py_True) : NULL;
     }
-    return include_body && static_may_send(self) ? static_send(self, file) : Py_NewRef((PyObject *)file);
+    tc_static_part part;
+    int chosen = include_body && static_may_send(self) ? tc_static_choose_part(self, file, etag, &part) : 0;
+    return chosen < 0 ? NULL : chosen > 0 ? static_send(self, file, part) : Py_NewRef((PyObject *)file);
+}
+
+/* Opens the file, if the root still leads where it led. */
+static StaticFileObject *
+static_open(tc_state *state, PyObject *facts)
+{
+    PyObject *link = PyTuple_GET_ITEM(facts, TC_FACT_LINK);
+    const char *name = PyBytes_AS_STRING(PyTuple_GET_ITEM(facts, TC_FACT_FILE_NAME));
+    if (link == Py_None) {
+        return tc_static_file_new(state, name, false, NULL);
+    }
+    const char *const folders[2] = {PyBytes_AS_STRING(PyTuple_GET_ITEM(link, 0)),
+                                    PyBytes_AS_STRING(PyTuple_GET_ITEM(link, 1))};
+    return tc_static_file_new(state, name, false, folders);
 }
 
 /* What serve_static_file() does, with what is known of the file. */
@@ -394,15 +257,14 @@ static PyObject *
 static_serve_file(HandlerObject *self, PyObject *path, PyObject *facts, bool include_body)
 {
     tc_state *state = self->state;
-    StaticFileObject *file =
-        tc_static_file_new(state, PyBytes_AS_STRING(PyTuple_GET_ITEM(facts, FACT_FILE_NAME)), false);
+    StaticFileObject *file = static_open(state, facts);
     PyObject *etag = NULL, *result = NULL;
     if (file == NULL) {
         return PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
     }
-    int known = file->modified == PyFloat_AS_DOUBLE(PyTuple_GET_ITEM(facts, FACT_SECONDS)) &&
-                        facts_type_holds(state, facts)
-                    ? static_etag(self, PyTuple_GET_ITEM(facts, FACT_ABSOLUTE_PATH), &etag)
+    int known = file->modified == PyFloat_AS_DOUBLE(PyTuple_GET_ITEM(facts, TC_FACT_SECONDS)) &&
+                        tc_static_facts_type_holds(state, facts)
+                    ? static_etag(self, PyTuple_GET_ITEM(facts, TC_FACT_ABSOLUTE_PATH), &etag)
                     : 0;
     uint64_t called = static_overridden(self);
     if (known == 0) {
@@ -442,7 +304,7 @@ tc_static_serve(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
     HandlerObject *self = (HandlerObject *)args[0];
     PyObject *root = static_root(self);
     PyObject *links = root != NULL ? PyObject_GetAttr(args[0], state->str_allowed_symlink_directory) : NULL;
-    PyObject *facts = links == Py_None ? Py_XNewRef(facts_find(state, root, args[1])) : NULL;
+    PyObject *facts = links == Py_None ? Py_XNewRef(tc_static_facts_find(state, root, args[1])) : NULL;
     PyObject *result = NULL;
     if (facts != NULL) {
         result = static_serve_file(self, args[1], facts, include_body);

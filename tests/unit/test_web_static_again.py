@@ -280,11 +280,11 @@ def test_links_that_are_allowed_later(root, serve):
     assert body(ask("/link")) == CONTENT and ask("/a.txt").startswith(b"HTTP/1.1 403 ")
 
 
-@pytest.mark.parametrize("at, wrong", [(0, 5), (1, b"a"), (2, None), (3, 5), (4, "x"), (5, ()), (5, None)])
+@pytest.mark.parametrize("at, wrong", [(0, 5), (1, b"a"), (2, None), (3, 5), (3, ("a", b"a")), (4, 5), (5, "x"), (6, ()), (6, None)])
 def test_what_cannot_be_kept(at, wrong):
     types = ("text/plain", ".txt", "text/plain", vars(mimetypes), mimetypes.guess_type)
     when = OURS.web.datetime.datetime.fromtimestamp(TIME, OURS.web.datetime.UTC)
-    arguments = ["/no", "a.txt", "/no/a.txt", when, TIME, types]
+    arguments = ["/no", "a.txt", "/no/a.txt", None, when, TIME, types]
     _core.remember_static_file(*arguments)
     arguments[at] = wrong
     with pytest.raises(TypeError):
@@ -297,8 +297,8 @@ def test_the_facts_are_bounded(root, serve):
     types = ("text/plain", ".txt", "text/plain", vars(mimetypes), mimetypes.guess_type)
     when = OURS.web.datetime.datetime.fromtimestamp(TIME, OURS.web.datetime.UTC)
     for n in range(3000):
-        _core.remember_static_file(str(root), f"{n}", f"{root}/{n}", when, TIME, types)
-        _core.remember_static_file(f"/no/{n}", "a", f"/no/{n}/a", when, TIME, types)
+        _core.remember_static_file(str(root), f"{n}", f"{root}/{n}", None, when, TIME, types)
+        _core.remember_static_file(f"/no/{n}", "a", f"/no/{n}/a", None, when, TIME, types)
     for _ in range(3):
         assert body(ask("/a.txt")) == CONTENT
 
@@ -339,7 +339,7 @@ def forget():
     types = ("text/plain", ".txt", "text/plain", vars(mimetypes), mimetypes.guess_type)
     for n in range(1100):
         when = web.datetime.datetime.fromtimestamp(n, web.datetime.UTC)
-        _core.remember_static_file(root, f"{n}", f"/no/{n}", when, n, types)
+        _core.remember_static_file(root, f"{n}", f"/no/{n}", None, when, n, types)
 
 class Key(str):
     def __hash__(self):

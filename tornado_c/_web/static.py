@@ -349,14 +349,18 @@ async def _find_file(handler: StaticFileHandler, path: str) -> bool:
 def _remember_file(handler: StaticFileHandler, path: str, file: _core.StaticFile) -> None:
     """Let C serve the next request for this path, if what was found follows from root and path alone."""
     root, found = handler.root, handler._static_file_path
+    if isinstance(root, os.PathLike):
+        root = os.fspath(root)
     if type(root) is not str or type(path) is not str or type(found) is not str:
         return
-    if not (root.startswith("/") and _core.is_plain_path(path) and static_files.locate(root, path) == found):
+    folder, real = static_files.folders_of(root)
+    if not _core.is_plain_path(path) or found != f"{real.rstrip('/')}/{path}":
         return
+    link = (os.fsencode(folder), os.fsencode(real)) if folder != real else None
     content_type = static_files.type_by_suffix(found)
     if content_type is not None:
         modified = _time_of(file.modified)
-        _core.remember_static_file(root, path, found, modified, file.modified, content_type)
+        _core.remember_static_file(root, path, found, link, modified, file.modified, content_type)
 
 
 def _time_of(seconds: float) -> datetime.datetime:

@@ -89,6 +89,12 @@ def resolve(absolute_path: str, root: str, allowed: str | Iterable[str] | None, 
     raise HTTPError(403, "%s is not in root static directory", path)
 
 
+def folders_of(root: str) -> tuple[str, str]:
+    """Return a root as it is written, without detours, and where it leads through symbolic links."""
+    folder = os.path.normpath(root)
+    return folder, _real(os.path.abspath(root))
+
+
 def stat_file(absolute_path: str, path: str) -> os.stat_result:
     """Return what there is to know of a regular file.
 
