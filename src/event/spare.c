@@ -31,6 +31,7 @@ spares_pop(tc_spares *list)
         list->first = spare->next;
         list->count--;
         spare->next = NULL;
+        PyObject_GC_Track(spare->task);
     }
     return spare;
 }
@@ -55,11 +56,14 @@ tc_spares_clear(LoopCore *core)
 int
 tc_spare_traverse(tc_spare *spare, visitproc visit, void *arg)
 {
-    Py_VISIT(spare->task);
     Py_VISIT(spare->coroutine);
     Py_VISIT(spare->handle);
     Py_VISIT(spare->context);
     Py_VISIT(spare->origin);
+    if (spare->task != NULL && !PyObject_GC_IsTracked(spare->task)) { /* idle */
+        return Py_TYPE(spare->task)->tp_traverse(spare->task, visit, arg);
+    }
+    Py_VISIT(spare->task);
     return 0;
 }
 
@@ -118,6 +122,7 @@ spare_kept(LoopCore *core, PyObject *(*make)(tc_state *state), PyObject *context
     tc_coroutine *coroutine = (tc_coroutine *)spare->coroutine;
     if (Py_REFCNT(spare->task) != spare->task_refs || Py_REFCNT(coroutine) != spare->coroutine_refs ||
         Py_REFCNT(spare->context) != spare->context_refs || !coroutine->repeats ||
+        !tc_spare_may_step(core->state, spare) ||
         (!tc_context_is_same(spare->context, context) && spare_move(spare, context) < 0)) {
         tc_spare_free(spare);
         return NULL;

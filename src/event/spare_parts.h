@@ -31,13 +31,14 @@ struct tc_spare {
 
 /* ---- spare_task.c ---- */
 
-/* A Task of the loop for a new coroutine, in a copy of a context: 1; 0 where its first step cannot be had; -1. */
+/* A Task of the loop for a new coroutine, in a copy of a context: 1; 0 where its first step cannot be had;
+ * -1. */
 int tc_spare_make(LoopCore *core, PyObject *(*make)(tc_state *state), PyObject *context, tc_spare **result);
 
 void tc_spare_free(tc_spare *spare);
 
-/* Has all_tasks() find a Task that asyncio does not know, or not any more. Without an exception: what goes wrong
- * is cleared. */
+/* Has all_tasks() find a Task that asyncio does not know, or not any more. Without an exception: what goes
+ * wrong is cleared. */
 void tc_spare_show(tc_state *state, tc_spare *spare, bool show);
 
 /* Makes a Task that asyncio knows one that it does not know, or the other way round. 0 or -1. */
@@ -49,7 +50,7 @@ int tc_spare_set_log(tc_state *state, PyObject *task, bool log);
 /* Has nobody changed what belongs to the Task? `shown`: to all_tasks(), through our own reference. */
 bool tc_spare_is_untouched(tc_state *state, tc_spare *spare, PyObject *task, bool shown);
 
-/* Has nobody cancelled or ended the Task before its step? */
+/* Has nobody cancelled or ended the Task, which is idle or paused, before its step? */
 bool tc_spare_may_step(tc_state *state, tc_spare *spare);
 
 /* ---- pause_type.c ---- */
@@ -62,9 +63,12 @@ bool tc_spare_pause(LoopCore *core, tc_spare *spare);
 /* The idle Tasks whose coroutines are made this way; NULL where there is no place for them. */
 tc_spares *tc_spares_of(LoopCore *core, PyObject *(*make)(tc_state *state));
 
+/* An idle Task is out of the collector's sight, so that gc.get_objects() has none that seems to wait; what
+ * it refers to is visited for the loop. */
 static inline void
 tc_spares_push(tc_spares *list, tc_spare *spare)
 {
+    PyObject_GC_UnTrack(spare->task);
     spare->next = list->first;
     list->first = spare;
     list->count++;

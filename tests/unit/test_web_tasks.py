@@ -60,6 +60,12 @@ class Cases:
         self.kept.append(asyncio.current_task())
         return "kept"
 
+    async def cancel_all_that_exist(self, handler):
+        """Tasks that asyncio does not know of are over."""
+        known = asyncio.all_tasks()
+        tasks = [each for each in gc.get_objects() if isinstance(each, asyncio.Task) and each not in known]
+        return any([task.cancel() for task in tasks])
+
     async def as_new(self, handler):
         task = asyncio.current_task()
         await asyncio.sleep(0)
@@ -503,6 +509,8 @@ ORDERS = [
     "fails_after_pauses same_task fails_after_pauses current",
     "yields_anything current yields_anything same_task yields_anything",
     "as_new ended_as_a_future as_new as_new cancelled_as_a_future as_new as_new",
+    "current cancel_all_that_exist current current cancel_all_that_exist same_task current",
+    "same_task same_task cancel_all_that_exist same_task cancel_all_that_exist current same_task",
     "as_new seems_to_be_awaited as_new cancelled_with_a_message as_new as_new",
 ]
 
@@ -802,3 +810,28 @@ def test_a_task_that_did_not_wait_serves_the_next_request():
     with serving(web.Application([("/", Handler)]), BOTH[0]) as server:
         names = {body(server.exchange(request("/"))) for _ in range(3)}
     assert len(names) == 1
+
+
+@pytest.mark.parametrize("end", [asyncio.Task.cancel, asyncio.Future.cancel])
+@pytest.mark.parametrize("waits", [False, True])
+def test_a_task_between_two_requests_is_ended(end, waits):
+    """Somebody finds it by what refers to it."""
+
+    class Handler(BOTH[0].web.RequestHandler):
+        async def get(self):
+            if waits:
+                await asyncio.sleep(0)
+            self.write("served")
+
+    class Ending(BOTH[0].web.RequestHandler):
+        def get(self):
+            steps = [each for each in gc.get_objects() if type(each).__name__ == "TaskStepMethWrapper"]
+            for step in steps:
+                end(step.__self__)
+
+    rules = [("/", Handler), ("/ending", Ending)]
+    with serving(BOTH[0].web.Application(rules), BOTH[0]) as server:
+        for _ in range(3):
+            for path, expected in (("/", b"served"), ("/ending", b""), ("/", b"served"), ("/", b"served")):
+                answer = server.exchange(request(path))
+                assert answer.startswith(b"HTTP/1.1 200 ") and body(answer) == expected
