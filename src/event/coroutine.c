@@ -277,7 +277,20 @@ coroutine_close(tc_coroutine *self, PyObject *unused)
     return result;
 }
 
-/* ---- the methods ---- */
+/* ---- what is asked of it ---- */
+
+PyObject *
+tc_coroutine_getattro(tc_coroutine *self, PyObject *name)
+{
+    PyObject *value = PyObject_GenericGetAttr((PyObject *)self, name);
+    if (value == NULL && self->inner != NULL && PyErr_ExceptionMatches(PyExc_AttributeError)) {
+        PyErr_Clear();
+        PyObject *inner = Py_NewRef(self->inner);
+        value = PyObject_GetAttr(inner, name);
+        Py_DECREF(inner);
+    }
+    return value;
+}
 
 PyMethodDef tc_coroutine_methods[] = {
     {"close", (PyCFunction)coroutine_close, METH_NOARGS, coroutine_close_doc},

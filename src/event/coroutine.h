@@ -43,6 +43,9 @@ PyObject *tc_coroutine_iternext(tc_coroutine *self);
 PySendResult tc_coroutine_am_send(tc_coroutine *self, PyObject *arg, PyObject **result);
 extern PyMethodDef tc_coroutine_methods[];
 
+/* tp_getattro: what a coroutine has (cr_frame, cr_code) is that of what is awaited: a Task shows what it runs. */
+PyObject *tc_coroutine_getattro(tc_coroutine *self, PyObject *name);
+
 /* For tp_traverse and tp_clear. */
 #define TC_COROUTINE_VISIT(self)                                                                             \
     do {                                                                                                     \

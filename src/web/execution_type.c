@@ -141,12 +141,19 @@ static PyGetSetDef execution_getset[] = {
 PyDoc_STRVAR(execution_doc, "The coroutine that runs a request's handler from its first await on.");
 
 static PyType_Slot execution_slots[] = {
-    {Py_tp_doc, (void *)execution_doc},    {Py_tp_traverse, execution_traverse},
-    {Py_tp_clear, execution_clear},        {Py_tp_dealloc, execution_dealloc},
-    {Py_tp_iter, PyObject_SelfIter},       {Py_tp_iternext, tc_coroutine_iternext},
-    {Py_am_await, PyObject_SelfIter},      {Py_am_send, tc_coroutine_am_send},
-    {Py_tp_methods, tc_coroutine_methods}, {Py_tp_members, execution_members},
-    {Py_tp_getset, execution_getset},      {0, NULL},
+    {Py_tp_doc, (void *)execution_doc},
+    {Py_tp_traverse, execution_traverse},
+    {Py_tp_clear, execution_clear},
+    {Py_tp_dealloc, execution_dealloc},
+    {Py_tp_getattro, tc_coroutine_getattro},
+    {Py_tp_iter, PyObject_SelfIter},
+    {Py_tp_iternext, tc_coroutine_iternext},
+    {Py_am_await, PyObject_SelfIter},
+    {Py_am_send, tc_coroutine_am_send},
+    {Py_tp_methods, tc_coroutine_methods},
+    {Py_tp_members, execution_members},
+    {Py_tp_getset, execution_getset},
+    {0, NULL},
 };
 
 static PyType_Spec execution_spec = {

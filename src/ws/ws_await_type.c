@@ -124,20 +124,6 @@ await_dealloc(WsAwaitObject *self)
     Py_DECREF(type);
 }
 
-/* What else is asked of it (cr_frame, __qualname__) is the application's: a Task says what it runs. */
-static PyObject *
-await_getattro(WsAwaitObject *self, PyObject *name)
-{
-    PyObject *value = PyObject_GenericGetAttr((PyObject *)self, name);
-    if (value == NULL && self->base.inner != NULL && PyErr_ExceptionMatches(PyExc_AttributeError)) {
-        PyErr_Clear();
-        PyObject *inner = Py_NewRef(self->base.inner);
-        value = PyObject_GetAttr(inner, name);
-        Py_DECREF(inner);
-    }
-    return value;
-}
-
 static PyMemberDef await_members[] = {
     {"cr_await", T_OBJECT, offsetof(WsAwaitObject, base.inner), READONLY, PyDoc_STR("What is awaited.")},
     {NULL},
@@ -148,7 +134,7 @@ static PyType_Slot await_slots[] = {
     {Py_tp_traverse, await_traverse},
     {Py_tp_clear, await_clear},
     {Py_tp_dealloc, await_dealloc},
-    {Py_tp_getattro, await_getattro},
+    {Py_tp_getattro, tc_coroutine_getattro},
     {Py_tp_iter, PyObject_SelfIter},
     {Py_tp_iternext, tc_coroutine_iternext},
     {Py_am_await, PyObject_SelfIter},

@@ -2,8 +2,11 @@
 handler never waits and asyncio is not told of it."""
 
 import asyncio
+import contextlib
 import contextvars
 import gc
+import inspect
+import io
 import socket
 import sys
 import weakref
@@ -65,6 +68,30 @@ class Cases:
         known = asyncio.all_tasks()
         tasks = [each for each in gc.get_objects() if isinstance(each, asyncio.Task) and each not in known]
         return any([task.cancel() for task in tasks])
+
+    async def wait_to_be_released(self, handler):
+        self.kept.append(asyncio.Event())
+        await self.kept[-1].wait()
+
+    async def stack(self, handler):
+        """How many frames: of the running one those of the loop as well; of another that waits one."""
+        own = len(asyncio.current_task().get_stack())
+        while len(executions()) < 2:
+            await asyncio.sleep(0.001)
+        (waiting,) = (task for task in executions() if task is not asyncio.current_task())
+        file = io.StringIO()
+        waiting.print_stack(file=file)
+        text = file.getvalue()
+        self.kept.pop().set()
+        return [
+            own > 1,
+            len(waiting.get_stack()),
+            len(waiting.get_stack(limit=0)),
+            text.startswith("Stack for <Task pending name="),
+            "coro=<RequestHandler._execute() running at /" in text,
+            inspect.getcoroutinestate(waiting.get_coro()),
+            inspect.getcoroutinestate(asyncio.current_task().get_coro()),
+        ]
 
     async def as_new(self, handler):
         task = asyncio.current_task()
@@ -835,3 +862,33 @@ def test_a_task_between_two_requests_is_ended(end, waits):
             for path, expected in (("/", b"served"), ("/ending", b""), ("/", b"served"), ("/", b"served")):
                 answer = server.exchange(request(path))
                 assert answer.startswith(b"HTTP/1.1 200 ") and body(answer) == expected
+
+
+def test_the_stack_of_a_task_that_waits():
+    with pair(make_app) as ask, contextlib.ExitStack() as stack:
+        for server in ask.servers.values():
+            stack.enter_context(socket.create_connection(server.address)).sendall(
+                request("/wait_to_be_released", close=False)
+            )
+        same(ask(request("/stack")))
+
+
+def test_what_a_task_shows():
+    """Of the coroutine of Tornado's that is no Python here, what it awaits."""
+    web, seen = BOTH[0].web, []
+
+    class Handler(web.RequestHandler):
+        async def get(self):
+            task = asyncio.current_task()
+            seen.append([frame.f_code.co_name for frame in task.get_stack()][-1])
+            await asyncio.sleep(0)
+            seen.append(task.get_coro().cr_code.co_name)
+            asyncio.get_running_loop().call_soon(self.look, task)
+            await asyncio.sleep(0.01)
+
+        def look(self, task):
+            seen.extend([frame.f_code.co_name for frame in task.get_stack()])
+
+    with serving(web.Application([("/", Handler)]), BOTH[0]) as server:
+        assert server.exchange(request("/")).startswith(b"HTTP/1.1 200 ")
+    assert seen == ["get"] * 3
