@@ -2,6 +2,7 @@
 #include "event/coroutine.h"
 
 #include "base/args.h"
+#include "base/context.h"
 #include "event/spare.h"
 
 /* ---- what is awaited ---- */
@@ -46,6 +47,7 @@ tc_coroutine_clear(tc_coroutine *self)
     }
     Py_CLEAR(self->inner);
     Py_CLEAR(self->outcome);
+    Py_CLEAR(self->context);
 }
 
 /* ---- steps ---- */
@@ -71,8 +73,20 @@ coroutine_enter(tc_coroutine *self)
                                       : "cannot reuse already awaited coroutine");
         return -1;
     }
+    if (TC_UNLIKELY(self->context != NULL) && PyContext_Enter(self->context) < 0) {
+        return -1;
+    }
     self->running = true;
     return 0;
+}
+
+static void
+coroutine_leave(tc_coroutine *self, bool failed)
+{
+    self->running = false;
+    if (TC_UNLIKELY(self->context != NULL)) {
+        tc_context_exit(self->context, failed, (PyObject *)self);
+    }
 }
 
 /* The outcome of the step before once more. */
@@ -103,7 +117,7 @@ coroutine_step(tc_coroutine *self, PyObject *arg, PyObject **result)
     PyObject *value = NULL;
     PySendResult how = PyIter_Send(self->inner, arg, &value);
     how = coroutine_continue(self, how, value, result);
-    self->running = false;
+    coroutine_leave(self, how == PYGEN_ERROR);
     return how;
 }
 
@@ -239,7 +253,7 @@ coroutine_throw(tc_coroutine *self, PyObject *const *args, Py_ssize_t nargs)
     }
     PySendResult how = coroutine_outcome(&value);
     how = coroutine_continue(self, how, value, &result);
-    self->running = false;
+    coroutine_leave(self, how == PYGEN_ERROR);
     if (self->spare != NULL && how != PYGEN_NEXT) {
         tc_spare_drop(self);
     }
@@ -273,7 +287,7 @@ coroutine_close(tc_coroutine *self, PyObject *unused)
         result = Py_NewRef(Py_None);
     }
     Py_DECREF(inner);
-    self->running = false;
+    coroutine_leave(self, result == NULL);
     return result;
 }
 

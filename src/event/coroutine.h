@@ -18,6 +18,7 @@ struct tc_coroutine {
     PySendResult how;
     bool repeats;
     bool running, ended;
+    PyObject *context;      /* each step enters it, as its Task has another; NULL: the Task's counts */
     struct tc_spare *spare; /* owned, NULL: its Task ends with it */
 };
 
@@ -52,6 +53,7 @@ PyObject *tc_coroutine_getattro(tc_coroutine *self, PyObject *name);
         Py_VISIT(Py_TYPE(self));                                                                             \
         Py_VISIT((self)->base.inner);                                                                        \
         Py_VISIT((self)->base.outcome);                                                                      \
+        Py_VISIT((self)->base.context);                                                                      \
         if ((self)->base.spare != NULL) {                                                                    \
             int st = tc_spare_traverse((self)->base.spare, visit, arg);                                      \
             if (st != 0) {                                                                                   \

@@ -5,6 +5,7 @@
  * handle is captured and run here. From 3.12 asyncio.Task has eager_start. Inside another task's step (where
  * eager execution would disturb the current task) the Task is simply made, and runs in the next turn. A task
  * factory that the application has set makes its own tasks. Runs Python. */
+#include "event/coroutine.h"
 #include "event/handle.h"
 
 PyObject *
@@ -143,11 +144,16 @@ tc_task_start_in(LoopCore *core, PyObject *coroutine, PyObject *context)
     if (factory < 0) {
         return NULL;
     }
-    if (factory || PyContext_Exit(context) < 0) {
+    bool own = Py_IS_TYPE(coroutine, core->state->native_coroutine_type);
+    if ((factory && !own) || PyContext_Exit(context) < 0) {
         PyErr_Clear();
         return tc_task_start(core, coroutine);
     }
-    PyObject *task = task_start(core, coroutine, context); /* whose step enters it */
+    if (factory) { /* its Task has a context of its own */
+        Py_XSETREF(((tc_coroutine *)coroutine)->context, Py_NewRef(context));
+    }
+    PyObject *task = factory ? task_from_factory(core, coroutine)
+                             : task_start(core, coroutine, context); /* whose step enters it */
     PyObject *exc = task == NULL ? PyErr_GetRaisedException() : NULL;
     if (PyContext_Enter(context) < 0) {
         PyErr_WriteUnraisable(coroutine);

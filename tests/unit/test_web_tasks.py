@@ -600,8 +600,22 @@ def test_variables_of_prepare_are_seen_in_the_method(each):
             assert body(server.exchange(request(path))) == expected
 
 
+class NamedTask(asyncio.Task):
+    def __init__(self, coro, **options):
+        super().__init__(coro, **options | {"name": "from a factory"})
+
+
+FACTORIES = [
+    None,
+    lambda loop, coro: NamedTask(coro, loop=loop),
+    lambda loop, coro, **options: NamedTask(coro, loop=loop, **options),
+    getattr(asyncio, "eager_task_factory", None),
+]
+
+
 @pytest.mark.parametrize("each", BOTH, ids=repr)
-def test_a_variable_that_prepare_set_is_reset_in_on_finish(each):
+@pytest.mark.parametrize("factory", FACTORIES, ids=["none", "plain", "options", "eager"])
+def test_a_variable_that_prepare_set_is_reset_in_on_finish(each, factory):
     """A token is good in one context: that of prepare() is the method's, whether or not that waits."""
     tokens = []
 
@@ -622,7 +636,13 @@ def test_a_variable_that_prepare_set_is_reset_in_on_finish(each):
             VARIABLE.reset(self.token)
             tokens.append([VARIABLE.get(), OTHER.get("none")])
 
-    with serving(each.web.Application([("/", Handler)]), each) as server:
+    class Factory(each.web.RequestHandler):
+        def get(self):
+            asyncio.get_running_loop().set_task_factory(factory)
+
+    with serving(each.web.Application([("/", Handler), ("/factory", Factory)]), each) as server:
+        if factory is not None:
+            server.exchange(request("/factory"))
         for query in ["turns=0", "turns=1", "turns=2", "turns=0&fail=1", "turns=2&fail=1"] * 2:
             answer = server.exchange(request("/?" + query))
             assert body(answer) == b"of prepare" or (b"409" in answer and "fail" in query)
