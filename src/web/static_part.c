@@ -14,10 +14,10 @@ range_number(const char **at)
 {
     Py_ssize_t number = 0;
     int digits = 0;
-    for (; **at >= '0' && **at <= '9' && digits <= 18; ++*at, digits++) {
+    for (; **at >= '0' && **at <= '9' && digits < 18; ++*at, digits++) {
         number = number * 10 + (**at - '0');
     }
-    return digits > 0 && digits <= 18 ? number : -1;
+    return digits > 0 ? number : -1; /* of more the rest stays, which is nothing that may follow */
 }
 
 /* Reads bytes=first-last, bytes=first- and bytes=-count. False for what else it is, and for what is not
