@@ -118,11 +118,11 @@
 #define TC_CURRENT_TASKS "current_task" /* a function of the loop */
 #endif
 
-/* Where all_tasks() finds a Task that is inside its first step and not yet scheduled. */
+/* Where all_tasks() finds a Task: a WeakSet. */
 #if PY_VERSION_HEX < 0x030c0000
-#define TC_STEPPED_TASKS "_all_tasks" /* a WeakSet */
+#define TC_STEPPED_TASKS "_all_tasks"
 #elif PY_VERSION_HEX < 0x030e0000
-#define TC_STEPPED_TASKS "_eager_tasks" /* a set */
+#define TC_STEPPED_TASKS "_scheduled_tasks"
 #else
 #define TC_STEPPED_TASKS "all_tasks" /* not needed */
 #endif

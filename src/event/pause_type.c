@@ -6,7 +6,7 @@
 #include "event/spare_parts.h"
 #include "event/stack.h"
 
-#if TC_SPARES_BEGIN
+#if TC_SPARES
 
 typedef struct {
     PyObject_HEAD tc_state *state; /* borrowed */

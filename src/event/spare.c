@@ -217,7 +217,7 @@ int
 tc_spare_run(LoopCore *core, tc_spare *spare)
 {
     tc_spares *list = tc_spares_of(core, spare->make);
-    if (TC_SPARES_BEGIN && list != NULL && list->waits) {
+    if (list != NULL && list->waits) {
         return tc_spare_run_task(core, spare);
     }
     tc_coroutine *coroutine = (tc_coroutine *)spare->coroutine;

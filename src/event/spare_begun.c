@@ -6,7 +6,7 @@
 #include "base/context.h"
 #include "event/handle.h"
 
-#if TC_SPARES_BEGIN
+#if TC_SPARES
 
 /* Inside the Task's last step: may it become idle? What refers to it is now the callback that runs and asyncio's
  * dict of current Tasks, in place of the handle's callback and the spare. To its context: the running call and
@@ -80,7 +80,8 @@ tc_spare_captures(LoopCore *core, PyObject *callback, PyObject *handle)
         return false;
     }
     PyObject *task = PyWeakref_GET_OBJECT(spare->ref), *whose = NULL;
-    if (strcmp(Py_TYPE(callback)->tp_name, "TaskStepMethWrapper") != 0 ||
+    const char *name = Py_TYPE(callback)->tp_name; /* from 3.12 on with its module */
+    if ((strcmp(name, "TaskStepMethWrapper") != 0 && strcmp(name, "_asyncio.TaskStepMethWrapper") != 0) ||
         PyObject_GetOptionalAttr(callback, core->state->str___self__, &whose) <= 0 || whose != task) {
         PyErr_Clear();
         Py_XDECREF(whose);
@@ -123,21 +124,6 @@ tc_spare_run_task(LoopCore *core, tc_spare *spare)
 }
 
 #else
-
-#if TC_SPARES
-
-int
-tc_spare_run_task(LoopCore *core, tc_spare *spare)
-{
-    if (tc_spare_set_idle(core, spare, false) < 0) {
-        PyErr_WriteUnraisable(spare->task);
-    }
-    int st = tc_handle_run_inside(core, spare->handle);
-    tc_spare_free(spare);
-    return st;
-}
-
-#endif
 
 PySendResult
 tc_spare_stepped(tc_coroutine *coroutine, PySendResult how, PyObject **result)

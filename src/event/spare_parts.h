@@ -8,9 +8,8 @@
 
 #define TC_SPARE_IDLE_MAX 64 /* Tasks of one kind that a loop keeps */
 
-/* On 3.14 there are none, and up to then only on 3.11 may a Task become idle again that has begun. */
+/* On 3.14 there are none. */
 #define TC_SPARES (PY_VERSION_HEX < 0x030e0000)
-#define TC_SPARES_BEGIN (PY_VERSION_HEX < 0x030c0000)
 
 struct tc_spare {
     tc_spare *next; /* of the idle ones of a loop */
@@ -21,7 +20,7 @@ struct tc_spare {
     PyObject *name;
     PyObject *context;                                  /* the Task's own */
     PyObject *origin;                                   /* a copy of that as it was */
-    PyObject *ref;                                      /* a weak reference to the Task, up to 3.11 */
+    PyObject *ref;                                      /* a weak reference to the Task, once it is idle */
     Py_ssize_t task_refs, coroutine_refs, context_refs; /* without anybody else's, while it is idle */
     bool idle;                                          /* asyncio does not know of it */
     bool waited;                                        /* since it was taken */

@@ -1,5 +1,5 @@
 /* What asyncio is told of an idle Task, and what a Task says of itself: whether it is as new. See spare.h. Runs nothing
- * but asyncio's C, and on 3.11 the methods of its WeakSet. */
+ * but asyncio's C, and the methods of its WeakSet. */
 #include "event/spare_parts.h"
 
 #include "base/context.h"
@@ -15,9 +15,7 @@ spare_known_tasks(tc_state *state)
 {
     if (TC_UNLIKELY(state->known_tasks == NULL)) {
         PyObject *tasks = Py_NewRef(state->asyncio_stepped_tasks);
-#if PY_VERSION_HEX < 0x030c0000
         Py_SETREF(tasks, PyObject_GetAttr(tasks, state->str_data));
-#endif
         if (tasks == NULL || !PySet_Check(tasks)) {
             PyErr_Clear();
             Py_CLEAR(tasks);
@@ -30,9 +28,8 @@ spare_known_tasks(tc_state *state)
 void
 tc_spare_show(tc_state *state, tc_spare *spare, bool show)
 {
-    PyObject *entry = spare->ref != NULL ? spare->ref : spare->task;
-    PyObject *tasks = spare->idle && entry != NULL ? spare_known_tasks(state) : NULL;
-    if (tasks != NULL && (show ? PySet_Add(tasks, entry) : PySet_Discard(tasks, entry)) < 0) {
+    PyObject *tasks = spare->idle && spare->ref != NULL ? spare_known_tasks(state) : NULL;
+    if (tasks != NULL && (show ? PySet_Add(tasks, spare->ref) : PySet_Discard(tasks, spare->ref)) < 0) {
         PyErr_Clear();
     }
 }
@@ -95,12 +92,10 @@ tc_spare_set_idle(LoopCore *core, tc_spare *spare, bool idle)
             return -1;
         }
     }
-#if PY_VERSION_HEX < 0x030c0000
     if (idle && spare->ref == NULL) {
         spare->ref = PyWeakref_NewRef(spare->task, NULL);
         return spare->ref != NULL ? 0 : -1;
     }
-#endif
     return 0;
 }
 

@@ -912,3 +912,17 @@ def test_what_a_task_shows():
     with serving(web.Application([("/", Handler)]), BOTH[0]) as server:
         assert server.exchange(request("/")).startswith(b"HTTP/1.1 200 ")
     assert seen == ["get"] * 3
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 14), reason="each coroutine has a Task of its own")
+def test_a_task_that_waited_serves_the_next_request():
+    web = BOTH[0].web
+
+    class Handler(web.RequestHandler):
+        async def get(self):
+            await asyncio.sleep(0)
+            self.write(asyncio.current_task().get_name())
+
+    with serving(web.Application([("/", Handler)]), BOTH[0]) as server:
+        names = [body(server.exchange(request("/"))) for _ in range(4)]
+    assert len(set(names[1:])) == 1
