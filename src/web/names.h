@@ -142,6 +142,7 @@
     X(reason_ok)         /* the reason phrase of status 200 */                                               \
     X(json_tools)        /* what json.c encodes with, or None */                                             \
     X(small_sha1)        /* when first needed */                                                             \
+    X(shown_parts)       /* by its address each dict of a part of routes that was asked for, with a copy */    \
     X(static_facts)      /* by the folder and then by the path, see static_facts.c */
 
 #define TC_WEB_FACES(X)                                                                                      \

@@ -1,6 +1,8 @@
-/* RoutePart, the C base of routers, rules and matchers: assigning one of the attributes that a table of routes was
- * made from raises the state's version of the routes, which makes every table stale. An attribute that was not
- * there before could not be in a table, so making rules costs the tables nothing. */
+/* RoutePart, the C base of routers, rules and matchers: assigning one of the attributes that a table of
+ * routes was made from raises the state's version of the routes, which makes every table stale. An
+ * attribute that was not there before could not be in a table, so making rules costs the tables nothing.
+ * Who writes into the dict of a part has asked for it: such a dict is kept with a copy, and compared
+ * before a table is used. */
 #include "web/route_table.h"
 
 #include "base/args.h"
@@ -37,6 +39,128 @@ part_counts(tc_state *state, PyObject *self, PyObject *name, bool assigned)
     }
     return false;
 }
+
+/* ---- dicts that were shown ---- */
+
+/* Have two dicts the same items, in the same order? */
+static bool
+dicts_are_same(PyObject *a, PyObject *b)
+{
+    PyObject *key, *value, *other_key, *other_value;
+    bool same = PyDict_GET_SIZE(a) == PyDict_GET_SIZE(b);
+    for (Py_ssize_t i = 0, j = 0; same && PyDict_Next(a, &i, &key, &value);) {
+        same = PyDict_Next(b, &j, &other_key, &other_value) && key == other_key && value == other_value;
+    }
+    return same;
+}
+
+/* Keeps a dict with a copy, under its address; one that is another than its copy makes the tables stale. */
+static int
+part_note_dict(tc_state *state, PyObject *dict)
+{
+    if (state->shown_parts == NULL && (state->shown_parts = PyDict_New()) == NULL) {
+        return -1;
+    }
+    PyObject *key = PyLong_FromVoidPtr(dict), *copy = NULL, *pair = NULL;
+    PyObject *before = key != NULL ? PyDict_GetItemWithError(state->shown_parts, key) : NULL;
+    int st = PyErr_Occurred() ? -1 : 0;
+    if (st == 0 && (before == NULL || !dicts_are_same(dict, PyTuple_GET_ITEM(before, 1)))) {
+        state->routes_version += before != NULL;
+        copy = PyDict_Copy(dict);
+        pair = copy != NULL ? PyTuple_Pack(2, dict, copy) : NULL;
+        st = pair != NULL ? PyDict_SetItem(state->shown_parts, key, pair) : -1;
+    }
+    Py_XDECREF(key);
+    Py_XDECREF(copy);
+    Py_XDECREF(pair);
+    return st;
+}
+
+/* The address of a dict that only we still have, or that is another than its copy; NULL if there is none. */
+static PyObject *
+part_find_changed(tc_state *state, bool *forgotten)
+{
+    PyObject *key, *pair;
+    for (Py_ssize_t i = 0; PyDict_Next(state->shown_parts, &i, &key, &pair);) {
+        PyObject *dict = PyTuple_GET_ITEM(pair, 0);
+        *forgotten = Py_REFCNT(dict) == 1;
+        if (*forgotten || !dicts_are_same(dict, PyTuple_GET_ITEM(pair, 1))) {
+            return Py_NewRef(key);
+        }
+    }
+    return NULL;
+}
+
+void
+tc_route_parts_look(tc_state *state)
+{
+    bool forgotten;
+    PyObject *key = part_find_changed(state, &forgotten);
+    if (TC_LIKELY(key == NULL)) {
+        return;
+    }
+    PyObject *pair = Py_XNewRef(PyDict_GetItemWithError(state->shown_parts, key));
+    int st = pair == NULL ? -1
+             : forgotten  ? PyDict_DelItem(state->shown_parts, key)
+                          : part_note_dict(state, PyTuple_GET_ITEM(pair, 0));
+    if (st < 0) {
+        PyErr_Clear();
+    }
+    state->routes_version++; /* the next table is looked at again: there may be others */
+    Py_XDECREF(pair);
+    Py_DECREF(key);
+}
+
+static PyObject *
+part_get_dict(PyObject *self, void *unused)
+{
+    tc_state *state = tc_state_of(Py_TYPE(self));
+    PyObject *dict = state != NULL ? PyObject_GenericGetDict(self, NULL) : NULL;
+    if (dict != NULL && PyDict_CheckExact(dict) && part_note_dict(state, dict) < 0) {
+        Py_CLEAR(dict);
+    }
+    return dict;
+}
+
+static int
+part_set_dict(PyObject *self, PyObject *value, void *unused)
+{
+    tc_state *state = tc_state_of(Py_TYPE(self));
+    if (state == NULL || PyObject_GenericSetDict(self, value, NULL) < 0) {
+        return -1;
+    }
+    return PyDict_CheckExact(value) ? part_note_dict(state, value) : 0;
+}
+
+static PyGetSetDef part_dict = {"__dict__", part_get_dict, part_set_dict, NULL, NULL};
+
+PyDoc_STRVAR(
+    part_init_subclass_doc,
+    "__init_subclass__($type, /, **kwargs)\n--\n\nHas a class notice who asks for the dict of an instance.");
+
+static PyObject *
+part_init_subclass(PyObject *cls, PyTypeObject *defining, PyObject *const *args, Py_ssize_t nargs,
+                   PyObject *kwnames)
+{
+    PyTypeObject *type = (PyTypeObject *)cls;
+    if ((type->tp_flags & Py_TPFLAGS_MANAGED_DICT) || type->tp_dictoffset != 0) {
+        PyObject *descriptor = PyDescr_NewGetSet(type, &part_dict);
+        int st = descriptor != NULL ? PyDict_SetItemString(type->tp_dict, part_dict.name, descriptor) : -1;
+        Py_XDECREF(descriptor);
+        PyType_Modified(type);
+        if (st < 0) {
+            return NULL;
+        }
+    }
+    PyObject *super = PyObject_CallFunctionObjArgs((PyObject *)&PySuper_Type, defining, cls, NULL);
+    PyObject *next = super != NULL ? PyObject_GetAttrString(super, "__init_subclass__") : NULL;
+    PyObject *result = next != NULL ? PyObject_Vectorcall(next, args, (size_t)nargs, kwnames) : NULL;
+    Py_XDECREF(super);
+    Py_XDECREF(next);
+    return result;
+}
+
+/* ---- assignments ---- */
 
 static PyObject *
 part_change(PyObject *self, PyTypeObject *defining, PyObject *name, PyObject *value)
@@ -84,6 +208,8 @@ part_delattr(PyObject *self, PyTypeObject *defining, PyObject *const *args, Py_s
 static PyMethodDef part_methods[] = {
     {"__delattr__", (PyCFunction)(void (*)(void))part_delattr, METH_METHOD | METH_FASTCALL | METH_KEYWORDS,
      part_delattr_doc},
+    {"__init_subclass__", (PyCFunction)(void (*)(void))part_init_subclass,
+     METH_CLASS | METH_METHOD | METH_FASTCALL | METH_KEYWORDS, part_init_subclass_doc},
     {"__setattr__", (PyCFunction)(void (*)(void))part_setattr, METH_METHOD | METH_FASTCALL | METH_KEYWORDS,
      part_setattr_doc},
     {NULL},

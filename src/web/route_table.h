@@ -97,6 +97,12 @@ void tc_route_steps_clear(tc_route_entry *entry);
 bool tc_route_steps_match(const tc_route_entry *entry, const uint8_t *text, Py_ssize_t size,
                           tc_route_span *spans);
 
+/* route_part_type.c */
+
+/* Makes all tables stale if somebody has written into the dict of a part. Only where state->shown_parts is there. May
+ * run Python, which a value that was replaced ends with. */
+void tc_route_parts_look(tc_state *state);
+
 /* Does the router's list hold what it held? */
 static inline bool
 tc_route_table_has_its_rules(const RouteTableObject *table)

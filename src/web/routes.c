@@ -266,6 +266,9 @@ route_table_is_fresh(tc_state *state, const RouteTableObject *table)
             return false;
         }
     }
+    if (TC_UNLIKELY(state->shown_parts != NULL)) {
+        tc_route_parts_look(state);
+    }
     return table->version == state->routes_version;
 }
 

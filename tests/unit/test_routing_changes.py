@@ -1,5 +1,7 @@
 """Rules that are changed while the application serves: each request gets what trying every rule gives."""
 
+import copy
+import inspect
 import re
 from unittest import mock
 
@@ -345,3 +347,70 @@ def test_router_within_itself():
     app.wildcard_router.rules[1].target = app
     assert routed.found("/one")[1] == {"mark": 1}
     assert routed.found("/loop") == "RecursionError"
+
+
+def new_kwargs():
+    return {"mark": "written"}
+
+
+DICTS = {
+    "a rule's": lambda m: vars(m.rules[1]).update(target_kwargs=new_kwargs()),
+    "a nested rule's": lambda m: vars(m.nested[0]).update(target_kwargs=new_kwargs()),
+    "a matcher's": lambda m: vars(m.rules[1].matcher).update(regex=re.compile("/new$")),
+    "the router's": lambda m: vars(m.app.wildcard_router).update(rules=[m.rule("/.*", "written")]),
+    "several": lambda m: [vars(rule).update(target_kwargs=new_kwargs()) for rule in m.rules[:3]],
+    "replaced": lambda m: setattr(m.rules[1], "__dict__", vars(m.rules[0])),
+    "written twice": lambda m: (
+        vars(m.rules[1]).update(target_kwargs=None),
+        vars(m.rules[1]).update(target_kwargs=new_kwargs()),
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", DICTS)
+def test_what_is_written_into_a_dict(kind):
+    marked = {each: Marked(each) for each in (OURS, STOCK)}
+    before = marked[OURS].ask()
+    for m in marked.values():
+        DICTS[kind](m)
+    assert marked[STOCK].ask() == marked[OURS].ask() != before
+
+
+def test_a_dict_that_is_kept_and_written_into_later():
+    marked = {each: Marked(each) for each in (OURS, STOCK)}
+    kept = {each: [vars(m.rules[1]), vars(m.rules[2]), vars(m.rules[1])] for each, m in marked.items()}
+    for number in range(6):
+        for each in marked:
+            kept[each][number % 3]["target_kwargs"] = {"mark": number}
+            if number == 4:
+                del marked[each].rules[2], kept[each][1:]
+                kept[each] *= 3
+        assert marked[STOCK].ask() == marked[OURS].ask()
+
+
+def test_the_dict_of_a_rule_is_as_of_any_object():
+    routing = OURS.routing
+
+    class Init:
+        seen = []
+
+        def __init_subclass__(cls, mark=None, **options):
+            super().__init_subclass__(**options)
+            cls.seen.append(mark)
+
+    class Mine(routing.Rule, Init, mark="mine"):
+        pass
+
+    class Mixed(Init, routing.Rule, mark="mixed"):
+        __slots__ = ("other",)
+
+    assert Init.seen == ["mine", "mixed"]
+    for cls in (routing.Rule, Mine, Mixed):
+        rule = cls(routing.AnyMatches(), print, {"a": 1}, "name")
+        assert vars(rule) is vars(rule) and list(vars(rule)) == ["matcher", "target", "target_kwargs", "name"]
+        assert inspect.getattr_static(rule, "target") is print
+        assert vars(copy.copy(rule)) == vars(rule)
+        rule.__dict__ = {"target": 5}
+        assert rule.target == 5 and not hasattr(rule, "name")
+        with pytest.raises(TypeError):
+            rule.__dict__ = 5
