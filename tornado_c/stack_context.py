@@ -10,7 +10,7 @@ Today's programs have ``contextvars`` for the first of these and coroutines for 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any, TypeVar
@@ -319,10 +319,51 @@ def _leave(entered: list[StackContext], error: BaseException | None) -> BaseExce
     return error
 
 
+async def _begin(contexts: Contexts, coroutine: Any) -> Any:
+    """Await a coroutine whose first step is inside contexts."""
+    return await _Begun(contexts, coroutine)
+
+
+class _Begun:
+    def __init__(self, contexts: Contexts, coroutine: Any) -> None:
+        self.contexts, self.coroutine = contexts, coroutine
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        coroutine = self.coroutine
+        try:
+            yielded = self._first_step()
+            while True:
+                try:
+                    sent = yield yielded
+                except GeneratorExit:
+                    coroutine.close()
+                    raise
+                except BaseException as error:
+                    yielded = coroutine.throw(error)
+                else:
+                    yielded = coroutine.send(sent)
+        except StopIteration as end:
+            return end.value
+
+    def _first_step(self) -> Any:
+        try:
+            entered = _enter(self.contexts)
+        except BaseException:
+            self.coroutine.close()
+            raise
+        try:
+            return self.coroutine.send(None)
+        finally:
+            if (error := _leave(entered, None)) is not None:
+                self.coroutine.close()
+                raise error
+
+
 _core.register(
     "stack_context",
     upcalls={
         "stack_active": active,
+        "stack_begin": _begin,
         "stack_call": _call_active,
         "stack_context": StackContext,
         "stack_enter": _enter,

@@ -159,6 +159,7 @@
     X(gen_registry, gen, NULL)                                                                               \
     X(gen_restore_stack, gen, NULL)                                                                          \
     X(stack_active, stack_context, &PyContextVar_Type)                                                       \
+    X(stack_begin, stack_context, NULL)                                                                      \
     X(stack_call, stack_context, NULL)                                                                       \
     X(stack_context, stack_context, &PyType_Type)                                                            \
     X(stack_enter, stack_context, NULL)                                                                      \

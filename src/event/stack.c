@@ -243,17 +243,19 @@ tc_stack_leave(tc_state *state, PyObject *entered)
 PyObject *
 tc_stack_task(LoopCore *core, PyObject *coroutine)
 {
-    PyObject *entered;
-    if (tc_stack_enter(core->state, &entered) < 0) {
-        return NULL;
+    tc_state *state = core->state;
+    PyObject *contexts = tc_stack_is_used(state) ? stack_active(state) : NULL;
+    if (TC_LIKELY(contexts == NULL)) {
+        return PyErr_Occurred() ? NULL : tc_task_start(core, coroutine);
     }
-    PyObject *task = tc_task_start(core, coroutine);
-    if (TC_UNLIKELY(entered != NULL)) {
-        tc_stack_leave(core->state, entered);
-        if (PyErr_Occurred()) {
-            Py_CLEAR(task);
-        }
-    }
+    /* The Task may take its first step later, and then nobody else is there to enter them. */
+    PyObject *args[] = {contexts, coroutine};
+    PyObject *inside = stack_only_handles(contexts)
+                           ? Py_NewRef(coroutine)
+                           : PyObject_Vectorcall(state->upcall_stack_begin, args, 2, NULL);
+    PyObject *task = inside != NULL ? tc_task_start(core, inside) : NULL;
+    Py_XDECREF(inside);
+    Py_DECREF(contexts);
     return task;
 }
 

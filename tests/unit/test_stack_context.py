@@ -386,6 +386,54 @@ def test_handlers_see_the_exception_that_is_handled(several):
     assert seen[0][0] is KeyError and sys.exc_info()[0] is None
 
 
+@pytest.mark.parametrize("host", ["native", "guest"])
+@pytest.mark.parametrize("how", ["returns", "waits", "raises", "is cancelled"])
+def test_first_steps_of_coroutines(names, host, how, caplog):
+    """Of one that a callback returns: inside, whoever takes it."""
+
+    async def main():
+        seen, loop = [], IOLoop.current()
+
+        async def work():
+            seen.append([*names.entered])
+            if how == "raises":
+                raise KeyError("told")
+            if how == "returns":
+                return
+            try:
+                await asyncio.sleep(0.001 if how == "waits" else 100)
+            finally:
+                seen.append([*names.entered])
+
+        with names.context("one"), names.context("two"):
+            loop.add_callback(work)
+        await until(lambda: seen)
+        if how == "is cancelled":
+            await asyncio.sleep(0)
+            for task in asyncio.all_tasks() - {asyncio.current_task()}:
+                task.cancel()
+        await until(lambda: len(seen) > (how in ("waits", "is cancelled")))
+        assert seen[0] == ["one", "two"] and names.entered == []
+        await asyncio.sleep(0.01)
+
+    run_on(host, "add_callback", main)
+    assert len(caplog.records) == (how == "raises")
+
+
+@pytest.mark.parametrize("host", ["native", "guest"])
+def test_periodic_callbacks_are_inside(names, host):
+    async def main():
+        seen = []
+        with names.context("one"), names.context("two"):
+            periodic = PeriodicCallback(lambda: seen.append([*names.entered]), 1)
+            periodic.start()
+        await until(lambda: len(seen) > 2)
+        periodic.stop()
+        assert all(each == ["one", "two"] for each in seen)
+
+    run_on(host, "add_callback", main)
+
+
 def NullHandler():
     return ExceptionStackContext(lambda *args: False)
 
