@@ -27,13 +27,18 @@ class Echo(sockjs.tornado.SockJSConnection):
         self.events.append("close")
 
 
+async def closed(times):
+    while Echo.events.count("close") < times:
+        await asyncio.sleep(0.001)
+
+
 async def main():
     router = sockjs.tornado.SockJSRouter(Echo, "/echo")
     application = tornado.web.Application(router.urls)
     (listener,) = application.listen(0, "127.0.0.1")._sockets.values()
     port = listener.getsockname()[1]
     connect = tornado.websocket.websocket_connect
-    for last, wrap in (("abort", json.dumps), (None, lambda text: json.dumps([text]))):
+    for ends, (last, wrap) in enumerate((("abort", json.dumps), (None, lambda text: json.dumps([text])))):
         connection = await connect(f"ws://127.0.0.1:{port}/echo/000/session/websocket")
         assert await connection.read_message() == "o"
         connection.write_message(wrap("hello"))
@@ -42,17 +47,17 @@ async def main():
             connection.write_message(wrap(last))
             assert await connection.read_message() is None
         connection.close()
-        await asyncio.sleep(0.05)
+        await closed(ends + 1)
     raw = await connect(f"ws://127.0.0.1:{port}/echo/websocket")
     raw.write_message("hello")
     assert await raw.read_message() == "HELLO"
     raw.close()
-    await raw.read_message()
+    await closed(3)
     try:
         await AsyncHTTPClient().fetch(f"http://127.0.0.1:{port}/echo/000/session/websocket")
     except HTTPClientError as e:
         assert (e.code, e.response.body) == (400, b'Can "Upgrade" only to "WebSocket".')
-    assert [event for event in Echo.events if event == "close"] == ["close"] * 3, Echo.events
+    assert Echo.events.count("close") == 3, Echo.events
     print("finished")
 
 
