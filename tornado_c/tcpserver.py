@@ -205,7 +205,7 @@ class TCPServer:
         for sock in sockets:
             fd = sock.fileno()
             self._sockets[fd] = sock
-            self._handlers[fd] = self._start_accepting(sock)
+            self._handlers[fd] = serving.accept(self.io_loop, functools.partial(self._start_accepting, sock))
 
     def _start_accepting(self, sock: socket.socket) -> Callable[[], None]:
         """Accept connections on a listening socket; return what ends that."""

@@ -280,13 +280,15 @@ class InFlight(threading.Thread):
 
 
 class Counting:
-    """Clients that ask one request after another over connections that are kept alive.
+    """Clients that ask one request after another, over connections that persist or each over its own.
 
     A connection that ends while a request is in flight, without an answer that announced it, is a loss.
     """
 
-    def __init__(self, program, connections=4, query="", pause=0.02):
-        self.program, self.query, self.pause = program, query, pause
+    def __init__(self, program, connections=4, query="", pause=0.02, persist=True):
+        self.program, self.pause = program, pause
+        last = "" if persist else "Connection: close\r\n"
+        self.request = f"GET /?{query} HTTP/1.1\r\nHost: a\r\n{last}\r\n".encode()
         self.answers, self.lost, self.versions = 0, [], set()
         self.ending = False
         self.threads = [threading.Thread(target=self._run, daemon=True) for _ in range(connections)]
@@ -305,7 +307,7 @@ class Counting:
 
     def _ask(self, sock):
         """One request; whether another may follow."""
-        sock.sendall(b"GET /?%s HTTP/1.1\r\nHost: a\r\n\r\n" % self.query.encode())
+        sock.sendall(self.request)
         data = b""
         while b"\r\n\r\n" not in data:
             data += self._receive(sock)

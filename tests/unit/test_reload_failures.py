@@ -186,14 +186,15 @@ def test_releases_behind_a_link(start, tmp_path):
 def test_workers_that_fail_after_the_fork(start, version):
     program = start(FAILING_WORKERS)
     before = program.workers()
-    counting = Counting(program)
+    counting = [Counting(program), Counting(program, query="0.05", persist=False)]
     for times in (1, 2):
         program.load(version)
         program.says("the old ones go on", times)
         goes_on(program, before)
     program.load("v2")
     program.becomes("v2")
-    counting.end()
+    for each in counting:
+        each.end()
     program.signal(signal.SIGTERM)
     program.ends()
 

@@ -266,12 +266,13 @@ class Master(Watch):
         """In a worker that has just been forked: drop what is the master's."""
         hangup = signal.SIGHUP in self.notes.signals
         self.notes.close()
+        succeeds = bool(self._old())
         for other in self.workers.values():
             other.close()
         self.workers.clear()
         if hangup:
             signal.signal(signal.SIGHUP, worker.on_hangup)
-        worker.begin(line, self.pid)
+        worker.begin(line, self.pid, succeeds)
 
     def _may_start(self) -> bool:
         """One at a time where old ones wait for their successors, or all at once."""

@@ -37,12 +37,17 @@ _reported = False
 _first_term = 0.0  # when the first SIGTERM came that is not the master's
 
 
-def begin(line: socket.socket, master: int) -> None:
-    """To be called in a worker that has just been forked."""
+def begin(line: socket.socket, master: int, succeeds: bool) -> None:
+    """To be called in a worker that has just been forked.
+
+    :param succeeds: whether old workers serve until it does.
+    """
     global _pid, _master, _line
     _pid, _master, _line = os.getpid(), master, line
     line.setblocking(False)
     handover.forget()
+    if succeeds:
+        serving.hold()
     serving.on_loop = lambda loop: loop.call_later(_WITHOUT_SERVER, _report)
     serving.on_accepting = lambda loop: loop.call_soon(loop.call_later, SETTLING, _report)
     if not outlive_master:
@@ -66,6 +71,7 @@ def _report() -> None:
     global _reported
     if not _reported and is_worker():
         _reported = True
+        serving.release()
         _say(SERVES)
 
 
