@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import errno
+import functools
 import io
 import os
 import socket
@@ -222,7 +224,7 @@ class SSLIOStream(IOStream):
         checked.
     """
 
-    __slots__ = ("_before", "_server_hostname", "_ssl_options")
+    __slots__ = ("_before", "_on_handshake", "_server_hostname", "_ssl_options")
 
     if TYPE_CHECKING:
 
@@ -235,6 +237,7 @@ class SSLIOStream(IOStream):
             self._ssl_options = _client_ssl_defaults()
         self._server_hostname: str | None = None
         self._before: IOStream | None = None  # what start_tls() was called on
+        self._on_handshake: Callable[[], object] | None = None  # has its callback called in the next turn
         super().__init__(*args, **kwargs)
         try:
             self.socket.getpeername()
@@ -298,9 +301,19 @@ class SSLIOStream(IOStream):
             callback, server_hostname = None, callback
         self._server_hostname = server_hostname
         super().connect(address).add_done_callback(_look_at)
+        future = self.wait_for_handshake()
         if callback is None:
-            return self.wait_for_handshake()
-        return self.wait_for_handshake(callback)
+            return future
+        later = self._call_later
+
+        def done(f: asyncio.Future[Self]) -> None:
+            # In the turn after this one: in TLS 1.3 the client is done first, and a program that has both
+            # ends takes the server for done as well.
+            if not f.cancelled() and f.exception() is None:
+                later(callback)
+
+        future.add_done_callback(done)
+        return None
 
     @overload
     def wait_for_handshake(self, callback: None = None) -> asyncio.Future[Self]: ...
@@ -327,14 +340,17 @@ class SSLIOStream(IOStream):
             future.set_result(self)
         if callback is None:
             return future
-        later = self._call_later
-
-        def done(f: asyncio.Future[Self]) -> None:
-            if not f.cancelled() and f.exception() is None:
-                later(callback)
-
-        future.add_done_callback(done)
+        if self._ssl_connect_future is future:
+            run = contextvars.copy_context().run
+            self._on_handshake = functools.partial(run, self._call_later, callback)
+            future.add_done_callback(self._forget_callback)
+        elif not self.closed():
+            self._call_later(callback)
         return None
+
+    def _forget_callback(self, future: asyncio.Future[Self]) -> None:
+        self._on_handshake = None
+        _look_at(future)
 
     def _start_tls(self) -> None:
         """The socket is connected: wrap it. Called by the stream itself."""
@@ -376,6 +392,9 @@ class SSLIOStream(IOStream):
             self._ssl_connect_future = None
             if future is not None and not future.done():
                 future.set_result(self)
+                if self._on_handshake is not None:
+                    # In the turn that the Future's own callbacks have: the peer may be gone in the one after.
+                    self._on_handshake()
 
     def _take_early_records(self, before: IOStream) -> None:
         """What the peer sent while the stream was another is in that one's buffer."""

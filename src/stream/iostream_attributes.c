@@ -130,7 +130,7 @@ stream_get_state(StreamObject *self, void *unused)
     if (!self->watcher.registered) {
         Py_RETURN_NONE;
     }
-    return PyLong_FromUnsignedLong(self->watcher.events | TC_ERROR);
+    return PyLong_FromUnsignedLong(self->watcher.events | TC_ERROR | TC_HUP); /* IOLoop.ERROR is both */
 }
 
 static PyObject *

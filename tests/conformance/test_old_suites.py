@@ -97,10 +97,6 @@ ACCEPTED = {
         "PeriodicCallback calls in a coroutine, whose first step is a turn later on a loop of asyncio's.": """
             ioloop_test.TestPeriodicCallback.test_basic
         """,
-        "In TLS 1.3 the client may have closed its end when the server's handshake is done.": """
-            iostream_test.WaitForHandshakeTest.test_wait_for_handshake_already_connected
-            iostream_test.WaitForHandshakeTest.test_wait_for_handshake_callback
-        """,
         "A client verifies certificates unless it is told otherwise.": """
             simple_httpclient_test.SimpleHTTPSClientTestCase.test_ssl_options
         """,

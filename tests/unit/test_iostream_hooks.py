@@ -507,6 +507,22 @@ class TestReplaced:
 
         both.run(main)
 
+    def test_state(self, both):
+        """What the loop is asked for, in its own words."""
+
+        async def main():
+            stream, peer = both.pair()
+            loop = both.implementation.ioloop.IOLoop
+            before = stream._state
+            reading = stream.read_bytes(1)
+            while_reading = stream._state
+            peer.sendall(b"a")
+            await reading
+            stream.close()
+            return before, while_reading == loop.READ | loop.ERROR, stream._state
+
+        assert both.run(main) == (None, True, None)
+
     def test_class_of_an_instance(self, both, pair):
         async def main():
             stream, peer = pair()

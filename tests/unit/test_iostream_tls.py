@@ -1,12 +1,16 @@
 """TLS streams against openssl's own client and server, curl, and each other. Stock Tornado is the oracle."""
 
 import asyncio
+import contextlib
+import contextvars
 import hashlib
 import os
 import re
+import select
 import shutil
 import socket
 import ssl
+import weakref
 
 import pytest
 
@@ -27,6 +31,10 @@ def messages(caplog):
         text = re.sub(r"\('127\.0\.0\.1', \d+\)", "PEER", text)
         lines.append((record.name, record.levelname, re.sub(r"\(_ssl\.c:\d+\)", "(_ssl.c)", text)))
     return lines
+
+
+def readable(sock):
+    return bool(select.select([sock], [], [], 0)[0])
 
 
 async def echo_lines(stream):
@@ -610,6 +618,88 @@ class TestPairs:
             await until(lambda: called)
 
         tls.run(main)
+
+    def test_callback_where_the_client_leaves_after_the_handshake(self, our_tls):
+        tls = our_tls
+        told = contextvars.ContextVar("told")
+
+        async def main():
+            accepting = asyncio.ensure_future(tls.accepted(server_context(tls.folder)))
+            incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+            client = client_context(tls.folder).wrap_bio(incoming, outgoing, server_hostname="localhost")
+            sock = socket.create_connection(("127.0.0.1", tls.port))
+            tls.open.append(sock)
+            server = await accepting
+            seen = []
+            told.set("then")
+
+            def done():
+                seen.append((server.closed(), told.get(), server.socket.cipher()))
+
+            server.wait_for_handshake(done)
+            told.set("later")
+            sock.setblocking(False)
+            while True:
+                try:
+                    client.do_handshake()
+                    break
+                except ssl.SSLWantReadError:
+                    sock.sendall(outgoing.read())
+                    await until(lambda: readable(sock))
+                    incoming.write(sock.recv(65536))
+            with contextlib.suppress(ssl.SSLWantReadError):
+                client.unwrap()
+            sock.sendall(outgoing.read())
+            sock.shutdown(socket.SHUT_WR)
+            await until(lambda: seen)
+            assert seen == [(False, "then", client.cipher())]
+            await until(server.closed)
+
+        tls.run(main)
+
+    def test_callback_after_the_handshake(self, our_tls):
+        tls = our_tls
+
+        async def main():
+            stream = tls.client_stream(client_context(tls.folder))
+            accepting = asyncio.ensure_future(tls.accepted(server_context(tls.folder)))
+            connecting = stream.connect(("127.0.0.1", tls.port), server_hostname="localhost")
+            server = await accepting
+            await asyncio.gather(server.wait_for_handshake(), connecting)
+            called = []
+            assert server.wait_for_handshake(lambda: called.append(1)) is None
+            assert not called
+            await until(lambda: called)
+            server.close()
+            assert server.wait_for_handshake(lambda: called.append(2)) is None
+            await turns(5)
+            assert called == [1]
+
+        tls.run(main)
+
+    def test_callback_of_a_handshake_that_fails(self, our_tls, caplog):
+        tls = our_tls
+
+        async def main():
+            accepting = asyncio.ensure_future(tls.accepted(server_context(tls.folder)))
+            sock = socket.create_connection(("127.0.0.1", tls.port))
+            tls.open.append(sock)
+            server = await accepting
+
+            def callback():
+                raise AssertionError("called")
+
+            kept = weakref.ref(callback)
+            server.wait_for_handshake(callback)
+            del callback
+            assert kept() is not None
+            sock.sendall(b"GET / HTTP/1.0\r\n\r\n")
+            await until(server.closed)
+            await turns(3)
+            assert kept() is None
+
+        tls.run(main)
+        assert [level for _, level, _ in messages(caplog)] == ["WARNING"]
 
     def test_writes_before_the_handshake(self, tls):
         async def main():
