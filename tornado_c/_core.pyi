@@ -429,6 +429,7 @@ class HTTPConfig:
     draining: bool
     xheaders: bool
     decompress: bool
+    each_chunk: bool
     linger_size: int
     linger_timeout: float
     max_header_size: int
@@ -464,7 +465,15 @@ class HTTPListener:
 
 @final
 class HTTPReader:
-    def __new__(cls, stream: Any, is_client: bool, max_header_size: int, chunk_size: int, /) -> Self: ...
+    def __new__(
+        cls,
+        stream: Any,
+        is_client: bool,
+        max_header_size: int,
+        chunk_size: int,
+        each_chunk: bool = False,
+        /,
+    ) -> Self: ...
     def read_head(self, timeout: float | None = None, /) -> Any: ...
     def measure_body(self, headers: Any, limit: int, /) -> int | None: ...
     @property

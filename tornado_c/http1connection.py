@@ -20,7 +20,7 @@ from tornado_c._http.errors import logging_errors
 from tornado_c._http.gzip import _GzipMessageDelegate
 from tornado_c._http.limits import DEFAULT_LINGER_SIZE, DEFAULT_LINGER_TIMEOUT, within
 from tornado_c._http.writer import MessageWriter
-from tornado_c._support import stack
+from tornado_c._support import generations, stack
 from tornado_c._support.regex import regex
 from tornado_c.concurrent import future_set_result_unless_cancelled
 from tornado_c.httputil import is_transfer_encoding_chunked as is_transfer_encoding_chunked
@@ -155,7 +155,11 @@ class HTTP1Connection(MessageWriter):
     async def _read_message_inner(self, delegate: HTTPMessageDelegate) -> bool:
         params = self.params
         self._reader = _core.HTTPReader(
-            self.stream, self.is_client, params.max_header_size, params.chunk_size
+            self.stream,
+            self.is_client,
+            params.max_header_size,
+            params.chunk_size,
+            generations.chunks_are_seen,
         )
         try:
             return await self._exchange(delegate, self._reader)

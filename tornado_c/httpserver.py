@@ -18,6 +18,7 @@ from tornado_c._http.adapters import _ProxyAdapter as _ProxyAdapter
 from tornado_c._http.adapters import watch_request_task
 from tornado_c._http.gzip import _GzipMessageDelegate, decompress_request
 from tornado_c._http.limits import DEFAULT_LINGER_SIZE, DEFAULT_LINGER_TIMEOUT
+from tornado_c._support import generations
 from tornado_c._support.generations import bind_arguments
 from tornado_c.http1connection import HTTP1ConnectionParameters, HTTP1ServerConnection
 from tornado_c.httputil import HTTPServerRequest
@@ -77,6 +78,7 @@ def _make_config(
     config.max_buffer_size = _whole(max_buffer_size)
     config.trusted_downstream = trusted_downstream
     config.decompress = bool(decompress_request)
+    config.each_chunk = generations.chunks_are_seen
     config.linger_timeout = linger_timeout
     config.linger_size = linger_size
     return config

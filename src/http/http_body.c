@@ -302,7 +302,7 @@ body_read_length(HttpConnObject *self, const char *data, size_t size, size_t *us
 
 /* ---- by chunks ---- */
 
-/* The boundaries of chunks mean nothing: small ones that have come are joined. */
+/* The boundaries of chunks mean nothing: small ones that have come are joined, unless the server is told. */
 static enum conn_step
 body_take_chunk(HttpConnObject *self, const char *data, size_t size)
 {
@@ -311,14 +311,15 @@ body_take_chunk(HttpConnObject *self, const char *data, size_t size)
         return body_append(self, data, size) < 0 ? STEP_RAISED : STEP_ON;
     }
     size_t piece_size = tc_http_conn_piece_size(self);
-    if (in->gathered.size == 0 && size == piece_size) {
+    bool ends = self->config->each_chunk && tc_http_chunked_end_is_seen(&in->chunked);
+    if (in->gathered.size == 0 && (size == piece_size || ends)) {
         return body_give(self, data, size, true);
     }
     if (tc_buf_append(&in->gathered, data, size) != TC_OK) {
         PyErr_NoMemory();
         return STEP_RAISED;
     }
-    return in->gathered.size < piece_size ? STEP_ON : body_give_gathered(self, true);
+    return in->gathered.size < piece_size && !ends ? STEP_ON : body_give_gathered(self, true);
 }
 
 static enum conn_step

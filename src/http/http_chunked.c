@@ -75,6 +75,7 @@ take_size_byte(tc_http_chunked *machine, char c, uint64_t limit)
         if (machine->total > limit || machine->left > limit - machine->total) {
             return -TC_HTTP_ERR_BODY_TOO_LONG;
         }
+        machine->size = machine->left;
         machine->total += machine->left;
         machine->state = DATA;
         return TC_OK;
@@ -154,4 +155,16 @@ tc_http_chunked_next(tc_http_chunked *machine, const char *data, size_t size, si
         }
     }
     return TC_EOF;
+}
+
+bool
+tc_http_chunked_end_is_seen(tc_http_chunked *machine)
+{
+    int64_t size = machine->size < INT32_MAX ? (int64_t)machine->size : INT32_MAX;
+    int64_t spare = machine->spare + size - TC_HTTP_CHUNK_FAIR;
+    if (machine->state != DATA_RETURN || spare < -TC_HTTP_CHUNKS_FREE * TC_HTTP_CHUNK_FAIR) {
+        return false;
+    }
+    machine->spare = spare;
+    return true;
 }

@@ -19,6 +19,7 @@ struct HttpConfigObject {
     bool no_keep_alive, xheaders;
     bool draining;                     /* each response's head says that the connection ends */
     bool decompress;                   /* bodies in gzip are decoded */
+    bool each_chunk;                   /* the ends of chunks are seen by who gets bodies in pieces */
     Py_ssize_t max_header_size;        /* bytes */
     Py_ssize_t max_body_size;          /* bytes; 0: the stream's max_buffer_size */
     Py_ssize_t chunk_size;             /* bytes; 0: the stream's default */

@@ -169,6 +169,8 @@ static PyMemberDef config_members[] = {
     {"draining", T_BOOL, offsetof(HttpConfigObject, draining), 0,
      "Say in each response that it is the connection's last."},
     {"decompress", T_BOOL, offsetof(HttpConfigObject, decompress), 0, "Decode bodies in gzip."},
+    {"each_chunk", T_BOOL, offsetof(HttpConfigObject, each_chunk), 0,
+     "Have a piece of a body end with its chunk."},
     {"linger_size", T_PYSSIZET, offsetof(HttpConfigObject, linger_size), 0,
      "Bytes read and dropped after a refusal."},
     {"linger_timeout", T_DOUBLE, offsetof(HttpConfigObject, linger_timeout), 0,

@@ -27,8 +27,9 @@ typedef struct {
     uint64_t left;  /* bytes of the body still to come, by its length */
     uint64_t limit; /* of a chunked body */
     uint8_t want, coding;
-    bool client;   /* reads responses */
-    bool starting; /* the read's call is on the stack */
+    bool client;     /* reads responses */
+    bool each_chunk; /* a piece ends with its chunk */
+    bool starting;   /* the read's call is on the stack */
     bool chunked_done;
 } HttpReaderObject;
 

@@ -239,7 +239,7 @@ tc_reader_take_gathered(HttpReaderObject *self, PyObject **result)
 }
 
 /* The contents of chunks are joined to pieces of piece_size as far as bytes have come: their boundaries mean
- * nothing. An empty piece gives the loop its turn. */
+ * nothing, unless the reader is told. An empty piece gives the loop its turn. */
 static int
 reader_take_chunked(HttpReaderObject *self, const char *data, size_t size, size_t *used, PyObject **result)
 {
@@ -249,7 +249,8 @@ reader_take_chunked(HttpReaderObject *self, const char *data, size_t size, size_
         size_t window = tc_min_size(size, start + (self->piece_size - self->gathered.size));
         int st = tc_http_chunked_next(&self->chunked, data, window, used, self->limit, &piece, &piece_size);
         if (st == TC_OK) {
-            if (piece_size == self->piece_size) { /* nothing was gathered before it */
+            bool ends = self->each_chunk && tc_http_chunked_end_is_seen(&self->chunked);
+            if (self->gathered.size == 0 && (piece_size == self->piece_size || ends)) {
                 *result = PyBytes_FromStringAndSize(piece, (Py_ssize_t)piece_size);
                 return *result != NULL ? TC_OK : TC_RAISED;
             }
@@ -257,7 +258,7 @@ reader_take_chunked(HttpReaderObject *self, const char *data, size_t size, size_
                 PyErr_NoMemory();
                 return TC_RAISED;
             }
-            if (self->gathered.size == self->piece_size) {
+            if (self->gathered.size == self->piece_size || ends) {
                 return tc_reader_take_gathered(self, result);
             }
             if (--budget == 0) {

@@ -448,19 +448,21 @@ reader_release(HttpReaderObject *self, PyObject *unused)
     Py_RETURN_NONE;
 }
 
-PyDoc_STRVAR(reader_doc, "HTTPReader(stream, is_client, max_header_size, chunk_size, /)\n--\n\n"
-                         "Reads one message after another from a stream of ours.\n\n"
-                         ":param chunk_size: the maximum of bytes that read_body() returns at once.");
+PyDoc_STRVAR(reader_doc,
+             "HTTPReader(stream, is_client, max_header_size, chunk_size, each_chunk=False, /)\n--\n\n"
+             "Reads one message after another from a stream of ours.\n\n"
+             ":param chunk_size: the maximum of bytes that read_body() returns at once.\n"
+             ":param each_chunk: whether it returns no more than a chunk.");
 
 static PyObject *
 reader_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
     tc_state *state = tc_state_of(type);
     PyObject *stream;
-    int client;
+    int client, each_chunk = false;
     Py_ssize_t max_header_size, chunk_size;
-    if (state == NULL || !PyArg_ParseTuple(args, "O!pnn:HTTPReader", state->stream_type, &stream, &client,
-                                           &max_header_size, &chunk_size)) {
+    if (state == NULL || !PyArg_ParseTuple(args, "O!pnn|p:HTTPReader", state->stream_type, &stream, &client,
+                                           &max_header_size, &chunk_size, &each_chunk)) {
         return NULL;
     }
     if (((StreamObject *)stream)->core == NULL) {
@@ -474,6 +476,7 @@ reader_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     self->state = state;
     self->stream = (StreamObject *)Py_NewRef(stream);
     self->client = client;
+    self->each_chunk = each_chunk;
     tc_list_init(&self->gathered_task.link);
     self->gathered_task.run = reader_give_gathered;
     self->max_header_size = max_header_size > 0 ? (size_t)max_header_size : 0;

@@ -198,6 +198,41 @@ test_trailer_bound(void)
     free(data);
 }
 
+/* How many of `count` chunks, of these sizes in turn, are seen to end. */
+static int
+ends_seen(int count, const size_t sizes[2])
+{
+    tc_http_chunked machine = {0};
+    char data[1024];
+    int seen = 0;
+    for (int i = 0; i < count; i++) {
+        size_t size = sizes[i % 2];
+        size_t pos = 0, body_size, head = (size_t)snprintf(data, sizeof(data), "%zx\r\n", size);
+        const char *body;
+        memset(data + head, 'x', size);
+        memcpy(data + head + size, "\r\n", 2);
+        int st = tc_http_chunked_next(&machine, data, head + size - 1, &pos, NO_LIMIT, &body, &body_size);
+        CHECK_INT(st, size > 1 ? TC_OK : TC_AGAIN);
+        CHECK_INT(tc_http_chunked_end_is_seen(&machine), false);
+        CHECK_INT(tc_http_chunked_next(&machine, data, head + size, &pos, NO_LIMIT, &body, &body_size),
+                  TC_OK);
+        seen += tc_http_chunked_end_is_seen(&machine);
+        st = tc_http_chunked_next(&machine, data, head + size + 2, &pos, NO_LIMIT, &body, &body_size);
+        CHECK_INT(st, TC_AGAIN);
+    }
+    return seen;
+}
+
+static void
+test_ends_that_are_seen(void)
+{
+    CHECK_INT(ends_seen(1000, (size_t[]){64, 64}), 1000);
+    CHECK_INT(ends_seen(1000, (size_t[]){500, 500}), 1000);
+    CHECK_INT(ends_seen(1000, (size_t[]){1, 1}), 6);
+    CHECK_INT(ends_seen(1000, (size_t[]){100, 28}), 1000);
+    CHECK_INT(ends_seen(1000, (size_t[]){63, 63}), 384);
+}
+
 int
 main(void)
 {
@@ -211,6 +246,7 @@ main(void)
     RUN(test_chunk_ends);
     RUN(test_extensions);
     RUN(test_extension_bound);
+    RUN(test_ends_that_are_seen);
     RUN(test_trailers);
     RUN(test_trailer_bound);
     return check_report();

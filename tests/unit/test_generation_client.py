@@ -263,7 +263,7 @@ def test_contexts_follow_a_request():
         with stack_context.ExceptionStackContext(handle):
             client.fetch(base, print, streaming_callback=functools.partial(fail, "streaming"))
         loop.start()
-        print(caught)
+        print(caught[:2])  # the second chunk of the body may be there already
     """)[-1]
         == """["'callback'", "'streaming'"]"""
     )

@@ -1,4 +1,4 @@
-"""Connections of clients that read their response without being awaited."""
+"""Connections of clients that read their response without being awaited, and bodies whose chunks are seen."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from types import ModuleType
 from typing import Any
 
 from tornado_c import gen
+from tornado_c._support import generations
 from tornado_c._swap.generation import Changes
 
 
@@ -20,3 +21,4 @@ def add(module: ModuleType, changes: Changes) -> None:
         return goes_on
 
     changes.set(module.HTTP1Connection, "read_response", read_response)
+    changes.set(generations, "chunks_are_seen", True)

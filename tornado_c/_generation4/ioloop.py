@@ -1,14 +1,44 @@
-"""Loops that can be started while another runs, and whose ``spawn_callback`` leaves stack contexts behind."""
+"""Loops that can be started while another runs, whose ``spawn_callback`` leaves stack contexts behind, and
+periodic callbacks that are called in their own turn."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import inspect
+from collections.abc import Awaitable, Callable
 from types import ModuleType
 from typing import Any
 
 from tornado_c._support import stack
 from tornado_c._swap.generation import Changes
+
+
+def _run_periodic(self: Any) -> asyncio.Future[None]:
+    """Call the callback of a ``PeriodicCallback``, now, and begin to wait for what it returns.
+
+    :returns: a Future that is done when the next call has been scheduled.
+    """
+    result = None
+    try:
+        if self._running:
+            result = self.callback()
+    except Exception:
+        self.io_loop.handle_callback_exception(self.callback)
+    if inspect.isawaitable(result):
+        return asyncio.ensure_future(_wait_periodic(self, result), loop=self.io_loop.asyncio_loop)
+    self._schedule_next()
+    done: asyncio.Future[None] = self.io_loop.asyncio_loop.create_future()
+    done.set_result(None)
+    return done
+
+
+async def _wait_periodic(self: Any, result: Awaitable[Any]) -> None:
+    try:
+        await result
+    except Exception:
+        self.io_loop.handle_callback_exception(self.callback)
+    finally:
+        self._schedule_next()
 
 
 def add(module: ModuleType, changes: Changes) -> None:
@@ -36,6 +66,7 @@ def add(module: ModuleType, changes: Changes) -> None:
 
     changes.set(module.IOLoop, "start", start)
     changes.set(module.IOLoop, "spawn_callback", spawn_callback)
+    changes.set(module.PeriodicCallback, "_run", _run_periodic)
 
 
 def _set_task(loop: asyncio.AbstractEventLoop, inside: Any, task: Any) -> None:

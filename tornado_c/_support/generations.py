@@ -14,6 +14,10 @@ _Method = TypeVar("_Method", bound=Callable[..., Any])
 #: to 5. Else it is only where the function has no such parameter.
 callbacks_are_decorators = False
 
+#: Whether who gets a body in pieces sees where its chunks end, as before Tornado 6.6. Those without much in
+#: them are joined all the same.
+chunks_are_seen = False
+
 
 def bind_arguments(
     function: str,
