@@ -6,6 +6,7 @@ import asyncio
 import io
 import itertools
 import logging
+import os
 import unittest
 from types import ModuleType
 from typing import Any
@@ -14,7 +15,8 @@ from tornado_c._swap.generation import Changes
 from tornado_c.httpserver import HTTPServer
 from tornado_c.log import gen_log
 
-_ports = itertools.count(10000)
+#: Below those that the system gives out; another one first for each of several processes.
+_ports = itertools.count(10000 + os.getpid() % 20000)
 
 
 def get_unused_port() -> int:
