@@ -280,7 +280,10 @@ def test_links_that_are_allowed_later(root, serve):
     assert body(ask("/link")) == CONTENT and ask("/a.txt").startswith(b"HTTP/1.1 403 ")
 
 
-@pytest.mark.parametrize("at, wrong", [(0, 5), (1, b"a"), (2, None), (3, 5), (3, ("a", b"a")), (4, 5), (5, "x"), (6, ()), (6, None)])
+@pytest.mark.parametrize(
+    "at, wrong",
+    [(0, 5), (1, b"a"), (2, None), (3, 5), (3, ("a", b"a")), (4, 5), (5, "x"), (6, ()), (6, None)],
+)
 def test_what_cannot_be_kept(at, wrong):
     types = ("text/plain", ".txt", "text/plain", vars(mimetypes), mimetypes.guess_type)
     when = OURS.web.datetime.datetime.fromtimestamp(TIME, OURS.web.datetime.UTC)
