@@ -3,6 +3,7 @@ two seconds: pings keep it.
 """
 
 import asyncio
+import secrets
 
 import pytest
 
@@ -16,7 +17,7 @@ LIMIT = 2.0  # seconds, of the proxies
 
 
 class Echo(websocket.WebSocketHandler):
-    ended: list = []
+    ended: dict = {}  # by the query of its request
     ping_interval = 0
 
     def get_compression_options(self):
@@ -26,7 +27,8 @@ class Echo(websocket.WebSocketHandler):
         self.write_message(message, binary=isinstance(message, bytes))
 
     def on_close(self):
-        self.ended.append((self.request.remote_ip, self.request.protocol, self.close_code, self.close_reason))
+        request = self.request
+        self.ended[request.query] = request.remote_ip, request.protocol, self.close_code, self.close_reason
 
 
 class Pinging(Echo):
@@ -68,7 +70,7 @@ def url(port, path="echo"):
 @pytest.mark.parametrize("options", [{}, {"compression_options": {}}])
 def test_messages_both_ways_and_the_close(port, options):
     async def main():
-        connection = await websocket.websocket_connect(url(port), **options)
+        connection = await websocket.websocket_connect(url(port, f"echo?{name}"), **options)
         assert ("Sec-WebSocket-Extensions" in connection.headers) == bool(options)
         for message in ("hello", "", "x" * 1_000_000, bytes(100_000)):
             connection.write_message(message, binary=isinstance(message, bytes))
@@ -77,10 +79,10 @@ def test_messages_both_ways_and_the_close(port, options):
         assert await connection.read_message() is None
         assert connection.close_code == 4000
 
-    Echo.ended.clear()
+    name = secrets.token_hex(8)
     run(main)
-    wait_for(lambda: Echo.ended)  # the client may see the end before the server's thread tells its handler
-    assert Echo.ended == [("127.0.0.1", "https", 4000, "bye")]
+    # The client may see the end before the server's thread tells its handler.
+    assert wait_for(lambda: Echo.ended.get(name)) == ("127.0.0.1", "https", 4000, "bye")
 
 
 def test_frames_behind_the_handshake(port):
