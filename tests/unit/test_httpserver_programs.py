@@ -256,7 +256,7 @@ def test_aiohttp_over_a_unix_socket(unix_server, aiohttp):
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_wrk_gets_thousands_of_responses_without_an_error(form):
+def test_wrk_gets_its_responses_without_an_error(form):
     wrk = shutil.which("wrk")
     if not wrk:
         pytest.skip("wrk is not installed")
@@ -268,7 +268,7 @@ def test_wrk_gets_thousands_of_responses_without_an_error(form):
         counted.stop()
     assert done.returncode == 0, done.stderr
     assert "Non-2xx" not in done.stdout and "Socket errors" not in done.stdout, done.stdout
-    assert int(done.stdout.partition(" requests in")[0].split()[-1]) > 1000
+    assert int(done.stdout.partition(" requests in")[0].split()[-1]) > 50  # more than one on a connection
 
 
 # ---- pipelining, which none of them does any more ----
