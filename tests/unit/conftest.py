@@ -102,6 +102,13 @@ def serve():
         server.stop()
 
 
+@pytest.fixture
+def no_loaders():
+    """Loaders of templates are kept on the class, whichever application they were made for."""
+    for each in BOTH:
+        each.web.RequestHandler._template_loaders.clear()
+
+
 @pytest.fixture(scope="module")
 def ask(request):
     """What ours and stock Tornado answer and log where they serve the test module's application."""

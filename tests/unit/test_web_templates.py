@@ -13,6 +13,8 @@ from support.live_http import serving
 from support.web_servers import body, collecting, gets, request, same, without_date
 from tornado_c import web
 
+pytestmark = pytest.mark.usefixtures("no_loaders")
+
 PAGES = {
     "plain.html": "Hello, {{ name }}!",
     "names.html": (
@@ -100,13 +102,6 @@ def make_app(web, pages=PAGES, **settings):
         "ui_methods": {"ui_text": ui_text},
     } | settings
     return web.Application(rules, **settings)
-
-
-@pytest.fixture(autouse=True)
-def no_loaders():
-    """Loaders are kept on the class, whichever application they were made for."""
-    for each in BOTH:
-        each.web.RequestHandler._template_loaders.clear()
 
 
 CASES = {

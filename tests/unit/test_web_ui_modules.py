@@ -9,6 +9,8 @@ from support.implementations import BOTH
 from support.live_http import serving
 from support.web_servers import body, collecting, request, same, without_date
 
+pytestmark = pytest.mark.usefixtures("no_loaders")
+
 PAGE = "<html><head><title>{{ '</body>' }}</title></head><body>%s</body></html>"
 DIFFERS = "{% module Template('differs.html', n=1) %}{% module Template('differs.html', n=2) %}"
 CALLS = {
@@ -185,7 +187,6 @@ def both_say(request):
     """A function that gives both servers' answers and logs."""
     servers = []
     for each in BOTH:
-        each.web.RequestHandler._template_loaders.clear()
         servers.append(serving(make_app(each.web, request.param), each))
     with collecting() as log:
         running = [server.__enter__() for server in servers]
@@ -277,7 +278,6 @@ def test_modules_can_replace_those(implementation):
 
 def test_the_form_field_is_a_module(implementation):
     web = implementation.web
-    web.RequestHandler._template_loaders.clear()
 
     class Handler(web.RequestHandler):
         def get(self):
@@ -296,7 +296,6 @@ def test_the_form_field_is_a_module(implementation):
 
 def test_a_module_is_made_once_for_each_response(implementation):
     web = implementation.web
-    web.RequestHandler._template_loaders.clear()
     made = []
 
     class Counting(web.UIModule):
@@ -330,7 +329,6 @@ def test_files_with_a_path_are_static_files(tmp_path, include_host):
     (tmp_path / "b.css").write_text("b {}")
     pages = []
     for each in BOTH:
-        each.web.RequestHandler._template_loaders.clear()
 
         class Files(each.web.UIModule):
             def render(self):
