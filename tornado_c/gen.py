@@ -236,7 +236,8 @@ def _restore_stack(contexts: stack.Contexts) -> Exception:
 class Runner(_core.RunnerBase):
     """Runs a generator for ``coroutine``: one for each call that was suspended.
 
-    :param ctx_run: the ``run`` of the context that the generator's steps run in.
+    :param ctx_run: the ``run`` of the context that the generator's steps run in; of a copy of the current one
+        where the three others are all that is given, as in Tornado 4.
     :param gen: the generator, which has yielded.
     :param result_future: gets what it ends with.
     :param first_yielded: what it has yielded.

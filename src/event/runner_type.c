@@ -45,20 +45,41 @@ runner_call(RunnerObject *self, PyObject *args, PyObject *kwargs)
     return runner_result(tc_runner_run_in_context(self, NULL));
 }
 
+/* Tornado 4's arguments are those of today without the first: what the generator has run in is the current
+ * context then. */
+static bool
+runner_is_called_as_4(PyObject *args, PyObject *kwargs)
+{
+    return PyTuple_GET_SIZE(args) == 3 && (kwargs == NULL || PyDict_GET_SIZE(kwargs) == 0);
+}
+
+/* The context that ctx_run is the run() of, a new reference; NULL with TypeError. */
+static PyObject *
+runner_context_of(PyObject *run)
+{
+    PyObject *context = PyCFunction_Check(run) ? PyCFunction_GET_SELF(run) : NULL;
+    if (context == NULL || !PyContext_CheckExact(context)) {
+        PyErr_SetString(PyExc_TypeError, "ctx_run must be the run() of a context");
+        return NULL;
+    }
+    return Py_NewRef(context);
+}
+
 static int
 runner_init(RunnerObject *self, PyObject *args, PyObject *kwargs)
 {
     static char *names[] = {"ctx_run", "gen", "result_future", "first_yielded", NULL};
-    PyObject *run, *gen, *future, *yielded;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOO:Runner", names, &run, &gen, &future, &yielded)) {
+    PyObject *run = NULL, *gen, *future, *yielded;
+    if (runner_is_called_as_4(args, kwargs) ? !PyArg_ParseTuple(args, "OOO:Runner", &gen, &future, &yielded)
+                                            : !PyArg_ParseTupleAndKeywords(args, kwargs, "OOOO:Runner", names,
+                                                                           &run, &gen, &future, &yielded)) {
         return -1;
     }
-    PyObject *context = PyCFunction_Check(run) ? PyCFunction_GET_SELF(run) : NULL;
-    if (context == NULL || !PyContext_CheckExact(context)) {
-        PyErr_SetString(PyExc_TypeError, "ctx_run must be the run() of a context");
+    PyObject *context = run != NULL ? runner_context_of(run) : PyContext_CopyCurrent();
+    if (context == NULL) {
         return -1;
     }
-    Py_XSETREF(self->context, Py_NewRef(context));
+    Py_XSETREF(self->context, context);
     Py_XSETREF(self->gen, Py_NewRef(gen));
     Py_XSETREF(self->result_future, Py_NewRef(future));
     if (PyObject_SetAttr(future, self->state->str__runner, (PyObject *)self) < 0) {

@@ -547,3 +547,18 @@ class TestFutures:
             assert run(loop, Object(pool).plain, 5) == 5
             with pytest.raises(ZeroDivisionError):
                 run(loop, Object(pool).named, 5)
+
+
+def test_a_runner_made_with_the_arguments_of_4(loop):
+    """It has no ctx_run; the generator goes on in a copy of the current context."""
+
+    def work():
+        yield gen.moment
+        return (yield gen.Task(loop.add_callback))
+
+    def begin():
+        generator, future = work(), own_concurrent.Future()
+        gen.Runner(generator, future, next(generator))
+        return future
+
+    assert loop.run_sync(begin) is None
