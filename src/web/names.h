@@ -142,7 +142,7 @@
     X(reason_ok)         /* the reason phrase of status 200 */                                               \
     X(json_tools)        /* what json.c encodes with, or None */                                             \
     X(small_sha1)        /* when first needed */                                                             \
-    X(shown_parts)       /* by its address each dict of a part of routes that was asked for, with a copy */    \
+    X(shown_parts)       /* by its address each dict of a part of routes that was asked for, with a copy */  \
     X(static_facts)      /* by the folder and then by the path, see static_facts.c */
 
 #define TC_WEB_FACES(X)                                                                                      \
@@ -203,6 +203,7 @@ typedef struct {
     tc_hook_entry hooks[256];                                                                                \
     tc_bytes_buf json_buffer; /* of json_text.c */                                                           \
     bool json_busy;           /* json.c is encoding */                                                       \
+    setter set_dict;          /* assigns to the __dict__ of an instance; NULL: not known yet */              \
     unsigned json_tag;        /* the version of json's class of encoders for which json_tools were made */   \
     uint64_t reasons_version; /* of the dict in which reason_ok was found */                                 \
     uint64_t log_version;     /* of access_log_cache, in which it was found that INFO is logged or not */    \

@@ -126,13 +126,30 @@ static int
 part_set_dict(PyObject *self, PyObject *value, void *unused)
 {
     tc_state *state = tc_state_of(Py_TYPE(self));
-    if (state == NULL || PyObject_GenericSetDict(self, value, NULL) < 0) {
+    setter set = state != NULL && state->set_dict != NULL ? state->set_dict : PyObject_GenericSetDict;
+    if (state == NULL || set(self, value, NULL) < 0) {
         return -1;
     }
-    return PyDict_CheckExact(value) ? part_note_dict(state, value) : 0;
+    return value != NULL && PyDict_CheckExact(value) ? part_note_dict(state, value) : 0;
 }
 
 static PyGetSetDef part_dict = {"__dict__", part_get_dict, part_set_dict, NULL, NULL};
+
+/* Remembers what assigns to the `__dict__` of instances of classes: CPython 3.13 has values in them that
+ * PyObject_GenericSetDict does not know of. */
+static void
+part_learn_set_dict(PyTypeObject *type)
+{
+    tc_state *state = tc_state_of(type);
+    PyObject *plain = PyDict_GetItemString(type->tp_dict, part_dict.name);
+    if (state == NULL) {
+        PyErr_Clear();
+    }
+    else if (plain != NULL && Py_IS_TYPE(plain, &PyGetSetDescr_Type)) {
+        const PyGetSetDef *def = ((PyGetSetDescrObject *)plain)->d_getset;
+        state->set_dict = def != &part_dict ? def->set : state->set_dict;
+    }
+}
 
 PyDoc_STRVAR(
     part_init_subclass_doc,
@@ -144,6 +161,7 @@ part_init_subclass(PyObject *cls, PyTypeObject *defining, PyObject *const *args,
 {
     PyTypeObject *type = (PyTypeObject *)cls;
     if ((type->tp_flags & Py_TPFLAGS_MANAGED_DICT) || type->tp_dictoffset != 0) {
+        part_learn_set_dict(type);
         PyObject *descriptor = PyDescr_NewGetSet(type, &part_dict);
         int st = descriptor != NULL ? PyDict_SetItemString(type->tp_dict, part_dict.name, descriptor) : -1;
         Py_XDECREF(descriptor);

@@ -414,3 +414,5 @@ def test_the_dict_of_a_rule_is_as_of_any_object():
         assert rule.target == 5 and not hasattr(rule, "name")
         with pytest.raises(TypeError):
             rule.__dict__ = 5
+        del rule.__dict__
+        assert not hasattr(rule, "target") and vars(rule) == {}
