@@ -136,7 +136,6 @@
     X(asyncio_flow_control, "asyncio.transports", "_FlowControlMixin")                                       \
     X(asyncio_get_running_loop, "asyncio.events", "_get_running_loop")                                       \
     X(asyncio_handle, "asyncio", "Handle")                                                                   \
-    X(asyncio_register_task, "asyncio.tasks", "_register_task")                                              \
     X(asyncio_selector_transport, "asyncio.selector_events", "_SelectorSocketTransport")                     \
     X(asyncio_stepped_tasks, "asyncio.tasks", TC_STEPPED_TASKS)                                              \
     X(asyncio_task, "asyncio", "Task")                                                                       \

@@ -179,7 +179,7 @@ spare_keep(LoopCore *core, tc_spares *list, tc_spare *spare)
     if (list == NULL || core->closed || list->count >= TC_SPARE_IDLE_MAX) {
         return false;
     }
-    if (tc_spare_set_idle(core, spare, true) < 0) {
+    if (tc_spare_make_idle(core->state, spare) < 0) {
         PyErr_WriteUnraisable(spare->task);
         return false;
     }

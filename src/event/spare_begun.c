@@ -105,7 +105,7 @@ int
 tc_spare_run_task(LoopCore *core, tc_spare *spare)
 {
     PyObject *handle = spare->handle;
-    if (tc_spare_set_idle(core, spare, true) < 0 || tc_spare_set_log(core->state, spare->task, true) < 0) {
+    if (tc_spare_make_idle(core->state, spare) < 0 || tc_spare_set_log(core->state, spare->task, true) < 0) {
         PyErr_WriteUnraisable(spare->task);
         Py_INCREF(handle);
         tc_spare_free(spare);

@@ -40,8 +40,8 @@ void tc_spare_free(tc_spare *spare);
  * wrong is cleared. */
 void tc_spare_show(tc_state *state, tc_spare *spare, bool show);
 
-/* Makes a Task that asyncio knows one that it does not know, or the other way round. 0 or -1. */
-int tc_spare_set_idle(LoopCore *core, tc_spare *spare, bool idle);
+/* Makes a Task that asyncio knows one that it does not know. 0 or -1. */
+int tc_spare_make_idle(tc_state *state, tc_spare *spare);
 
 /* Has asyncio say that a Task was destroyed while it waited, or not. 0 or -1. */
 int tc_spare_set_log(tc_state *state, PyObject *task, bool log);

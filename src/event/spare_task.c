@@ -80,23 +80,20 @@ tc_spare_set_log(tc_state *state, PyObject *task, bool log)
 }
 
 int
-tc_spare_set_idle(LoopCore *core, tc_spare *spare, bool idle)
+tc_spare_make_idle(tc_state *state, tc_spare *spare)
 {
-    tc_state *state = core->state;
-    if (spare->idle != idle) {
-        PyObject *tell = idle ? state->asyncio_unregister_task : state->asyncio_register_task;
-        PyObject *told = PyObject_CallOneArg(tell, spare->task);
-        spare->idle = idle;
+    if (!spare->idle) {
+        PyObject *told = PyObject_CallOneArg(state->asyncio_unregister_task, spare->task);
+        spare->idle = true;
         Py_XDECREF(told);
-        if (told == NULL || tc_spare_set_log(state, spare->task, !idle) < 0) {
+        if (told == NULL || tc_spare_set_log(state, spare->task, false) < 0) {
             return -1;
         }
     }
-    if (idle && spare->ref == NULL) {
+    if (spare->ref == NULL) {
         spare->ref = PyWeakref_NewRef(spare->task, NULL);
-        return spare->ref != NULL ? 0 : -1;
     }
-    return 0;
+    return spare->ref != NULL ? 0 : -1;
 }
 
 /* ---- making ---- */
