@@ -39,13 +39,22 @@ tc_coroutine_repeat_later(tc_coroutine *self, PySendResult how, PyObject *outcom
     Py_XSETREF(self->outcome, outcome);
 }
 
-/* tp_iternext, am_send, and the methods; am_await and tp_iter are PyObject_SelfIter. */
+/* tp_iternext, am_send, and the methods. */
 PyObject *tc_coroutine_iternext(tc_coroutine *self);
 PySendResult tc_coroutine_am_send(tc_coroutine *self, PyObject *arg, PyObject **result);
 extern PyMethodDef tc_coroutine_methods[];
 
 /* tp_getattro: what a coroutine has (cr_frame, cr_code) is that of what is awaited: a Task shows what it runs. */
 PyObject *tc_coroutine_getattro(tc_coroutine *self, PyObject *name);
+
+/* The slots that every such type has. */
+#define TC_COROUTINE_SLOTS                                                                                   \
+    {Py_tp_getattro, tc_coroutine_getattro}, {Py_tp_iter, PyObject_SelfIter},                                \
+        {Py_tp_iternext, tc_coroutine_iternext}, {Py_am_await, PyObject_SelfIter},                           \
+        {Py_am_send, tc_coroutine_am_send},                                                                  \
+    {                                                                                                        \
+        Py_tp_methods, tc_coroutine_methods                                                                  \
+    }
 
 /* For tp_traverse and tp_clear. */
 #define TC_COROUTINE_VISIT(self)                                                                             \

@@ -134,12 +134,7 @@ static PyType_Slot await_slots[] = {
     {Py_tp_traverse, await_traverse},
     {Py_tp_clear, await_clear},
     {Py_tp_dealloc, await_dealloc},
-    {Py_tp_getattro, tc_coroutine_getattro},
-    {Py_tp_iter, PyObject_SelfIter},
-    {Py_tp_iternext, tc_coroutine_iternext},
-    {Py_am_await, PyObject_SelfIter},
-    {Py_am_send, tc_coroutine_am_send},
-    {Py_tp_methods, tc_coroutine_methods},
+    TC_COROUTINE_SLOTS,
     {Py_tp_members, await_members},
     {0, NULL},
 };
