@@ -13,11 +13,13 @@ import os
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+
+import instructions
 
 HERE = Path(__file__).resolve().parent
 SIDES = ("4.5.3", "stock", "ours")
@@ -83,37 +85,29 @@ def with_handler(loop, count: int) -> float:
         return add_callback(loop, count)
 
 
-def engine(loop, count: int) -> float:
-    """A gen.Task whose function calls back at once."""
+def engines(loop, function: Callable, count: int) -> float:
+    """Each yields a gen.Task of the function."""
     gen = importlib.import_module("tornado.gen")
-
-    def answer(callback) -> None:
-        callback(1)
 
     @gen.engine
     def run():
-        yield gen.Task(answer)
+        yield gen.Task(function)
 
     def work(n: int) -> None:
         for _ in range(n):
             run()
 
     return called(loop, work, count)
+
+
+def engine(loop, count: int) -> float:
+    """The function calls back at once."""
+    return engines(loop, lambda callback: callback(1), count)
 
 
 def engine_later(loop, count: int) -> float:
-    """A gen.Task whose function calls back in the next turn."""
-    gen = importlib.import_module("tornado.gen")
-
-    @gen.engine
-    def run():
-        yield gen.Task(loop.add_callback)
-
-    def work(n: int) -> None:
-        for _ in range(n):
-            run()
-
-    return called(loop, work, count)
+    """The function calls back in the next turn."""
+    return engines(loop, loop.add_callback, count)
 
 
 @dataclass(frozen=True)
@@ -168,14 +162,7 @@ def run(side: str, row: str, count: int, wrapper=()) -> float:
 
 
 def instructions_of(side: str, row: str) -> float:
-    import instructions
-
-    totals = []
-    for count in COUNTS:
-        with tempfile.TemporaryDirectory() as folder:
-            run(side, row, count, instructions.callgrind(folder))
-            totals.append(instructions.collected(folder))
-    return (totals[1] - totals[0]) / (COUNTS[1] - COUNTS[0])
+    return instructions.for_each(partial(run, side, row), COUNTS)
 
 
 def targets(name: str, results: dict) -> list[tuple[str, bool]]:

@@ -33,9 +33,7 @@ def cpu_seconds(command: list[str], env: dict[str, str]) -> float:
 
 
 def count_instructions(command: list[str], env: dict[str, str]) -> int:
-    with tempfile.TemporaryDirectory() as folder:
-        subprocess.run([*instructions.callgrind(folder), *command], check=True, env=env)
-        return instructions.collected(folder)
+    return instructions.counted(lambda wrapper: subprocess.run([*wrapper, *command], check=True, env=env))
 
 
 def measure(names: tuple[str, ...], rounds: int, env: dict[str, str]) -> list[tuple[int, float]]:

@@ -11,6 +11,7 @@ import argparse
 import re
 import sys
 import tempfile
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -40,24 +41,34 @@ def collected(folder: str) -> int:
     return int(found[1])
 
 
-def total_instructions(server: str, row: Row, requests: int) -> int:
+def counted(run: Callable[[list[str]], object]) -> int:
+    """What run(wrapper) executes in a program that it starts behind `wrapper`, and that ends."""
     with tempfile.TemporaryDirectory() as folder:
-        wrapper = callgrind(folder)
-        with servers.running(server, row.app, row.limit_mode, wrapper=wrapper, timeout=300, quiet=True) as (
-            process,
-            port,
-        ):
-            (http_load if isinstance(row, HttpRow) else ws_load).ask(port, row, requests)
-            process.terminate()
-            process.wait(60)
+        run(callgrind(folder))
         return collected(folder)
+
+
+def for_each(run: Callable[[int, list[str]], object], counts: tuple[int, int]) -> float:
+    """For an operation of which run(count, wrapper) has a program do `count`, without start and end."""
+    few, many = counts
+    with ThreadPoolExecutor() as pool:  # noise does not count
+        less, more = pool.map(lambda count: counted(partial(run, count)), counts)
+    return (more - less) / (many - few)
+
+
+def serve(server: str, row: Row, requests: int, wrapper: list[str]) -> None:
+    with servers.running(server, row.app, row.limit_mode, wrapper=wrapper, timeout=300, quiet=True) as (
+        process,
+        port,
+    ):
+        (http_load if isinstance(row, HttpRow) else ws_load).ask(port, row, requests)
+        process.terminate()
+        process.wait(60)
 
 
 def per_operation(server: str, row: Row) -> float:
     few, many = (count // row.slow for count in COUNTS[server])
-    with ThreadPoolExecutor() as pool:  # noise does not count
-        less, more = pool.map(partial(total_instructions, server, row), (few, many))
-    return (more - less) / (many - few)
+    return for_each(partial(serve, server, row), (few, many))
 
 
 def main() -> int:

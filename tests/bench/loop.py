@@ -19,10 +19,10 @@ import socket
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import instructions
@@ -71,13 +71,7 @@ def run(loop: str, row: Row, count: int, wrapper=()) -> float:
 
 
 def instructions_of(loop: str, row: Row) -> float:
-    few, many = row.counts
-    totals = []
-    for count in (few, many):
-        with tempfile.TemporaryDirectory() as folder:
-            run(loop, row, count, instructions.callgrind(folder))
-            totals.append(instructions.collected(folder))
-    return (totals[1] - totals[0]) / (many - few)
+    return instructions.for_each(partial(run, loop, row), row.counts)
 
 
 def count_instructions(rows: list[Row], loops: list[str], results: dict) -> None:

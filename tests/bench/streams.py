@@ -16,10 +16,8 @@ import ssl
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -140,14 +138,10 @@ def instructions_of(server: str, row: Row) -> float:
     """User instructions for each operation."""
     few, many = (times * 10 * row.window // min(row.window, 10) for times in (20, 120))
 
-    def total(count: int) -> int:
-        with tempfile.TemporaryDirectory() as folder:
-            run(server, dataclasses.replace(row, count=count), instructions.callgrind(folder))
-            return instructions.collected(folder)
+    def some(count: int, wrapper: list[str]) -> None:
+        run(server, dataclasses.replace(row, count=count), wrapper)
 
-    with ThreadPoolExecutor() as pool:  # noise does not count
-        less, more = pool.map(total, (few, many))
-    return (more - less) / (many - few)
+    return instructions.for_each(some, (few, many))
 
 
 def table(results: dict[str, dict[str, float]], names: list[str], unit: str) -> str:
