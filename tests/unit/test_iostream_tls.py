@@ -37,6 +37,14 @@ def readable(sock):
     return bool(select.select([sock], [], [], 0)[0])
 
 
+async def both_ends(tls):
+    """A client's stream, what its connect() returned, and the server's end, before the handshake."""
+    stream = tls.client_stream(client_context(tls.folder))
+    accepting = asyncio.ensure_future(tls.accepted(server_context(tls.folder)))
+    connecting = stream.connect(("127.0.0.1", tls.port), server_hostname="localhost")
+    return stream, connecting, await accepting
+
+
 async def echo_lines(stream):
     try:
         while True:
@@ -589,10 +597,7 @@ class TestPairs:
 
     def test_wait_for_handshake(self, tls):
         async def main():
-            stream = tls.client_stream(client_context(tls.folder))
-            accepting = asyncio.ensure_future(tls.accepted(server_context(tls.folder)))
-            connecting = stream.connect(("127.0.0.1", tls.port), server_hostname="localhost")
-            server = await accepting
+            stream, connecting, server = await both_ends(tls)
             waiting = server.wait_for_handshake()
             with pytest.raises(RuntimeError, match="Already waiting"):
                 server.wait_for_handshake()
@@ -608,10 +613,7 @@ class TestPairs:
         tls = our_tls
 
         async def main():
-            stream = tls.client_stream(client_context(tls.folder))
-            accepting = asyncio.ensure_future(tls.accepted(server_context(tls.folder)))
-            connecting = stream.connect(("127.0.0.1", tls.port), server_hostname="localhost")
-            server = await accepting
+            stream, connecting, server = await both_ends(tls)
             called = []
             assert server.wait_for_handshake(lambda: called.append(1)) is None
             await connecting
@@ -661,10 +663,7 @@ class TestPairs:
         tls = our_tls
 
         async def main():
-            stream = tls.client_stream(client_context(tls.folder))
-            accepting = asyncio.ensure_future(tls.accepted(server_context(tls.folder)))
-            connecting = stream.connect(("127.0.0.1", tls.port), server_hostname="localhost")
-            server = await accepting
+            stream, connecting, server = await both_ends(tls)
             await asyncio.gather(server.wait_for_handshake(), connecting)
             called = []
             assert server.wait_for_handshake(lambda: called.append(1)) is None
