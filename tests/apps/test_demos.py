@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from support.app_servers import linked_pages, run_to_end, running, stop
+from support.live_ws import hang_up
 
 pytestmark = pytest.mark.apps
 
@@ -71,8 +72,7 @@ def test_websocket(tmp_path):
         first, second = [await websocket.websocket_connect(url) for _ in range(2)]
         await first.write_message(json.dumps({"body": "hello"}))
         messages = [await asyncio.wait_for(each.read_message(), 30) for each in (first, second)]
-        first.close()
-        second.close()
+        await hang_up(first, second)
         return map(json.loads, messages)
 
     with running(tmp_path, str(program), "--port=PORT") as (process, url):

@@ -16,6 +16,7 @@ import pytest
 from support import old_tornado
 from support.app_servers import linked_pages, run_to_end, running, stop
 from support.children import PROGRAMS
+from support.live_ws import hang_up
 
 pytestmark = pytest.mark.apps
 requests = pytest.importorskip("requests")
@@ -181,8 +182,7 @@ def test_websocket(demos, serve):
         clients = [await websocket.websocket_connect(url) for _ in range(2)]
         await clients[0].write_message(json.dumps({"body": "hello"}))
         messages = [await asyncio.wait_for(client.read_message(), 30) for client in clients]
-        for client in clients:
-            client.close()
+        await hang_up(*clients)
         return [json.loads(message) for message in messages]
 
     with serve("websocket/chatdemo.py", "--port=PORT") as (process, url):

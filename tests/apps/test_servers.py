@@ -7,6 +7,7 @@ import json
 import pytest
 
 from support.app_servers import running
+from support.live_ws import hang_up
 
 pytestmark = pytest.mark.apps
 
@@ -34,7 +35,7 @@ async def evaluate(url, kernel, code):
     while True:
         message = json.loads(await asyncio.wait_for(connection.read_message(), 60))
         if message["msg_type"] == "execute_result":
-            connection.close()
+            await hang_up(connection)
             return message["content"]["data"]["text/plain"]
 
 

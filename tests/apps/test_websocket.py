@@ -9,7 +9,7 @@ import pytest
 
 from support.app_servers import ENVIRONMENT, running
 from support.children import PROGRAMS
-from support.live_ws import live
+from support.live_ws import hang_up, live
 
 pytestmark = pytest.mark.apps
 
@@ -81,7 +81,7 @@ def test_jupyter_with_a_terminal_and_a_proxy(tmp_path):
         while "42five" not in said:
             kind, *part = json.loads(await asyncio.wait_for(connection.read_message(), 30))
             said += part[0] if kind == "stdout" else ""
-        connection.close()
+        await hang_up(connection)
 
     async def proxied(url):
         connection = await websocket.websocket_connect(url, subprotocols=["one", "two"])

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from support.children import FOREIGN_ENVIRONMENT
 from support.live_http import PATIENCE
+from support.live_ws import hang_up
 from tornado_c.websocket import WebSocketClientConnection, websocket_connect
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -125,7 +126,7 @@ async def browsing(folder: Path) -> AsyncIterator[Browser]:
         browser = Browser(connection)
         yield browser
         await browser.command("Browser.close")
-        connection.close()
+        await hang_up(connection)
         await asyncio.to_thread(process.wait, PATIENCE)
     finally:
         process.kill()

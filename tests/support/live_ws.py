@@ -1,5 +1,6 @@
 """WebSocket on the wire: handshakes and frames as bytes, peers that speak them, and servers of every way."""
 
+import asyncio
 import base64
 import contextlib
 import hashlib
@@ -39,6 +40,15 @@ def request(path="/", more=(), without=(), method="GET", version="1.1", **change
     lines = [f"{method} {path} HTTP/{version}"]
     lines += [f"{name}: {value}" for name, value in fields.items() if name not in without]
     return "\r\n".join([*lines, *more]).encode("latin-1") + b"\r\n\r\n"
+
+
+async def hang_up(*connections):
+    """Close clients' connections and wait until they are, so that no socket is left to the collector."""
+    for connection in connections:
+        connection.close()
+    for connection in connections:
+        while await asyncio.wait_for(connection.read_message(), PATIENCE) is not None:
+            pass  # what was on its way
 
 
 def masked(data, mask):
