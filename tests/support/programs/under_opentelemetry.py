@@ -121,7 +121,8 @@ async def main():
     await socket.write_message("hi")
     assert await socket.read_message() == "hi"
     socket.close()
-    await asyncio.sleep(0.1)
+    while "GET /socket" not in {span.name for span in exporter.get_finished_spans()}:
+        await asyncio.sleep(0.01)
     await server.close_all_connections()
     server.stop()
     return statuses
