@@ -157,12 +157,12 @@ class Program:
     def get(self, query="", path="/"):
         """(version, process id, header Connection) that one request got."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
-        connection.request("GET", f"{path}?{query}")
-        response = connection.getresponse()
-        assert response.status == 200
-        version, pid = response.read().decode().split()
-        connection.close()
-        return version, int(pid), response.getheader("Connection")
+        with contextlib.closing(connection):
+            connection.request("GET", f"{path}?{query}")
+            response = connection.getresponse()
+            assert response.status == 200
+            version, pid = response.read().decode().split()
+            return version, int(pid), response.getheader("Connection")
 
     def becomes(self, *versions):
         """Wait until these are all that answers."""

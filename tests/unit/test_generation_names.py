@@ -333,6 +333,7 @@ def test_websocket_connect_takes_a_loop(serve):
             await connection.write_message("hello")
             assert await connection.read_message() == "hello"
             connection.close()
+            assert await connection.read_message() is None
         got = asyncio.Future()
         with pytest.warns(DeprecationWarning):
             websocket.websocket_connect(url, loop, got.set_result)
@@ -342,6 +343,7 @@ def test_websocket_connect_takes_a_loop(serve):
         await connection.write_message("again")
         assert (await message).result() == "again"
         connection.close()
+        assert await connection.read_message() is None  # else the socket may be left to the collector
 
     tornado_c.run(main())
 

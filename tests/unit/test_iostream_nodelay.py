@@ -197,6 +197,8 @@ def test_modules_of_tornado_over_ours():
             client = await websocket.websocket_connect("ws://%s/echo" % address)
             await client.write_message("hi")
             assert await client.read_message() == "hi"
+            client.close()
+            assert await client.read_message() is None
             print(seen)
 
         tornado_c.run(main())

@@ -177,6 +177,7 @@ async def talk(server_class):
     await client.write_message("abc")
     answer = await client.read_message()
     client.close()
+    assert await client.read_message() is None
     server.stop()
     return answer
 

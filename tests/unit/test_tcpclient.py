@@ -13,7 +13,8 @@ import pytest
 
 from support.children import FOREIGN_ENVIRONMENT
 from support.implementations import OURS
-from support.live_tcp import TLS_FOLDER, run
+from support.live_tcp import TLS, TLS_FOLDER, run
+from support.live_ws import scripted
 from support.ports import free_port
 from tornado_c import tcpclient
 from tornado_c.ioloop import IOLoop
@@ -266,38 +267,27 @@ def test_cancelled_caller(implementation):
 @pytest.mark.guest
 @pytest.mark.parametrize("options", ["dictionary", "context", "verifying"])
 def test_tls(implementation, options):
-    certificate = os.path.join(TLS_FOLDER, "test.crt")
-
-    async def serve(reader, writer):
-        writer.write(await reader.readline())
-        await writer.drain()
-        writer.close()
-
     async def main():
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(certificate, os.path.join(TLS_FOLDER, "test.key"))
-        server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
-        async with server:
-            port = server.sockets[0].getsockname()[1]
-            given = {"cert_reqs": ssl.CERT_NONE}
-            if options != "dictionary":
-                given = ssl.create_default_context()
-            if options == "context":
-                given.check_hostname = False
-                given.verify_mode = ssl.CERT_NONE
-            client = implementation.tcpclient.TCPClient()
-            if options == "verifying":
-                # Nobody signed the test's certificate.
-                with pytest.raises(ssl.SSLError):
-                    await client.connect("127.0.0.1", port, ssl_options=given)
-                return
-            stream = await client.connect("127.0.0.1", port, ssl_options=given, timeout=20)
-            assert type(stream) is implementation.iostream.SSLIOStream
-            await stream.write(b"hello\n")
-            assert await stream.read_until(b"\n") == b"hello\n"
-            stream.close()
+        given = {"cert_reqs": ssl.CERT_NONE}
+        if options != "dictionary":
+            given = ssl.create_default_context()
+        if options == "context":
+            given.check_hostname = False
+            given.verify_mode = ssl.CERT_NONE
+        client = implementation.tcpclient.TCPClient()
+        if options == "verifying":
+            # Nobody signed the test's certificate.
+            with pytest.raises(ssl.SSLError):
+                await client.connect("127.0.0.1", port, ssl_options=given)
+            return
+        stream = await client.connect("127.0.0.1", port, ssl_options=given, timeout=20)
+        assert type(stream) is implementation.iostream.SSLIOStream
+        await stream.write(b"hello\n")
+        assert await stream.read_until(b"\n") == b"hello\n"
+        stream.close()
 
-    run(main)
+    with scripted(lambda peer: peer.send(peer.until(b"\n")), (TLS["certfile"], TLS["keyfile"])) as port:
+        run(main)
 
 
 @pytest.mark.guest

@@ -93,7 +93,8 @@ def serve(python, tmp_path):
             def answers():
                 assert process.poll() is None, process.stderr.read()
                 with contextlib.suppress(urllib.error.URLError):
-                    seen.append(urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=30).read())
+                    with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=30) as response:
+                        seen.append(response.read())
                 return seen
 
             try:
