@@ -38,7 +38,7 @@ WAYS = {
 def project(pytester, monkeypatch):
     """Runs the tests of a project in a process of its own; its result."""
     monkeypatch.setenv("PYTHONPATH", ROOT)
-    monkeypatch.delenv("ASYNC_TEST_TIMEOUT", raising=False)
+    monkeypatch.setenv("ASYNC_TEST_TIMEOUT", "60")  # longer than by default, on a busy machine
 
     def run(tests, way="ours", *arguments, conftest=CONFTEST):
         package, swap = WAYS[way]

@@ -29,6 +29,10 @@ def test_pictures_are_there_and_have_words():
         assert (check.ROOT / picture).read_bytes().startswith(b"\x89PNG")
 
 
+#: A test may take longer than by default.
+PATIENT = CHILD_ENVIRONMENT | {"ASYNC_TEST_TIMEOUT": "60"}
+
+
 def run_tests(folder):
     command = [
         sys.executable,
@@ -43,7 +47,7 @@ def run_tests(folder):
         str(folder),
     ]
     done = subprocess.run(
-        command, cwd=folder, env=CHILD_ENVIRONMENT, capture_output=True, text=True, timeout=120, check=False
+        command, cwd=folder, env=PATIENT, capture_output=True, text=True, timeout=120, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
@@ -99,7 +103,7 @@ async def ask(app, server_class=HTTPServer, client=None, **options):
     server.add_sockets(sockets)
     client = client or tornado.httpclient.AsyncHTTPClient()
     url = "http://127.0.0.1:%d/" % sockets[0].getsockname()[1]
-    answer = await client.fetch(url, raise_error=False, request_timeout=10, **options)
+    answer = await client.fetch(url, raise_error=False, request_timeout=60, **options)
     server.stop()
     return answer
 
