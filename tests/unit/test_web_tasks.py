@@ -76,7 +76,7 @@ class Cases:
     async def stack(self, handler):
         """How many frames: of the running one those of the loop as well; of another that waits one."""
         own = len(asyncio.current_task().get_stack())
-        while len(executions()) < 2:
+        while not self.kept:
             await asyncio.sleep(0.001)
         (waiting,) = (task for task in executions() if task is not asyncio.current_task())
         file = io.StringIO()
