@@ -82,6 +82,10 @@ tc_http_frame_response(tc_http_frame *frame, const tc_http_frame_fields *fields)
     if (undelimited && http11) {
         plan |= TC_PLAN_CHUNKED | (fields->encoding.data == NULL ? TC_PLAN_SET_CHUNKED : 0);
     }
+    if (TC_UNLIKELY(status == 101)) {
+        frame->closes = false; /* another protocol goes on, and Connection says so */
+        return plan;
+    }
     tc_http_value said = fields->connection;
     bool says_close = said.data != NULL && tc_http_has_option(said.data, said.data + said.size, "close");
     if (TC_UNLIKELY((says_close || fields->draining) && !interim)) {

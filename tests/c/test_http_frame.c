@@ -83,6 +83,8 @@ static const struct response_case {
     {304, H11 | LENGTH, NULL, "chunked", TC_PLAN_EMPTY | TC_PLAN_REMOVE_ENCODING, false},
     {204, H11, NULL, "chunked", TC_PLAN_REMOVE_ENCODING, false},
     {101, H11, NULL, "gzip", TC_PLAN_REMOVE_ENCODING, false},
+    {101, H11 | CLOSES, "Upgrade", NULL, 0, false},
+    {101, H10 | CLOSES | KEEP, "Upgrade", NULL, 0, false},
     {200, H10, NULL, "gzip", TC_PLAN_REMOVE_ENCODING, true},
     {200, H10 | LENGTH | KEEP, NULL, "chunked",
      TC_PLAN_COUNTED | TC_PLAN_REMOVE_ENCODING | TC_PLAN_KEEP_ALIVE, false},

@@ -7,7 +7,9 @@ import logging
 
 import pytest
 
-from support.live_ws import ACCEPT, KEY, TEXT, WAYS, frame, live, request, text, without_date
+from support.implementations import OURS
+from support.live_http import Overridden, serving
+from support.live_ws import ACCEPT, KEY, TEXT, WAYS, Peer, frame, live, request, text, without_date
 from support.web_servers import collecting
 
 
@@ -134,6 +136,7 @@ ACCEPTED = {
     "a name in lower case": request(
         without=["Sec-WebSocket-Key"], more=[f"sec-websocket-key: {KEY.decode()}"]
     ),
+    "close among the tokens": request(Connection="close, Upgrade"),
     "a header twice": request(Connection="keep-alive", more=["Connection: upgrade"]),
     "1.0": request(version="1.0"),
     "own origin": request(Origin="http://example.test"),
@@ -166,6 +169,24 @@ def test_accepted(servers, way, case):
     assert stock[0].startswith(b"HTTP/1.1 101 Switching Protocols\r\n")
     assert b"Sec-Websocket-Accept: " + ACCEPT in stock[0]
     assert ours == stock
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("change", [{"Connection": "close, Upgrade"}, {"version": "1.0"}])
+def test_what_would_end_an_http_connection_does_not_end_a_websocket(servers, way, change):
+    with servers[way].connect() as peer:
+        assert b"\r\nConnection: Upgrade\r\n" in peer.open("/", **change)
+        assert peer.send(text("hi")).message() == "hi"
+
+
+@pytest.mark.parametrize("overridden", [False, True])
+def test_a_server_that_keeps_no_connection_alive(overridden):
+    application = OURS.web.Application(make_handlers(OURS))
+    server = Overridden if overridden else OURS.httpserver.HTTPServer
+    with serving(None, make=lambda: server(application, no_keep_alive=True)) as live_server:
+        with Peer(live_server.address) as peer:
+            assert b"\r\nConnection: Upgrade\r\n" in peer.open("/")
+            assert peer.send(text("hi")).message() == "hi"
 
 
 REFUSED = {
