@@ -119,10 +119,16 @@ module_instance_dict(PyObject *module, PyObject *obj)
     return PyObject_GenericGetDict(obj, NULL);
 }
 
-PyDoc_STRVAR(module_type_version_doc,
-             "type_version($module, cls, /)\n--\n\n"
-             "A number that is another one once a class or a base of its has changed.\n\n"
-             "0 where the interpreter has no more of them.");
+PyDoc_STRVAR(
+    module_watch_part_class_doc,
+    "watch_part_class($module, cls, /)\n--\n\n"
+    "Have a class of routers, rules or matchers notice who asks for the dict of an instance.\n\n"
+    "Returns a number that is another one once the class or a base of its has changed; 0 where there\n"
+    "is none, or where the class has a ``__dict__`` of its own.");
+
+PyDoc_STRVAR(module_part_values_doc,
+             "part_values($module, part, /)\n--\n\n"
+             "The dict of a router, a rule or a matcher; one that others have, too, is watched from now on.");
 
 PyDoc_STRVAR(module_datetime_text_doc,
              "datetime_text($module, value, /)\n--\n\n"
@@ -172,6 +178,7 @@ static PyMethodDef module_methods[] = {
     {"open_static_file", TC_FASTCALL(tc_static_file_open), module_open_static_file_doc},
     {"owns", TC_FASTCALL(tc_hooks_owns), module_owns_doc},
     {"parse_fields", TC_FASTCALL(tc_http_parse_fields), module_parse_fields_doc},
+    {"part_values", tc_route_part_values, METH_O, module_part_values_doc},
     {"peer_ip", tc_http_peer_ip, METH_O, module_peer_ip_doc},
     {"register", (PyCFunction)(void (*)(void))module_register, METH_VARARGS | METH_KEYWORDS,
      module_register_doc},
@@ -181,7 +188,7 @@ static PyMethodDef module_methods[] = {
     {"slice_bytes", module_slice, METH_VARARGS, module_slice_doc},
     {"signal_when_parent_ends", module_parent_ends, METH_O, module_parent_ends_doc},
     {"unquote_to_bytes", tc_http_unquote_bytes, METH_O, module_unquote_doc},
-    {"type_version", tc_route_type_version, METH_O, module_type_version_doc},
+    {"watch_part_class", tc_route_part_watch, METH_O, module_watch_part_class_doc},
     {"websocket_mask", TC_FASTCALL(tc_websocket_mask), module_websocket_mask_doc},
     {NULL, NULL, 0, NULL},
 };

@@ -46,7 +46,9 @@ int tc_application_route(ApplicationObject *self, PyObject *request, tc_route *r
  * what serves the request, or -1. */
 int tc_application_find(ApplicationObject *self, PyObject *request, tc_route *route);
 
-/* The version of a class, for Python. */
-PyObject *tc_route_type_version(PyObject *module, PyObject *cls);
+/* For Python, which makes the tables: have a class of parts notice who asks for the dict of an instance; and such
+ * a dict. */
+PyObject *tc_route_part_watch(PyObject *module, PyObject *cls);
+PyObject *tc_route_part_values(PyObject *module, PyObject *part);
 
 #endif

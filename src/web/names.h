@@ -203,7 +203,7 @@ typedef struct {
     tc_hook_entry hooks[256];                                                                                \
     tc_bytes_buf json_buffer; /* of json_text.c */                                                           \
     bool json_busy;           /* json.c is encoding */                                                       \
-    setter set_dict;          /* assigns to the __dict__ of an instance; NULL: not known yet */              \
+    setter set_dict;          /* what assigns to the __dict__ of a part, as its class came; or NULL */       \
     unsigned json_tag;        /* the version of json's class of encoders for which json_tools were made */   \
     uint64_t reasons_version; /* of the dict in which reason_ok was found */                                 \
     uint64_t log_version;     /* of access_log_cache, in which it was found that INFO is logged or not */    \

@@ -1,8 +1,9 @@
 /* RoutePart, the C base of routers, rules and matchers: assigning one of the attributes that a table of
  * routes was made from raises the state's version of the routes, which makes every table stale. An
  * attribute that was not there before could not be in a table, so making rules costs the tables nothing.
- * Who writes into the dict of a part has asked for it: such a dict is kept with a copy, and compared
- * before a table is used. */
+ * Who writes into the dict of a part has asked for it, by a `__dict__` that the class has from us once a
+ * table has a part of it, or had it already when the table was made: such a dict is kept with a copy, and
+ * compared before a table is used, as long as somebody has it. */
 #include "web/route_table.h"
 
 #include "base/args.h"
@@ -76,39 +77,50 @@ part_note_dict(tc_state *state, PyObject *dict)
     return st;
 }
 
-/* The address of a dict that only we still have, or that is another than its copy; NULL if there is none. */
-static PyObject *
-part_find_changed(tc_state *state, bool *forgotten)
+/* Can nobody but the part write into a dict any more? Its other reference is ours. */
+static bool
+part_dict_is_left(PyObject *pair)
 {
-    PyObject *key, *pair;
-    for (Py_ssize_t i = 0; PyDict_Next(state->shown_parts, &i, &key, &pair);) {
-        PyObject *dict = PyTuple_GET_ITEM(pair, 0);
-        *forgotten = Py_REFCNT(dict) == 1;
-        if (*forgotten || !dicts_are_same(dict, PyTuple_GET_ITEM(pair, 1))) {
-            return Py_NewRef(key);
-        }
+    return Py_REFCNT(PyTuple_GET_ITEM(pair, 0)) <= 2;
+}
+
+static bool
+part_dict_is_changed(PyObject *pair)
+{
+    return !dicts_are_same(PyTuple_GET_ITEM(pair, 0), PyTuple_GET_ITEM(pair, 1));
+}
+
+/* Makes the tables stale if a dict is another than its copy. Keeps those that somebody still has. */
+static int
+part_look_at_all(tc_state *state)
+{
+    PyObject *shown = state->shown_parts, *key, *pair;
+    state->shown_parts = NULL;
+    int st = 0;
+    for (Py_ssize_t i = 0; st == 0 && PyDict_Next(shown, &i, &key, &pair);) {
+        state->routes_version += part_dict_is_changed(pair);
+        st = part_dict_is_left(pair) ? 0 : part_note_dict(state, PyTuple_GET_ITEM(pair, 0));
     }
-    return NULL;
+    if (st < 0) {
+        Py_XSETREF(state->shown_parts, Py_NewRef(shown));
+    }
+    Py_DECREF(shown); /* last: a value that was replaced may run Python as it goes */
+    return st;
 }
 
 void
 tc_route_parts_look(tc_state *state)
 {
-    bool forgotten;
-    PyObject *key = part_find_changed(state, &forgotten);
-    if (TC_LIKELY(key == NULL)) {
-        return;
+    PyObject *key, *pair;
+    for (Py_ssize_t i = 0; PyDict_Next(state->shown_parts, &i, &key, &pair);) {
+        if (part_dict_is_left(pair) || part_dict_is_changed(pair)) {
+            if (part_look_at_all(state) < 0) {
+                PyErr_Clear();
+                state->routes_version++;
+            }
+            return;
+        }
     }
-    PyObject *pair = Py_XNewRef(PyDict_GetItemWithError(state->shown_parts, key));
-    int st = pair == NULL ? -1
-             : forgotten  ? PyDict_DelItem(state->shown_parts, key)
-                          : part_note_dict(state, PyTuple_GET_ITEM(pair, 0));
-    if (st < 0) {
-        PyErr_Clear();
-    }
-    state->routes_version++; /* the next table is looked at again: there may be others */
-    Py_XDECREF(pair);
-    Py_DECREF(key);
 }
 
 static PyObject *
@@ -126,8 +138,8 @@ static int
 part_set_dict(PyObject *self, PyObject *value, void *unused)
 {
     tc_state *state = tc_state_of(Py_TYPE(self));
-    setter set = state != NULL && state->set_dict != NULL ? state->set_dict : PyObject_GenericSetDict;
-    if (state == NULL || set(self, value, NULL) < 0) {
+    setter set = state != NULL ? state->set_dict : NULL;
+    if (set == NULL || set(self, value, NULL) < 0) {
         return -1;
     }
     return value != NULL && PyDict_CheckExact(value) ? part_note_dict(state, value) : 0;
@@ -135,47 +147,49 @@ part_set_dict(PyObject *self, PyObject *value, void *unused)
 
 static PyGetSetDef part_dict = {"__dict__", part_get_dict, part_set_dict, NULL, NULL};
 
-/* Remembers what assigns to the `__dict__` of instances of classes: CPython 3.13 has values in them that
+/* What assigns to the dict of an instance as its class came is remembered: CPython 3.13 has values in it that
  * PyObject_GenericSetDict does not know of. */
-static void
-part_learn_set_dict(PyTypeObject *type)
+static int
+part_watch_dicts(tc_state *state, PyTypeObject *type, PyObject *plain)
 {
-    tc_state *state = tc_state_of(type);
-    PyObject *plain = PyDict_GetItemString(type->tp_dict, part_dict.name);
-    if (state == NULL) {
-        PyErr_Clear();
-    }
-    else if (plain != NULL && Py_IS_TYPE(plain, &PyGetSetDescr_Type)) {
-        const PyGetSetDef *def = ((PyGetSetDescrObject *)plain)->d_getset;
-        state->set_dict = def != &part_dict ? def->set : state->set_dict;
-    }
+    state->set_dict = ((PyGetSetDescrObject *)plain)->d_getset->set; /* first: plain may go now */
+    PyObject *descriptor = PyDescr_NewGetSet(type, &part_dict);
+    int st = descriptor != NULL ? PyDict_SetItemString(type->tp_dict, part_dict.name, descriptor) : -1;
+    Py_XDECREF(descriptor);
+    PyType_Modified(type);
+    return st;
 }
 
-PyDoc_STRVAR(
-    part_init_subclass_doc,
-    "__init_subclass__($type, /, **kwargs)\n--\n\nHas a class notice who asks for the dict of an instance.");
-
-static PyObject *
-part_init_subclass(PyObject *cls, PyTypeObject *defining, PyObject *const *args, Py_ssize_t nargs,
-                   PyObject *kwnames)
+PyObject *
+tc_route_part_watch(PyObject *module, PyObject *cls)
 {
+    tc_state *state = PyModule_GetState(module);
     PyTypeObject *type = (PyTypeObject *)cls;
-    if ((type->tp_flags & Py_TPFLAGS_MANAGED_DICT) || type->tp_dictoffset != 0) {
-        part_learn_set_dict(type);
-        PyObject *descriptor = PyDescr_NewGetSet(type, &part_dict);
-        int st = descriptor != NULL ? PyDict_SetItemString(type->tp_dict, part_dict.name, descriptor) : -1;
-        Py_XDECREF(descriptor);
-        PyType_Modified(type);
-        if (st < 0) {
+    if (!PyType_Check(cls) || !PyType_IsSubtype(type, state->route_part_type)) {
+        return PyErr_Format(PyExc_TypeError, "expected a class of RoutePart's, got %R", cls);
+    }
+    PyObject *shown = _PyType_Lookup(type, state->str___dict__); /* which gives it a version, too */
+    if (shown == NULL || !Py_IS_TYPE(shown, &PyGetSetDescr_Type)) {
+        return PyLong_FromLong(0);
+    }
+    if (((PyGetSetDescrObject *)shown)->d_getset != &part_dict) {
+        if (part_watch_dicts(state, type, shown) < 0) {
             return NULL;
         }
+        (void)_PyType_Lookup(type, state->str___dict__);
     }
-    PyObject *super = PyObject_CallFunctionObjArgs((PyObject *)&PySuper_Type, defining, cls, NULL);
-    PyObject *next = super != NULL ? PyObject_GetAttrString(super, "__init_subclass__") : NULL;
-    PyObject *result = next != NULL ? PyObject_Vectorcall(next, args, (size_t)nargs, kwnames) : NULL;
-    Py_XDECREF(super);
-    Py_XDECREF(next);
-    return result;
+    return PyLong_FromUnsignedLong(type->tp_version_tag);
+}
+
+PyObject *
+tc_route_part_values(PyObject *module, PyObject *part)
+{
+    PyObject *dict = PyObject_GenericGetDict(part, NULL);
+    bool kept = dict != NULL && PyDict_CheckExact(dict) && Py_REFCNT(dict) > 2;
+    if (kept && part_note_dict(PyModule_GetState(module), dict) < 0) {
+        Py_CLEAR(dict);
+    }
+    return dict;
 }
 
 /* ---- assignments ---- */
@@ -226,8 +240,6 @@ part_delattr(PyObject *self, PyTypeObject *defining, PyObject *const *args, Py_s
 static PyMethodDef part_methods[] = {
     {"__delattr__", (PyCFunction)(void (*)(void))part_delattr, METH_METHOD | METH_FASTCALL | METH_KEYWORDS,
      part_delattr_doc},
-    {"__init_subclass__", (PyCFunction)(void (*)(void))part_init_subclass,
-     METH_CLASS | METH_METHOD | METH_FASTCALL | METH_KEYWORDS, part_init_subclass_doc},
     {"__setattr__", (PyCFunction)(void (*)(void))part_setattr, METH_METHOD | METH_FASTCALL | METH_KEYWORDS,
      part_setattr_doc},
     {NULL},

@@ -11,7 +11,7 @@ table_allocate(Py_ssize_t count, size_t size)
     return items != NULL ? items : PyErr_NoMemory();
 }
 
-/* {class: version}, as type_version() gave it. */
+/* {class: version}, as watch_part_class() gave it. */
 static int
 table_take_types(RouteTableObject *self, PyObject *types)
 {

@@ -339,16 +339,3 @@ tc_application_route(ApplicationObject *self, PyObject *request, tc_route *route
     Py_XDECREF(search.path);
     return st;
 }
-
-/* ---- for Python ---- */
-
-PyObject *
-tc_route_type_version(PyObject *module, PyObject *cls)
-{
-    if (!PyType_Check(cls)) {
-        return PyErr_Format(PyExc_TypeError, "expected a class, got %.200s", Py_TYPE(cls)->tp_name);
-    }
-    tc_state *state = PyModule_GetState(module);
-    (void)_PyType_Lookup((PyTypeObject *)cls, state->str_match); /* a lookup gives it one */
-    return PyLong_FromUnsignedLong(((PyTypeObject *)cls)->tp_version_tag);
-}

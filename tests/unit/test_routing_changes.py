@@ -1,8 +1,10 @@
 """Rules that are changed while the application serves: each request gets what trying every rule gives."""
 
 import copy
+import gc
 import inspect
 import re
+import sys
 from unittest import mock
 
 import pytest
@@ -388,6 +390,84 @@ def test_a_dict_that_is_kept_and_written_into_later():
         assert marked[STOCK].ask() == marked[OURS].ask()
 
 
+def write_kept_from_before(m, kept):
+    kept["target_kwargs"] = new_kwargs()
+
+
+def write_asked_now(m, kept):
+    vars(m.rules[0])["target_kwargs"] = new_kwargs()
+
+
+def write_twice(m, kept):
+    now = vars(m.rules[0])
+    kept["target_kwargs"] = None
+    m.ask()
+    now["target_kwargs"] = new_kwargs()
+
+
+@pytest.mark.parametrize("write", [write_kept_from_before, write_asked_now, write_twice])
+@pytest.mark.parametrize("kind", ["rule", "matcher", "router"])
+def test_a_class_that_keeps_its_subclasses_to_itself(kind, write):
+    """Its `__init_subclass__` does not call that of its base."""
+    marked = {each: Marked(each) for each in (OURS, STOCK)}
+    before = marked[OURS].ask()
+    for each, m in marked.items():
+        routing = each.routing
+        base = {"rule": routing.Rule, "matcher": routing.PathMatches, "router": routing.RuleRouter}[kind]
+
+        class Alone(base):
+            def __init_subclass__(cls, **options):
+                pass
+
+        class Mine(Alone):
+            pass
+
+        if kind == "rule":
+            part = Mine(routing.PathMatches("/new"), m.routed.handler, {"mark": "mine"})
+            kept = vars(part)
+            m.rules.insert(0, part)
+        elif kind == "matcher":
+            part = Mine("/new")
+            kept = vars(part)
+            m.rules.insert(0, routing.Rule(part, m.routed.handler, {"mark": "mine"}))
+        else:
+            part = Mine([m.rule("/new", "mine")])
+            kept = vars(part)
+            m.rules.insert(0, routing.Rule(routing.PathMatches("/new"), part))
+        asked = m.ask()
+        assert asked != before
+        if kind == "matcher":
+            (vars(part) if write is write_asked_now else kept)["regex"] = re.compile("/one$")
+        elif kind == "router":
+            (vars(part) if write is write_asked_now else kept)["rules"] = []
+        else:
+            write(m, kept)
+        assert m.ask() != asked
+    assert marked[OURS].ask() == marked[STOCK].ask()
+
+
+def test_a_dict_that_was_only_looked_at_is_not_kept():
+    m = Marked(OURS)
+    dicts = [vars(rule) for rule in m.rules]
+    m.ask()
+    addresses = [id(each) for each in dicts]
+    assert sys.getrefcount(dicts[0]) > 3
+    dicts = dicts[:1]
+    m.ask()
+    m.ask()
+    dicts += [vars(rule) for rule in m.rules[1:]]
+    assert [id(each) for each in dicts] == addresses
+    kept = dicts.pop(0)
+    dicts.clear()
+    m.ask()
+    kept["target_kwargs"] = new_kwargs()
+    assert m.ask()["/"][1] == new_kwargs()
+    del kept
+    m.ask()
+    referrers = [each for each in gc.get_referrers(m.rules[0].target_kwargs) if type(each) is dict]
+    assert len(referrers) <= 1  # the rule's own
+
+
 def test_the_dict_of_a_rule_is_as_of_any_object():
     routing = OURS.routing
 
@@ -405,6 +485,9 @@ def test_the_dict_of_a_rule_is_as_of_any_object():
         __slots__ = ("other",)
 
     assert Init.seen == ["mine", "mixed"]
+    routed = Routed(OURS)
+    routed.start([cls(routing.PathMatches("/never"), routed.handler) for cls in (routing.Rule, Mine, Mixed)])
+    routed.found("/")
     for cls in (routing.Rule, Mine, Mixed):
         rule = cls(routing.AnyMatches(), print, {"a": 1}, "name")
         assert vars(rule) is vars(rule) and list(vars(rule)) == ["matcher", "target", "target_kwargs", "name"]

@@ -126,7 +126,7 @@ class _Compiler:
 
     def is_plain_class(self, cls: type[Any], own: tuple[str, ...]) -> bool:
         if cls not in self.types:
-            self.types[cls] = _core.type_version(cls)  # first: what is looked up below is of this version
+            self.types[cls] = _core.watch_part_class(cls)  # first: what is looked up below is of this version
         if self.types[cls] == 0 or any(getattr(cls, name) is not f for name, f in _ASSIGNING.items()):
             return False
         return not any(hasattr(cls, name) for name in ("__getattr__", *own))
@@ -144,7 +144,7 @@ class _Compiler:
     def make_table(self, router: Any) -> _core.RouteTable | None:
         if not isinstance(router, RuleRouter) or not self.is_plain(router, ("rules", "application")):
             return None
-        cls, values = type(router), _core.instance_dict(router)
+        cls, values = type(router), _core.part_values(router)
         chain = tuple(
             vars(each)["get_target_delegate"] for each in cls.__mro__ if "get_target_delegate" in vars(each)
         )
@@ -166,7 +166,7 @@ class _Compiler:
         """A rule for C, what its path begins with, and whether that is all of it."""
         if not isinstance(rule, Rule) or not self.is_plain(rule, ("matcher", "target", "target_kwargs")):
             return _UNKNOWN, ("", False)
-        values: Mapping[str, Any] = _core.instance_dict(rule)
+        values: Mapping[str, Any] = _core.part_values(rule)
         if not {"matcher", "target", "target_kwargs"} <= values.keys():
             return _UNKNOWN, ("", False)
         asked = self.matcher(values["matcher"])
@@ -192,7 +192,7 @@ class _Compiler:
         kind, name, own = _MATCHERS.get(getattr(type(matcher), "match", None), (-1, "", ()))
         if kind < 0 or not isinstance(matcher, Matcher) or not self.is_plain(matcher, own):
             return None
-        values = _core.instance_dict(matcher)
+        values = _core.part_values(matcher)
         pattern, application = values.get(name), values.get("application")
         if "match" in values or (own and type(pattern) is not re.Pattern):
             return None
