@@ -1,5 +1,6 @@
 /* RunnerBase, the C base of gen.Runner: its methods and its fields. The steps are in runner_run.c. Runs Python. */
 #include "base/args.h"
+#include "base/flag.h"
 #include "event/runner.h"
 
 /* ---- methods ---- */
@@ -150,6 +151,9 @@ static PyMethodDef runner_methods[] = {
 };
 
 static PyGetSetDef runner_getset[] = {
+    TC_FLAG(RunnerObject, "running", running, "Whether a step is running."),
+    TC_FLAG(RunnerObject, "finished", finished, "Whether the generator has ended."),
+    TC_FLAG(RunnerObject, "had_exception", had_exception, "Whether anything it waited for failed."),
     {"ctx_run", (getter)runner_get_ctx_run, NULL, "Runs a function in the context of the generator.", NULL},
     {NULL},
 };
@@ -158,10 +162,6 @@ static PyMemberDef runner_members[] = {
     {"gen", T_OBJECT, offsetof(RunnerObject, gen), 0, "The generator."},
     {"result_future", T_OBJECT, offsetof(RunnerObject, result_future), 0, "Gets what it ends with."},
     {"future", T_OBJECT, offsetof(RunnerObject, future), 0, "What it waits for."},
-    {"running", T_BOOL, offsetof(RunnerObject, running), 0, "Whether a step is running."},
-    {"finished", T_BOOL, offsetof(RunnerObject, finished), 0, "Whether the generator has ended."},
-    {"had_exception", T_BOOL, offsetof(RunnerObject, had_exception), 0,
-     "Whether anything it waited for failed."},
     {"_deactivate", T_OBJECT, offsetof(RunnerObject, deactivate), 0, NULL},
     {NULL},
 };

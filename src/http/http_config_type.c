@@ -1,4 +1,5 @@
 /* HTTPConfig: the settings and lists that the connections of one server share (http_config.h). */
+#include "base/flag.h"
 #include "http/http_conn_parts.h"
 
 int
@@ -55,6 +56,8 @@ config_set_callback(HttpConfigObject *self, PyObject *value, void *unused)
 }
 
 static PyGetSetDef config_getset[] = {
+    TC_FLAG(HttpConfigObject, "no_keep_alive", no_keep_alive, "Close after each response."),
+    TC_FLAG(HttpConfigObject, "xheaders", xheaders, "Trust X-Forwarded-For and its like."),
     {"request_callback", (getter)config_get_callback, (setter)config_set_callback,
      "The application: a callable, or an HTTPServerConnectionDelegate.", NULL},
     {NULL},
@@ -165,7 +168,6 @@ config_capture_context(HttpConfigObject *self, PyObject *unused)
 static PyMemberDef config_members[] = {
     {"protocol", T_OBJECT, offsetof(HttpConfigObject, protocol), 0, "request.protocol; None: by the stream."},
     {"trusted_downstream", T_OBJECT, offsetof(HttpConfigObject, trusted_downstream), 0, NULL},
-    {"no_keep_alive", T_BOOL, offsetof(HttpConfigObject, no_keep_alive), 0, "Close after each response."},
     {"draining", T_BOOL, offsetof(HttpConfigObject, draining), 0,
      "Say in each response that it is the connection's last."},
     {"decompress", T_BOOL, offsetof(HttpConfigObject, decompress), 0, "Decode bodies in gzip."},
@@ -175,7 +177,6 @@ static PyMemberDef config_members[] = {
      "Bytes read and dropped after a refusal."},
     {"linger_timeout", T_DOUBLE, offsetof(HttpConfigObject, linger_timeout), 0,
      "Seconds of reading on after a refusal; 0: close at once."},
-    {"xheaders", T_BOOL, offsetof(HttpConfigObject, xheaders), 0, "Trust X-Forwarded-For and its like."},
     {"max_header_size", T_PYSSIZET, offsetof(HttpConfigObject, max_header_size), 0, "Bytes."},
     {"max_body_size", T_PYSSIZET, offsetof(HttpConfigObject, max_body_size), 0, "Bytes; 0: max_buffer_size."},
     {"chunk_size", T_PYSSIZET, offsetof(HttpConfigObject, chunk_size), 0,

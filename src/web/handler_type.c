@@ -6,6 +6,7 @@
 #include "web/handler.h"
 
 #include "base/args.h"
+#include "base/flag.h"
 
 PyObject *
 tc_handler_no_field(HandlerObject *self, const char *name)
@@ -292,28 +293,6 @@ handler_dealloc(HandlerObject *self)
 
 /* ---- attributes ---- */
 
-/* Flags take any object, by its truth, as attributes of a Python class do. They cannot be deleted: a request
- * without _auto_finish has no defined behaviour. */
-static PyObject *
-handler_get_flag(HandlerObject *self, void *offset)
-{
-    return PyBool_FromLong(*(bool *)((char *)self + (size_t)offset));
-}
-
-static int
-handler_set_flag(HandlerObject *self, PyObject *value, void *offset)
-{
-    if (value == NULL) {
-        PyErr_SetString(PyExc_AttributeError, "this attribute of a handler cannot be deleted");
-        return -1;
-    }
-    int truth = PyObject_IsTrue(value);
-    if (truth >= 0) {
-        *(bool *)((char *)self + (size_t)offset) = truth;
-    }
-    return truth < 0 ? -1 : 0;
-}
-
 /* Fields that are made when somebody asks for them, since most are empty and nobody does. */
 typedef struct {
     const char *name;
@@ -423,16 +402,12 @@ handler_get_settings(HandlerObject *self, void *unused)
     return settings;
 }
 
-#define TC_FLAG(name, field, doc)                                                                            \
-    {                                                                                                        \
-        name, (getter)handler_get_flag, (setter)handler_set_flag, PyDoc_STR(doc),                            \
-            (void *)offsetof(HandlerObject, field)                                                           \
-    }
-
 static PyGetSetDef handler_getset[] = {
-    TC_FLAG("_auto_finish", auto_finish, "Whether the request is finished when its method returns."),
-    TC_FLAG("_finished", finished, "Whether finish() was called."),
-    TC_FLAG("_headers_written", headers_written, "Whether the status line and the headers are sent."),
+    TC_FLAG(HandlerObject, "_auto_finish", auto_finish,
+            "Whether the request is finished when its method returns."),
+    TC_FLAG(HandlerObject, "_finished", finished, "Whether finish() was called."),
+    TC_FLAG(HandlerObject, "_headers_written", headers_written,
+            "Whether the status line and the headers are sent."),
     {"_transforms", (getter)handler_get_lazy, (setter)handler_set_lazy,
      PyDoc_STR("What alters the response on its way out."), (void *)&lazy_transforms},
     {"_write_buffer", (getter)handler_get_lazy, (setter)handler_set_buffer,

@@ -19,6 +19,7 @@
     X(_max_wbits)                                                                                            \
     X(_mem_level)                                                                                            \
     X(_persistent)                                                                                           \
+    X(_ping_coroutine)                                                                                       \
     X(_run_callback)                                                                                         \
     X(_write_frame)                                                                                          \
     X(binary)                                                                                                \

@@ -145,17 +145,14 @@ send_close_frame(WsProtocolObject *self, PyObject *code, PyObject *reason)
     return 0;
 }
 
-int
-tc_ws_close(WsProtocolObject *self, PyObject *code, PyObject *reason)
+static int
+close_begin(WsProtocolObject *self, PyObject *code, PyObject *reason)
 {
     if (!self->server_terminated) {
         if (send_close_frame(self, code, reason) < 0) {
             return -1;
         }
         self->server_terminated = true;
-    }
-    if (self->timing != TC_WS_AWAIT_CLOSE) {
-        tc_ws_stop_timer(self); /* of pings */
     }
     if (self->client_terminated) {
         return tc_ws_end(self);
@@ -165,6 +162,12 @@ tc_ws_close(WsProtocolObject *self, PyObject *code, PyObject *reason)
         return closed < 0 ? -1 : 0;
     }
     return tc_ws_start_timer(self, TC_WS_AWAIT_CLOSE, CLOSE_SECONDS);
+}
+
+int
+tc_ws_close(WsProtocolObject *self, PyObject *code, PyObject *reason)
+{
+    return close_begin(self, code, reason) == 0 ? tc_ws_stop_pings(self) : -1;
 }
 
 int
@@ -192,7 +195,7 @@ tc_ws_abort(WsProtocolObject *self)
     }
     if (tc_ws_owns(self, TC_WS_OWN_close)) {
         tc_ws_stop_timer(self);
-        return tc_ws_notify_soon(self);
+        return tc_ws_notify_soon(self) == 0 ? tc_ws_stop_pings(self) : -1;
     }
     return tc_ws_call_close(self, Py_None, Py_None); /* a subclass cleans up */
 }
@@ -223,5 +226,5 @@ tc_ws_fail(WsProtocolObject *self, int code, const char *reason)
     tc_ws_stop_timer(self);
     self->client_terminated = self->server_terminated = true;
     self->over = self->fails = true;
-    return st == 0 ? tc_ws_end(self) : -1;
+    return st == 0 && tc_ws_end(self) == 0 ? tc_ws_stop_pings(self) : -1;
 }

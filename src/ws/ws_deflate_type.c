@@ -2,6 +2,7 @@
  * A message ends with an empty stored block, of which the last four bytes are not sent. Runs Python: those objects
  * may be anybody's, and zlib lets other threads run. */
 #include "base/args.h"
+#include "base/flag.h"
 #include "ws/ws_parts.h"
 
 #define TAIL "\x00\x00\xff\xff"
@@ -14,7 +15,7 @@
 typedef struct {
     PyObject_HEAD PyObject *zlib; /* of all messages, or NULL; made with the first: it is large */
     PyObject *max;                /* bytes of the largest message, of a decompressor */
-    char persistent;
+    bool persistent;
 } MachineObject;
 
 /* What a method has returned, which must be bytes. */
@@ -316,14 +317,17 @@ static PyMethodDef decompressor_methods[] = {
 
 static PyMemberDef compressor_members[] = {
     FIELD("_compressor", zlib, T_OBJECT, "zlib's object, or None."),
-    FIELD("_persistent", persistent, T_BOOL, "Whether a message may refer to those before it."),
     {NULL},
 };
 
 static PyMemberDef decompressor_members[] = {
     FIELD("_decompressor", zlib, T_OBJECT, "zlib's object, or None."),
-    FIELD("_persistent", persistent, T_BOOL, "Whether a message may refer to those before it."),
     FIELD("_max_message_size", max, T_OBJECT, "Bytes of the largest message."),
+    {NULL},
+};
+
+static PyGetSetDef machine_getset[] = {
+    TC_FLAG(MachineObject, "_persistent", persistent, "Whether a message may refer to those before it."),
     {NULL},
 };
 
@@ -335,6 +339,7 @@ static PyMemberDef decompressor_members[] = {
         {Py_tp_clear, machine_clear},                                                                        \
         {Py_tp_methods, kind##_methods},                                                                     \
         {Py_tp_members, kind##_members},                                                                     \
+        {Py_tp_getset, machine_getset},                                                                      \
         {0, NULL},                                                                                           \
     }
 

@@ -128,6 +128,10 @@ ws_write_ping(WsProtocolObject *self, PyObject *const *args, Py_ssize_t nargs, P
         PyErr_SetNone(PyExc_AssertionError);
         return NULL;
     }
+    int closed = self->server_terminated ? tc_ws_is_closed(self) : 1;
+    if (closed <= 0) { /* nothing may follow our close frame */
+        return closed < 0 ? NULL : none_after(tc_ws_raise_closed(self));
+    }
     PyObject *sent = tc_ws_frame(self, TC_WS_PING, data);
     Py_XDECREF(sent);
     return none_after(sent != NULL ? 0 : -1);
@@ -233,7 +237,8 @@ PyDoc_STRVAR(ws_write_message_doc,
              ":returns: a Future that is done when the message is sent.\n"
              ":raises WebSocketClosedError: the connection is closed or closing; also through the Future.");
 
-PyDoc_STRVAR(ws_write_ping_doc, "write_ping($self, data)\n--\n\nSend a ping (bytes, 125 at most).");
+PyDoc_STRVAR(ws_write_ping_doc, "write_ping($self, data)\n--\n\nSend a ping (bytes, 125 at most).\n\n"
+                                ":raises WebSocketClosedError: our close frame was sent.");
 
 PyDoc_STRVAR(ws_write_frame_doc,
              "_write_frame($self, fin, opcode, data, flags=0)\n--\n\n"

@@ -226,6 +226,9 @@ tc_ws_is_closed(WsProtocolObject *self)
     return TC_LIKELY(stream != NULL) ? stream->closed : tc_ws_is_closed_slow(self);
 }
 
+/* WebSocketClosedError. -1. */
+int tc_ws_raise_closed(WsProtocolObject *self);
+
 /* Sends a frame. 0 or -1. `owner`: exact bytes that hold the data, or NULL. */
 int tc_ws_send(WsProtocolObject *self, unsigned first, const char *data, size_t size, PyObject *owner);
 
@@ -258,6 +261,10 @@ int tc_ws_end(WsProtocolObject *self);
 /* ---- ws_ping.c ---- */
 
 void tc_ws_stop_timer(WsProtocolObject *self);
+
+/* No more pings are sent: the Task of a replaced periodic_ping() is cancelled, too. 0 or -1. */
+int tc_ws_stop_pings(WsProtocolObject *self);
+
 int tc_ws_start_timer(WsProtocolObject *self, enum tc_ws_timing timing, double seconds);
 void tc_ws_expired(tc_timeout *entry);
 int tc_ws_start_pinging(WsProtocolObject *self);

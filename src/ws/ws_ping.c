@@ -132,6 +132,26 @@ tc_ws_start_pinging(WsProtocolObject *self)
     return self->server_terminated ? 0 : tc_ws_start_timer(self, TC_WS_NEXT_PING, interval);
 }
 
+int
+tc_ws_stop_pings(WsProtocolObject *self)
+{
+    PyObject *name = self->state->str__ping_coroutine;
+    PyObject *task = self->dict != NULL ? PyDict_GetItemWithError(self->dict, name) : NULL, *result = NULL;
+    if (self->timing != TC_WS_AWAIT_CLOSE) {
+        tc_ws_stop_timer(self);
+    }
+    if (TC_LIKELY(tc_ws_is_none(task))) {
+        return task == NULL && PyErr_Occurred() ? -1 : 0;
+    }
+    Py_INCREF(task);
+    if (PyObject_SetAttr((PyObject *)self, name, Py_None) == 0) {
+        result = PyObject_CallMethodNoArgs(task, self->state->str_cancel);
+    }
+    Py_DECREF(task);
+    Py_XDECREF(result);
+    return result != NULL ? 0 : -1;
+}
+
 /* ---- pongs ---- */
 
 /* args: the Future. The pong that was outstanding has left, or the stream is closed. */

@@ -1,4 +1,5 @@
 /* WebSocketProtocolBase: a connection's life, and its attributes under Tornado's names. */
+#include "base/flag.h"
 #include "ws/ws_parts.h"
 
 static PyObject *
@@ -84,13 +85,9 @@ static PyMemberDef ws_members[] = {
     FIELD("_params", params, T_OBJECT, "The settings: max_message_size and so on."),
     FIELD("close_code", close_code, T_OBJECT, "The code of the peer's close frame, or None."),
     FIELD("close_reason", close_reason, T_OBJECT, "The reason of the peer's close frame, or None."),
-    FIELD("client_terminated", client_terminated, T_BOOL, "Nothing more is expected from the peer."),
-    FIELD("server_terminated", server_terminated, T_BOOL, "Nothing more is sent."),
-    FIELD("mask_outgoing", mask_outgoing, T_BOOL, "Whether this is the client's side."),
     FIELD("_compressor", compressor, T_OBJECT, "What compresses messages, or None."),
     FIELD("_decompressor", decompressor, T_OBJECT, "What decompresses messages, or None."),
     FIELD("_context", context, T_OBJECT, "The context in which callbacks run, or None."),
-    FIELD("_received_pong", received_pong, T_BOOL, "Whether a pong came since the last ping."),
     FIELD("_message_bytes_in", message_bytes_in, T_ULONGLONG, "Bytes of messages received, uncompressed."),
     FIELD("_message_bytes_out", message_bytes_out, T_ULONGLONG, "Bytes of messages sent, uncompressed."),
     FIELD("_wire_bytes_in", wire_bytes_in, T_ULONGLONG, "Bytes of frames received."),
@@ -100,7 +97,13 @@ static PyMemberDef ws_members[] = {
     {NULL},
 };
 
+#define FLAG(name, field, doc) TC_FLAG(WsProtocolObject, name, field, doc)
+
 static PyGetSetDef ws_getset[] = {
+    FLAG("client_terminated", client_terminated, "Nothing more is expected from the peer."),
+    FLAG("server_terminated", server_terminated, "Nothing more is sent."),
+    FLAG("mask_outgoing", mask_outgoing, "Whether this is the client's side."),
+    FLAG("_received_pong", received_pong, "Whether a pong came since the last ping."),
     {"__dict__", PyObject_GenericGetDict, PyObject_GenericSetDict, NULL, NULL},
     {NULL},
 };

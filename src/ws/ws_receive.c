@@ -351,7 +351,7 @@ ws_left(WsProtocolObject *self)
     Py_CLEAR(self->source);
     Py_CLEAR(self->pong);
     Py_CLEAR(self->next_pong);
-    return tc_ws_notify_soon(self);
+    return tc_ws_notify_soon(self) == 0 ? tc_ws_stop_pings(self) : -1;
 }
 
 static int

@@ -28,8 +28,8 @@ tc_ws_is_closed_slow(WsProtocolObject *self)
     return yes;
 }
 
-static int
-write_closed_error(WsProtocolObject *self)
+int
+tc_ws_raise_closed(WsProtocolObject *self)
 {
     PyObject *cls = tc_face(self->state, WebSocketClosedError);
     if (cls != NULL) {
@@ -321,7 +321,7 @@ message_failed(WsProtocolObject *self)
     PyObject *cls = self->state->face_StreamClosedError;
     if (cls != NULL && PyErr_ExceptionMatches(cls)) {
         PyErr_Clear();
-        write_closed_error(self);
+        tc_ws_raise_closed(self);
     }
 }
 
@@ -333,7 +333,7 @@ message_check(WsProtocolObject *self)
     if (closed < 0) {
         return -1;
     }
-    return closed || self->server_terminated || self->client_terminated ? write_closed_error(self) : 0;
+    return closed || self->server_terminated || self->client_terminated ? tc_ws_raise_closed(self) : 0;
 }
 
 /* ---- the same message for many ---- */

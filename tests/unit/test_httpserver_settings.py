@@ -189,6 +189,15 @@ XHEADERS = {
 }
 
 
+@pytest.mark.parametrize("name", ["xheaders", "no_keep_alive"])
+def test_flags_take_any_object(name):
+    server = httpserver.HTTPServer(answer_x)
+    assert not getattr(server, name)
+    for value in (1, 0, "yes", None):
+        setattr(server, name, value)
+        assert bool(getattr(server, name)) == bool(value)
+
+
 @pytest.mark.parametrize("xheaders", [False, True])
 @pytest.mark.parametrize("fields", XHEADERS.values(), ids=XHEADERS)
 def test_xheaders(fields, xheaders):

@@ -637,6 +637,116 @@ def test_periodic_ping_that_is_replaced(same):
     assert same(make, talk) == [("periodic_ping", 7), ("pong", b"mine")]
 
 
+@pytest.mark.parametrize("end", ["close", "abort", "reset", "their close"])
+def test_periodic_ping_that_is_replaced_ends_with_the_connection(same, end):
+    def make(implementation, note):
+        websocket = implementation.websocket
+
+        class Protocol(websocket.WebSocketProtocol13):
+            async def periodic_ping(self):
+                try:
+                    await asyncio.Event().wait()
+                finally:
+                    note("cancelled")
+
+        class Handler(websocket.WebSocketHandler):
+            def get_websocket_protocol(self):
+                self.protocol = Protocol(self, False, websocket._WebSocketParams(ping_interval=7))
+                return self.protocol
+
+            def on_message(self, message):
+                if message == "close":
+                    self.close()
+                if message == "abort":
+                    self.protocol._abort()
+
+            def on_close(self):
+                note(self.protocol._ping_coroutine)
+
+        return Handler
+
+    def talk(peer, server):
+        peer.open()
+        server.settle()
+        if end == "reset":
+            peer.reset()
+            return
+        peer.send(text(end) if end in ("close", "abort") else close(1000))
+        if end == "close":
+            assert peer.frame() == (0x88, b"")
+            server.settle()
+            peer.send(close())
+        peer.frames()
+
+    assert sorted(same(make, talk), key=str) == [None, "cancelled"]
+
+
+@pytest.mark.parametrize("where", ["class", "instance", "subclass"])
+def test_methods_that_only_python_calls_may_be_replaced(same, where, monkeypatch):
+    names = ("_accept_connection", "_receive_frame_loop", "periodic_ping", "ping_sleep_time")
+
+    def make(implementation, note):
+        websocket = implementation.websocket
+        Stock = websocket.WebSocketProtocol13
+
+        def noted(name, function):
+            return lambda *args, **kwargs: (note(name), function(*args, **kwargs))[1]
+
+        class Protocol(Stock):
+            pass
+
+        for name in names:
+            method = vars(Stock)[name]
+            replacement = noted(name, getattr(method, "__func__", method))
+            if isinstance(method, staticmethod):
+                replacement = staticmethod(replacement)
+            if where != "instance":
+                monkeypatch.setattr(Stock if where == "class" else Protocol, name, replacement)
+
+        class Handler(websocket.WebSocketHandler):
+            def get_websocket_protocol(self):
+                params = websocket._WebSocketParams(ping_interval=0.02, ping_timeout=0)
+                protocol = Protocol(self, False, params)
+                if where == "instance":
+                    for name in names:
+                        setattr(protocol, name, noted(name, getattr(protocol, name)))
+                return protocol
+
+        return Handler
+
+    def talk(peer, server):
+        peer.open()
+        assert peer.frame() == peer.frame() == (0x89, b"")
+        peer.send(close())
+        while peer.frame():
+            pass
+
+    called = [course(way, make, talk)[0] for way in ("stock", same.way)]
+    monkeypatch.undo()
+    assert set(called[0]) == set(called[1]) == set(names)
+
+
+def test_flags_of_the_protocol_take_any_object(same):
+    def make(implementation, note):
+        class Handler(implementation.websocket.WebSocketHandler):
+            def on_message(self, message):
+                protocol = self.ws_connection
+                for name in ("mask_outgoing", "client_terminated", "server_terminated", "_received_pong"):
+                    for value in (1, "yes", None, 0):
+                        setattr(protocol, name, value)
+                        note(bool(getattr(protocol, name)))
+                note(
+                    implementation.websocket.WebSocketProtocol13(self, 1, protocol.params).mask_outgoing == 1
+                )
+                machine = implementation.websocket._PerMessageDeflateCompressor(1, None)
+                machine._persistent = 0
+                note(bool(machine._persistent))
+
+        return Handler
+
+    assert same(make, until_closed("go")) == [True, True, False, False] * 4 + [True, False]
+
+
 # ---- contexts ----
 
 

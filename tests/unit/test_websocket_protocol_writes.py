@@ -250,6 +250,21 @@ def test_closing_with_nonsense(args, error):
     run(main)
 
 
+def test_no_ping_follows_our_close_frame():
+    async def main():
+        with connected() as (protocol, _handler, peer):
+            protocol.write_ping(b"1")
+            protocol.close()
+            with pytest.raises(websocket.WebSocketClosedError):
+                protocol.write_ping(b"2")
+            await peer.send(frame(CLOSE))
+            assert await peer.end() == [(PING, b"1"), (CLOSE, b"")]
+            with pytest.raises(StreamClosedError):
+                protocol.write_ping(b"3")
+
+    run(main)
+
+
 def test_a_peer_that_does_not_close():
     async def main():
         with connected() as (protocol, handler, peer):

@@ -263,7 +263,8 @@ class WebSocketProtocol13(_core.WebSocketProtocolBase, WebSocketProtocol):  # ty
 
     def _select_subprotocol(self, handler: WebSocketHandler) -> None:
         offered = handshake.offered_subprotocols(handler.request)
-        self.selected_subprotocol = selected = handler.select_subprotocol(offered)
+        self.selected_subprotocol = handler.select_subprotocol(offered)
+        selected = self.selected_subprotocol
         if selected:
             assert selected in offered
             handler.set_header("Sec-WebSocket-Protocol", selected)
@@ -302,16 +303,16 @@ class WebSocketProtocol13(_core.WebSocketProtocolBase, WebSocketProtocol):  # ty
         """
         from tornado_c._websocket.handler import code_awaits_end
 
-        protocol, task = type(self), asyncio.current_task()
+        task = asyncio.current_task()
         return (
             code_awaits_end(handler)
             or bool(task is not None and task.cancelling())
-            or not (
-                protocol.accept_connection is WebSocketProtocol13.accept_connection
-                and protocol._accept_connection is WebSocketProtocol13._accept_connection
-                and protocol._receive_frame_loop is WebSocketProtocol13._receive_frame_loop
-            )
+            or not self._keeps("accept_connection", "_accept_connection", "_receive_frame_loop")
         )
+
+    def _keeps(self, *names: str) -> bool:
+        """Whether nobody has replaced these methods, in a class or on the instance."""
+        return all(_function(getattr(self, name)) is _own_functions[name] for name in names)
 
     async def _receive_frame_loop(self) -> None:
         """Receive until the connection has ended."""
@@ -403,7 +404,7 @@ class WebSocketProtocol13(_core.WebSocketProtocolBase, WebSocketProtocol):  # ty
 
     def start_pinging(self) -> None:
         """Begin to send pings, if ``ping_interval`` is above 0. Does nothing the second time."""
-        if type(self).periodic_ping is WebSocketProtocol13.periodic_ping:
+        if self._keeps("periodic_ping", "ping_sleep_time"):
             super().start_pinging()
         elif self._ping_coroutine is None and self.ping_interval > 0:
             self._ping_coroutine = asyncio.create_task(self.periodic_ping())
@@ -416,7 +417,8 @@ class WebSocketProtocol13(_core.WebSocketProtocolBase, WebSocketProtocol):  # ty
     async def periodic_ping(self) -> None:
         """Send pings, and close the connection when one is not answered in time.
 
-        Runs only where it is called by name: pings need no Task. A subclass's is run instead of them.
+        Runs only where it is called by name, or :meth:`ping_sleep_time` is replaced: pings need no Task. One
+        that replaces it is run instead of them.
         """
         interval, timeout = self.ping_interval, self.ping_timeout
         clock = IOLoop.current().time
@@ -430,6 +432,22 @@ class WebSocketProtocol13(_core.WebSocketProtocolBase, WebSocketProtocol):  # ty
                 self.close(reason="ping timed out")
                 return
             await asyncio.sleep(self.ping_sleep_time(last_ping_time=sent, interval=interval, now=clock()))
+
+
+def _function(method: Any) -> Any:
+    return getattr(method, "__func__", method)
+
+
+_own_functions = {
+    name: _function(vars(WebSocketProtocol13)[name])
+    for name in (
+        "_accept_connection",
+        "_receive_frame_loop",
+        "accept_connection",
+        "periodic_ping",
+        "ping_sleep_time",
+    )
+}
 
 
 def _convert_yielded(value: Any) -> asyncio.Future[Any]:
