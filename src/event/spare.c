@@ -187,30 +187,31 @@ spare_keep(LoopCore *core, tc_spares *list, tc_spare *spare)
     return true;
 }
 
-/* The Task is current meanwhile, and all_tasks() finds it: longer where the coroutine has given up its turn. */
-static PySendResult
-spare_step(LoopCore *core, tc_spare *spare, PyObject **value)
+/* The Task is current meanwhile, and all_tasks() finds it: longer where the coroutine has given up its turn. False with
+ * an exception: it has not begun. */
+static bool
+spare_step(LoopCore *core, tc_spare *spare, PySendResult *how, PyObject **value)
 {
     PyObject *tasks = core->state->asyncio_current_tasks, *loop = tc_core_asyncio(core);
     if (PyDict_SetItem(tasks, loop, spare->task) < 0) {
-        return PYGEN_ERROR;
+        return false;
     }
     if (!spare->paused) {
         tc_spare_show(core->state, spare, true);
     }
     spare->paused = false;
-    PySendResult how = PyIter_Send(spare->coroutine, Py_None, value);
-    PyObject *exc = how == PYGEN_ERROR ? PyErr_GetRaisedException() : NULL;
+    *how = PyIter_Send(spare->coroutine, Py_None, value);
+    PyObject *exc = *how == PYGEN_ERROR ? PyErr_GetRaisedException() : NULL;
     if (PyDict_DelItem(tasks, loop) < 0) {
         PyErr_Clear(); /* what ran has left the Task itself */
     }
-    if (how != PYGEN_NEXT || *value != Py_None) {
+    if (*how != PYGEN_NEXT || *value != Py_None) {
         tc_spare_show(core->state, spare, false);
     }
     if (exc != NULL) {
         PyErr_SetRaisedException(exc);
     }
-    return how;
+    return true;
 }
 
 int
@@ -223,9 +224,14 @@ tc_spare_run(LoopCore *core, tc_spare *spare)
     tc_coroutine *coroutine = (tc_coroutine *)spare->coroutine;
     PyObject *value = NULL;
     PySendResult how = PYGEN_ERROR;
+    bool begun = false;
     if (PyContext_Enter(spare->context) == 0) {
-        how = spare_step(core, spare, &value);
+        begun = spare_step(core, spare, &how, &value);
         tc_context_exit(spare->context, how == PYGEN_ERROR, spare->coroutine);
+    }
+    if (TC_UNLIKELY(!begun)) {
+        PyErr_Clear(); /* no memory: the step is still to be made, by the Task itself */
+        return tc_spare_run_task(core, spare);
     }
     if (how == PYGEN_NEXT && value == Py_None) {
         if (tc_spare_pause(core, spare)) {

@@ -114,7 +114,7 @@ class World:
     def expect(self, sock: socket.socket, answer: bytes) -> None:
         """The client gets this, or with something lost an error or the end, but not silence."""
         data, ended = b"", False
-        for _ in range(40):
+        for number in range(100):
             self.turns(2)
             with contextlib.suppress(BlockingIOError):
                 try:
@@ -125,7 +125,7 @@ class World:
                     ended = True
             if ended or answer in data:
                 break
-            if data or _ > 10:
+            if data or number > 10:
                 time.sleep(0.001)
         sock.close()
         if answer in data:
