@@ -82,12 +82,17 @@ tc_long_is_small(PyObject *obj, int *value)
     return true;
 }
 
-/* A number that changes with the contents of a dict and is no other dict's; 0 where this Python has none. */
+/* A number that changes with the contents of a dict and is no other dict's; 0 where this Python has none, and for
+ * the dict of an instance on 3.13, where an attribute that is set leaves it as it was. */
 static inline uint64_t
 tc_dict_version(PyObject *dict)
 {
-#if PY_VERSION_HEX < 0x030c0000
-    return ((PyDictObject *)dict)->ma_version_tag;
+#if PY_VERSION_HEX < 0x030e0000
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations" /* from 3.12 on: 3.14 has it no more */
+    const PyDictObject *self = (const PyDictObject *)dict;
+    return PY_VERSION_HEX < 0x030d0000 || self->ma_values == NULL ? self->ma_version_tag : 0;
+#pragma GCC diagnostic pop
 #else
     return 0;
 #endif
