@@ -199,8 +199,8 @@ execute_context(HandlerObject *self)
     return conn != NULL ? tc_http_conn_changed_context(conn) : NULL;
 }
 
-/* Runs a coroutine in a Task of the handler's loop. */
-static int
+/* Runs a coroutine in a Task of the handler's loop: a new reference; None where there is no loop and it has run. */
+static PyObject *
 execute_spawn(HandlerObject *self, PyObject *coroutine)
 {
     LoopCore *core = tc_handler_core(self);
@@ -213,8 +213,7 @@ execute_spawn(HandlerObject *self, PyObject *coroutine)
     else {
         task = tc_web_call(self->state, spawn_task, coroutine);
     }
-    Py_XDECREF(task);
-    return task != NULL ? 0 : -1;
+    return task;
 }
 
 /* Leaves the rest to a Task, which first awaits `awaitable` (stolen), or to the end of the body. */
@@ -245,9 +244,10 @@ execute_suspend(HandlerObject *self, int phase, PyObject *awaitable)
         return -1;
     }
     tc_execution_arm(execution, self, phase, inner);
-    st = execute_spawn(self, execution);
+    PyObject *task = execute_spawn(self, execution);
+    Py_XDECREF(task);
     Py_DECREF(execution);
-    return st;
+    return task != NULL ? 0 : -1;
 }
 
 int
@@ -271,7 +271,16 @@ execute_replaced(HandlerObject *self, PyObject *path_args, PyObject *path_kwargs
     PyObject *args[4] = {(PyObject *)self, transforms, path_args != NULL ? path_args : Py_None,
                          path_kwargs != NULL ? path_kwargs : Py_None};
     PyObject *coroutine = run != NULL ? PyObject_Vectorcall(run, args, 4, NULL) : NULL;
-    int st = coroutine == NULL ? -1 : coroutine == Py_None ? 0 : execute_spawn(self, coroutine);
+    PyObject *task =
+        coroutine == NULL || coroutine == Py_None ? Py_XNewRef(coroutine) : execute_spawn(self, coroutine);
+    int st = task != NULL ? 0 : -1;
+    if (task != NULL && task != Py_None) {
+        PyObject *watch = tc_upcall(state, watch_execute), *watched[2] = {(PyObject *)self, task};
+        PyObject *result = watch != NULL ? PyObject_Vectorcall(watch, watched, 2, NULL) : NULL;
+        st = result != NULL ? 0 : -1;
+        Py_XDECREF(result);
+    }
+    Py_XDECREF(task);
     Py_XDECREF(coroutine);
     Py_DECREF(transforms);
     return st;

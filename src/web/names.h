@@ -171,6 +171,7 @@
     X(run_delegate, web, NULL)                                                                               \
     X(run_execute, web, NULL)                                                                                \
     X(spawn_task, web, NULL)                                                                                 \
+    X(watch_execute, web, NULL)                                                                              \
     X(static_expire, web, NULL)                                                                              \
     X(static_hook_originals, web, &PyDict_Type)
 

@@ -128,8 +128,48 @@ def make_app(web):
             finally:
                 ending.add_done_callback(lambda _: self.finish(f"closed {outcome} {ending.exception()}"))
 
+    class Own(web.RequestHandler):
+        """Its _execute is its own, and returns or raises what the path says."""
+
+        def _execute(self, transforms, kind):
+            if kind == b"raises":
+                raise KeyError("raised")
+            if kind == b"nothing to wait for":
+                return 5
+            if kind in (b"Future", b"failed Future"):
+                self._transforms = transforms
+                self.finish("done")
+                future = asyncio.get_running_loop().create_future()
+                future.set_exception(KeyError("late")) if kind == b"failed Future" else future.set_result(5)
+                return future
+            coroutine = super()._execute(transforms, kind)
+            if kind == b"fails":
+                return fail(coroutine)
+            return {b"list": [coroutine], b"dict": {"a": coroutine}}.get(kind, coroutine)
+
+        async def get(self, kind):
+            await asyncio.sleep(0)
+            self.write(f"{kind} {asyncio.current_task() is not None}")
+
+    async def fail(coroutine):
+        await coroutine
+        raise KeyError("at the end")
+
+    class Ends(web.RequestHandler):
+        """Its _execute ends without a response."""
+
+        async def _execute(self, transforms, kind):
+            if kind == b"waits":
+                await asyncio.sleep(0)
+            if kind == b"cancelled":
+                asyncio.current_task().cancel()
+                await asyncio.sleep(0)
+            raise KeyError("no response")
+
     return web.Application(
         [
+            ("/execute/(.*)", Own),
+            ("/ends/(.*)", Ends),
             (r"/hooks", Hooks, {"x": 1, "y": 2}),
             (r"/aprepare", AsyncPrepare),
             (r"/coroutine", Coroutine),
@@ -155,6 +195,46 @@ CASES = {
 @pytest.mark.parametrize("name", CASES)
 def test_same_response(ask, name):
     same(ask(CASES[name]))
+
+
+@pytest.fixture
+def said(caplog):
+    """Level and exception of what asyncio logs."""
+
+    def take():
+        records = [each for each in caplog.records if each.name == "asyncio"]
+        return [(each.levelname, each.exc_info and repr(each.exc_info[1])) for each in records]
+
+    return take
+
+
+@pytest.mark.parametrize("kind", ["coroutine", "list", "dict", "Future", "raises"])
+def test_an_execute_of_its_own(ask, kind, said):
+    outcome = ask(request(f"/execute/{kind}"))
+    assert outcome["ours"] == outcome["stock"]
+    assert bool(outcome["ours"][0]) == (kind != "raises")
+    assert said() == []
+
+
+def test_an_execute_that_returns_nothing_to_wait_for(ask):
+    outcome = ask(request("/execute/nothing%20to%20wait%20for"))
+    assert outcome["ours"] == outcome["stock"]
+    assert outcome["ours"][1][-1][-1] == "BadYieldError"
+
+
+@pytest.mark.parametrize("kind", ["fails", "failed%20Future"])
+def test_an_execute_that_fails_after_the_response(ask, kind, said):
+    outcome = ask(request(f"/execute/{kind}"))
+    assert outcome["ours"] == outcome["stock"]
+    assert len(said()) == 2 and len(set(said())) == 1 and said()[0][0] == "ERROR"
+
+
+@pytest.mark.parametrize("kind", ["at once", "waits", "cancelled"])
+def test_an_execute_that_ends_without_a_response(ask, kind, said):
+    """The connection is closed. With Tornado the client waits for ever."""
+    path = request("/ends/" + kind.replace(" ", "%20"), close=False)
+    assert ask.servers["ours"].exchange(path) == b""
+    assert said() == ([] if kind == "cancelled" else [("ERROR", "KeyError('no response')")])
 
 
 @pytest.mark.parametrize("later", ["", "?later=1"])

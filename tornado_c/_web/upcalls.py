@@ -54,14 +54,34 @@ def _leave_client(handler: RequestHandler) -> None:
 
 
 def _run_execute(handler: RequestHandler, transforms: Any, args: Any, kwargs: Any) -> Any:
-    """Call an _execute that is not ours; returns what is to be awaited, or None."""
+    """Call an _execute that is not ours; returns a coroutine that is to be run, or None."""
 
     def raw(group: Any) -> Any:
         return _unquote_or_none(group) if isinstance(group, str) else group
 
     positional = [raw(group) for group in args or ()]
     named = {name: raw(group) for name, group in (kwargs or {}).items()}
-    return handler._execute(transforms, *positional, **named)
+    result = handler._execute(transforms, *positional, **named)
+    if result is None or asyncio.iscoroutine(result) or is_synchronous():
+        return result
+    from tornado_c import gen  # whatever a coroutine may yield will do, as in Tornado
+
+    _watch_execute(handler, gen.convert_yielded(result))
+    return None
+
+
+def _watch_execute(handler: RequestHandler, task: asyncio.Future[Any]) -> None:
+    """Have the loop log what an _execute that is not ours raises."""
+    if not task.done() or task.cancelled() or task.exception() is not None:
+        task.add_done_callback(lambda task: _execute_ended(handler, task))
+
+
+def _execute_ended(handler: RequestHandler, task: asyncio.Future[Any]) -> None:
+    failed = task.cancelled() or task.exception() is not None
+    if failed and handler._auto_finish:
+        _leave_client(handler)
+    if not task.cancelled():
+        task.result()
 
 
 _tasks: set[asyncio.Future[Any]] = set()
@@ -228,4 +248,5 @@ UPCALLS = {
     "run_delegate": _run_delegate,
     "run_execute": _run_execute,
     "spawn_task": _spawn_task,
+    "watch_execute": _watch_execute,
 }
