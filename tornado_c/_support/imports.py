@@ -18,6 +18,7 @@ class _Watcher:
 
     def __init__(self) -> None:
         self.actions: dict[str, list[Action]] = {}
+        self._acting: set[str] = set()
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
@@ -44,8 +45,14 @@ class _Watcher:
     def _act(self, module: ModuleType) -> None:
         # Another module may go by the name that was imported.
         name = module.__spec__.name if module.__spec__ is not None else module.__name__
-        for action in self.actions.get(name, ())[:]:
-            action(module)
+        if name in self._acting:  # one of them imports it by its other name
+            return
+        self._acting.add(name)
+        try:
+            for action in self.actions.get(name, ())[:]:
+                action(module)
+        finally:
+            self._acting.discard(name)
 
 
 _watcher = _Watcher()
