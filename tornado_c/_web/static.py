@@ -13,6 +13,7 @@ from tornado_c import _core, httputil
 from tornado_c._web import static_files
 from tornado_c._web.errors import HTTPError
 from tornado_c._web.handler import RequestHandler
+from tornado_c._web.synchronous import is_synchronous
 from tornado_c._web.transforms import wants_body
 from tornado_c._web.urls import _is_protocol_relative
 from tornado_c.iostream import StreamClosedError
@@ -427,7 +428,7 @@ async def _write_content(handler: StaticFileHandler, start: int | None, end: int
     pieces: Iterable[Any] = [content] if isinstance(content, bytes) else content
     first = True
     for piece in pieces:
-        if not first:
+        if not first and not is_synchronous():
             await asyncio.sleep(0)  # however fast this client is, others get their turn
         first = False
         try:
@@ -438,8 +439,11 @@ async def _write_content(handler: StaticFileHandler, start: int | None, end: int
 
 
 def _hashes_long(handler: StaticFileHandler) -> bool:
-    """Whether finding the version takes long; False if what does it is not ours, or not for a thread."""
-    return _core.owns(handler, _HASHING) and handler.get_content_size() > _HASHED_AT_ONCE
+    """Whether finding the version takes long; False if what does it is not ours, or not for a thread, and
+    where no loop could wait for one."""
+    if is_synchronous() or not _core.owns(handler, _HASHING):
+        return False
+    return handler.get_content_size() > _HASHED_AT_ONCE
 
 
 async def _hash_large(handler: StaticFileHandler) -> None:
