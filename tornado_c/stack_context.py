@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 from tornado_c import _core
 from tornado_c._support.stack import NONE, Contexts, active
+from tornado_c._support.steps import go_on
 
 _T = TypeVar("_T")
 _Handler = Callable[[Any, Any, Any], Any]
@@ -329,21 +330,12 @@ class _Begun:
         self.contexts, self.coroutine = contexts, coroutine
 
     def __await__(self) -> Generator[Any, Any, Any]:
-        coroutine = self.coroutine
         try:
             yielded = self._first_step()
-            while True:
-                try:
-                    sent = yield yielded
-                except GeneratorExit:
-                    coroutine.close()
-                    raise
-                except BaseException as error:
-                    yielded = coroutine.throw(error)
-                else:
-                    yielded = coroutine.send(sent)
         except StopIteration as end:
             return end.value
+        result = yield from go_on(self.coroutine, yielded)
+        return result
 
     def _first_step(self) -> Any:
         try:

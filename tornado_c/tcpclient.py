@@ -231,7 +231,7 @@ class TCPClient:
     def __init__(self, resolver: Resolver | None = None, io_loop: Any = None) -> None:
         self.io_loop = io_loop
         self._own_resolver = resolver is None
-        self.resolver: Resolver = Resolver() if resolver is None else resolver
+        self.resolver: Resolver = Resolver(io_loop=io_loop) if resolver is None else resolver
 
     def close(self) -> None:
         """Close the resolver, if it is the client's own. Streams stay open."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import inspect
 import os
 import socket
 from collections.abc import Awaitable, Callable
@@ -38,11 +39,15 @@ class Resolver(Configurable):
     """Turns host names into addresses without blocking the loop.
 
     ``Resolver()`` makes the configured implementation, :class:`DefaultLoopResolver` unless
-    ``Resolver.configure(...)`` chose another one. An ``io_loop`` argument, as before Tornado 5.0, is ignored:
-    names are resolved on the loop that asks.
+    ``Resolver.configure(...)`` chose another one. An ``io_loop`` argument, as before Tornado 5.0, is for
+    implementations whose ``initialize`` has it. The others are here, and resolve names on the loop that asks.
     """
 
     def __new__(cls, *args: Any, io_loop: Any = None, **kwargs: Any) -> Any:
+        if io_loop is not None:
+            chosen = cls.configured_class() if cls is Resolver else cls
+            if "io_loop" in inspect.signature(chosen.initialize).parameters:
+                kwargs["io_loop"] = io_loop
         return super().__new__(cls, *args, **kwargs)
 
     @classmethod

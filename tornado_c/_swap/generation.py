@@ -20,11 +20,15 @@ ADDED = (
     "gen",
     "http1connection",
     "httpclient",
+    "httpserver",
     "ioloop",
     "locale",
+    "netutil",
     "simple_httpclient",
+    "tcpclient",
     "testing",
     "web",
+    "websocket",
     "wsgi",
 )
 
