@@ -402,3 +402,38 @@ def test_auth_calls_callbacks():
         "'now'",
         "{'what': 'good'}",
     ]
+
+
+def test_requests_that_wait_for_others_have_their_own_contexts():
+    """A client serves many: what it does for one is in the contexts of that one, and once."""
+    lines = run("""
+        import contextlib
+        active = []
+        @contextlib.contextmanager
+        def named(name):
+            active.append(name)
+            yield
+            active.remove(name)
+        base, client = listen(), httpclient.AsyncHTTPClient(force_instance=True, max_clients=1)
+        left = []
+        def fetch(name, path, **arguments):
+            left.append(name)
+            def end(response):
+                print("end", response.code, active)
+                left.remove(name)
+                if not left:
+                    loop.stop()
+            with stack_context.StackContext(functools.partial(named, name)):
+                client.fetch(base + path, end, streaming_callback=lambda data: print(active),
+                             header_callback=lambda line: print(active) if "HTTP" in line else None,
+                             **arguments)
+        def produce(write):
+            print(active)
+            return write(b"body")
+        fetch("a", "/")
+        fetch("b", "/away")
+        fetch("c", "/", method="POST", body_producer=produce, headers={"Content-Length": "4"})
+        loop.start()
+    """)
+    ends = [f"end 200 ['{name}']" for name in "abc"]
+    assert sorted(lines) == ["['a']"] * 3 + ["['b']"] * 3 + ["['c']"] * 3 + ends

@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import ModuleType
 from typing import Any
 
-from tornado_c._generation4.simple_httpclient import with_loop
+from tornado_c._generation4.simple_httpclient import with_loop, without_contexts
 from tornado_c._swap.generation import Changes
 
 
@@ -13,3 +13,4 @@ def add(module: ModuleType, changes: Changes) -> None:
     """Add to ``tornado.curl_httpclient``."""
     client: Any = module.CurlAsyncHTTPClient
     changes.set(client, "initialize", with_loop(client.initialize))
+    changes.set(client, "fetch_impl", without_contexts(client.fetch_impl))

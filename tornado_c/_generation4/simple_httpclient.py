@@ -7,6 +7,7 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
+from tornado_c._support import stack
 from tornado_c._swap.generation import Changes
 from tornado_c.ioloop import IOLoop
 
@@ -29,6 +30,18 @@ def with_loop(initialize_plain: Callable[..., None]) -> Callable[..., None]:
     return initialize
 
 
+def without_contexts(fetch_plain: Callable[..., None]) -> Callable[..., None]:
+    """Return a ``fetch_impl`` that takes no stack contexts of its caller along.
+
+    What a client registers serves other requests as well. What a request has of its own is wrapped.
+    """
+
+    def fetch_impl(self: Any, request: Any, callback: Callable[[Any], None]) -> None:
+        stack.outside(fetch_plain, self, request, callback)
+
+    return fetch_impl
+
+
 def add(module: ModuleType, changes: Changes) -> None:
     """Add to ``tornado.simple_httpclient``."""
     client = module.SimpleAsyncHTTPClient
@@ -41,6 +54,7 @@ def add(module: ModuleType, changes: Changes) -> None:
             self.io_loop.add_callback(handle_plain, self, *args)
 
     changes.set(client, "initialize", with_loop(client.initialize))
+    changes.set(client, "fetch_impl", without_contexts(client.fetch_impl))
     changes.set(client, "_handle_request", handle_request)
     for error in (module.HTTPTimeoutError, module.HTTPStreamClosedError):
         changes.set(error, "__str__", module.HTTPError.__str__)  # "HTTP 599: " comes first
