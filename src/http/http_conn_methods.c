@@ -42,7 +42,7 @@ conn_write_headers(HttpConnObject *self, PyObject *const *args, Py_ssize_t nargs
         return NULL;
     }
     if (tc_arg_or_null(v[3]) != NULL && !self->stream->closed) {
-        return tc_stream_wait_written(self->stream, v[3]);
+        return tc_stream_wait_written_apart(self->stream, v[3]);
     }
     return tc_http_conn_written(self);
 }

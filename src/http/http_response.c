@@ -253,7 +253,7 @@ tc_http_conn_write_raw(HttpConnObject *self, PyObject *chunk, PyObject *callback
         if (st == 0 && callback != NULL && conn_writable(self)) {
             st = tc_http_conn_flush(self, false);
             if (st == 0 && conn_writable(self)) {
-                PyObject *none = tc_stream_wait_written(self->stream, callback);
+                PyObject *none = tc_stream_wait_written_apart(self->stream, callback);
                 st = none != NULL ? 0 : -1;
                 Py_XDECREF(none);
             }
@@ -340,7 +340,7 @@ tc_http_conn_written(HttpConnObject *self)
         return NULL;
     }
     if (TC_LIKELY(conn_writable(self))) {
-        return tc_stream_wait_written(self->stream, NULL);
+        return tc_stream_wait_written(self->stream);
     }
     PyObject *exc = tc_stream_closed_error(self->stream);
     PyObject *future = exc != NULL ? tc_core_future(self->stream->core) : NULL;

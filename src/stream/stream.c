@@ -157,6 +157,11 @@ tc_waiter_notify(StreamObject *self, const tc_waiter *waiter, PyObject *result, 
     if (waiter->future != NULL) {
         tc_future_resolve(self->state, waiter->future, result);
     }
+    else if (waiter->callback != NULL && waiter->apart) {
+        PyObject *handle = tc_ioloop_call_soon(self->core, waiter->callback, waiter->context);
+        Py_XDECREF(handle);
+        return handle != NULL ? TC_OK : TC_RAISED;
+    }
     else if (waiter->callback != NULL && tc_stream_call(self, waiter->callback, arg, waiter->context) < 0) {
         return TC_RAISED;
     }

@@ -196,10 +196,13 @@ int tc_stream_write_file(StreamObject *self, PyObject *file, int fd, size_t offs
  * closed before, the Future fails with `error`, a face, or (NULL) with StreamClosedError. */
 PyObject *tc_stream_wait_written_or(StreamObject *self, PyObject *callback, PyObject *error);
 
+/* The same with a callback that is not the stream's user's, and does not close it by what it raises. */
+PyObject *tc_stream_wait_written_apart(StreamObject *self, PyObject *callback);
+
 static inline PyObject *
-tc_stream_wait_written(StreamObject *self, PyObject *callback)
+tc_stream_wait_written(StreamObject *self)
 {
-    return tc_stream_wait_written_or(self, callback, NULL);
+    return tc_stream_wait_written_or(self, NULL, NULL);
 }
 
 /* The same after a write that may have closed the stream. */

@@ -17,6 +17,7 @@ enum tc_read_kind { TC_READ_NONE, TC_READ_UNTIL, TC_READ_REGEX, TC_READ_BYTES, T
 /* A waiter: a Future (6.x interface), or a callback with its context (2.x-4.x). */
 typedef struct {
     PyObject *future, *callback, *context;
+    bool apart; /* what the callback raises is no matter of the stream's, which stays open */
 } tc_waiter;
 
 /* Whom to notify when the stream is connected, and (a callback) when it is closed. */

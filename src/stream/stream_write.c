@@ -129,8 +129,8 @@ done_future(StreamObject *self)
     return Py_NewRef(core->done_future);
 }
 
-PyObject *
-tc_stream_wait_written_or(StreamObject *self, PyObject *callback, PyObject *error)
+static PyObject *
+wait_written(StreamObject *self, PyObject *callback, PyObject *error, bool apart)
 {
     /* Corked bytes count as sent: callers send them first where they may not join others. */
     bool done =
@@ -143,9 +143,9 @@ tc_stream_wait_written_or(StreamObject *self, PyObject *callback, PyObject *erro
         return NULL;
     }
     if (done) {
-        int st = tc_stream_call(self, callback, NULL, context);
+        int st = tc_waiter_notify(self, &(tc_waiter){NULL, callback, context, apart}, NULL, NULL);
         Py_DECREF(context);
-        return st < 0 ? NULL : Py_NewRef(Py_None);
+        return st == TC_RAISED ? NULL : Py_NewRef(Py_None);
     }
     tc_writes *w = tc_stream_writes(self);
     PyObject *future = callback == NULL && w != NULL ? tc_core_future(self->core) : NULL;
@@ -171,10 +171,22 @@ tc_stream_wait_written_or(StreamObject *self, PyObject *callback, PyObject *erro
     }
     w->waiters[w->nwaiters++] = (tc_write_waiter){
         .index = w->index + (self->cork != NULL ? self->cork->size : 0),
-        .who = {.future = Py_XNewRef(future), .callback = Py_XNewRef(callback), .context = context},
+        .who = {Py_XNewRef(future), Py_XNewRef(callback), context, apart},
         .error = error,
     };
     return future != NULL ? future : Py_NewRef(Py_None);
+}
+
+PyObject *
+tc_stream_wait_written_or(StreamObject *self, PyObject *callback, PyObject *error)
+{
+    return wait_written(self, callback, error, false);
+}
+
+PyObject *
+tc_stream_wait_written_apart(StreamObject *self, PyObject *callback)
+{
+    return wait_written(self, callback, NULL, true);
 }
 
 /* The stream is closed: Futures get the error; callbacks of 2.x-4.x are never called. */
