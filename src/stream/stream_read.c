@@ -140,7 +140,7 @@ tc_stream_start_read(StreamObject *self, const tc_read *request, PyObject *callb
 }
 
 /* The stream is closing: a read that can be satisfied is, as is read_until_close after a regular end; the
- * rest fails. */
+ * rest fails. A callback of read_until_close comes after any end, as in Tornado 4: stream.error tells it which. */
 void
 tc_stream_read_closed(StreamObject *self, PyObject *exc)
 {
@@ -152,7 +152,8 @@ tc_stream_read_closed(StreamObject *self, PyObject *exc)
     /* While a consumer looks at the buffer nothing may be taken from it. */
     size_t size = self->reading_event || tc_read_is_over(self) ? 0 : self->buf_len, used = 0;
     if (read->kind == TC_READ_CLOSE) {
-        if (self->error == NULL || tc_error_is_connreset(self->state, self->error)) {
+        if (read->waiter.callback != NULL || self->error == NULL ||
+            tc_error_is_connreset(self->state, self->error)) {
             if (tc_read_finish(self, tc_stream_buffered(self), size) == TC_RAISED) {
                 PyErr_WriteUnraisable((PyObject *)self);
             }

@@ -3,6 +3,7 @@ concerns streams, in the order in which 4.x does things: never inside the call, 
 exception logged, the stream closed, and the exception handed on to the IOLoop."""
 
 import asyncio
+import errno
 import os
 import socket
 import sys
@@ -317,6 +318,36 @@ class TestExceptions:
             "ERROR",
             "Uncaught exception, closing connection.",
         )
+
+    def test_what_read_until_close_has_got_comes_all_the_same(self, ours):
+        """As with Tornado 4, which has the error in stream.error: nobody waits for ever."""
+
+        async def main():
+            stream, peer = ours.pair()
+            got = []
+            stream.set_close_callback(lambda: got.append(stream.error))
+            stream.read_until_close(got.append)
+            peer.sendall(b"abc")
+            await until(lambda: stream._read_buffer_size == 3)
+            error = OSError(errno.ETIMEDOUT, "timed out")
+            stream.close(exc_info=(OSError, error, None))
+            await until(lambda: len(got) == 2)
+            assert got == [b"abc", error]
+
+            stream, peer = ours.pair()
+            pieces, got = [], []
+
+            def fail(data):
+                pieces.append(data)
+                raise error
+
+            ours.loop.handle_callback_exception = lambda callback: None
+            stream.read_until_close(got.append, fail)
+            peer.sendall(b"abc")
+            await until(lambda: got)
+            assert (pieces, got, stream.error) == ([b"abc"], [b""], error)
+
+        ours.run(main)
 
     def test_in_the_close_callback(self, ours, caplog):
         async def main():
