@@ -403,6 +403,14 @@ class IOLoop(Configurable, _core.IOLoopBase):
         """
         app_log.error("Exception in callback %r", callback, exc_info=True)
 
+    def _handler_failed(self, handler: Any) -> bool:
+        """The same with what ``add_handler`` was given. False: the method above is as it came."""
+        method = self.handle_callback_exception
+        if getattr(method, "__func__", None) is _handle_callback_exception:
+            return False
+        method(handler)
+        return True
+
     def log_stack(self, signal: int, frame: FrameType | None) -> None:
         """A signal's handler: log where the thread that it came to was.
 
@@ -474,6 +482,9 @@ def _convert_awaitable(value: Any) -> asyncio.Future[Any]:
 def _gen() -> Any:
     """The module of coroutines, which is imported at the first use."""
     return importlib.import_module("tornado_c.gen")
+
+
+_handle_callback_exception = IOLoop.handle_callback_exception
 
 
 class PeriodicCallback:

@@ -7,6 +7,7 @@
 #include "base/context.h"
 #include "event/fd_callbacks.h"
 #include "event/handle.h"
+#include "event/ioloop.h"
 #include "event/stack.h"
 
 #include <stdlib.h>
@@ -38,7 +39,7 @@ fd_call_handler(FdEntry *entry, unsigned events)
         tc_context_exit(context, result == NULL, handler);
     }
     if (result == NULL) {
-        status = tc_core_report(core, "Exception in I/O handler", handler);
+        status = tc_ioloop_report_handler(core, handler, "Exception in I/O handler");
     }
     Py_XDECREF(result);
     Py_XDECREF(args[1]);

@@ -2,11 +2,25 @@
  * fd_callbacks.c. Runs Python. */
 #include "base/context.h"
 #include "event/handle.h"
+#include "event/ioloop.h"
 #include "event/stack.h"
 
 #include <limits.h>
 
-/* Reports the callback's exception to the loop's handler, in asyncio's words. */
+/* Whether a callback is of the generation before asyncio: the end of an engine, or a function of wrap(). */
+static bool
+handle_is_old(tc_state *state, PyObject *callback)
+{
+    if (callback == NULL || !PyFunction_Check(callback) || state->upcall_stack_wrap == NULL) {
+        return false;
+    }
+    PyObject *names = PyFunction_GET_GLOBALS(callback), *wrap = state->upcall_stack_wrap;
+    return names == state->upcall_gen_namespace ||
+           (PyFunction_Check(wrap) && names == PyFunction_GET_GLOBALS(wrap));
+}
+
+/* Reports the callback's exception to the loop's handler, in asyncio's words; where nobody there can know the
+ * callback, to the IOLoop. */
 static int
 handle_report(LoopCore *core, PyObject *handle)
 {
@@ -14,6 +28,9 @@ handle_report(LoopCore *core, PyObject *handle)
         return -1;
     }
     tc_state *state = core->state;
+    if (handle_is_old(state, SLOT(handle, callback)) && tc_ioloop_report(core, SLOT(handle, callback)) == 0) {
+        return 0;
+    }
     PyObject *exc = PyErr_GetRaisedException();
     PyObject *callback = Py_NewRef(SLOT(handle, callback) != NULL ? SLOT(handle, callback) : Py_None);
     PyObject *source = Py_XNewRef(SLOT(handle, source_traceback));

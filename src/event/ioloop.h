@@ -53,6 +53,10 @@ PyObject *tc_ioloop_run(IOLoopObject *self, PyObject *callback, PyObject *const 
  * IOLoop, or it is not for a log. */
 int tc_ioloop_report(LoopCore *core, PyObject *callback);
 
+/* The same for a handler of add_handler(). Where the IOLoop's method for that is not replaced, asyncio's exception
+ * handler is told with a message. A status. */
+int tc_ioloop_report_handler(LoopCore *core, PyObject *handler, const char *message);
+
 /* tc_core_call_soon for a callback of the application's, which runs as the IOLoop's own do where there is one. */
 PyObject *tc_ioloop_call_soon(LoopCore *core, PyObject *callback, PyObject *context);
 

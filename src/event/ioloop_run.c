@@ -3,6 +3,19 @@
 #include "event/ioloop.h"
 #include "event/stack.h"
 
+/* A method of the IOLoop with the callback that has raised, inside the handling of the exception that is set. */
+static PyObject *
+ioloop_call_handling(IOLoopObject *self, PyObject *name, PyObject *callback)
+{
+    PyObject *exc = PyErr_GetRaisedException(), *outer = PyErr_GetHandledException();
+    PyErr_SetHandledException(exc); /* sys.exc_info() in the method, which applications override */
+    PyObject *result = PyObject_CallMethodOneArg((PyObject *)self, name, callback);
+    PyErr_SetHandledException(outer);
+    Py_XDECREF(outer);
+    Py_DECREF(exc);
+    return result;
+}
+
 /* Logs the exception that is set as app_log.error("Exception in callback %r", callback, exc_info=exc).
  * Cancellation is silent; KeyboardInterrupt and SystemExit stay set. */
 static int
@@ -15,13 +28,7 @@ ioloop_log_exception(IOLoopObject *self, PyObject *callback)
         }
         return -1;
     }
-    PyObject *exc = PyErr_GetRaisedException(), *outer = PyErr_GetHandledException();
-    PyErr_SetHandledException(exc); /* sys.exc_info() in the method, which applications override */
-    PyObject *result =
-        PyObject_CallMethodOneArg((PyObject *)self, self->state->str_handle_callback_exception, callback);
-    PyErr_SetHandledException(outer);
-    Py_XDECREF(outer);
-    Py_DECREF(exc);
+    PyObject *result = ioloop_call_handling(self, self->state->str_handle_callback_exception, callback);
     Py_XDECREF(result);
     return result != NULL ? 0 : -1;
 }
@@ -66,6 +73,25 @@ tc_ioloop_report(LoopCore *core, PyObject *callback)
     PyObject *ioloop = Py_XNewRef(tc_core_ioloop(core));
     int st = ioloop != NULL ? ioloop_log_exception((IOLoopObject *)ioloop, callback) : -1;
     Py_XDECREF(ioloop);
+    return st;
+}
+
+int
+tc_ioloop_report_handler(LoopCore *core, PyObject *handler, const char *message)
+{
+    PyObject *ioloop = Py_XNewRef(tc_core_ioloop(core)), *told = NULL;
+    if (ioloop != NULL && PyErr_ExceptionMatches(PyExc_Exception)) {
+        PyObject *exc = PyErr_GetRaisedException();
+        PyErr_SetRaisedException(Py_NewRef(exc));
+        told = ioloop_call_handling((IOLoopObject *)ioloop, core->state->str__handler_failed, handler);
+        if (told == Py_False) {
+            PyErr_SetRaisedException(Py_NewRef(exc));
+        }
+        Py_DECREF(exc);
+    }
+    Py_XDECREF(ioloop);
+    int st = told == NULL || told == Py_False ? tc_core_report(core, message, handler) : TC_OK;
+    Py_XDECREF(told);
     return st;
 }
 

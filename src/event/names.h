@@ -76,6 +76,7 @@
     X(get_name)                                                                                              \
     X(get_task_factory)                                                                                      \
     X(handle)                                                                                                \
+    X(_handler_failed)                                                                                       \
     X(handle_callback_exception)                                                                             \
     X(handle_yield)                                                                                          \
     X(handler)                                                                                               \

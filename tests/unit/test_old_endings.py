@@ -57,6 +57,11 @@ ENDINGS = {
     "/raw/respond": (200, b"finished", []),
     "/raw/raises": (500, None, UNCAUGHT + TOLD + ERROR),
     "/raw/raises_later": (200, b"finished", CALLBACK + TOLD),
+    "/raw/write_callback_raises": (200, b"finished", CALLBACK + TOLD),
+    "/raw/engine_raises": (200, b"finished", CALLBACK + TOLD),
+    "/raw/future_raises": (200, b"finished", CALLBACK + TOLD),
+    "/raw/handler_raises": (200, b"finished", CALLBACK + TOLD),
+    "/raw/accept_raises": (200, b"finished", CALLBACK + TOLD),
     "/raw/writes_after_finish": (200, b"finished", []),
     "/raw/finishes_twice": (200, b"finished", []),
 }

@@ -3,10 +3,11 @@
 import functools
 import gc
 import logging
+import socket
 import sys
 import weakref
 
-from tornado import gen, httpserver, ioloop, web
+from tornado import concurrent, gen, httpserver, ioloop, netutil, web
 
 logging.basicConfig(format="%(levelname)s %(name)s %(message)s", level=logging.INFO)
 logging.getLogger("asyncio").setLevel(logging.CRITICAL)
@@ -242,6 +243,58 @@ class Raw:
     def raises_later(self):
         self.respond()
         self.fail()
+
+    def write_callback_raises(self):
+        def fail():
+            later(self.request.finish)
+            self.fail()
+
+        self.request.write(b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nfinished", fail)
+
+    def engine_raises(self):
+        @gen.engine
+        def run():
+            yield gen.Task(later)
+            self.respond()
+            self.fail()
+
+        run()
+
+    def future_raises(self):
+        @concurrent.return_future
+        def returns(callback):
+            later(callback)
+
+        def end():
+            self.respond()
+            self.fail()
+
+        returns(callback=end)
+
+    def handler_raises(self):
+        pair = socket.socketpair()
+
+        def ready(fd, events):
+            loop.remove_handler(fd)
+            for each in pair:
+                each.close()
+            self.respond()
+            self.fail()
+
+        loop.add_handler(pair[0].fileno(), ready, loop.WRITE)
+
+    def accept_raises(self):
+        listener = socket.create_server(("127.0.0.1", 0))
+
+        def accepted(connection, address):
+            loop.remove_handler(listener)
+            for each in (listener, connection):
+                each.close()
+            self.respond()
+            self.fail()
+
+        netutil.add_accept_handler(listener, accepted)
+        socket.create_connection(listener.getsockname()).close()
 
     def writes_after_finish(self):
         self.respond()
