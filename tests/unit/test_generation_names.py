@@ -359,11 +359,11 @@ def block():
     end = time.monotonic() + 0.6
     while time.monotonic() < end:
         pass
+    loop.stop()
 
 loop.set_blocking_signal_threshold({seconds}, {action})
 loop.add_callback(time.sleep, 0)
 loop.call_later(0.2, loop.add_callback, block)  # that it waits is no reason for a signal
-loop.call_later(0.25, loop.stop)
 loop.start()
 time.sleep(0.1)
 print("ends")

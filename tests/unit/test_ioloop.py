@@ -504,12 +504,12 @@ class TestTimeouts:
     def test_kinds_of_deadline(self, both):
         got = []
         # The later ones last: however long this takes, they keep their order.
+        both.add_timeout(int(both.time()) - 5, got.append, 0)
+        both.call_later(-1, lambda word: got.append(word), word=0)
         both.call_later(0.01, got.append, 1)
         both.add_timeout(both.time() + 0.02, got.append, 2)
         both.add_timeout(datetime.timedelta(seconds=0.03), got.append, 3)
         both.call_at(both.time() + 0.04, got.append, 4)
-        both.add_timeout(int(both.time()) - 5, got.append, 0)
-        both.call_later(-1, lambda word: got.append(word), word=0)
         run_until(both, lambda: 4 in got)
         assert got == [0, 0, 1, 2, 3, 4]
 

@@ -226,10 +226,10 @@ def segments(client):
     return struct.unpack_from("I", client.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 160), 152)[0]
 
 
-def fewest(client, train, size, tries=50):
+def fewest(client, train, size, tries=2000):
     """The fewest segments that a train's answers came in; one that the machine held up comes in more."""
     counts = []
-    for _ in range(tries):
+    while len(counts) < tries and 1 not in counts:
         before = segments(client)
         assert len(client.send(train).exactly(size)) == size
         counts.append(segments(client) - before)
