@@ -272,7 +272,7 @@ class TestRunning:
         code = """
 import os, signal, socket
 from tornado_c.ioloop import IOLoop
-signal.alarm(30)
+signal.alarm(240)
 loop = IOLoop(make_current=False)
 a, b = socket.socketpair()
 got = []

@@ -26,7 +26,7 @@ HEAD = """
 import logging, os, signal, sys
 from {package}.process import fork_processes, task_id
 logging.basicConfig(level="INFO", stream=sys.stdout, format="%(name)s %(levelname)s %(message)s")
-signal.alarm(30)  # nothing of this outlives the test for long
+signal.alarm(240)  # nothing of this outlives the test for long
 
 def say(text):
     os.write(1, (text + "\\n").encode())

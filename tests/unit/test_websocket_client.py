@@ -99,7 +99,7 @@ async def finish(connection):
         ("/", None, {"subprotocols": ["one", "two"]}),
         ("/", None, {"subprotocols": []}),
         ("/", None, {"compression_options": {}}),
-        ("/", None, {"connect_timeout": 5}),
+        ("/", None, {"connect_timeout": 30}),
         ("/", {"headers": {"X-Mine": "yes", "Host": "example.test", "User-Agent": "me"}}, {}),
         ("/", {"headers": {"Connection": "x", "Upgrade": "y", "Sec-WebSocket-Version": "1"}}, {}),
         ("/", {"user_agent": "me", "decompress_response": False}, {}),
@@ -170,7 +170,7 @@ def test_any_object_with_the_attributes(how):
         if how == "HTTPRequest":
             request = HTTPRequest(url, headers=headers)
         elif how == "namespace":
-            request = types.SimpleNamespace(url=url, headers=headers, request_timeout=5)
+            request = types.SimpleNamespace(url=url, headers=headers, request_timeout=30)
         elif how == "lists":
             request = types.SimpleNamespace(url=url, headers=list(headers.items()))
         else:
@@ -741,7 +741,7 @@ async def main():
     server = web.Application([("/", Echo), ("/no", No)]).listen(0, "127.0.0.1")
     (listener,) = server._sockets.values()
     url = f"ws://127.0.0.1:{listener.getsockname()[1]}"
-    connection = await websocket.websocket_connect(url, connect_timeout=5)
+    connection = await websocket.websocket_connect(url, connect_timeout=30)
     await connection.write_message("hello")
     print(await connection.read_message())
     connection.close()
