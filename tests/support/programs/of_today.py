@@ -99,6 +99,7 @@ async def main():
     await connection.write_message("abc")
     found["websocket"] = await connection.read_message()
     connection.close()
+    assert await connection.read_message() is None
     ticks = asyncio.Event()
     periodic = tornado.ioloop.PeriodicCallback(ticks.set, SOON)
     periodic.start()

@@ -121,6 +121,7 @@ async def main():
     await socket.write_message("hi")
     assert await socket.read_message() == "hi"
     socket.close()
+    assert await socket.read_message() is None
     while "GET /socket" not in {span.name for span in exporter.get_finished_spans()}:
         await asyncio.sleep(0.01)
     await server.close_all_connections()

@@ -45,13 +45,17 @@ async def main():
         assert await connection.read_message() == 'a["HELLO"]'
         if last:
             connection.write_message(wrap(last))
-            assert await connection.read_message() is None
+        else:
+            connection.close()
+        while await connection.read_message() is not None:
+            pass
         connection.close()
         await closed(ends + 1)
     raw = await connect(f"ws://127.0.0.1:{port}/echo/websocket")
     raw.write_message("hello")
     assert await raw.read_message() == "HELLO"
     raw.close()
+    assert await raw.read_message() is None
     await closed(3)
     try:
         await AsyncHTTPClient().fetch(f"http://127.0.0.1:{port}/echo/000/session/websocket")
