@@ -19,6 +19,23 @@ core_check_open(const LoopCore *core)
     return 0;
 }
 
+/* Is this the step of the Task that is made? The collector may run meanwhile, and finalizers may call call_soon. */
+static bool
+core_captures(LoopCore *core, PyObject *callback)
+{
+    tc_state *state = core->state;
+    PyObject *task = NULL, *coroutine = NULL;
+    if (PyObject_GetOptionalAttr(callback, state->str___self__, &task) > 0 &&
+        PyObject_TypeCheck(task, (PyTypeObject *)state->asyncio_task)) {
+        coroutine = PyObject_CallMethodNoArgs(task, state->str_get_coro);
+    }
+    PyErr_Clear();
+    bool is = coroutine != NULL && coroutine == core->capture;
+    Py_XDECREF(task);
+    Py_XDECREF(coroutine);
+    return is;
+}
+
 PyObject *
 tc_core_call_soon(LoopCore *core, PyObject *callback, PyObject *const *args, Py_ssize_t nargs,
                   PyObject *context)
@@ -36,9 +53,8 @@ tc_core_call_soon(LoopCore *core, PyObject *callback, PyObject *const *args, Py_
     if (TC_UNLIKELY(core->ending != NULL) && tc_spare_captures(core, callback, handle)) {
         return handle;
     }
-    if (TC_UNLIKELY(core->capture)) {
-        /* task.c is making a Task and wants its first step for itself. */
-        core->capture = false;
+    if (TC_UNLIKELY(core->capture != NULL) && core_captures(core, callback)) {
+        core->capture = NULL;
         Py_XSETREF(core->captured, Py_NewRef(handle));
         return handle;
     }

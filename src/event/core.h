@@ -83,14 +83,14 @@ typedef struct LoopCore {
     unsigned time_tag;       /* the same where time() is ours, else UINT_MAX */
     bool quiet;              /* no handle was ready when this turn began to dispatch */
     bool polling;            /* inside the kernel's wait without the GIL */
-    bool capture;            /* the next call_soon of a Task's step is to be captured, not queued */
     double alarm;            /* seconds after which a SIGALRM is to come in a turn that blocks; 0: none */
     size_t stream_calls;     /* how many of the calls that are ready are those of streams' users */
     size_t follow;           /* the calls that are ready, where the last goes first in this turn; else 0 */
     unsigned long thread_id; /* guest mode: that of the last turn */
-    PyObject *captured;      /* the handle that was */
-    tc_spares spares[2];     /* of requests, and of WebSocket messages */
-    PyObject *ending;        /* a coroutine whose Task is about to become idle, or NULL */
+    PyObject *capture;  /* borrowed: the coroutine of a Task that is being made for its first step; or NULL */
+    PyObject *captured; /* the handle that was */
+    tc_spares spares[2]; /* of requests, and of WebSocket messages */
+    PyObject *ending;    /* a coroutine whose Task is about to become idle, or NULL */
     PyObject *current_handle;
     PyObject *task_factory;  /* as the standard library's methods leave it in _task_factory, or NULL */
     PyObject *future_kwargs; /* {"loop": future_loop}, for new Futures */

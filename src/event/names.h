@@ -72,6 +72,7 @@
     X(fd)                                                                                                    \
     X(func)                                                                                                  \
     X(get_buffer)                                                                                            \
+    X(get_coro)                                                                                              \
     X(get_debug)                                                                                             \
     X(get_name)                                                                                              \
     X(get_task_factory)                                                                                      \

@@ -44,7 +44,7 @@ bool
 tc_spare_pause(LoopCore *core, tc_spare *spare)
 {
     tc_state *state = core->state;
-    if (tc_stack_is_used(state) || core->debug || core->capture || core->closed) {
+    if (tc_stack_is_used(state) || core->debug || core->capture != NULL || core->closed) {
         return false;
     }
     PauseObject *self = (PauseObject *)state->pause_type->tp_alloc(state->pause_type, 0);

@@ -86,7 +86,7 @@ tc_spares_traverse(LoopCore *core, visitproc visit, void *arg)
 static int
 spare_is_possible(LoopCore *core)
 {
-    if (!core->running || core->host != NULL || core->capture || core->debug) {
+    if (!core->running || core->host != NULL || core->capture != NULL || core->debug) {
         return 0;
     }
     int current = PyDict_Contains(core->state->asyncio_current_tasks, (PyObject *)core);

@@ -20,7 +20,7 @@ spare_may_end(tc_coroutine *coroutine, tc_spare *spare)
     }
     LoopCore *core = spare->core;
     tc_spares *list = tc_spares_of(core, spare->make);
-    if (core->closed || !core->running || core->debug || core->capture || list == NULL ||
+    if (core->closed || !core->running || core->debug || core->capture != NULL || list == NULL ||
         list->count >= TC_SPARE_IDLE_MAX) {
         return false;
     }

@@ -115,10 +115,10 @@ static PyObject *
 spare_make_task(LoopCore *core, PyObject *coroutine, PyObject *context)
 {
     PyObject *args[4] = {NULL, coroutine, tc_core_asyncio(core), context};
-    core->capture = true;
+    core->capture = coroutine;
     PyObject *task = PyObject_Vectorcall(core->state->asyncio_task, args + 1,
                                          1 | PY_VECTORCALL_ARGUMENTS_OFFSET, core->state->kw_loop_context);
-    core->capture = false;
+    core->capture = NULL;
     return task;
 }
 

@@ -48,9 +48,9 @@ task_make_eager(LoopCore *core, PyObject *coroutine, PyObject *context)
                                context != NULL ? core->state->kw_loop_context_eager_start
                                                : core->state->kw_loop_eager_start);
 #else
-    core->capture = true;
+    core->capture = coroutine;
     PyObject *task = task_make_plain(core, coroutine, context);
-    core->capture = false;
+    core->capture = NULL;
     PyObject *handle = core->captured;
     core->captured = NULL;
     if (task != NULL && handle != NULL && tc_handle_run_inside(core, handle) < 0) {
@@ -118,8 +118,8 @@ task_start(LoopCore *core, PyObject *awaitable, PyObject *context)
 #if PY_VERSION_HEX >= 0x030c0000
     bool eager = !current && (core->running || core->host != NULL);
 #else
-    bool eager =
-        !current && core->running && !core->capture; /* a foreign loop's call_soon cannot be captured */
+    bool eager = !current && core->running &&
+                 core->capture == NULL; /* a foreign loop's call_soon cannot be captured */
 #endif
     PyObject *task =
         eager ? task_make_eager(core, coroutine, context) : task_make_plain(core, coroutine, context);

@@ -200,6 +200,39 @@ def test_no_step_inside_another_tasks_step():
     run(main)
 
 
+def test_calls_that_are_queued_while_the_task_is_made(through, caplog):
+    """As finalizers do, when the collector runs there."""
+    events = []
+
+    class Loop(tornado_c.EventLoop):
+        watched = False
+
+        def get_debug(self):  # which asyncio asks for each Future and Task
+            if self.watched:
+                self.call_soon(events.append, "called")
+                events.append("queued")
+            return super().get_debug()
+
+    async def body():
+        assert events.count("queued") > events.count("called")  # the last of them is behind this first step
+        events.append("begun")
+        await asyncio.sleep(0)
+        return asyncio.current_task()
+
+    async def main():
+        asyncio.get_running_loop().watched = True
+        task = await through(body)
+        asyncio.get_running_loop().watched = False
+        await until(lambda: events.count("called") == events.count("queued"))
+        await until(task.done)
+
+    with asyncio.Runner(loop_factory=Loop) as runner:
+        runner.run(asyncio.wait_for(main(), LIMIT))
+    gc.collect()
+    assert "queued" in events and events.count("begun") == 1
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
 def test_plain_functions_have_no_task():
     got = []
 
