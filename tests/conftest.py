@@ -3,6 +3,7 @@
 import gc
 import importlib
 import os
+import signal
 import sys
 from importlib.machinery import PathFinder
 from pathlib import Path
@@ -20,6 +21,12 @@ INSTALLED = PathFinder.find_spec("tornado_c", ELSEWHERE) is not None
 
 if INSTALLED:
     sys.path[:] = ELSEWHERE
+
+# A command in the background, or under nohup, ignores these, and every program that a test starts would, too.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, lambda number, frame: None)
 
 
 @pytest.hookimpl(optionalhook=True)
