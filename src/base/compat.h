@@ -60,6 +60,22 @@ PyObject_GetOptionalAttr(PyObject *obj, PyObject *name, PyObject **result)
 }
 #endif
 
+/* What a weak reference refers to, borrowed; None where that is gone. */
+static inline PyObject *
+tc_weakref_target(PyObject *ref)
+{
+#if PY_VERSION_HEX >= 0x030d0000
+    PyObject *target;
+    if (PyWeakref_GetRef(ref, &target) <= 0) {
+        return Py_None;
+    }
+    Py_DECREF(target); /* others hold it */
+    return target;
+#else
+    return PyWeakref_GET_OBJECT(ref);
+#endif
+}
+
 /* The value of an exact int of one digit (30 bits or fewer); false for any other object. */
 static inline bool
 tc_long_is_small(PyObject *obj, int *value)

@@ -14,7 +14,7 @@
 static bool
 spare_may_end(tc_coroutine *coroutine, tc_spare *spare)
 {
-    PyObject *task = PyWeakref_GET_OBJECT(spare->ref);
+    PyObject *task = tc_weakref_target(spare->ref);
     if (task == Py_None || spare->ending) {
         return false;
     }
@@ -79,7 +79,7 @@ tc_spare_captures(LoopCore *core, PyObject *callback, PyObject *handle)
         Py_CLEAR(core->ending); /* its Task ended in another way */
         return false;
     }
-    PyObject *task = PyWeakref_GET_OBJECT(spare->ref), *whose = NULL;
+    PyObject *task = tc_weakref_target(spare->ref), *whose = NULL;
     const char *name = Py_TYPE(callback)->tp_name; /* from 3.12 on with its module */
     if ((strcmp(name, "TaskStepMethWrapper") != 0 && strcmp(name, "_asyncio.TaskStepMethWrapper") != 0) ||
         PyObject_GetOptionalAttr(callback, core->state->str___self__, &whose) <= 0 || whose != task) {
