@@ -1,5 +1,5 @@
-/* Every difference between the CPython versions that we build for (3.11 to 3.14), and the includes
- * that go with it. Files that know Python include this instead of Python.h. */
+/* Functions that not all of the CPython versions have that we build for (3.11 to 3.14), and the includes that go with
+ * them. Files that know Python include this instead of Python.h. */
 #ifndef TC_COMPAT_H
 #define TC_COMPAT_H
 

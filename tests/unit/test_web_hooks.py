@@ -216,6 +216,24 @@ def test_log_function(serve):
     assert seen == [200, 404] and not serve.log.take()
 
 
+def test_settings_that_are_attributes_of_an_object(serve):
+    class Settings:
+        pass
+
+    settings, seen = Settings(), []
+    settings.title = "hello"
+    application = web.Application([("/", Hello)])
+    application.settings = vars(settings)
+    fetch = serve(application)
+    server = serve.servers[-1]
+    fetch("/")
+    server.call(setattr, settings, "log_function", lambda handler: seen.append(handler.get_status()))
+    fetch("/")
+    server.call(delattr, settings, "log_function")
+    fetch("/")
+    assert server.call(list, seen) == [200]
+
+
 def test_log_request_overridden(serve):
     seen = []
 
