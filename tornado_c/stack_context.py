@@ -10,6 +10,7 @@ Today's programs have ``contextvars`` for the first of these and coroutines for 
 
 from __future__ import annotations
 
+import types
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager
 from types import TracebackType
@@ -320,34 +321,46 @@ def _leave(entered: list[StackContext], error: BaseException | None) -> BaseExce
     return error
 
 
-async def _begin(contexts: Contexts, coroutine: Any) -> Any:
-    """Await a coroutine whose first step is inside contexts."""
-    return await _Begun(contexts, coroutine)
+async def _begin(contexts: Contexts, coroutine: Any, every: bool) -> Any:
+    """Await a coroutine whose first step is inside contexts, or every one."""
+    return await _steps(contexts, coroutine, every)
 
 
-class _Begun:
+@types.coroutine
+def _steps(contexts: Contexts, coroutine: Any, every: bool) -> Generator[Any, Any, Any]:
+    inside = _Inside(contexts, coroutine)
+    try:
+        yielded = inside.send(None)
+    except StopIteration as end:
+        return end.value
+    result = yield from go_on(inside if every else coroutine, yielded)
+    return result
+
+
+class _Inside:
+    """The methods of a coroutine, inside contexts."""
+
     def __init__(self, contexts: Contexts, coroutine: Any) -> None:
         self.contexts, self.coroutine = contexts, coroutine
+        self.close = coroutine.close
 
-    def __await__(self) -> Generator[Any, Any, Any]:
-        try:
-            yielded = self._first_step()
-        except StopIteration as end:
-            return end.value
-        result = yield from go_on(self.coroutine, yielded)
-        return result
+    def send(self, value: Any) -> Any:
+        return self._call(self.coroutine.send, value)
 
-    def _first_step(self) -> Any:
+    def throw(self, error: BaseException) -> Any:
+        return self._call(self.coroutine.throw, error)
+
+    def _call(self, method: Callable[[Any], Any], argument: Any) -> Any:
         try:
             entered = _enter(self.contexts)
         except BaseException:
-            self.coroutine.close()
+            self.close()
             raise
         try:
-            return self.coroutine.send(None)
+            return method(argument)
         finally:
             if (error := _leave(entered, None)) is not None:
-                self.coroutine.close()
+                self.close()
                 raise error
 
 

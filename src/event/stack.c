@@ -240,23 +240,39 @@ tc_stack_leave(tc_state *state, PyObject *entered)
     Py_DECREF(entered);
 }
 
+/* A coroutine whose first step, or every one, is inside the contexts that are active; itself where nothing is to
+ * be entered. */
+static PyObject *
+stack_inside(tc_state *state, PyObject *coroutine, bool every)
+{
+    PyObject *contexts = stack_active(state);
+    if (contexts == NULL) {
+        return PyErr_Occurred() ? NULL : Py_NewRef(coroutine);
+    }
+    PyObject *args[] = {contexts, coroutine, every ? Py_True : Py_False};
+    PyObject *inside = stack_only_handles(contexts)
+                           ? Py_NewRef(coroutine)
+                           : PyObject_Vectorcall(state->upcall_stack_begin, args, 3, NULL);
+    Py_DECREF(contexts);
+    return inside;
+}
+
 PyObject *
 tc_stack_task(LoopCore *core, PyObject *coroutine)
 {
-    tc_state *state = core->state;
-    PyObject *contexts = tc_stack_is_used(state) ? stack_active(state) : NULL;
-    if (TC_LIKELY(contexts == NULL)) {
-        return PyErr_Occurred() ? NULL : tc_task_start(core, coroutine);
-    }
     /* The Task may take its first step later, and then nobody else is there to enter them. */
-    PyObject *args[] = {contexts, coroutine};
-    PyObject *inside = stack_only_handles(contexts)
-                           ? Py_NewRef(coroutine)
-                           : PyObject_Vectorcall(state->upcall_stack_begin, args, 2, NULL);
+    PyObject *inside = tc_stack_is_used(core->state) && core->host == NULL
+                           ? stack_inside(core->state, coroutine, false)
+                           : Py_NewRef(coroutine);
     PyObject *task = inside != NULL ? tc_task_start(core, inside) : NULL;
     Py_XDECREF(inside);
-    Py_DECREF(contexts);
     return task;
+}
+
+PyObject *
+tc_stack_steps(tc_state *state, PyObject *coroutine)
+{
+    return tc_stack_is_used(state) ? stack_inside(state, coroutine, true) : Py_NewRef(coroutine);
 }
 
 PyObject *

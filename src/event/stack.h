@@ -34,6 +34,10 @@ void tc_stack_leave(tc_state *state, PyObject *entered);
 /* As tc_task_start, for what a callback has returned: its first step is inside the contexts, too. */
 PyObject *tc_stack_task(LoopCore *core, PyObject *coroutine);
 
+/* A coroutine for a foreign loop, which would enter no contexts around its steps: itself, where none are active, or
+ * one that does. */
+PyObject *tc_stack_steps(tc_state *state, PyObject *coroutine);
+
 /* A callback that is kept without its context: one that wrap() makes of it where contexts are active. New
  * reference; also of NULL. */
 PyObject *tc_stack_follow(tc_state *state, PyObject *callback);

@@ -7,6 +7,7 @@
  * factory that the application has set makes its own tasks. Runs Python. */
 #include "event/coroutine.h"
 #include "event/handle.h"
+#include "event/stack.h"
 
 PyObject *
 tc_task_current(LoopCore *core)
@@ -127,8 +128,8 @@ task_start(LoopCore *core, PyObject *awaitable, PyObject *context)
     return task;
 }
 
-PyObject *
-tc_task_start(LoopCore *core, PyObject *awaitable)
+static PyObject *
+task_start_here(LoopCore *core, PyObject *awaitable)
 {
     int factory = task_has_factory(core);
     if (TC_UNLIKELY(factory != 0)) {
@@ -137,8 +138,8 @@ tc_task_start(LoopCore *core, PyObject *awaitable)
     return task_start(core, awaitable, NULL);
 }
 
-PyObject *
-tc_task_start_in(LoopCore *core, PyObject *coroutine, PyObject *context)
+static PyObject *
+task_start_in(LoopCore *core, PyObject *coroutine, PyObject *context)
 {
     int factory = task_has_factory(core);
     if (factory < 0) {
@@ -147,7 +148,7 @@ tc_task_start_in(LoopCore *core, PyObject *coroutine, PyObject *context)
     bool own = Py_IS_TYPE(coroutine, core->state->native_coroutine_type);
     if ((factory && !own) || PyContext_Exit(context) < 0) {
         PyErr_Clear();
-        return tc_task_start(core, coroutine);
+        return task_start_here(core, coroutine);
     }
     if (factory) { /* its Task has a context of its own */
         Py_XSETREF(((tc_coroutine *)coroutine)->context, Py_NewRef(context));
@@ -161,5 +162,29 @@ tc_task_start_in(LoopCore *core, PyObject *coroutine, PyObject *context)
     if (exc != NULL) {
         PyErr_SetRaisedException(exc);
     }
+    return task;
+}
+
+PyObject *
+tc_task_start(LoopCore *core, PyObject *awaitable)
+{
+    if (TC_LIKELY(core->host == NULL)) {
+        return task_start_here(core, awaitable);
+    }
+    PyObject *coroutine = tc_stack_steps(core->state, awaitable);
+    PyObject *task = coroutine != NULL ? task_start_here(core, coroutine) : NULL;
+    Py_XDECREF(coroutine);
+    return task;
+}
+
+PyObject *
+tc_task_start_in(LoopCore *core, PyObject *coroutine, PyObject *context)
+{
+    if (TC_LIKELY(core->host == NULL)) {
+        return task_start_in(core, coroutine, context);
+    }
+    PyObject *inside = tc_stack_steps(core->state, coroutine);
+    PyObject *task = inside != NULL ? task_start_in(core, inside, context) : NULL;
+    Py_XDECREF(inside);
     return task;
 }

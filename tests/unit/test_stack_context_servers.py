@@ -8,12 +8,14 @@ import socket
 
 import pytest
 
+import tornado_c
 from support.live_http import LiveServer
 from support.web_servers import request as request_bytes
 from tornado_c import gen, iostream, stack_context
 from tornado_c.httpserver import HTTPServer
 from tornado_c.httputil import HTTPHeaders, HTTPServerConnectionDelegate, ResponseStartLine
 from tornado_c.ioloop import IOLoop
+from tornado_c.netutil import bind_sockets
 from tornado_c.web import Application, HTTPError, RequestHandler, asynchronous
 from tornado_c.websocket import WebSocketHandler, websocket_connect
 
@@ -321,3 +323,78 @@ def test_no_cycles(serve):
     finally:
         left = server.call(found)
     assert left == []
+
+
+@pytest.mark.parametrize("start", [tornado_c.run, asyncio.run], ids=["native", "guest"])
+def test_steps_of_coroutines_are_inside(start):
+    """Each of them, also where a Task is run by a loop that knows nothing of contexts."""
+    entered, seen = [], {}
+
+    @contextlib.contextmanager
+    def named(name):
+        entered.append(name)
+        yield
+        entered.remove(name)
+
+    def note(what):
+        seen[what] = [*entered]
+
+    class Get(RequestHandler):
+        async def prepare(self):
+            note("prepare")
+            await asyncio.sleep(0.001)
+
+        async def get(self):
+            note("get")
+            await asyncio.sleep(0.001)
+            note("get, later")
+
+    class Open(WebSocketHandler):
+        async def open(self):
+            note("open")
+            await asyncio.sleep(0.001)
+            note("open, later")
+
+        async def on_message(self, message):
+            note("on_message")
+            await asyncio.sleep(0.001)
+            self.write_message(message)
+
+    async def answer(request):
+        note("request")
+        await asyncio.sleep(0.001)
+        note("request, later")
+        request.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        request.finish()
+
+    async def ask(server, path):
+        reader, writer = await asyncio.open_connection("127.0.0.1", server)
+        writer.write(f"GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".encode())
+        assert await reader.read()
+        writer.close()
+
+    async def main():
+        ports, servers = [], []
+        with (
+            stack_context.StackContext(functools.partial(named, "one")),
+            stack_context.StackContext(functools.partial(named, "two")),
+        ):
+            for callback in (Application([("/get", Get), ("/open", Open)]), answer):
+                servers.append(HTTPServer(callback))
+                sockets = bind_sockets(0, "127.0.0.1")
+                servers[-1].add_sockets(sockets)
+                ports.append(sockets[0].getsockname()[1])
+        await ask(ports[0], "/get")
+        await ask(ports[1], "/")
+        client = await websocket_connect(f"ws://127.0.0.1:{ports[0]}/open")
+        await client.write_message("hello")
+        assert await client.read_message() == "hello"
+        client.close()
+        await client.read_message()
+        for server in servers:
+            server.stop()
+            await server.close_all_connections()
+
+    start(asyncio.wait_for(main(), 60))
+    assert set(map(tuple, seen.values())) == {("one", "two")}, seen
+    assert len(seen) == 8 and entered == []
