@@ -194,6 +194,9 @@ tc_http_conn_write_head(HttpConnObject *self, PyObject *status, PyObject *reason
 int
 tc_http_conn_write_chunk(HttpConnObject *self, PyObject *chunk)
 {
+    if (PyBytes_GET_SIZE(chunk) == 0 && self->stream != NULL) {
+        return 0; /* flush() of nothing, which also comes after finish() */
+    }
     int writable = conn_check_response(self);
     if (writable <= 0) {
         return writable;

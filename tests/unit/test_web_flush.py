@@ -44,7 +44,17 @@ def make_app(web):
     class Head(Slow):
         head = Slow.get
 
-    return web.Application([("/", Slow), ("/finish", Finish), ("/head", Head)], ended="")
+    class After(web.RequestHandler):
+        async def get(self):
+            self.finish("whole")
+            await self.flush()
+            self.settings["ended"] = "returned"
+
+        def log_exception(self, kind, *more):
+            self.settings["ended"] += f" {kind.__name__}"
+
+    rules = [("/", Slow), ("/finish", Finish), ("/head", Head), ("/after", After)]
+    return web.Application(rules, ended="")
 
 
 @pytest.fixture(params=[*BOTH, "by classes", "ours, TLS", "stock, TLS"], ids=str)
@@ -114,6 +124,16 @@ def test_finish_can_be_awaited(server):
         assert server.app.settings["ended"] == ""
         assert client.rest().count(b"x") == PIECES * len(PIECE)
     wait_for(lambda: server.app.settings["ended"] == "returned")
+
+
+def test_nothing_is_left_to_flush_after_finish(server):
+    with server.connect() as client:
+        for _ in range(2):
+            client.send(b"GET /after HTTP/1.1\r\nHost: a\r\n\r\n")
+            assert client.until(b"whole").endswith(b"\r\n\r\nwhole")
+            wait_for(lambda: server.app.settings["ended"] != "")
+            assert server.app.settings["ended"] == "returned"
+            server.app.settings["ended"] = ""
 
 
 def test_nothing_holds_the_answer_to_head_back(server):
