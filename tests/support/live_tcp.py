@@ -45,6 +45,12 @@ async def talk(port, data, **kwargs):
         await writer.wait_closed()
 
 
+async def others_end():
+    """Until the caller's Task is the only one: handlers of streams have seen the ends of their clients."""
+    while len(asyncio.all_tasks()) > 1:
+        await asyncio.sleep(0.001)
+
+
 def listening(server, **kwargs):
     """Listen on a free port of one address, and return the port."""
     (sock,) = bind_sockets(0, "127.0.0.1", **kwargs)

@@ -11,6 +11,7 @@ import pytest
 import tornado_c
 from support.iostream_tls_tools import client_context, make_certificates, server_context
 from support.live_http import Client, serving
+from support.live_tcp import others_end
 from tornado_c import ioloop, netutil, web
 from tornado_c.httputil import (
     HTTPHeaders,
@@ -206,6 +207,7 @@ def test_lines_of_a_stream(how):
         server.add_sockets(sockets)
         address = sockets[0].getsockname()
         await asyncio.to_thread(talk, address)
+        await others_end()
         server.stop()
 
     def talk(address):
@@ -265,6 +267,7 @@ def test_sixteen_lines_are_echoed_in_one_send():
         sockets = netutil.bind_sockets(0, "127.0.0.1")
         server.add_sockets(sockets)
         first, least = await asyncio.to_thread(talk, sockets[0].getsockname())
+        await others_end()
         server.stop()
         assert first > 1 and least == 1
 

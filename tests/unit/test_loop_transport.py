@@ -583,10 +583,15 @@ def test_tls_and_sendfile():
             client_side = ssl.create_default_context(cafile=os.path.join(TLS_FOLDER, "test.crt"))
             client_side.check_hostname = False
             client_side.verify_mode = ssl.CERT_NONE
-        contents = os.urandom(1_000_000)
+        contents, ended = os.urandom(1_000_000), asyncio.Event()
         with tempfile.TemporaryFile() as file:
             file.write(contents)
             file.flush()
+
+            async def close(writer):
+                writer.close()
+                with contextlib.suppress(ssl.SSLError):
+                    await writer.wait_closed()
 
             async def serve(reader, writer):
                 writer.write(await reader.readline())
@@ -595,14 +600,16 @@ def test_tls_and_sendfile():
                 else:
                     await asyncio.get_running_loop().sendfile(writer.transport, file)
                 await writer.drain()
-                writer.close()
+                await close(writer)
+                ended.set()
 
             server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=server_side)
             address = server.sockets[0].getsockname()
             reader, writer = await asyncio.open_connection(*address, ssl=client_side)
             writer.write(b"hello\n")
             got = await reader.read()
-            writer.close()
+            await close(writer)
+            await ended.wait()
             server.close()
             await server.wait_closed()
         assert got == b"hello\n" + contents
