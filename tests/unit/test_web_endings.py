@@ -103,6 +103,18 @@ def write_after_finish(handler, web):
     handler.write("too late")
 
 
+def flush_after_finish(handler, web):
+    handler.finish("finished")
+    handler.flush()
+
+
+def flush_after_chunks(handler, web):
+    handler.write("flushed ")
+    handler.flush()
+    handler.finish("finished")
+    handler.flush(include_footers=True)
+
+
 def finish_again(handler, web):
     handler.finish("finished")
     handler.finish("too late")
@@ -122,7 +134,8 @@ ENDINGS = {
         *(nothing, finish, finish_exception, finish_text, finish_dict, finish_twice),
         *(finish_status, finish_204, finish_flushed, finish_after_error, http_error, http_error_quiet),
         *(http_error_304, missing_argument, error, error_after_finish, send_error, redirect),
-        *(render_after_finish, write_after_finish, finish_again, cancelled),
+        *(render_after_finish, write_after_finish, flush_after_finish, flush_after_chunks, finish_again),
+        cancelled,
     )
 }
 PLACES = (
