@@ -34,7 +34,8 @@ pause_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *k
     }
     self->spare = NULL;
     LoopCore *core = spare->core;
-    bool continues = pause_may_continue(core, spare);
+    bool continues =
+        pause_may_continue(core, spare) && tc_spare_set_log(core->state, spare->task, false) == 0;
     PyErr_Clear();
     int st = continues ? tc_spare_run(core, spare) : tc_spare_run_task(core, spare);
     return st == 0 ? Py_NewRef(Py_None) : NULL;

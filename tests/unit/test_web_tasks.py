@@ -846,6 +846,47 @@ def test_a_loop_with_a_task_that_has_not_begun_closes():
     assert answers == [b"hello"] * 6
 
 
+@pytest.mark.parametrize("each", BOTH, ids=repr)
+@pytest.mark.parametrize("courses", ["1", "11", "01", "10", "2121", "w1w1", "1w01"])
+def test_a_loop_with_tasks_that_gave_up_their_turns_closes(each, courses, caplog):
+    """Nobody hears of Tasks that have nothing left to do."""
+
+    async def take(course):
+        for _ in range(int(course) if course != "w" else 0):
+            await asyncio.sleep(0)
+        if course == "w":
+            await asyncio.sleep(0.001)
+
+    class Handler(each.web.RequestHandler):
+        async def get(self, course):
+            await take(course)
+            self.write(course)
+
+    class Socket(each.websocket.WebSocketHandler):
+        async def on_message(self, course):
+            await take(course)
+            self.write_message(course)
+
+    async def main():
+        server = each.web.Application([("/socket", Socket), ("/(.)", Handler)]).listen(0, "127.0.0.1")
+        port = next(iter(server._sockets.values())).getsockname()[1]
+        connection = await each.websocket.websocket_connect(f"ws://127.0.0.1:{port}/socket")
+        for course in courses:
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(request("/" + course))
+            assert body(await reader.read()) == course.encode()
+            writer.close()
+            connection.write_message(course)
+            assert await connection.read_message() == course
+        connection.close()
+        assert await connection.read_message() is None
+        server.stop()
+
+    each.run(main())
+    gc.collect()
+    assert [record.getMessage() for record in caplog.records if record.name == "asyncio"] == []
+
+
 @pytest.mark.skipif(sys.version_info >= (3, 14), reason="each coroutine has a Task of its own")
 def test_a_task_that_did_not_wait_serves_the_next_request():
     web = BOTH[0].web
