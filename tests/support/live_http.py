@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import queue
 import socket
 import threading
@@ -12,6 +13,20 @@ from typing import Any
 from support.implementations import BOTH, OURS, STOCK, Implementation
 
 PATIENCE = 20.0  # seconds after which a client gives up: a test that waits for it has failed
+
+
+def _open_ends(address: Any) -> int:
+    """How many connections that were accepted at an address are open in this process; 0 without /proc."""
+    count = 0
+    for name in os.listdir("/proc/self/fd") if os.path.isdir("/proc/self/fd") else ():
+        with contextlib.suppress(OSError):  # no socket, or closed meanwhile
+            sock = socket.socket(fileno=int(name))
+            try:
+                listens = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+                count += sock.getsockname() == address and not listens
+            finally:
+                sock.detach()
+    return count
 
 
 class LiveServer:
@@ -80,6 +95,7 @@ class LiveServer:
             await self.server.close_all_connections()
 
         self.call(end)
+        self.left(1.0)  # those of clients that have just gone, which are no longer the server's
         self.settle()  # what the closing has queued
         self.io_loop.add_callback(self.io_loop.stop)
         self.thread.join(PATIENCE)
@@ -97,6 +113,12 @@ class LiveServer:
         answer = talk(self.address, data)
         self.settle()
         return answer
+
+    def left(self, limit: float = PATIENCE) -> None:
+        """Wait until none of the server's connections is open, so long at most: their clients have left."""
+        end = time.monotonic() + limit
+        while _open_ends(self.address) and time.monotonic() < end:
+            time.sleep(0.001)
 
     def settle(self) -> None:
         """Let the loop do what is queued."""

@@ -115,7 +115,7 @@ class LivePeers:
 
     def __init__(self, server, tls):
         self.server, self.tls = server, tls
-        self.call, self.settle, self.port = server.call, server.settle, server.port
+        self.call, self.settle, self.left, self.port = server.call, server.settle, server.left, server.port
         self.url = f"{'wss' if tls else 'ws'}://127.0.0.1:{server.port}"
 
     def connect(self):

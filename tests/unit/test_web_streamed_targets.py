@@ -309,8 +309,9 @@ def test_a_request_is_served_by_the_rule_of_its_head(way):
 
     app = OURS.web.Application([("/", First)])
     with serve(way, app) as server, server.connect() as client:
-        client.send(request("/", "POST", ["Content-Length: 4"], close=False) + b"bo")
-        server.live.settle()
+        fields = ["Content-Length: 4", "Expect: 100-continue"]
+        client.send(request("/", "POST", fields, close=False) + b"bo")
+        assert b" 100 " in client.until(b"\r\n\r\n")
         server.live.call(
             setattr, app.wildcard_router, "rules", [OURS.routing.Rule(OURS.routing.PathMatches("/"), Second)]
         )

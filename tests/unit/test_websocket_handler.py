@@ -26,6 +26,7 @@ def course(way, make, talk, **settings):
     with collecting() as log, live(handlers, way, **settings) as server:
         with server.connect() as peer:
             talk(peer, server)
+        server.left(5.0)
         server.settle()
         server.settle()
         lines = [
@@ -909,7 +910,7 @@ def test_a_client_that_leaves_meanwhile(same, path):
         if path == "/open":
             peer.head()
         peer.reset()
-        server.settle()
+        server.left()
         server.settle()
         server.call(waiting.pop().set)
         server.settle()
