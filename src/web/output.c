@@ -333,9 +333,7 @@ tc_handler_flush_own(HandlerObject *self, bool footers, bool want)
             result = output_add_cookies(self) == 0 ? output_write_head(self, chunk, want, &sent) : NULL;
         }
         else {
-            bool nothing =
-                head || (self->finished && PyBytes_CheckExact(chunk) && PyBytes_GET_SIZE(chunk) == 0);
-            result = nothing ? output_done_future(self) : output_write_chunk(self, chunk, want);
+            result = head ? output_done_future(self) : output_write_chunk(self, chunk, want);
         }
     }
     if (TC_UNLIKELY(result == NULL && first && !sent)) {
