@@ -2,11 +2,16 @@
 
 import asyncio
 import contextvars
+import gc
+import logging
+import weakref
 
 import pytest
 from tornado import gen
 
+from support.live_http import serving
 from support.web_servers import gets, request, same, without_body
+from tornado_c import web
 
 var = contextvars.ContextVar("var", default="unset")
 
@@ -235,6 +240,24 @@ def test_an_execute_that_ends_without_a_response(ask, kind, said):
     path = request("/ends/" + kind.replace(" ", "%20"), close=False)
     assert ask.servers["ours"].exchange(path) == b""
     assert said() == ([] if kind == "cancelled" else [("ERROR", "KeyError('no response')")])
+
+
+def test_a_handler_whose_execute_failed_is_not_left_to_the_collector(monkeypatch):
+    monkeypatch.setattr(logging.getLogger("asyncio"), "disabled", True)  # pytest keeps what is logged
+    alive = weakref.WeakSet()
+
+    class Fails(web.RequestHandler):
+        async def _execute(self, *args):
+            alive.add(self)
+            raise KeyError("no response")
+
+    gc.disable()
+    try:
+        with serving(web.Application([("/", Fails)])) as server:
+            assert server.exchange(request("/")) == b""
+            assert not alive
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize("later", ["", "?later=1"])

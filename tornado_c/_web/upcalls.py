@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Awaitable, Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -73,15 +74,18 @@ def _run_execute(handler: RequestHandler, transforms: Any, args: Any, kwargs: An
 def _watch_execute(handler: RequestHandler, task: asyncio.Future[Any]) -> None:
     """Have the loop log what an _execute that is not ours raises."""
     if not task.done() or task.cancelled() or task.exception() is not None:
-        task.add_done_callback(lambda task: _execute_ended(handler, task))
+        task.add_done_callback(functools.partial(_execute_ended, handler))
 
 
 def _execute_ended(handler: RequestHandler, task: asyncio.Future[Any]) -> None:
     failed = task.cancelled() or task.exception() is not None
     if failed and handler._auto_finish:
         _leave_client(handler)
-    if not task.cancelled():
-        task.result()
+    try:
+        if not task.cancelled():
+            task.result()
+    finally:
+        del handler, task  # the exception, which the Task has, would have this frame
 
 
 _tasks: set[asyncio.Future[Any]] = set()
