@@ -6,11 +6,13 @@ import asyncio
 import contextlib
 import contextvars
 import gc
+import sys
 import weakref
 
 import pytest
 
 from support.ws_raw import TEXT, Handler, connected, frame, run, turns, until
+from tornado_c import EventLoop
 
 var = contextvars.ContextVar("var", default=0)
 kept = []
@@ -357,3 +359,43 @@ def test_a_nested_loop():
             assert one.messages == ["outer", "end of outer", "next", "end of next"]
 
     run(main)
+
+
+def test_who_is_woken_while_the_task_is_made_is_woken():
+    """As by a finalizer, when the collector runs there."""
+
+    class Loop(EventLoop):
+        wakes = None
+
+        def get_debug(self):  # which asyncio asks for each Task; for those of C nothing of Python's is above
+            wakes = self.wakes
+            if wakes is not None and sys._getframe(1).f_code.co_name == "run_forever":
+                self.wakes = None
+                wakes.set_result("woken")
+            return super().get_debug()
+
+    class Quick(Handler):
+        async def on_message(self, message):
+            self.events.append(("message", message))
+
+    async def main():
+        loop = asyncio.get_running_loop()
+
+        async def wait(future):
+            return await future
+
+        with connected(Quick()) as (_protocol, handler, peer):
+            loop.wakes = loop.create_future()
+            waiting = loop.create_task(wait(loop.wakes))
+            await asyncio.sleep(0)
+            await peer.send(frame(TEXT, b"1"))
+            await until(lambda: handler.messages == ["1"])
+            if sys.version_info < (3, 12):
+                assert loop.wakes is None
+            elif loop.wakes is not None:
+                loop.wakes.set_result("woken")  # no Task was made
+            assert await waiting == "woken"
+            await peer.send(frame(TEXT, b"2"))
+            await until(lambda: handler.messages == ["1", "2"])
+
+    run(main, Loop, 20)
