@@ -181,8 +181,9 @@ def test_end_inside_the_head(caplog, head):
 def test_late_head(caplog, head):
     async def main():
         server = proxied(proxy_protocol_timeout=0.01)
-        reader, writer = await asyncio.open_connection(*serving(server))
-        writer.write(head)
+        sock = socket.create_connection(serving(server))
+        sock.sendall(head)  # there when it is accepted
+        reader, writer = await asyncio.open_connection(sock=sock)
         assert await reader.read() == b""
         writer.close()
         server.stop()
