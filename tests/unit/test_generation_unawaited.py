@@ -236,6 +236,30 @@ def test_connections_of_clients():
     """) == ["future IOStream", "callback IOStream", "done IOStream"]
 
 
+def test_who_cancels_the_future_cancels_the_connection():
+    assert run("""
+        import asyncio, ssl
+        def accept():
+            with listener.accept()[0] as peer:
+                peer.settimeout(60)
+                peer.recv(1)  # a handshake begins
+                loop.add_callback(future.cancel)
+                while peer.recv(65536):
+                    pass
+            loop.add_callback(loop.stop)
+        def connect():
+            global future
+            future = client.connect("127.0.0.1", port, ssl_options=ssl.create_default_context())
+            threading.Thread(target=accept).start()
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            port = listener.getsockname()[1]
+            client = tcpclient.TCPClient(io_loop=loop)
+            loop.add_callback(connect)
+            loop.start()
+        print(future.cancelled())
+    """) == ["True"]
+
+
 def test_resolvers():
     assert run("""
         def stop(what):

@@ -14,15 +14,32 @@ from tornado_c._web.synchronous import FINISHED, Unfinished, is_synchronous
 
 
 def begun(method: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a method that need not be waited for: it returns a Future, and takes a ``callback``."""
+    """Return a method that need not be waited for: it returns a Future, and takes a ``callback``.
 
-    @functools.wraps(method)
+    Who cancels the Future cancels what the method does.
+    """
+
     @gen.coroutine
-    def wrapper(*args: Any, **kwargs: Any) -> Any:
-        result = yield method(*args, **kwargs)
+    def run(tasks: list[Any], args: Any, kwargs: Any) -> Any:
+        tasks.append(gen.convert_yielded(method(*args, **kwargs)))
+        result = yield tasks[0]
         return result
 
+    @functools.wraps(method)
+    def wrapper(*args: Any, callback: Any = None, **kwargs: Any) -> Any:
+        tasks: list[Any] = []
+        future = run(tasks, args, kwargs, callback=callback)
+        if not future.done():
+            future.add_done_callback(functools.partial(_cancel_with, tasks))
+        return future
+
     return wrapper
+
+
+def _cancel_with(tasks: list[Any], future: Any) -> None:
+    if future.cancelled():
+        for task in tasks:
+            task.cancel()
 
 
 def answer(handler: Any, own: Callable[..., Any], coroutine: Any) -> Any:
