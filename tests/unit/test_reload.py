@@ -260,13 +260,17 @@ def test_from_several_processes_to_one_and_back(start):
     program.ends()
 
 
-def test_one_process_ends_its_predecessors_too(start):
+@pytest.mark.parametrize("at_once", [False, True])
+def test_one_process_ends_its_predecessors_too(start, at_once):
     program = start(ANY_NUMBER)
     program.until(lambda: len(program.workers()) == 2)
     slow = program.handling("go", 4)
     program.write("workers", "0")
     program.load("alone")
-    program.becomes("alone")
+    if at_once:
+        program.until(lambda: program.get()[0] == "alone")
+    else:
+        program.becomes("alone")
     program.signal(signal.SIGTERM)
     program.until(lambda: not program.serves())
     program.release("go")

@@ -160,6 +160,14 @@ def close_rest() -> None:
     _inherited_activated.clear()
 
 
+def close_all() -> None:
+    """Close all listening sockets: there will be no successor, and this process does not accept on them."""
+    close_rest()
+    for sockets in _current().values():
+        for sock in sockets:
+            sock.close()
+
+
 def forget() -> None:
     """Drop all that a predecessor left, in a process that is not its successor."""
     close_rest()

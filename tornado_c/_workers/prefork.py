@@ -324,6 +324,7 @@ class Master(Watch):
         if self.stopped_at is None:
             self.stopped_at = now
             self._end_trial()
+            handover.close_all()  # else who connects while the workers drain would wait for nobody
             for child in self.workers.values():
                 child.retire()
         elif now - self.stopped_at > worker.TOGETHER:
