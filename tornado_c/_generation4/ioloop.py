@@ -11,7 +11,6 @@ from typing import Any
 
 from tornado_c._support import stack
 from tornado_c._swap.generation import Changes
-from tornado_c.log import app_log
 
 
 def _run_periodic(self: Any) -> asyncio.Future[None]:
@@ -65,12 +64,13 @@ def add(module: ModuleType, changes: Changes) -> None:
         """As add_callback, but what the callback raises is logged, whatever contexts there are."""
         stack.outside(self.add_callback, callback, *args, **kwargs)
 
-    def handle_callback_exception(self: Any, callback: Any) -> None:
-        """Log the exception of a callback, of a handler as well."""
-        app_log.error("Exception in callback %r", callback, exc_info=True)
+    def handler_failed(self: Any, handler: Any) -> bool:
+        """Tell handle_callback_exception, replaced or not."""
+        self.handle_callback_exception(handler)
+        return True
 
     changes.set(module.IOLoop, "start", start)
-    changes.set(module.IOLoop, "handle_callback_exception", handle_callback_exception)
+    changes.set(module.IOLoop, "_handler_failed", handler_failed)
     changes.set(module.IOLoop, "spawn_callback", spawn_callback)
     changes.set(module.PeriodicCallback, "_run", _run_periodic)
 
