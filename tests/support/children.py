@@ -42,6 +42,20 @@ def run_alone(program, *arguments, env=None):
     return _run(["-c", program, *arguments], {"PYTHONMALLOC": malloc} | (env or {}))
 
 
+def run_quietly(program, *arguments, interpreter=(), cwd=None):
+    """Run a program's text. Return the lines it says: on standard error there must be nothing."""
+    done = subprocess.run(
+        [sys.executable, *interpreter, "-c", program, *arguments],
+        env=CHILD_ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        timeout=LIMIT,
+        cwd=cwd,
+    )
+    assert (done.stderr, done.returncode) == ("", 0)
+    return done.stdout.splitlines()
+
+
 def run_program(name, *arguments):
     """Run one of the files in ``programs``. Return the words it says: its end must be a good one."""
     return _run([str(PROGRAMS / name), *arguments], {}).split()

@@ -1,12 +1,10 @@
 """Clients and test cases under generation 4, each in a program of its own."""
 
-import subprocess
-import sys
 import textwrap
 
 import pytest
 
-from support.children import CHILD_ENVIRONMENT
+from support.children import run_quietly
 
 pytest.importorskip("tornado")
 
@@ -60,16 +58,7 @@ def wait(begin, *args, **kwargs):
 
 
 def run(source, *interpreter):
-    program = START + textwrap.dedent(source)
-    done = subprocess.run(
-        [sys.executable, *interpreter, "-c", program],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        env=CHILD_ENVIRONMENT,
-    )
-    assert (done.stderr, done.returncode) == ("", 0)
-    return done.stdout.splitlines()
+    return run_quietly(START + textwrap.dedent(source), interpreter=interpreter)
 
 
 def test_responses_and_errors_come_to_callbacks():

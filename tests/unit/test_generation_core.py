@@ -1,12 +1,10 @@
 """What generation 4 changes in modules that are ours, each in a program of its own."""
 
-import subprocess
-import sys
 import textwrap
 
 import pytest
 
-from support.children import CHILD_ENVIRONMENT
+from support.children import run_quietly
 
 pytest.importorskip("tornado")
 
@@ -43,11 +41,8 @@ def run(callback, calls, kind=PeriodicCallback):
 
 
 def run(program, generation=4):
-    text = program.format(generation=generation)
-    command = [sys.executable, "-W", "error", "-c", text]
-    done = subprocess.run(command, env=CHILD_ENVIRONMENT, capture_output=True, text=True, timeout=60)
-    assert (done.stderr, done.returncode) == ("", 0)
-    return done.stdout.split()
+    lines = run_quietly(program.format(generation=generation), interpreter=["-W", "error"])
+    return " ".join(lines).split()
 
 
 def test_a_periodic_callback_is_called_in_its_own_turn():

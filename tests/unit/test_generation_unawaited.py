@@ -1,12 +1,10 @@
 """Generation 4: methods that are coroutines by now, called as if they were not, each program on its own."""
 
-import subprocess
-import sys
 import textwrap
 
 import pytest
 
-from support.children import CHILD_ENVIRONMENT
+from support.children import run_quietly
 
 pytest.importorskip("tornado")
 
@@ -54,15 +52,7 @@ def ask(handlers, method="GET", path="/file.txt", extra=b""):
 
 def run(source, generation=4):
     program = START.format(generation=generation) + textwrap.dedent(source)
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", program],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        env=CHILD_ENVIRONMENT,
-    )
-    assert (done.stderr, done.returncode) == ("", 0)
-    return done.stdout.splitlines()
+    return run_quietly(program, interpreter=["-W", "error"])
 
 
 OVERRIDES = {

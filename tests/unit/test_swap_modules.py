@@ -6,7 +6,7 @@ import textwrap
 
 import pytest
 
-from support.children import CHILD_ENVIRONMENT
+from support.children import CHILD_ENVIRONMENT, run_quietly
 
 pytest.importorskip("tornado")
 
@@ -16,12 +16,7 @@ SWAPPED_ONLY = ["testing"]
 
 def run(source, *arguments, interpreter=(), cwd=None):
     """Run a program; what it prints. What it says on standard error fails the test."""
-    command = [sys.executable, *interpreter, "-c", textwrap.dedent(source), *arguments]
-    done = subprocess.run(
-        command, capture_output=True, text=True, timeout=120, env=CHILD_ENVIRONMENT, cwd=cwd, check=False
-    )
-    assert (done.stderr, done.returncode) == ("", 0)
-    return done.stdout.splitlines()
+    return run_quietly(textwrap.dedent(source), *arguments, interpreter=interpreter, cwd=cwd)
 
 
 @pytest.mark.parametrize("swap", ["", "tornado_c.install()"])
